@@ -1,0 +1,121 @@
+// What a node tree offers to whoever embeds it (src/node.ts, the gateway, the simulator): one status store to read and a few
+// calls that answer by callback. Everything here is plain data.
+import type { Failure } from '../machines/errors.ts';
+import type { Role } from '../machines/raft/types.ts';
+import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
+
+export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining' | 'left' | 'failed';
+
+export type GroupStatus = {
+  id: string;
+  /** 'learner' is a follower that has no vote; 'none': this node hosts no replica of the group. */
+  role: Role | 'learner' | 'none';
+  term: number;
+  /** The leader's node name, or null while none is known. */
+  leader: string | null;
+  /** Node names. */
+  voters: string[];
+  learners: string[];
+  commitIndex: number;
+  appliedIndex: number;
+  firstIndex: number;
+  lastIndex: number;
+  quiet: boolean;
+  replica: string | null;
+  /** True while a reconfiguration's joint phase lasts. */
+  joint: boolean;
+  /** Why this replica neither votes nor acknowledges (LOG_CORRUPT, PERSIST_FAILED …), or null. */
+  halted: string | null;
+};
+
+export type PeerStatus = {
+  name: string;
+  peerId: string;
+  connected: boolean;
+  epoch: number;
+  addresses: string[];
+  /** Milliseconds of the last beat's round trip, or null. */
+  rttMs: number | null;
+};
+
+export type NodeStatus = {
+  name: string;
+  peerId: string;
+  cluster: string;
+  clusterId: string | null;
+  state: NodeState;
+  /** Why the state is what it is, as a code from the error table or null (IDENTITY_LOST, NO_QUORUM, STORAGE_FAILED …). */
+  reason: string | null;
+  version: string;
+  epoch: number;
+  listen: string[];
+  http: string | null;
+  groups: GroupStatus[];
+  peers: PeerStatus[];
+  /** Every supervised actor: address, state, restarts so far, why it was last restarted or given up. */
+  actors: { address: string; state: 'running' | 'backoff' | 'stopped' | 'failed'; restarts: number; reason: string | null }[];
+};
+
+export type Outcome<T> = { ok: true; value: T } | { ok: false; failure: Failure };
+
+export type CallOptions = {
+  /** Group of the register service; 'kv' when absent. */
+  group?: string;
+  /** Milliseconds from now until the caller stops waiting; 1 to 60 000, default 5 000. */
+  timeoutMs?: number;
+};
+
+export type ReadOptions = CallOptions & {
+  /** 'linearizable' = ReadIndex; 'lease' = the leader's lease where it is valid, else ReadIndex; 'local' = this node's state, may be old. */
+  consistency?: 'linearizable' | 'lease' | 'local';
+};
+
+export type WriteOptions = CallOptions & {
+  /** 1 to 128 printable characters; the same id twice has one effect (kept 10 minutes of log time). */
+  idempotencyKey?: string;
+};
+
+export type GroupChange =
+  /** Adds as a learner; the node must be known (connected now or earlier). */
+  | { type: 'add'; node: string; role: 'learner' | 'voter' }
+  | { type: 'remove'; node: string }
+  | { type: 'promote'; node: string }
+  | { type: 'transfer'; node: string };
+
+export type WatchMessage =
+  | { type: 'events'; events: RegisterEvent[]; index: number }
+  /** No event up to `index`: a watcher that starts again from here misses nothing. */
+  | { type: 'progress'; index: number }
+  | { type: 'failed'; failure: Failure };
+
+export interface NodeApi {
+  status(): NodeStatus;
+  /** Called after the status changed, at most once a turn. Returns what ends it. */
+  onStatus(listener: (status: NodeStatus) => void): () => void;
+  write(write: RegisterWrite, options: WriteOptions, done: (outcome: Outcome<RegisterResult>) => void): void;
+  read(read: RegisterRead, options: ReadOptions, done: (outcome: Outcome<RegisterResult>) => void): void;
+  /**
+   * Events with index ≥ `from` (0 = from now) of keys that start with `prefix`, from this node's applied state.
+   * Returns what ends it. A watcher that cannot keep up is ended with a retryable failure; nothing is skipped.
+   */
+  watch(watch: { group?: string; prefix: string; from: number }, on: (message: WatchMessage) => void): () => void;
+  changeGroup(
+    group: string,
+    change: GroupChange,
+    options: CallOptions,
+    done: (outcome: Outcome<{ index: number }>) => void,
+  ): void;
+  /**
+   * Reads a consistent copy of a group for `polity backup`: linearizable, page by page.
+   * `page` gets keyspace records in order; `more()` asks for the next one.
+   */
+  backup(group: string, options: CallOptions, on: (part: BackupPart, more: () => void) => void): () => void;
+  /** Says goodbye, hands leadership over, flushes, closes. `done` once everything is closed. Safe to call twice. */
+  stop(done: () => void): void;
+}
+
+export type BackupPart =
+  | { type: 'start'; group: string; index: number; term: number; timeMs: number }
+  | { type: 'records'; records: [Uint8Array, Uint8Array][] }
+  | { type: 'end' }
+  | { type: 'failed'; failure: Failure };

@@ -1,0 +1,32 @@
+// What a node tree needs to know, already validated (src/config reads files, environment and flags).
+import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
+
+export type NodeSettings = {
+  /** 1 to 63 of [a-z0-9-], unique in the cluster. */
+  name: string;
+  /** The cluster's name; its uuid is made at genesis. */
+  cluster: string;
+  version: string;
+  /** Names of the nodes that form the cluster, first = who writes the genesis; empty = join an existing one. */
+  bootstrap: string[];
+  /** Multiaddrs to keep connections to. */
+  join: string[];
+  /** Ids of the register groups, fixed at genesis. */
+  groups: string[];
+  /** HTTP address, if any; only reported. */
+  http: string | null;
+  raft: RaftOptions;
+  /** A snapshot point (compaction) is taken after this many entries or bytes since the last. */
+  snapshotEntries: number;
+  snapshotBytes: number;
+  /** Events kept for `watch`, per group. */
+  watchEventsMax: number;
+};
+
+export const settingsDefaults = {
+  groups: ['kv'],
+  raft: raftDefaults,
+  snapshotEntries: 10_000,
+  snapshotBytes: 64 << 20,
+  watchEventsMax: 10_000,
+} as const;

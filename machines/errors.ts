@@ -1,0 +1,51 @@
+// The one table of errors that a user of Polity can see. Code, HTTP status, and the two questions every error answers:
+// may I retry (`retryable`), and did it surely not happen (`definite`)? Docs and types are checked against this table.
+
+type ErrorRow = { status: number; retryable: boolean; definite: boolean; title: string };
+
+export const errorTable = {
+  INVALID_REQUEST: { status: 400, retryable: false, definite: true, title: 'The request is malformed' },
+  UNAUTHORIZED: { status: 401, retryable: false, definite: true, title: 'A valid token is required' },
+  FORBIDDEN: { status: 403, retryable: false, definite: true, title: 'This host, origin or principal is not allowed' },
+  NOT_FOUND: { status: 404, retryable: false, definite: true, title: 'There is no such resource' },
+  KEY_NOT_FOUND: { status: 404, retryable: false, definite: true, title: 'The key does not exist' },
+  GROUP_NOT_FOUND: { status: 404, retryable: false, definite: true, title: 'This cluster has no such group' },
+  MEMBER_NOT_FOUND: { status: 404, retryable: false, definite: true, title: 'There is no such member' },
+  METHOD_NOT_ALLOWED: { status: 405, retryable: false, definite: true, title: 'The method is not allowed here' },
+  ALREADY_MEMBER: { status: 409, retryable: false, definite: true, title: 'The node is already a member of the group' },
+  LOCK_HELD: { status: 409, retryable: true, definite: true, title: 'Somebody else holds the lock' },
+  LEASE_NOT_FOUND: { status: 404, retryable: false, definite: true, title: 'The lease does not exist or has expired' },
+  RECONFIGURATION_PENDING: { status: 409, retryable: true, definite: true, title: 'Another reconfiguration is under way' },
+  COMPACTED: { status: 410, retryable: false, definite: true, title: 'The history from that index is gone' },
+  CAS_MISMATCH: { status: 412, retryable: false, definite: true, title: 'The condition does not hold' },
+  FENCED: { status: 412, retryable: false, definite: true, title: 'The fencing token is no longer the current one' },
+  TOO_LARGE: { status: 413, retryable: false, definite: true, title: 'The key or value is too large' },
+  IDEMPOTENCY_CONFLICT: {
+    status: 422,
+    retryable: false,
+    definite: true,
+    title: 'The idempotency key was used with another request',
+  },
+  OVERLOADED: { status: 429, retryable: true, definite: true, title: 'The node is too busy to take this request' },
+  INTERNAL: { status: 500, retryable: false, definite: false, title: 'A fault in Polity' },
+  NO_QUORUM: { status: 503, retryable: true, definite: true, title: 'No quorum can be reached' },
+  NOT_READY: { status: 503, retryable: true, definite: true, title: 'The node is not ready' },
+  STOPPING: { status: 503, retryable: true, definite: true, title: 'The node is stopping' },
+  STORAGE_FAILED: { status: 503, retryable: false, definite: false, title: 'The disk refused a write' },
+  IDENTITY_LOST: { status: 503, retryable: false, definite: true, title: 'The node lost its disk and must be added anew' },
+  OUTCOME_UNKNOWN: { status: 504, retryable: false, definite: false, title: 'Not known whether it happened' },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** An error as plain data: travels in messages and becomes an exception or an HTTP problem at the edge. */
+export type Failure = {
+  code: ErrorCode;
+  /** What went wrong, for a person; names the address and the node where it is known. */
+  message: string;
+  /** Extra facts, plain data: the current index at a mismatch, the smallest index kept at COMPACTED. */
+  details?: Record<string, string | number | boolean | null>;
+};
+
+export const failure = (code: ErrorCode, message: string, details?: Failure['details']): Failure =>
+  details === undefined ? { code, message } : { code, message, details };

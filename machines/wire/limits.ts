@@ -1,0 +1,40 @@
+// Every maximum of what crosses a border, in one place; checked against each other when loaded.
+export const limits = {
+  addressCharsMax: 128,
+  traceCharsMax: 64,
+  keyBytesMax: 1024,
+  valueBytesMax: 1 << 20,
+  /** One message: the largest entry batch or snapshot chunk with room for its envelope. */
+  messageBytesMax: 4 << 20,
+  /** One frame on a stream: many messages. */
+  frameBytesMax: (4 << 20) + 64,
+  frameMessagesMax: 4096,
+  /** What a lane queues for a slow peer before it answers 'full'. */
+  controlLaneBytesMax: 16 << 20,
+  callsLaneBytesMax: 16 << 20,
+  bulkLaneBytesMax: 4 << 20,
+  snapshotChunkBytesMax: 256 << 10,
+  helloBytesMax: 1024,
+  handshakeFrameBytesMax: 4096,
+  conditionValueBytesMax: 4096,
+  idempotencyKeyCharsMax: 128,
+  sessionsMax: 100_000,
+  sessionMs: 600_000,
+  ttlMsMin: 1,
+  ttlMsMax: 365 * 86_400_000,
+  listItemsMax: 1_000,
+  gossipMessageBytesMax: 1 << 20,
+  callTimeoutMsMax: 60_000,
+  callTimeoutMsDefault: 5_000,
+  pendingCallsMax: 65_536,
+  watchersMax: 1_024,
+  groupsMax: 256,
+} as const;
+
+const assertLimits = (holds: boolean, what: string): void => {
+  if (!holds) throw new Error(`limits contradict each other: ${what}`);
+};
+assertLimits(limits.valueBytesMax + limits.keyBytesMax < limits.messageBytesMax, 'a value fits a message');
+assertLimits(limits.messageBytesMax < limits.frameBytesMax, 'a message fits a frame');
+assertLimits(limits.snapshotChunkBytesMax < limits.messageBytesMax, 'a chunk fits a message');
+assertLimits(limits.frameBytesMax < limits.controlLaneBytesMax, 'a frame fits a lane');
