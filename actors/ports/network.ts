@@ -28,6 +28,8 @@ export interface NetworkPort {
   connect(addresses: readonly string[]): void;
   /** Stop keeping it and close what is open. */
   disconnect(peer: PeerId): void;
+  /** Closes the connection to a peer that fell silent, but keeps dialling it. */
+  drop(peer: PeerId, reason: string): void;
   /**
    * Queues one message; messages of one lane arrive in order or, after a close, not at all (at most once).
    * All that one turn queues for a lane leaves in as few frames as the limits allow.

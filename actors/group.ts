@@ -1,0 +1,498 @@
+// One group of the register service on one node, as one supervised actor: the Raft replica (if this node hosts one), the state
+// machine above it, and the requests of this node's users and of other nodes. When it fails, all of it starts again from disk.
+import { type Failure, failure } from '../machines/errors.ts';
+import type { Configuration, Member as RaftPeer, RaftEvent, ReconfigureTarget, ReplicaId } from '../machines/raft/types.ts';
+import {
+  encodeCommand,
+  formResult,
+  parseResult,
+  parseRequestRead,
+  parseRequestWrite,
+  type RegisterOutcome,
+  type RegisterRead,
+  type RegisterResult,
+  type RegisterWrite,
+} from '../machines/register/index.ts';
+import { limits } from '../machines/wire/limits.ts';
+import type { BackupPart, CallOptions, GroupChange, GroupStatus, Outcome, ReadOptions, WatchMessage, WriteOptions } from './api.ts';
+import type { Observe } from './observe.ts';
+import type { PeerId, Ports, Timer } from './ports/index.ts';
+import { createMember, type Member, type ReadEnd } from './raft.ts';
+import { type LoadedGroup, loadGroup, type RaftStore } from './raft-store.ts';
+import { createRegisterReplica, expireCommand, type RegisterReplica } from './register.ts';
+import { type Attempt, createRequests, type Requests } from './requests.ts';
+import type { Delivery, Router } from './router.ts';
+import type { NodeSettings } from './settings.ts';
+import { createSnapshotTransfers } from './snapshot.ts';
+import type { Component, Scope } from './supervise.ts';
+import type { Writer } from './writer.ts';
+
+type WriteRequest = { write: RegisterWrite; idempotencyKey: string | null };
+type ReadRequest = { read: RegisterRead; lease: boolean };
+type ChangeRequest = GroupChange;
+
+export type GroupEvent =
+  | { type: 'write'; write: RegisterWrite; options: WriteOptions; done: (outcome: Outcome<RegisterResult>) => void }
+  | { type: 'read'; read: RegisterRead; options: ReadOptions; done: (outcome: Outcome<RegisterResult>) => void }
+  | { type: 'change'; change: GroupChange; options: CallOptions; done: (outcome: Outcome<{ index: number }>) => void }
+  | { type: 'watch'; prefix: string; from: number; on: (message: WatchMessage) => void; ended: (end: () => void) => void }
+  | { type: 'backup'; on: (part: BackupPart, more: () => void) => void; options: CallOptions; ended: (end: () => void) => void }
+  | { type: 'delivery'; delivery: Delivery }
+  | { type: 'raft'; delivery: Delivery }
+  | { type: 'snapshot'; delivery: Delivery }
+  | { type: 'peer-lost' | 'peer-found'; peer: PeerId }
+  | { type: 'drain'; peer: PeerId }
+  /** Host this replica from now on (genesis, or a leader's request). */
+  | { type: 'host'; replica: ReplicaId }
+  /** The node stops: hand leadership over if we have it. */
+  | { type: 'relinquish'; done: () => void };
+
+export type GroupArguments = {
+  group: string;
+  /** Null: this node hosts no replica (yet). */
+  replica: ReplicaId | null;
+  settings: NodeSettings;
+  ports: Ports;
+  router: Router;
+  writer: Writer;
+  /** Peers connected now, by node name. */
+  peerNamed: (name: string) => PeerId | null;
+  /** Any connected peer that may know the leader of a group that this node does not host. */
+  anyPeer: () => PeerId | null;
+  /** Asks a node to host a replica of the group; answers its durable id. */
+  askToHost: (peer: PeerId, timeoutMs: number, done: (outcome: Outcome<{ replica: ReplicaId }>) => void) => void;
+  onStatus: (status: GroupStatus) => void;
+  /** Name → peer of the group's current members. */
+  onMembers: (members: Record<string, PeerId>) => void;
+  observe?: Observe;
+  /** Groups' quietness, for the beats between nodes. */
+  onQuiet: (quiet: { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }) => void;
+};
+
+const defaultTimeoutMs = limits.callTimeoutMsDefault;
+
+const notHosted = (group: string, node: string): Failure =>
+  failure('NOT_READY', `${node} has no replica of '${group}' that is loaded; ask a node that has one`, { group });
+
+export const createGroup = (scope: Scope, args: GroupArguments): Component<GroupEvent> => {
+  const { group, settings, ports, router, writer } = args;
+  const { clock, sink, network } = ports;
+  let hosted: { member: Member<RegisterOutcome>; register: RegisterReplica; store: RaftStore } | null = null;
+  let replica = args.replica;
+  let halted: string | null = null;
+  let statusDue = false;
+  let leaderBefore: PeerId | null = null;
+  let expireTimer: Timer | null = null;
+  const early: GroupEvent[] = [];
+
+  // -------------------------------------------------------------- status
+
+  const nameOf = (configuration: Configuration, id: ReplicaId | null): string | null =>
+    id === null ? null : (configuration.members[id]?.name ?? null);
+
+  const status = (): GroupStatus => {
+    const none: GroupStatus = {
+      ...{ id: group, role: 'none', term: 0, leader: null, voters: [], learners: [], commitIndex: 0, appliedIndex: 0 },
+      ...{ firstIndex: 0, lastIndex: 0, quiet: false, replica, joint: false, halted },
+    };
+    if (hosted === null) return none;
+    const { state } = hosted.member;
+    const { configuration } = state;
+    const names = (ids: ReplicaId[]): string[] => ids.map((id) => nameOf(configuration, id) ?? id);
+    const votes = configuration.voters.includes(state.replica) || configuration.outgoing?.includes(state.replica) === true;
+    return {
+      ...none,
+      role: votes || state.role === 'leader' ? state.role : 'learner',
+      term: state.term,
+      leader: nameOf(configuration, state.leader),
+      voters: names(configuration.voters),
+      learners: names(configuration.learners),
+      commitIndex: state.commit,
+      appliedIndex: state.applied,
+      firstIndex: state.log.firstIndex,
+      lastIndex: state.log.lastIndex,
+      quiet: state.quiet,
+      joint: configuration.outgoing !== null,
+      halted: halted ?? (state.halted ? 'PERSIST_FAILED' : null),
+    };
+  };
+
+  const tellStatus = (): void => {
+    if (statusDue) return;
+    statusDue = true;
+    scope.soon(() => {
+      statusDue = false;
+      args.onStatus(status());
+    });
+  };
+
+  const onChanged = (): void => {
+    tellStatus();
+    if (hosted === null) return;
+    const { member } = hosted;
+    const { state } = member;
+    const leader = member.leaderPeer();
+    const others = Object.values(state.configuration.members)
+      .map((one) => one.peer)
+      .filter((peer) => peer !== network.self);
+    args.onMembers(Object.fromEntries(Object.values(state.configuration.members).map((one) => [one.name, one.peer])));
+    args.onQuiet({
+      leading: state.quiet && state.role === 'leader' ? { peers: others, term: state.term } : null,
+      following: state.quiet && state.role !== 'leader' ? leader : null,
+    });
+    if (leader !== leaderBefore) {
+      leaderBefore = leader;
+      if (leader !== null)
+        scope.soon(() => {
+          for (const requests of everyRequests) requests.leaderChanged();
+        });
+    }
+    scheduleExpire();
+  };
+
+  // -------------------------------------------------------------- log time
+
+  /** While this node leads, proposes `expire` when its wall clock passes the earliest expiry. */
+  const scheduleExpire = (): void => {
+    if (expireTimer !== null || hosted === null || hosted.member.state.role !== 'leader') return;
+    const atMs = hosted.register.nextExpiryMs();
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    const delayMs = Math.min(Math.max(1, atMs - clock.wallMs()), 1_000);
+    expireTimer = scope.after(delayMs, () => {
+      expireTimer = null;
+      if (hosted === null || hosted.member.state.role !== 'leader') return;
+      if (hosted.register.nextExpiryMs() > clock.wallMs()) return scheduleExpire();
+      hosted.member.propose(expireCommand(), () => scheduleExpire());
+    });
+  };
+
+  // -------------------------------------------------------------- executing at the leader
+
+  const executeWrite = (request: WriteRequest, _timeLeftMs: number, done: (attempt: Attempt<RegisterResult>) => void): void => {
+    if (hosted === null) return done({ type: 'not-leader', leader: null });
+    const session = request.idempotencyKey === null ? {} : { session: { id: request.idempotencyKey } };
+    hosted.member.propose(encodeCommand({ write: request.write, ...session }), (end) => {
+      if (end.type === 'applied') {
+        const { outcome } = end;
+        done({ type: 'done', outcome: outcome.ok ? { ok: true, value: outcome.result } : outcome });
+        return;
+      }
+      if (end.type === 'overwritten') return done({ type: 'again' });
+      if (end.type === 'unknown')
+        return done({
+          type: 'done',
+          outcome: { ok: false, failure: failure('OUTCOME_UNKNOWN', `${settings.name} lost sight of the write in '${group}'; it may have happened`) },
+        });
+      if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: end.leader });
+      if (end.reason === 'transferring') return done({ type: 'again' });
+      const code = end.reason === 'too-large' ? 'TOO_LARGE' : 'OVERLOADED';
+      done({ type: 'done', outcome: { ok: false, failure: failure(code, `the leader of '${group}', ${settings.name}, refused the write: ${end.reason}`) } });
+    });
+  };
+
+  const executeRead = (request: ReadRequest, _timeLeftMs: number, done: (attempt: Attempt<RegisterResult>) => void): void => {
+    confirmRead(request.lease ? 'lease' : 'read-index', (end) => {
+      if (end.type === 'rejected') {
+        if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: end.leader });
+        if (end.reason === 'no-quorum') return done({ type: 'again' });
+        return done({ type: 'done', outcome: { ok: false, failure: failure('OVERLOADED', `${settings.name} has too many reads under way`) } });
+      }
+      if (hosted === null) return done({ type: 'again' });
+      hosted.register.read(request.read, (outcome) => done({ type: 'done', outcome }));
+    });
+  };
+
+  const confirmRead = (mode: 'read-index' | 'lease', done: (end: ReadEnd) => void): void => {
+    if (hosted === null) return done({ type: 'rejected', reason: 'not-leader', leader: null });
+    hosted.member.read(mode, done);
+  };
+
+  // -------------------------------------------------------------- reconfiguration at the leader
+
+  const executeChange = (change: ChangeRequest, timeLeftMs: number, done: (attempt: Attempt<{ index: number }>) => void): void => {
+    const deadlineMs = clock.nowMs() + timeLeftMs;
+    const fail = (why: Failure): void => done({ type: 'done', outcome: { ok: false, failure: why } });
+    if (hosted === null) return done({ type: 'not-leader', leader: null });
+    const { member } = hosted;
+    const { configuration } = member.state;
+    const existing = Object.values(configuration.members).find((one) => one.name === change.node);
+    if (change.type !== 'add' && existing === undefined)
+      return fail(failure('MEMBER_NOT_FOUND', `'${group}' has no member ${change.node}`));
+
+    const reconfigure = (target: ReconfigureTarget, then: (index: number) => void): void =>
+      member.reconfigure(target, (end) => {
+        if (end.ok) return then(end.index);
+        if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: member.leaderPeer() });
+        const waits = end.reason === 'not-caught-up' || end.reason === 'pending';
+        if (waits && clock.nowMs() + changeRetryMs < deadlineMs)
+          return void scope.after(changeRetryMs, () => executeChange(change, deadlineMs - clock.nowMs(), done));
+        const code = waits ? 'RECONFIGURATION_PENDING' : end.reason === 'overloaded' ? 'OVERLOADED' : 'INVALID_REQUEST';
+        fail(failure(code, `'${group}' refuses to ${change.type} ${change.node}: ${end.message}`));
+      });
+    const finish = (index: number): void => done({ type: 'done', outcome: { ok: true, value: { index } } });
+
+    if (change.type === 'transfer') {
+      member.transfer(existing!.replica, (end) => {
+        if (end.ok) return finish(member.state.commit);
+        if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: member.leaderPeer() });
+        const code = end.reason === 'not-a-voter' ? 'INVALID_REQUEST' : 'NO_QUORUM';
+        fail(failure(code, `leadership of '${group}' did not move to ${change.node}: ${end.reason}`));
+      });
+      return;
+    }
+    if (change.type === 'remove') return reconfigure(without(configuration, existing!.replica), finish);
+    if (change.type === 'promote') {
+      if (configuration.voters.includes(existing!.replica)) return finish(member.state.commit);
+      return reconfigure(withVoter(configuration, existing!), finish);
+    }
+    if (existing !== undefined) {
+      const wanted = change.role === 'learner' || configuration.voters.includes(existing.replica);
+      if (wanted) return fail(failure('ALREADY_MEMBER', `${change.node} is already a member of '${group}'`));
+      return reconfigure(withVoter(configuration, existing), finish);
+    }
+    const peer = change.node === settings.name ? network.self : args.peerNamed(change.node);
+    if (peer === null) return fail(failure('MEMBER_NOT_FOUND', `${change.node} is not connected to ${settings.name}; start it first`));
+    args.askToHost(
+      peer,
+      timeLeftMs,
+      scope.guard((outcome) => {
+        if (!outcome.ok) return fail(outcome.failure);
+        const added: RaftPeer = { replica: outcome.value.replica, name: change.node, peer };
+        reconfigure(withLearner(member.state.configuration, added), (index) => {
+          if (change.role === 'learner') return finish(index);
+          executeChange(change, deadlineMs - clock.nowMs(), done);
+        });
+      }),
+    );
+  };
+
+  // -------------------------------------------------------------- requests, from here and from other nodes
+
+  const place = {
+    group,
+    nodeName: settings.name,
+    self: network.self,
+    leader: () => (hosted === null ? args.anyPeer() : hosted.member.leaderPeer()),
+    leads: () => hosted !== null && hosted.member.state.role === 'leader',
+  };
+  const access = { scope, clock, router };
+  const writes: Requests<WriteRequest, RegisterResult> = createRequests(
+    {
+      type: 'write',
+      effect: true,
+      repeatable: (request) => request.idempotencyKey !== null,
+      form: (request) => [request.write, request.idempotencyKey],
+      parse: parseRequestWrite,
+      formResult,
+      parseResult,
+      execute: executeWrite,
+    },
+    place,
+    access,
+  );
+  const reads: Requests<ReadRequest, RegisterResult> = createRequests(
+    {
+      type: 'read',
+      effect: false,
+      repeatable: () => true,
+      form: (request) => [request.read, request.lease],
+      parse: parseRequestRead,
+      formResult,
+      parseResult,
+      execute: executeRead,
+    },
+    place,
+    access,
+  );
+  const changes: Requests<ChangeRequest, { index: number }> = createRequests(
+    {
+      type: 'change',
+      effect: true,
+      repeatable: () => false,
+      form: (change) => change,
+      parse: parseChange,
+      formResult: (result) => result.index,
+      parseResult: (body) => (typeof body === 'number' && Number.isSafeInteger(body) ? { index: body } : null),
+      execute: executeChange,
+    },
+    place,
+    access,
+  );
+  const everyRequests = [writes, reads, changes];
+
+  const timeoutOf = (options: CallOptions): number => Math.min(options.timeoutMs ?? defaultTimeoutMs, limits.callTimeoutMsMax);
+
+  const onDelivery = (delivery: Delivery): void => {
+    const requests = { write: writes, read: reads, change: changes }[delivery.type];
+    if (requests === undefined) return sink.count('messages_refused_total', { code: 'TYPE_UNKNOWN' });
+    requests.serve(delivery.body, delivery.timeLeftMs, delivery.answer);
+  };
+
+  const onRead = (event: Extract<GroupEvent, { type: 'read' }>): void => {
+    if (event.options.consistency !== 'local')
+      return reads.execute({ read: event.read, lease: event.options.consistency === 'lease' }, timeoutOf(event.options), event.done);
+    if (hosted === null) return event.done({ ok: false, failure: notHosted(group, settings.name) });
+    hosted.register.read(event.read, event.done);
+  };
+
+  const onBackup = (event: Extract<GroupEvent, { type: 'backup' }>): void => {
+    const failed = (why: Failure): void => event.on({ type: 'failed', failure: why }, () => {});
+    if (hosted === null) return failed(notHosted(group, settings.name));
+    const { member, register } = hosted;
+    // A linearizable read of nothing first, so that the copy holds everything acknowledged before it was asked for.
+    reads.execute({ read: { op: 'list', prefix: '', limit: 1 }, lease: false }, timeoutOf(event.options), (outcome) => {
+      if (!outcome.ok) return failed(outcome.failure);
+      const started = { index: member.state.applied, term: member.state.term, timeMs: member.state.log.timeAt(member.state.applied) };
+      event.on({ type: 'start', group, ...started }, () => {
+        event.ended(
+          register.records((why, page, more) => {
+            if (why !== null) return failed(failure('STORAGE_FAILED', why.message));
+            if (page.length === 0) return event.on({ type: 'end' }, () => {});
+            event.on({ type: 'records', records: page }, more);
+          }),
+        );
+      });
+    });
+  };
+
+  // -------------------------------------------------------------- life
+
+  const host = (id: ReplicaId): void => {
+    replica = id;
+    loadGroup(writer, group, id, scope.guard((loaded) => onLoaded(id, loaded)));
+  };
+
+  const onLoaded = (id: ReplicaId, loaded: LoadedGroup): void => {
+    if (!loaded.ok) {
+      halted = loaded.halted;
+      sink.log('error', loaded.halted, loaded.message, { group });
+      return tellStatus();
+    }
+    const { store, restored } = loaded;
+    const register = createRegisterReplica({ scope, clock, writer, store, watchEventsMax: settings.watchEventsMax });
+    register.load(restored.applied, () => {
+      const member: Member<RegisterOutcome> = createMember<RegisterOutcome>({
+        ...{ scope, clock, random: ports.random, sink, router, writer, store, group, replica: id },
+        options: settings.raft,
+        restored,
+        compactAfter: { entries: settings.snapshotEntries, bytes: settings.snapshotBytes },
+        replicated: {
+          apply: register.apply,
+          applied(index) {
+            register.applied(index);
+            tellStatus();
+            scheduleExpire();
+          },
+          installed: (meta, done) => register.load(meta.index, done),
+        },
+        takeOperations: (index, timeMs) => store.stateOperations(register.takeWrites(), index, timeMs),
+        snapshots: createSnapshotTransfers({ scope, clock, random: ports.random, sink, router, writer, store, group, replica: id }),
+        onChanged,
+        ...(args.observe === undefined ? {} : { observe: args.observe }),
+        onWarn(code, message) {
+          sink.log('warn', code, message, { group });
+          sink.count('raft_warnings_total', { group, code });
+        },
+      });
+      hosted = { member, register, store };
+      onChanged();
+      for (const event of early.splice(0)) receive(event);
+    });
+  };
+
+  const raftEvents = (peer: PeerId, type: 'peer-lost' | 'peer-found'): void => {
+    if (hosted === null) return;
+    for (const id of hosted.member.replicasOf(peer)) hosted.member.event({ type, replica: id } satisfies RaftEvent);
+  };
+
+  const relinquish = (done: () => void): void => {
+    if (hosted === null || hosted.member.state.role !== 'leader') return done();
+    const successor = hosted.member.successor();
+    if (successor === null) return done();
+    hosted.member.transfer(successor, () => done());
+  };
+
+  const receive = (event: GroupEvent): void => {
+    switch (event.type) {
+      case 'raft':
+        return hosted === null ? void 0 : hosted.member.receive(event.delivery.peer, event.delivery.body);
+      case 'write':
+        return writes.execute({ write: event.write, idempotencyKey: event.options.idempotencyKey ?? null }, timeoutOf(event.options), event.done);
+      case 'read':
+        return onRead(event);
+      case 'change':
+        return changes.execute(event.change, timeoutOf(event.options), event.done);
+      case 'delivery':
+        return onDelivery(event.delivery);
+      case 'snapshot':
+        return hosted?.member.snapshots.receive(event.delivery);
+      case 'drain':
+        return hosted?.member.snapshots.drained(event.peer);
+      case 'peer-lost':
+      case 'peer-found':
+        return raftEvents(event.peer, event.type);
+      case 'host':
+        return replica === event.replica && hosted !== null ? void 0 : host(event.replica);
+      case 'watch':
+        if (hosted === null) return event.on({ type: 'failed', failure: notHosted(group, settings.name) });
+        return event.ended(hosted.register.watch(event.prefix, event.from, event.on));
+      case 'backup':
+        return onBackup(event);
+      case 'relinquish':
+        return relinquish(event.done);
+    }
+  };
+
+  if (replica !== null) host(replica);
+  else tellStatus();
+
+  return {
+    receive,
+    stop(reason) {
+      const why =
+        reason === null
+          ? failure('STOPPING', `${settings.name} is stopping`)
+          : failure('NOT_READY', `'${group}' on ${settings.name} failed and starts again: ${reason}`);
+      for (const requests of everyRequests) requests.stop(why);
+      hosted?.member.stop();
+      hosted?.register.stop();
+      args.onQuiet({ leading: null, following: null });
+    },
+  };
+};
+
+const changeRetryMs = 100;
+
+const targetOf = (configuration: Configuration): ReconfigureTarget => ({
+  voters: [...configuration.voters],
+  learners: [...configuration.learners],
+  members: { ...configuration.members },
+});
+
+const without = (configuration: Configuration, id: ReplicaId): ReconfigureTarget => {
+  const target = targetOf(configuration);
+  delete target.members[id];
+  return {
+    voters: target.voters.filter((one) => one !== id),
+    learners: target.learners.filter((one) => one !== id),
+    members: target.members,
+  };
+};
+
+const withLearner = (configuration: Configuration, member: RaftPeer): ReconfigureTarget => {
+  const target = targetOf(configuration);
+  return { ...target, learners: [...target.learners, member.replica], members: { ...target.members, [member.replica]: member } };
+};
+
+const withVoter = (configuration: Configuration, member: RaftPeer): ReconfigureTarget => {
+  const target = without(configuration, member.replica);
+  return { ...target, voters: [...target.voters, member.replica], members: { ...target.members, [member.replica]: member } };
+};
+
+const parseChange = (body: unknown): GroupChange | null => {
+  if (typeof body !== 'object' || body === null) return null;
+  const { type, node, role } = body as Record<string, unknown>;
+  if (typeof node !== 'string' || node.length === 0 || node.length > 63) return null;
+  if (type === 'add') return role === 'learner' || role === 'voter' ? { type, node, role } : null;
+  return type === 'remove' || type === 'promote' || type === 'transfer' ? { type, node } : null;
+};

@@ -1,0 +1,93 @@
+// Beats between nodes: drives machines/liveness and tells the groups when the node that leads them fell silent (decision 13).
+import {
+  createLiveness,
+  deadlineMs,
+  formBeat,
+  type LivenessEffect,
+  type LivenessOptions,
+  parseBeat,
+  type QuietGroup,
+  rttMs,
+  step,
+} from '../machines/liveness/index.ts';
+import { limits } from '../machines/wire/limits.ts';
+import type { PeerId, Ports, Timer } from './ports/index.ts';
+import type { Delivery, Router } from './router.ts';
+import type { Component, Scope } from './supervise.ts';
+
+export const livenessAddress = 'liveness';
+
+export type LivenessActorEvent =
+  | { type: 'peer-open' | 'peer-close' | 'heard'; peer: PeerId }
+  | { type: 'delivery'; delivery: Delivery }
+  | { type: 'leading'; peer: PeerId; groups: QuietGroup[] }
+  | { type: 'following'; peer: PeerId; groups: string[] };
+
+export type LivenessArguments = {
+  options: LivenessOptions;
+  ports: Ports;
+  router: Router;
+  /** The peer no longer keeps these groups (or any) quiet. */
+  onLost: (peer: PeerId, groups: string[] | 'all') => void;
+  onRtt: (peer: PeerId, rttMs: number) => void;
+};
+
+export const createLivenessActor = (scope: Scope, args: LivenessArguments): Component<LivenessActorEvent> => {
+  const { ports, router } = args;
+  const { clock, network, sink } = ports;
+  const state = createLiveness(args.options, clock.nowMs());
+  let alarm: { atMs: number; timer: Timer } | null = null;
+
+  const fulfil = (effect: LivenessEffect): void => {
+    switch (effect.type) {
+      case 'send-beat':
+        router.send(effect.peer, 'control', livenessAddress, livenessAddress, 'beat', formBeat(effect.beat));
+        return;
+      case 'send-answer':
+        router.send(effect.peer, 'control', livenessAddress, livenessAddress, 'beat-answer', effect.sequence);
+        return;
+      case 'lost':
+        return args.onLost(effect.peer, effect.groups);
+      case 'drop':
+        sink.log('warn', 'PEER_SILENT', `nothing heard for ${Math.round(effect.silentMs)} ms; the connection is dropped`, { peer: effect.peer });
+        sink.count('peers_dropped_total');
+        return network.drop(effect.peer, 'silent');
+    }
+  };
+
+  const run = (event: Parameters<typeof step>[2]): void => {
+    for (const effect of step(state, clock.nowMs(), event)) fulfil(effect);
+    arm();
+  };
+
+  /** One timer at the earliest deadline; one that moved later is found out when it rings. */
+  const arm = (): void => {
+    const atMs = deadlineMs(state);
+    if (alarm !== null && alarm.atMs <= atMs) return;
+    alarm?.timer.cancel();
+    alarm = null;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    const timer = scope.after(Math.max(1, atMs - clock.nowMs()), () => {
+      alarm = null;
+      run({ type: 'wake' });
+    });
+    alarm = { atMs, timer };
+  };
+
+  const onDelivery = ({ peer, type, body }: Delivery): void => {
+    if (type === 'beat-answer' && typeof body === 'number') {
+      run({ type: 'answer', peer, sequence: body });
+      const rtt = rttMs(state, peer);
+      if (rtt !== null) args.onRtt(peer, rtt);
+      return;
+    }
+    const beat = type === 'beat' ? parseBeat(body, limits.groupsMax) : null;
+    if (beat === null) return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
+    run({ type: 'beat', peer, beat });
+  };
+
+  return {
+    receive: (event) => (event.type === 'delivery' ? onDelivery(event.delivery) : run(event)),
+    stop: () => {},
+  };
+};

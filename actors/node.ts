@@ -1,0 +1,565 @@
+// The whole node as one tree of supervised actors: genesis, liveness, one actor a group. src/node.ts and sim/node.ts start this
+// very tree and differ only in the ports they hand it (the house).
+import { createStore } from '@xstate/store';
+import { createActor } from 'xstate';
+import { type Failure, failure } from '../machines/errors.ts';
+import type { Genesis } from '../machines/genesis/index.ts';
+import { isNodeName, parseGenesis } from '../machines/genesis/messages.ts';
+import { livenessDefaults, type QuietGroup } from '../machines/liveness/index.ts';
+import { nodeMachine } from '../machines/node/index.ts';
+import type { SnapshotMeta } from '../machines/raft/types.ts';
+import { pack, unpack } from '../machines/wire/envelope.ts';
+import { limits } from '../machines/wire/limits.ts';
+import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome, PeerStatus } from './api.ts';
+import { createGenesisActor, genesisAddress, type GenesisActorEvent } from './genesis.ts';
+import { createGroup, type GroupEvent } from './group.ts';
+import { metaKeys } from './keyspace.ts';
+import { createLivenessActor, livenessAddress, type LivenessActorEvent } from './liveness.ts';
+import type { Observe } from './observe.ts';
+import type { NetworkEvent, PeerId, Ports, StorageOperation } from './ports/index.ts';
+import { formGroup } from './raft-store.ts';
+import { createRouter, type Delivery } from './router.ts';
+import { parseFailure } from './requests.ts';
+import type { NodeSettings } from './settings.ts';
+import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
+import { createWriter } from './writer.ts';
+
+const nodeAddress = 'node';
+const relinquishMs = 1_500;
+const statusEveryMs = 50;
+const heardEveryMs = 20;
+const knownPeersMax = 1_000;
+const addressesMax = 16;
+const addressCharsMax = 256;
+
+export type NodeTreeOptions = { observe?: Observe };
+
+export const createNodeTree = (settings: NodeSettings, ports: Ports, options: NodeTreeOptions = {}): NodeApi => {
+  const { clock, random, network, sink, storage } = ports;
+  const life = createActor(nodeMachine, { id: 'node', clock: xstateClock(clock) as never });
+  const writer = createWriter({ storage, clock, sink });
+  const router = createRouter({ network, clock, sink });
+
+  // -------------------------------------------------------------- what the disk remembers
+
+  const epoch = readNumber(storage.get(metaKeys.epoch)) + 1;
+  const stored = storage.get(metaKeys.genesis);
+  let genesis = stored === undefined ? null : parseGenesis(unpack(stored));
+  const groupIds = genesis?.groups ?? settings.groups;
+  const offered: Record<string, string> = readReplicas(storage.get(metaKeys.offer));
+  const hosted = new Map<string, string>();
+  for (const group of groupIds) {
+    offered[group] ??= newId();
+    const replica = storage.get(metaKeys.hosted(group));
+    if (replica !== undefined) hosted.set(group, String(unpack(replica)));
+  }
+
+  function newId(): string {
+    return [...random.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+
+  // -------------------------------------------------------------- status: one store that everybody reads
+
+  const peers = new Map<PeerId, PeerStatus>();
+  const groupStatus = new Map<string, GroupStatus>();
+  const cellReports = new Map<string, CellReport>();
+  let listen: string[] = [];
+  let identityLost = false;
+  let storageFailed = false;
+  let statusDue = false;
+  let statusAtMs = Number.NEGATIVE_INFINITY;
+
+  const currentStatus = (): NodeStatus => {
+    const snapshot = life.getSnapshot();
+    return {
+      name: settings.name,
+      peerId: network.self,
+      cluster: settings.cluster,
+      clusterId: genesis?.clusterId ?? null,
+      state: snapshot.value,
+      reason: snapshot.context.reason,
+      version: settings.version,
+      epoch,
+      listen,
+      http: settings.http,
+      groups: [...groupStatus.values()],
+      peers: [...peers.values()],
+      actors: [...cellReports.values()],
+    };
+  };
+
+  life.start();
+  const store = createStore({
+    context: currentStatus(),
+    on: { publish: (_context, event: { status: NodeStatus }) => event.status },
+  });
+
+  const publish = (): void => {
+    statusDue = false;
+    statusAtMs = clock.nowMs();
+    judgeLife();
+    store.send({ type: 'publish', status: currentStatus() });
+  };
+  /** At most every 50 ms; what changes meanwhile is told together. */
+  const changed = (): void => {
+    if (statusDue) return;
+    statusDue = true;
+    const waitMs = statusAtMs + statusEveryMs - clock.nowMs();
+    if (waitMs <= 0) clock.soon(publish);
+    else clock.after(waitMs, publish);
+  };
+
+  const judgeLife = (): void => {
+    const given = [...cellReports.values()];
+    if (storageFailed) return life.send({ type: 'broken', reason: 'STORAGE_FAILED' });
+    if (given.some((report) => report.state === 'failed')) return life.send({ type: 'broken', reason: 'INTERNAL' });
+    if (identityLost) return life.send({ type: 'impaired', reason: 'IDENTITY_LOST' });
+    if (genesis === null) return life.send({ type: 'impaired', reason: 'NOT_READY' });
+    const members = [...groupStatus.values()].filter((group) => hosted.has(group.id));
+    if (members.some((group) => group.halted !== null)) return life.send({ type: 'impaired', reason: 'STORAGE_FAILED' });
+    if (members.some((group) => group.leader === null)) return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
+    if (given.some((report) => report.state === 'backoff')) return life.send({ type: 'impaired', reason: 'NOT_READY' });
+    if (members.length === 0 && ![...peers.values()].some((peer) => peer.connected))
+      return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
+    life.send({ type: 'serving' });
+  };
+
+  writer.onFailure((why) => {
+    storageFailed = true;
+    sink.log('error', why.code, `the disk refused a write, this node promises nothing more: ${why.message}`);
+    changed();
+  });
+
+  // -------------------------------------------------------------- the tree
+
+  const cells: Cell<never>[] = [];
+  const host = <Event>(address: string, create: (scope: Scope) => Component<Event>): Cell<Event> => {
+    const cell = supervise<Event>({
+      ...{ address, create, clock, random, sink },
+      onChange(report) {
+        cellReports.set(address, report);
+        changed();
+      },
+    });
+    cells.push(cell as Cell<never>);
+    return cell;
+  };
+
+  const groups = new Map<string, Cell<GroupEvent>>();
+  let genesisCell: Cell<GenesisActorEvent> | null = null;
+  let livenessCell: Cell<LivenessActorEvent> | null = null;
+  const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
+  let quietDue = false;
+
+  const tellQuiet = (): void => {
+    if (quietDue) return;
+    quietDue = true;
+    clock.soon(() => {
+      quietDue = false;
+      for (const { peerId } of peers.values()) {
+        const led: QuietGroup[] = [];
+        const followed: string[] = [];
+        for (const [group, { leading, following }] of quiet) {
+          if (leading?.peers.includes(peerId)) led.push({ group, term: leading.term });
+          if (following === peerId) followed.push(group);
+        }
+        livenessCell?.send({ type: 'leading', peer: peerId, groups: led });
+        livenessCell?.send({ type: 'following', peer: peerId, groups: followed });
+      }
+    });
+  };
+
+  const startGroup = (group: string): void => {
+    if (groups.has(group)) return;
+    const cell = host<GroupEvent>(`group/${group}`, (scope) =>
+      createGroup(scope, {
+        ...{ group, settings, ports, router, writer, peerNamed, anyPeer },
+        askToHost: (peer, timeoutMs, done) => askToHost(peer, group, timeoutMs, done),
+        onMembers: (names) => members.set(group, names),
+        ...(options.observe === undefined ? {} : { observe: options.observe }),
+        replica: hosted.get(group) ?? null,
+        onStatus(status) {
+          groupStatus.set(group, status);
+          changed();
+        },
+        onQuiet(now) {
+          quiet.set(group, now);
+          tellQuiet();
+        },
+      }),
+    );
+    groups.set(group, cell);
+    router.on(`raft/${group}`, (delivery) => cell.send({ type: 'raft', delivery }));
+    router.on(`register/${group}`, (delivery) => {
+      const sent = cell.send({ type: 'delivery', delivery });
+      if (!sent) delivery.answer(['again', null]);
+    });
+    router.on(`snapshot/${group}`, (delivery) => cell.send({ type: 'snapshot', delivery }));
+  };
+
+  const peerNamed = (name: string): PeerId | null => [...peers.values()].find((peer) => peer.connected && peer.name === name)?.peerId ?? null;
+
+  /** For a group that this node does not host: its members of the genesis first, else anybody connected. */
+  const anyPeer = (): PeerId | null => {
+    const connected = [...peers.values()].filter((peer) => peer.connected);
+    if (connected.length === 0) return null;
+    return connected[random.uint32() % connected.length]!.peerId;
+  };
+
+  // -------------------------------------------------------------- hosting replicas
+
+  const formOperations = (formed: Genesis): StorageOperation[] => {
+    const mine = formed.nodes.find((node) => node.peer === network.self);
+    if (mine === undefined) return [];
+    return formed.groups.flatMap((group) => {
+      const replica = mine.replicas[group];
+      if (replica === undefined) return [];
+      return [{ key: metaKeys.hosted(group), value: pack(replica) }, ...formGroup(group, genesisSnapshot(formed, group))];
+    });
+  };
+
+  const onFormed = (formed: Genesis): void => {
+    genesis = formed;
+    identityLost = false;
+    const mine = formed.nodes.find((node) => node.peer === network.self);
+    for (const group of formed.groups) {
+      const replica = mine?.replicas[group];
+      if (replica !== undefined && !hosted.has(group)) hosted.set(group, replica);
+      startGroup(group);
+      if (hosted.has(group)) groups.get(group)?.send({ type: 'host', replica: hosted.get(group)! });
+    }
+    changed();
+  };
+
+  /** Who owns which name: by the groups' configurations where this node knows one, else by the genesis. */
+  const members = new Map<string, Record<string, PeerId>>();
+  const taken = (): Record<string, PeerId> => {
+    if (members.size > 0) return Object.assign({}, ...members.values());
+    return Object.fromEntries((genesis?.nodes ?? []).map((node) => [node.name, node.peer]));
+  };
+
+  /** Makes an empty replica that waits for the leader's log; answers its id once it is durable. Asking twice is the same. */
+  const hostReplica = (group: string, done: (outcome: Outcome<{ replica: string }>) => void): void => {
+    const fail = (why: Failure): void => done({ ok: false, failure: why });
+    if (genesis === null || !genesis.groups.includes(group))
+      return fail(failure('GROUP_NOT_FOUND', `${settings.name} knows no group '${group}'`));
+    const existing = hosted.get(group);
+    if (existing !== undefined) return done({ ok: true, value: { replica: existing } });
+    const replica = newId();
+    const operations = [{ key: metaKeys.hosted(group), value: pack(replica) }, ...formGroup(group, null)];
+    writer.write(operations, { durable: true }, (why) => {
+      if (why !== null) return fail(failure('STORAGE_FAILED', `${settings.name} cannot store a replica: ${why.message}`));
+      hosted.set(group, replica);
+      startGroup(group);
+      groups.get(group)?.send({ type: 'host', replica });
+      genesisCell?.send({ type: 'hosted' });
+      done({ ok: true, value: { replica } });
+    });
+  };
+
+  const askToHost = (peer: PeerId, group: string, timeoutMs: number, done: (outcome: Outcome<{ replica: string }>) => void): void => {
+    if (peer === network.self) return hostReplica(group, done);
+    const question = { peer, lane: 'calls' as const, source: nodeAddress, target: nodeAddress, type: 'host', body: group, timeoutMs };
+    router.ask(question, (why, body) => {
+      const fail = (reason: Failure): void => done({ ok: false, failure: reason });
+      if (why !== null) return fail(failure('NO_QUORUM', `the node to be added did not answer (${why.code}); nothing was changed`));
+      if (Array.isArray(body) && body[0] === 'done' && typeof body[1] === 'string' && body[1].length <= 128)
+        return done({ ok: true, value: { replica: body[1] } });
+      fail((Array.isArray(body) ? parseFailure(body[1]) : null) ?? failure('INTERNAL', 'a malformed answer to host'));
+    });
+  };
+
+  // -------------------------------------------------------------- peers
+
+  const knownAddresses = new Map<PeerId, string[]>();
+
+  const learn = (peer: PeerId, addresses: string[]): void => {
+    if (peer === network.self || addresses.length === 0) return;
+    if (!knownAddresses.has(peer) && knownAddresses.size >= knownPeersMax) return;
+    const before = knownAddresses.get(peer);
+    if (before !== undefined && before.length === addresses.length && before.every((one, at) => one === addresses[at])) return;
+    knownAddresses.set(peer, addresses);
+    network.connect(addresses);
+    writer.write([{ key: metaKeys.peers, value: pack(Object.fromEntries(knownAddresses)) }], { durable: false }, () => {});
+  };
+
+  const onPeerOpen = (event: Extract<NetworkEvent, { type: 'peer-open' }>): void => {
+    const { peer, name, addresses } = event;
+    for (const other of peers.values())
+      if (other.connected && other.name === name && other.peerId !== peer)
+        sink.log('warn', 'NAME_TAKEN', `${name} is also the name of ${other.peerId}`, { peer });
+    peers.set(peer, { name, peerId: peer, connected: true, epoch: event.epoch, addresses, rttMs: null });
+    sink.log('info', 'PEER_OPEN', `${name} is connected`, { peer, epoch: event.epoch });
+    livenessCell?.send({ type: 'peer-open', peer });
+    genesisCell?.send({ type: 'peer-open', peer });
+    for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
+    tellQuiet();
+    learn(peer, addresses);
+    const others = [...peers.values()].filter((one) => one.connected && one.peerId !== peer);
+    router.send(peer, 'control', nodeAddress, nodeAddress, 'peers', others.map((one) => [one.peerId, one.addresses]));
+    for (const other of others) router.send(other.peerId, 'control', nodeAddress, nodeAddress, 'peers', [[peer, addresses]]);
+    changed();
+  };
+
+  const onPeerClose = (peer: PeerId, reason: string): void => {
+    const known = peers.get(peer);
+    if (known === undefined) return;
+    peers.set(peer, { ...known, connected: false, rttMs: null });
+    sink.log('info', 'PEER_CLOSED', `${known.name} is gone: ${reason}`, { peer });
+    router.peerClosed(peer);
+    livenessCell?.send({ type: 'peer-close', peer });
+    genesisCell?.send({ type: 'peer-close', peer });
+    for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
+    changed();
+  };
+
+  const onPeersTold = (body: unknown): void => {
+    if (!Array.isArray(body) || body.length > knownPeersMax) return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
+    for (const item of body as unknown[]) {
+      if (!Array.isArray(item)) continue;
+      const [peer, addresses] = item as unknown[];
+      if (typeof peer !== 'string' || peer.length > 128 || !Array.isArray(addresses)) continue;
+      const good = addresses.filter((one): one is string => typeof one === 'string' && one.length <= addressCharsMax);
+      if (peers.get(peer)?.connected !== true) learn(peer, good.slice(0, addressesMax));
+    }
+  };
+
+  const heardAtMs = new Map<PeerId, number>();
+  const heard = (peer: PeerId): void => {
+    const nowMs = clock.nowMs();
+    if (nowMs - (heardAtMs.get(peer) ?? Number.NEGATIVE_INFINITY) < heardEveryMs) return;
+    heardAtMs.set(peer, nowMs);
+    livenessCell?.send({ type: 'heard', peer });
+  };
+
+  const onNetwork = (event: NetworkEvent): void => {
+    switch (event.type) {
+      case 'listening':
+        listen = event.addresses;
+        return changed();
+      case 'peer-open':
+        return onPeerOpen(event);
+      case 'peer-close':
+        return onPeerClose(event.peer, event.reason);
+      case 'message':
+        heard(event.peer);
+        return router.receive(event.peer, event.lane, event.bytes);
+      case 'drain':
+        for (const cell of groups.values()) cell.send({ type: 'drain', peer: event.peer });
+        return;
+      case 'published':
+        return;
+      case 'refused':
+        sink.count('refused_total', { code: event.code });
+        return sink.log('warn', event.code, event.message, { peer: event.peer, address: event.address });
+    }
+  };
+
+  const onNodeDelivery = (delivery: Delivery): void => {
+    if (delivery.type === 'peers') return onPeersTold(delivery.body);
+    if (delivery.type !== 'host' || !isNodeName(delivery.body)) return sink.count('messages_refused_total', { code: 'TYPE_UNKNOWN' });
+    hostReplica(delivery.body, (outcome) => delivery.answer(outcome.ok ? ['done', outcome.value.replica] : ['failed', outcome.failure]));
+  };
+
+  // -------------------------------------------------------------- start and stop
+
+  let stopping: (() => void)[] | null = null;
+  let stopped = false;
+
+  /** Addresses known from before, so that a restarted node finds its peers without being told. */
+  const redial = (): void => {
+    const known = storage.get(metaKeys.peers);
+    if (known === undefined) return;
+    for (const [peer, addresses] of Object.entries(unpack(known) as Record<string, string[]>)) {
+      knownAddresses.set(peer, addresses);
+      network.connect(addresses);
+    }
+  };
+
+  const begin = (): void => {
+    const self = { name: settings.name, peer: network.self, replicas: offered };
+    livenessCell = host<LivenessActorEvent>(livenessAddress, (scope) =>
+      createLivenessActor(scope, {
+        options: { ...livenessDefaults, beatMs: settings.raft.heartbeatMs, silentMs: settings.raft.electionTimeoutMinMs + 25 },
+        ...{ ports, router },
+        onLost(peer, lost) {
+          if (lost === 'all') return;
+          for (const group of lost) groups.get(group)?.send({ type: 'peer-lost', peer });
+        },
+        onRtt(peer, rttMs) {
+          const known = peers.get(peer);
+          if (known !== undefined) peers.set(peer, { ...known, rttMs: Math.round(rttMs * 100) / 100 });
+        },
+      }),
+    );
+    genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
+      createGenesisActor(scope, {
+        ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
+        ...{ newClusterId: newId(), ports, router, writer, taken, formOperations, onFormed },
+        onIdentityLost(lost) {
+          identityLost = lost;
+          changed();
+        },
+      }),
+    );
+    router.on(livenessAddress, (delivery) => livenessCell?.send({ type: 'delivery', delivery }));
+    router.on(genesisAddress, (delivery) => genesisCell?.send({ type: 'delivery', delivery }));
+    router.on(nodeAddress, onNodeDelivery);
+    network.start({ name: settings.name, epoch, extra: { version: settings.version } }, (event) => {
+      if (!stopped) onNetwork(event);
+    });
+    redial();
+    network.connect(settings.join);
+    life.send({ type: 'started' });
+    changed();
+  };
+
+  // The epoch and the replica ids are durable before anybody hears of them.
+  const identity = [
+    { key: metaKeys.epoch, value: pack(epoch) },
+    { key: metaKeys.offer, value: pack(offered) },
+  ];
+  writer.write(identity, { durable: true }, (why) => {
+    if (why === null && stopping === null) begin();
+  });
+
+  /** Everything is closed in the reverse order of its start; each step has a limit of its own. */
+  const shutDown = (): void => {
+    stopped = true;
+    for (const cell of cells.reverse()) cell.stop();
+    router.stop();
+    network.stop(() =>
+      writer.stop(() =>
+        storage.stop(() => {
+          life.send({ type: 'stopped' });
+          publish();
+          for (const done of stopping ?? []) done();
+        }),
+      ),
+    );
+  };
+
+  const stop = (done: () => void): void => {
+    if (life.getSnapshot().value === 'left') return done();
+    if (stopping !== null) return void stopping.push(done);
+    stopping = [done];
+    life.send({ type: 'drain' });
+    changed();
+    let waiting = groups.size;
+    let over = false;
+    const proceed = (): void => {
+      if (over) return;
+      over = true;
+      limit.cancel();
+      shutDown();
+    };
+    const limit = clock.after(relinquishMs, proceed);
+    if (waiting === 0) return proceed();
+    for (const cell of groups.values()) {
+      const relinquished = (): void => {
+        waiting--;
+        if (waiting === 0) proceed();
+      };
+      if (!cell.send({ type: 'relinquish', done: relinquished })) relinquished();
+    }
+  };
+
+  // -------------------------------------------------------------- the door
+
+  /** The group's actor, or why there is none. */
+  const reach = (options: CallOptions): { cell: Cell<GroupEvent> } | { failure: Failure } => {
+    const group = options.group ?? 'kv';
+    if (stopping !== null) return { failure: failure('STOPPING', `${settings.name} is stopping`) };
+    const cell = groups.get(group);
+    if (cell !== undefined) return { cell };
+    if (genesis === null)
+      return { failure: failure(identityLost ? 'IDENTITY_LOST' : 'NOT_READY', `${settings.name} does not belong to a cluster yet`) };
+    return { failure: failure('GROUP_NOT_FOUND', `the cluster has no group '${group}' (it has ${genesis.groups.join(', ')})`) };
+  };
+  const notRunning = (): Failure => failure('NOT_READY', `the group's actor on ${settings.name} is being restarted`);
+
+  return {
+    status: () => store.getSnapshot().context,
+    onStatus(listener) {
+      const subscription = store.subscribe((snapshot) => listener(snapshot.context));
+      return () => subscription.unsubscribe();
+    },
+    write(write, callOptions, done) {
+      const at = reach(callOptions);
+      if ('failure' in at) return done({ ok: false, failure: at.failure });
+      if (!at.cell.send({ type: 'write', write, options: callOptions, done })) done({ ok: false, failure: notRunning() });
+    },
+    read(read, callOptions, done) {
+      const at = reach(callOptions);
+      if ('failure' in at) return done({ ok: false, failure: at.failure });
+      if (!at.cell.send({ type: 'read', read, options: callOptions, done })) done({ ok: false, failure: notRunning() });
+    },
+    watch({ group, prefix, from }, on) {
+      const at = reach(group === undefined ? {} : { group });
+      let end = (): void => {};
+      let ended = false;
+      const started = (stop: () => void): void => {
+        if (ended) stop();
+        else end = stop;
+      };
+      if ('failure' in at) on({ type: 'failed', failure: at.failure });
+      else if (!at.cell.send({ type: 'watch', prefix, from, on, ended: started })) on({ type: 'failed', failure: notRunning() });
+      return () => {
+        ended = true;
+        end();
+      };
+    },
+    changeGroup(group, change, callOptions, done) {
+      const at = reach({ group });
+      if ('failure' in at) return done({ ok: false, failure: at.failure });
+      if (!at.cell.send({ type: 'change', change, options: callOptions, done })) done({ ok: false, failure: notRunning() });
+    },
+    backup(group, callOptions, on) {
+      const at = reach({ group });
+      let end = (): void => {};
+      let ended = false;
+      const started = (stop: () => void): void => {
+        if (ended) stop();
+        else end = stop;
+      };
+      const failed = (why: Failure): void => on({ type: 'failed', failure: why }, () => {});
+      if ('failure' in at) failed(at.failure);
+      else if (!at.cell.send({ type: 'backup', on, options: callOptions, ended: started })) failed(notRunning());
+      return () => {
+        ended = true;
+        end();
+      };
+    },
+    stop,
+  };
+};
+
+const readNumber = (bytes: Uint8Array | undefined): number => {
+  if (bytes === undefined) return 0;
+  const value = unpack(bytes);
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw new Error('CORRUPT: the boot epoch is not a number');
+  return value;
+};
+
+const readReplicas = (bytes: Uint8Array | undefined): Record<string, string> =>
+  bytes === undefined ? {} : { ...(unpack(bytes) as Record<string, string>) };
+
+/** The state of a group at its genesis: every node of the cluster votes. */
+const genesisSnapshot = (genesis: Genesis, group: string): SnapshotMeta => {
+  const members = genesis.nodes.flatMap((node) => {
+    const replica = node.replicas[group];
+    return replica === undefined ? [] : [{ replica, name: node.name, peer: node.peer }];
+  });
+  return {
+    index: 0,
+    term: 0,
+    timeMs: 0,
+    configuration: {
+      voters: members.map((member) => member.replica),
+      outgoing: null,
+      learners: [],
+      learnersNext: [],
+      members: Object.fromEntries(members.map((member) => [member.replica, member])),
+    },
+  };
+};

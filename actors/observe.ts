@@ -1,0 +1,13 @@
+// The tap through which a simulator or an inspector sees what replicas do, as plain data, after it is done. Nothing answers.
+import type { Configuration, Entry, HardState, Role } from '../machines/raft/types.ts';
+
+export type Observation =
+  | { type: 'role'; group: string; replica: string; role: Role; term: number; leader: string | null; commit: number; configuration: Configuration }
+  /** Durable from now on. */
+  | { type: 'hard-state'; group: string; replica: string; hardState: HardState }
+  /** Entries that became durable: the log holds them from `entries[0].index` on, nothing beyond the last. */
+  | { type: 'logged'; group: string; replica: string; entries: Entry[] }
+  | { type: 'applied'; group: string; replica: string; entries: Entry[] }
+  | { type: 'installed'; group: string; replica: string; index: number; term: number };
+
+export type Observe = (observation: Observation) => void;

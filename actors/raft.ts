@@ -1,0 +1,382 @@
+// One replica of one Raft group: fulfils the machine's effects through the ports and brings their answers back as events
+// (decisions 1 and 2). What a message means is the machine's; what a write looks like is the store's; when both meet is here.
+import {
+  createRaft,
+  decodeConfiguration,
+  formRaftMessage,
+  parseRaftMessage,
+  type RaftState,
+  step,
+} from '../machines/raft/index.ts';
+import type {
+  Configuration,
+  Entry,
+  ProposalRejection,
+  RaftEffect,
+  RaftEvent,
+  RaftMessage,
+  RaftOptions,
+  RaftRestored,
+  ReadRejection,
+  ReconfigureRejection,
+  ReconfigureTarget,
+  ReplicaId,
+  SnapshotMeta,
+  TransferRejection,
+} from '../machines/raft/types.ts';
+import type { Observe } from './observe.ts';
+import type { ClockPort, PeerId, RandomPort, SinkPort, Timer } from './ports/index.ts';
+import type { RaftStore } from './raft-store.ts';
+import type { Router } from './router.ts';
+import type { Scope } from './supervise.ts';
+import type { Writer } from './writer.ts';
+
+export type ProposalEnd<Outcome> =
+  | { type: 'applied'; outcome: Outcome; index: number; term: number }
+  | { type: 'rejected'; reason: ProposalRejection; leader: PeerId | null }
+  /** Another entry took its place: it surely did not happen. */
+  | { type: 'overwritten' }
+  /** This replica can no longer know (a snapshot passed it by). */
+  | { type: 'unknown' };
+
+export type ReadEnd = { type: 'ready'; index: number } | { type: 'rejected'; reason: ReadRejection; leader: PeerId | null };
+export type ReconfigureEnd = { ok: true; index: number } | { ok: false; reason: ReconfigureRejection; message: string };
+export type TransferEnd = { ok: true } | { ok: false; reason: TransferRejection };
+
+/** What the replicated state machine does for the member. */
+export interface Replicated<Outcome> {
+  /** Applies one command entry; its keyspace writes are collected by the callee and taken by `takeWrites`. */
+  apply(entry: Entry): Outcome;
+  /** All entries of a turn are applied and their writes handed to the writer. */
+  applied(index: number): void;
+  /** The keyspace was replaced by a snapshot: rebuild what is in memory, then call `done`. */
+  installed(meta: SnapshotMeta, done: () => void): void;
+}
+
+export interface Member<Outcome> {
+  readonly state: RaftState;
+  propose(data: Uint8Array, done: (end: ProposalEnd<Outcome>) => void): void;
+  read(mode: 'read-index' | 'lease', done: (end: ReadEnd) => void): void;
+  reconfigure(target: ReconfigureTarget, done: (end: ReconfigureEnd) => void): void;
+  transfer(to: ReplicaId, done: (end: TransferEnd) => void): void;
+  receive(peer: PeerId, body: unknown): void;
+  event(event: RaftEvent): void;
+  leaderPeer(): PeerId | null;
+  /** Replicas of the current configuration that live on this peer. */
+  replicasOf(peer: PeerId): ReplicaId[];
+  stop(): void;
+}
+
+export type MemberArguments<Outcome> = {
+  scope: Scope;
+  clock: ClockPort;
+  random: RandomPort;
+  sink: SinkPort;
+  router: Router;
+  writer: Writer;
+  store: RaftStore;
+  group: string;
+  replica: ReplicaId;
+  options: RaftOptions;
+  restored: RaftRestored;
+  compactAfter: { entries: number; bytes: number };
+  replicated: Replicated<Outcome>;
+  /** Keyspace operations that the entries applied in this turn want. */
+  takeOperations: (appliedIndex: number, timeMs: number) => ReturnType<RaftStore['stateOperations']>;
+  snapshots: SnapshotTransfers;
+  onChanged: () => void;
+  observe?: Observe;
+  onWarn: (code: string, message: string) => void;
+};
+
+/** Streams snapshots to and from other replicas (actors/snapshot.ts). */
+export interface SnapshotTransfers {
+  send(to: ReplicaId, peer: PeerId, meta: SnapshotMeta, term: number, done: (ok: boolean) => void): void;
+  expect(from: ReplicaId, peer: PeerId, meta: SnapshotMeta, term: number, done: (meta: SnapshotMeta) => void): void;
+  stop(): void;
+}
+
+const replicaPeersMax = 1_024;
+
+export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Outcome> => {
+  const { scope, clock, random, sink, router, writer, store, group, replica, restored, replicated } = args;
+  const address = `raft/${group}`;
+  const state = createRaft({ replica, options: args.options, restored, seed: random.uint32(), nowMs: clock.nowMs() });
+
+  // -------- what waits for an answer
+  let lastRef = 0;
+  const proposals = new Map<number, (end: ProposalEnd<Outcome>) => void>();
+  const placed = new Map<number, { term: number; done: (end: ProposalEnd<Outcome>) => void }>();
+  const reads = new Map<number, (end: ReadEnd) => void>();
+  const reconfigurations = new Map<number, (end: ReconfigureEnd) => void>();
+  const transfers = new Map<number, (end: TransferEnd) => void>();
+  /** Reads confirmed at an index that is not applied yet, in order of index. */
+  let readsAhead: { index: number; done: (end: ReadEnd) => void }[] = [];
+  let unproposed: { ref: number; data: Uint8Array }[] = [];
+
+  // -------- what has been applied
+  let applied = restored.applied;
+  let appliedConfiguration = configurationAt(restored);
+  let sinceCompaction = { entries: 0, bytes: 0 };
+  const replicaPeers = new Map<ReplicaId, PeerId>();
+
+  // -------- the loop: one event at a time, whatever arrives meanwhile waits its turn
+  const queue: RaftEvent[] = [];
+  let stepping = false;
+  let alarm: { atMs: number; timer: Timer } | null = null;
+
+  const run = (event: RaftEvent): void => {
+    queue.push(event);
+    if (stepping) return;
+    stepping = true;
+    try {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift())
+        for (const effect of step(state, clock.nowMs(), next)) fulfil(effect);
+    } finally {
+      stepping = false;
+    }
+    arm();
+  };
+
+  /** One timer at the earliest deadline; a deadline that moved later is found out when it rings. */
+  const arm = (): void => {
+    if (alarm !== null && alarm.atMs <= state.deadlineMs) return;
+    alarm?.timer.cancel();
+    alarm = null;
+    if (state.deadlineMs === Number.POSITIVE_INFINITY) return;
+    const atMs = state.deadlineMs;
+    const timer = scope.after(Math.max(0, atMs - clock.nowMs()), () => {
+      alarm = null;
+      if (clock.nowMs() >= state.deadlineMs) run({ type: 'wake' });
+      else arm();
+    });
+    alarm = { atMs, timer };
+  };
+
+  const peerOf = (id: ReplicaId | null): PeerId | null =>
+    id === null ? null : (state.configuration.members[id]?.peer ?? replicaPeers.get(id) ?? null);
+
+  const send = (message: RaftMessage): void => {
+    const peer = peerOf(message.to);
+    const sent = peer === null ? 'unreachable' : router.send(peer, 'control', address, address, 'raft', formRaftMessage(message));
+    if (sent !== 'queued') queue.push({ type: 'unreachable', replica: message.to });
+  };
+
+  // -------- effects
+  const persist = (effect: Extract<RaftEffect, { type: 'persist' }>): void => {
+    writer.write(
+      store.persist(effect),
+      { durable: true },
+      scope.guard((why) => {
+        if (why !== null) return run({ type: 'persist-failed' });
+        for (const message of effect.messages) send(message);
+        if (effect.snapshot === null) return run({ type: 'persisted', token: effect.token });
+        const meta = effect.snapshot;
+        replicated.installed(meta, () => {
+          installed(meta);
+          run({ type: 'persisted', token: effect.token });
+        });
+      }),
+    );
+  };
+
+  const installed = (meta: SnapshotMeta): void => {
+    applied = meta.index;
+    appliedConfiguration = meta.configuration;
+    sinceCompaction = { entries: 0, bytes: 0 };
+    for (const [index, waiting] of placed) {
+      if (index > meta.index) continue;
+      placed.delete(index);
+      waiting.done({ type: 'unknown' });
+    }
+    answerReads();
+  };
+
+  const applyEntries = (entries: Entry[]): void => {
+    const ends: (() => void)[] = [];
+    for (const entry of entries) {
+      if (entry.index !== applied + 1) throw new Error(`InvariantBroken: apply ${entry.index} after ${applied} in '${group}'`);
+      applied = entry.index;
+      sinceCompaction.entries++;
+      sinceCompaction.bytes += entry.data.byteLength;
+      if (entry.kind === 'configuration') appliedConfiguration = decodeConfiguration(entry.data);
+      const outcome = entry.kind === 'command' ? replicated.apply(entry) : null;
+      const waiting = placed.get(entry.index);
+      if (waiting === undefined) continue;
+      placed.delete(entry.index);
+      ends.push(() =>
+        waiting.term === entry.term && outcome !== null
+          ? waiting.done({ type: 'applied', outcome, index: entry.index, term: entry.term })
+          : waiting.done({ type: 'overwritten' }),
+      );
+    }
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    writer.write(args.takeOperations(applied, last.timeMs), { durable: false }, () => {});
+    replicated.applied(applied);
+    queue.push({ type: 'applied', index: applied });
+    compact(last);
+    for (const end of ends) end();
+    answerReads();
+  };
+
+  const compact = (last: Entry): void => {
+    const { entries, bytes } = args.compactAfter;
+    if (sinceCompaction.entries < entries && sinceCompaction.bytes < bytes) return;
+    sinceCompaction = { entries: 0, bytes: 0 };
+    const meta = { index: last.index, term: last.term, timeMs: last.timeMs, configuration: appliedConfiguration };
+    queue.push({ type: 'compact', meta });
+    sink.count('raft_compactions_total', { group });
+  };
+
+  const answerReads = (): void => {
+    if (readsAhead.length === 0) return;
+    const ready = readsAhead.filter((read) => read.index <= applied);
+    if (ready.length === 0) return;
+    readsAhead = readsAhead.filter((read) => read.index > applied);
+    for (const read of ready) read.done({ type: 'ready', index: read.index });
+  };
+
+  const take = <Done>(from: Map<number, Done>, ref: number): Done => {
+    const done = from.get(ref);
+    if (done === undefined) throw new Error(`InvariantBroken: nobody waits for ref ${ref} in '${group}'`);
+    from.delete(ref);
+    return done;
+  };
+
+  const sendSnapshot = (to: ReplicaId): void => {
+    const peer = peerOf(to);
+    const last = { index: applied, term: state.log.termAt(applied), timeMs: state.log.timeAt(applied) };
+    const meta: SnapshotMeta = { ...last, configuration: appliedConfiguration };
+    const finished = scope.guard((ok: boolean) => run({ type: 'snapshot-sent', to, index: meta.index, ok }));
+    if (peer === null) return finished(false);
+    args.snapshots.send(to, peer, meta, state.term, finished);
+  };
+
+  const fulfil = (effect: RaftEffect): void => {
+    switch (effect.type) {
+      case 'send':
+        return send(effect.message);
+      case 'persist':
+        return persist(effect);
+      case 'apply':
+        return applyEntries(effect.entries);
+      case 'drop-log':
+        return writer.write(store.dropLog(effect.meta), { durable: false }, () => {});
+      case 'send-snapshot':
+        return sendSnapshot(effect.to);
+      case 'expect-snapshot': {
+        const { from, meta } = effect;
+        const peer = peerOf(from);
+        if (peer === null) return;
+        return args.snapshots.expect(from, peer, meta, state.term, scope.guard((received) => run({ type: 'snapshot-received', from, meta: received })));
+      }
+      case 'proposed':
+        placed.set(effect.index, { term: effect.term, done: take(proposals, effect.ref) });
+        return;
+      case 'proposal-rejected':
+        return take(proposals, effect.ref)({ type: 'rejected', reason: effect.reason, leader: peerOf(effect.leader) });
+      case 'read-ready':
+        readsAhead.push({ index: effect.index, done: take(reads, effect.ref) });
+        return answerReads();
+      case 'read-rejected':
+        return take(reads, effect.ref)({ type: 'rejected', reason: effect.reason, leader: peerOf(effect.leader) });
+      case 'reconfigured':
+        return take(reconfigurations, effect.ref)({ ok: true, index: effect.index });
+      case 'reconfigure-rejected':
+        return take(reconfigurations, effect.ref)({ ok: false, reason: effect.reason, message: effect.message });
+      case 'transferred':
+        return take(transfers, effect.ref)({ ok: true });
+      case 'transfer-rejected':
+        return take(transfers, effect.ref)({ ok: false, reason: effect.reason });
+      case 'changed':
+        return args.onChanged();
+      case 'warn':
+        return args.onWarn(effect.code, effect.message);
+    }
+  };
+
+  /** Everything that one turn proposes goes to the machine as one event, so that it becomes one append and one write. */
+  const flushProposals = (): void => {
+    const batch = unproposed;
+    unproposed = [];
+    run({ type: 'propose', wallMs: clock.wallMs(), proposals: batch });
+  };
+
+  /** Nobody speaks for another: the replica named as the sender must live on the peer that sent it. */
+  const speaksFor = (peer: PeerId, from: ReplicaId): boolean => {
+    const known = peerOf(from);
+    if (known !== null) return known === peer;
+    if (replicaPeers.size >= replicaPeersMax) return false;
+    replicaPeers.set(from, peer);
+    return true;
+  };
+
+  const refuse = (code: string, message: string, peer: PeerId): void => {
+    sink.count('messages_refused_total', { code });
+    sink.log('warn', code, message, { group, peer });
+  };
+
+  arm();
+
+  return {
+    state,
+    propose(data, done) {
+      const ref = ++lastRef;
+      proposals.set(ref, done);
+      unproposed.push({ ref, data });
+      if (unproposed.length === 1) scope.soon(flushProposals);
+    },
+    read(mode, done) {
+      const ref = ++lastRef;
+      reads.set(ref, done);
+      run({ type: 'read', ref, mode });
+    },
+    reconfigure(target, done) {
+      const ref = ++lastRef;
+      reconfigurations.set(ref, done);
+      run({ type: 'reconfigure', ref, wallMs: clock.wallMs(), target });
+    },
+    transfer(to, done) {
+      const ref = ++lastRef;
+      transfers.set(ref, done);
+      run({ type: 'transfer', ref, to });
+    },
+    receive(peer, body) {
+      const parsed = parseRaftMessage(body);
+      if (!parsed.ok) return refuse(parsed.refused, parsed.message, peer);
+      const { message } = parsed;
+      if (message.to !== replica) return sink.count('raft_misaddressed_total', { group });
+      if (!speaksFor(peer, message.from)) return refuse('SPOKE_FOR_ANOTHER', `replica ${message.from} does not live there`, peer);
+      run({ type: 'message', message });
+    },
+    event: run,
+    leaderPeer: () => peerOf(state.leader),
+    replicasOf: (peer) =>
+      Object.values(state.configuration.members)
+        .filter((member) => member.peer === peer)
+        .map((member) => member.replica),
+    stop() {
+      args.snapshots.stop();
+      for (const done of proposals.values()) done({ type: 'rejected', reason: 'not-leader', leader: null });
+      for (const { done } of placed.values()) done({ type: 'unknown' });
+      for (const done of reads.values()) done({ type: 'rejected', reason: 'not-leader', leader: null });
+      for (const { done } of readsAhead) done({ type: 'rejected', reason: 'not-leader', leader: null });
+      for (const done of reconfigurations.values()) done({ ok: false, reason: 'not-leader', message: 'the replica stops' });
+      for (const done of transfers.values()) done({ ok: false, reason: 'not-leader' });
+      proposals.clear();
+      placed.clear();
+      reads.clear();
+      readsAhead = [];
+    },
+  };
+};
+
+/** The configuration as of the applied index: a snapshot's, or that of the last configuration entry applied. */
+const configurationAt = (restored: RaftRestored): Configuration => {
+  const empty: Configuration = { voters: [], outgoing: null, learners: [], learnersNext: [], members: {} };
+  let configuration = restored.snapshot?.configuration ?? empty;
+  for (const entry of restored.entries)
+    if (entry.kind === 'configuration' && entry.index <= restored.applied) configuration = decodeConfiguration(entry.data);
+  return configuration;
+};

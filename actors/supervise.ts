@@ -1,0 +1,175 @@
+// Hosts the actors of a node: each in a cell with an address, restarted by the supervisor's chart when it throws, given up
+// with a reason when it throws too often. An actor is XState transition logic around a component; what its ports answer comes
+// back through the cell, so that a throw anywhere in it is its own failure and never the neighbour's (decision 4).
+import { type ActorRefFrom, createActor, fromTransition } from 'xstate';
+import { childMachine, type RestartPolicy, restartDefaults } from '../machines/supervisor/index.ts';
+import type { ClockPort, RandomPort, SinkPort, Timer } from './ports/index.ts';
+
+/** What a component is given: ports' answers and timers that die with this incarnation of it. */
+export interface Scope {
+  readonly address: string;
+  /** Wraps a callback: runs inside the cell, not at all once this incarnation is over. */
+  guard<Arguments extends unknown[]>(run: (...args: Arguments) => void): (...args: Arguments) => void;
+  after(delayMs: number, run: () => void): Timer;
+  soon(run: () => void): void;
+}
+
+export interface Component<Event> {
+  receive(event: Event): void;
+  /** The end of this incarnation; `reason` null on an orderly stop. Answers whoever still waits. Must not throw. */
+  stop(reason: string | null): void;
+}
+
+export type CellState = 'running' | 'backoff' | 'stopped' | 'failed';
+export type CellReport = { address: string; state: CellState; restarts: number; reason: string | null };
+
+export interface Cell<Event> {
+  readonly address: string;
+  /** False: the actor is not running, nothing was delivered. */
+  send(event: Event): boolean;
+  report(): CellReport;
+  stop(): void;
+}
+
+type SuperviseArguments<Event> = {
+  address: string;
+  create: (scope: Scope) => Component<Event>;
+  policy?: RestartPolicy;
+  clock: ClockPort;
+  random: RandomPort;
+  sink: SinkPort;
+  onChange: (report: CellReport) => void;
+};
+
+type Inner<Event> = { type: 'event'; event: Event } | { type: 'run'; run: () => void };
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+
+/** XState's clock over ours, so that delays of charts run on the node's time. */
+export const xstateClock = (clock: ClockPort) => ({
+  setTimeout: (run: (...args: unknown[]) => void, delayMs: number): Timer => clock.after(delayMs, run),
+  clearTimeout: (timer: Timer): void => timer?.cancel(),
+});
+
+export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> => {
+  const { address, create, clock, random, sink, onChange } = args;
+  let incarnation: ReturnType<typeof incarnate> | null = null;
+  const chart: ActorRefFrom<typeof childMachine> = createActor(childMachine, {
+    id: address,
+    input: args.policy ?? restartDefaults,
+    clock: xstateClock(clock) as never,
+  });
+
+  const incarnate = () => {
+    const timers = new Set<Timer>();
+    let component: Component<Event> | null = null;
+    let live = true;
+    const guard =
+      <Arguments extends unknown[]>(run: (...given: Arguments) => void) =>
+      (...given: Arguments): void => {
+        if (live) actor.send({ type: 'run', run: () => run(...given) });
+      };
+    const scope: Scope = {
+      address,
+      guard,
+      after(delayMs, run) {
+        const timer = clock.after(
+          delayMs,
+          guard(() => {
+            timers.delete(timer);
+            run();
+          }),
+        );
+        timers.add(timer);
+        return {
+          cancel() {
+            timers.delete(timer);
+            timer.cancel();
+          },
+        };
+      },
+      soon: (run) => clock.soon(guard(run)),
+    };
+    const end = (reason: string | null): void => {
+      if (!live) return;
+      live = false;
+      for (const timer of timers) timer.cancel();
+      timers.clear();
+      try {
+        component?.stop(reason);
+      } catch (error) {
+        sink.log('error', 'ACTOR_STOP_THREW', reasonOf(error), { address });
+      }
+    };
+    const logic = fromTransition((state: null, inner: Inner<Event>) => {
+      if (!live) return state;
+      if (inner.type === 'run') inner.run();
+      else component?.receive(inner.event);
+      return state;
+    }, null);
+    const actor = createActor(logic, { id: address });
+    actor.subscribe({
+      error(error) {
+        const reason = reasonOf(error);
+        sink.log('error', 'ACTOR_FAILED', reason, { address, stack: error instanceof Error ? error.stack : undefined });
+        sink.count('actor_failures_total', { address });
+        end(reason);
+        chart.send({ type: 'failed', reason, nowMs: clock.nowMs(), chance: random.uint32() / 0x1_0000_0000 });
+      },
+    });
+    actor.start();
+    const start = (): void =>
+      actor.send({
+        type: 'run',
+        run: () => {
+          component = create(scope);
+        },
+      });
+    return { start, end, send: (event: Event) => actor.send({ type: 'event', event }) };
+  };
+
+  const report = (): CellReport => {
+    const snapshot = chart.getSnapshot();
+    return {
+      address,
+      state: snapshot.value as CellState,
+      restarts: snapshot.context.restarts,
+      reason: snapshot.context.reason,
+    };
+  };
+
+  let before: CellState | null = null;
+  chart.subscribe((snapshot) => {
+    const state = snapshot.value as CellState;
+    if (state === before) return;
+    before = state;
+    if (state === 'running') {
+      incarnation = incarnate();
+      incarnation.start();
+    } else if (state === 'failed') {
+      incarnation = null;
+      sink.log('error', 'ACTOR_GIVEN_UP', `${address} failed too often: ${snapshot.context.reason}`, { address });
+    } else incarnation = null;
+    onChange(report());
+  });
+  chart.start();
+
+  return {
+    address,
+    send(event) {
+      if (incarnation === null) {
+        sink.count('dead_letters_total', { address });
+        return false;
+      }
+      incarnation.send(event);
+      return true;
+    },
+    report,
+    stop() {
+      incarnation?.end(null);
+      incarnation = null;
+      chart.send({ type: 'stop' });
+      onChange(report());
+    },
+  };
+};
