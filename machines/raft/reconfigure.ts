@@ -1,0 +1,118 @@
+// Membership changes by joint consensus (Raft §6, dissertation §4.3): the configuration of the log's latest configuration
+// entry counts, committed or not; a change of voters goes through a joint phase that the leader ends by itself.
+import { encodeConfiguration, parseConfiguration } from './messages.ts';
+import { appendOwn, syncProgress } from './replication.ts';
+import type { Output, RaftState } from './state.ts';
+import type { Configuration, ReconfigureRejection, ReconfigureTarget, ReplicaId } from './types.ts';
+
+/** A new voter may lack this many entries at most: the joint phase must not wait for a long catching up. */
+const promoteLagEntriesMax = 1_000;
+
+const sameSet = (a: readonly ReplicaId[], b: readonly ReplicaId[]): boolean => a.length === b.length && a.every((id) => b.includes(id));
+
+const finalOf = (target: ReconfigureTarget): Configuration => ({
+  voters: [...target.voters],
+  outgoing: null,
+  learners: [...target.learners],
+  learnersNext: [],
+  members: { ...target.members },
+});
+
+/** Both majorities count; voters on their way out stay members, those that become learners wait for the end. */
+const jointOf = (current: Configuration, final: Configuration): Configuration => ({
+  voters: final.voters,
+  outgoing: [...current.voters],
+  learners: final.learners.filter((id) => !current.voters.includes(id)),
+  learnersNext: final.learners.filter((id) => current.voters.includes(id)),
+  members: {
+    ...Object.fromEntries(current.voters.map((id) => [id, current.members[id]!])),
+    ...final.members,
+  },
+});
+
+const problemOf = (state: RaftState, final: Configuration): { reason: ReconfigureRejection; message: string } | null => {
+  if (final.voters.length === 0) return { reason: 'invalid', message: 'the last voter cannot be removed' };
+  if (parseConfiguration(final) === null) return { reason: 'invalid', message: 'voters, learners and members do not fit together' };
+  for (const [id, member] of Object.entries(final.members)) {
+    const known = state.configuration.members[id];
+    if (known !== undefined && known.peer !== member.peer)
+      return { reason: 'invalid', message: `replica ${id} lives on ${known.peer}, not on ${member.peer}` };
+  }
+  for (const id of final.voters) {
+    if (id === state.replica || state.configuration.voters.includes(id)) continue;
+    const match = state.progress.get(id)?.match ?? 0;
+    if (match === 0 || match + promoteLagEntriesMax < state.commit)
+      return { reason: 'not-caught-up', message: `${final.members[id]!.name} holds the log up to ${match} of ${state.commit}` };
+  }
+  return null;
+};
+
+export const onReconfigure = (
+  state: RaftState,
+  out: Output,
+  ref: number,
+  target: ReconfigureTarget,
+  wallMs: number,
+  nowMs: number,
+): void => {
+  const refuse = (reason: ReconfigureRejection, message: string): void =>
+    void out.effects.push({ type: 'reconfigure-rejected', ref, reason, message });
+  if (state.role !== 'leader') return refuse('not-leader', 'this replica does not lead');
+  // One change at a time, and none before an entry of our own term is committed (the bug of single-server changes, 2015).
+  const busy = state.reconfiguration !== null || state.configuration.outgoing !== null || state.configurationIndex > state.commit;
+  if (busy || state.commit < state.termStartIndex || state.transfer !== null) return refuse('pending', 'another change is under way');
+  const final = finalOf(target);
+  const problem = problemOf(state, final);
+  if (problem !== null) return refuse(problem.reason, problem.message);
+  const direct = sameSet(final.voters, state.configuration.voters);
+  const next = direct ? final : jointOf(state.configuration, final);
+  appendOwn(state, out, [{ kind: 'configuration', data: encodeConfiguration(next) }], wallMs);
+  state.reconfiguration = { ref, final: direct, index: state.log.lastIndex, target: final };
+  syncProgress(state, nowMs);
+  for (const id of state.progress.keys()) out.flush.add(id);
+};
+
+/** What a joint configuration ends in; members that are named nowhere any more are forgotten. */
+const leaveJoint = (joint: Configuration): Configuration => {
+  const learners = [...joint.learners, ...joint.learnersNext];
+  const kept = [...joint.voters, ...learners];
+  const members = Object.fromEntries(kept.map((id) => [id, joint.members[id]!]));
+  return { voters: joint.voters, outgoing: null, learners, learnersNext: [], members };
+};
+
+/** After the commit index moved: ends a joint phase, reports the change, and says whether this leader has to go. */
+export const onConfigurationCommitted = (state: RaftState, out: Output, nowMs: number): { leave: boolean } => {
+  if (state.role !== 'leader' || state.configurationIndex > state.commit) return { leave: false };
+  if (state.configuration.outgoing !== null) {
+    if (state.commit < state.termStartIndex) return { leave: false };
+    const final = leaveJoint(state.configuration);
+    const pending = state.reconfiguration;
+    appendOwn(state, out, [{ kind: 'configuration', data: encodeConfiguration(final) }], 0);
+    state.reconfiguration = { ref: pending?.ref ?? null, final: true, index: state.log.lastIndex, target: final };
+    // The outgoing members are told of the end too: they stay in progress until it is committed.
+    syncProgressKeeping(state, nowMs);
+    return { leave: false };
+  }
+  const done = state.reconfiguration;
+  if (done?.final && done.index <= state.commit) {
+    state.reconfiguration = null;
+    if (done.ref !== null) out.effects.push({ type: 'reconfigured', ref: done.ref, index: done.index });
+    out.changed = true;
+  }
+  syncProgress(state, nowMs);
+  return { leave: !state.configuration.voters.includes(state.replica) };
+};
+
+const syncProgressKeeping = (state: RaftState, nowMs: number): void => {
+  const before = new Map(state.progress);
+  syncProgress(state, nowMs);
+  for (const [id, progress] of before) if (!state.progress.has(id)) state.progress.set(id, progress);
+};
+
+/** Leadership is lost: whether the change happens is the next leader's. */
+export const dropReconfiguration = (state: RaftState, out: Output): void => {
+  const pending = state.reconfiguration;
+  state.reconfiguration = null;
+  if (pending === null || pending.ref === null) return;
+  out.effects.push({ type: 'reconfigure-rejected', ref: pending.ref, reason: 'not-leader', message: 'leadership was lost meanwhile; it may still happen' });
+};
