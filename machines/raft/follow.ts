@@ -42,8 +42,6 @@ export const onAppend = (state: RaftState, out: Output, message: From<'append'>,
     const meet = log.lastIndexWithTermAtMost(Math.min(message.prevIndex, log.lastIndex), message.prevTerm);
     return reply(message.prevIndex, { index: meet, term: log.termAt(meet)! }, 0);
   }
-  if (compacted && entries.length === 0 && message.prevIndex + message.entries.length < log.base.index)
-    return reply(log.base.index, null, 0);
   const fresh = withoutKnown(state, entries);
   const first = fresh[0];
   if (first !== undefined) {
