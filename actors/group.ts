@@ -23,7 +23,7 @@ import { createRegisterReplica, expireCommand, type RegisterReplica } from './re
 import { type Attempt, createRequests, type Requests } from './requests.ts';
 import type { Delivery, Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
-import { createSnapshotTransfers } from './snapshot.ts';
+import { createSnapshotTransfers, type SnapshotTransfers } from './snapshot.ts';
 import type { Component, Scope } from './supervise.ts';
 import type { Writer } from './writer.ts';
 
@@ -77,7 +77,7 @@ const notHosted = (group: string, node: string): Failure =>
 export const createGroup = (scope: Scope, args: GroupArguments): Component<GroupEvent> => {
   const { group, settings, ports, router, writer } = args;
   const { clock, sink, network } = ports;
-  let hosted: { member: Member<RegisterOutcome>; register: RegisterReplica; store: RaftStore } | null = null;
+  let hosted: { member: Member<RegisterOutcome>; register: RegisterReplica; store: RaftStore; snapshots: SnapshotTransfers } | null = null;
   let replica = args.replica;
   let halted: string | null = null;
   let statusDue = false;
@@ -371,6 +371,10 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     const { store, restored } = loaded;
     const register = createRegisterReplica({ scope, clock, writer, store, watchEventsMax: settings.watchEventsMax });
     register.load(restored.applied, () => {
+      const snapshots = createSnapshotTransfers({
+        ...{ scope, clock, random: ports.random, sink, router, writer, store, group, replica: id },
+        offer: (peer, message) => hosted?.member.receive(peer, message),
+      });
       const member: Member<RegisterOutcome> = createMember<RegisterOutcome>({
         ...{ scope, clock, random: ports.random, sink, router, writer, store, group, replica: id },
         options: settings.raft,
@@ -386,7 +390,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
           installed: (meta, done) => register.load(meta.index, done),
         },
         takeOperations: (index, timeMs) => store.stateOperations(register.takeWrites(), index, timeMs),
-        snapshots: createSnapshotTransfers({ scope, clock, random: ports.random, sink, router, writer, store, group, replica: id }),
+        snapshots,
         onChanged,
         ...(args.observe === undefined ? {} : { observe: args.observe }),
         onWarn(code, message) {
@@ -394,7 +398,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
           sink.count('raft_warnings_total', { group, code });
         },
       });
-      hosted = { member, register, store };
+      hosted = { member, register, store, snapshots };
       onChanged();
       for (const event of early.splice(0)) receive(event);
     });
@@ -402,6 +406,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
 
   const raftEvents = (peer: PeerId, type: 'peer-lost' | 'peer-found'): void => {
     if (hosted === null) return;
+    if (type === 'peer-lost') hosted.snapshots.peerClosed(peer);
     for (const id of hosted.member.replicasOf(peer)) hosted.member.event({ type, replica: id } satisfies RaftEvent);
   };
 
@@ -425,9 +430,9 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       case 'delivery':
         return onDelivery(event.delivery);
       case 'snapshot':
-        return hosted?.member.snapshots.receive(event.delivery);
+        return hosted?.snapshots.receive(event.delivery);
       case 'drain':
-        return hosted?.member.snapshots.drained(event.peer);
+        return hosted?.snapshots.drained(event.peer);
       case 'peer-lost':
       case 'peer-found':
         return raftEvents(event.peer, event.type);

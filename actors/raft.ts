@@ -7,6 +7,7 @@ import {
   parseRaftMessage,
   type RaftState,
   step,
+  successorOf,
 } from '../machines/raft/index.ts';
 import type {
   Configuration,
@@ -28,6 +29,7 @@ import type { Observe } from './observe.ts';
 import type { ClockPort, PeerId, RandomPort, SinkPort, Timer } from './ports/index.ts';
 import type { RaftStore } from './raft-store.ts';
 import type { Router } from './router.ts';
+import type { SnapshotTransfers } from './snapshot.ts';
 import type { Scope } from './supervise.ts';
 import type { Writer } from './writer.ts';
 
@@ -62,6 +64,8 @@ export interface Member<Outcome> {
   receive(peer: PeerId, body: unknown): void;
   event(event: RaftEvent): void;
   leaderPeer(): PeerId | null;
+  /** Who could take over best, or null. */
+  successor(): ReplicaId | null;
   /** Replicas of the current configuration that live on this peer. */
   replicasOf(peer: PeerId): ReplicaId[];
   stop(): void;
@@ -88,13 +92,6 @@ export type MemberArguments<Outcome> = {
   observe?: Observe;
   onWarn: (code: string, message: string) => void;
 };
-
-/** Streams snapshots to and from other replicas (actors/snapshot.ts). */
-export interface SnapshotTransfers {
-  send(to: ReplicaId, peer: PeerId, meta: SnapshotMeta, term: number, done: (ok: boolean) => void): void;
-  expect(from: ReplicaId, peer: PeerId, meta: SnapshotMeta, term: number, done: (meta: SnapshotMeta) => void): void;
-  stop(): void;
-}
 
 const replicaPeersMax = 1_024;
 
@@ -169,6 +166,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       { durable: true },
       scope.guard((why) => {
         if (why !== null) return run({ type: 'persist-failed' });
+        observePersisted(effect);
         for (const message of effect.messages) send(message);
         if (effect.snapshot === null) return run({ type: 'persisted', token: effect.token });
         const meta = effect.snapshot;
@@ -180,9 +178,17 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     );
   };
 
+  const observePersisted = (effect: Extract<RaftEffect, { type: 'persist' }>): void => {
+    const { observe } = args;
+    if (observe === undefined) return;
+    if (effect.hardState !== null) observe({ type: 'hard-state', group, replica, hardState: effect.hardState });
+    if (effect.entries.length > 0) observe({ type: 'logged', group, replica, entries: effect.entries });
+  };
+
   const installed = (meta: SnapshotMeta): void => {
     applied = meta.index;
     appliedConfiguration = meta.configuration;
+    args.observe?.({ type: 'installed', group, replica, index: meta.index, term: meta.term });
     sinceCompaction = { entries: 0, bytes: 0 };
     for (const [index, waiting] of placed) {
       if (index > meta.index) continue;
@@ -213,6 +219,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     const last = entries.at(-1);
     if (last === undefined) return;
     writer.write(args.takeOperations(applied, last.timeMs), { durable: false }, () => {});
+    args.observe?.({ type: 'applied', group, replica, entries });
     replicated.applied(applied);
     queue.push({ type: 'applied', index: applied });
     compact(last);
@@ -246,7 +253,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
 
   const sendSnapshot = (to: ReplicaId): void => {
     const peer = peerOf(to);
-    const last = { index: applied, term: state.log.termAt(applied), timeMs: state.log.timeAt(applied) };
+    const last = { index: applied, term: state.log.termAt(applied)!, timeMs: state.log.timeAt(applied) };
     const meta: SnapshotMeta = { ...last, configuration: appliedConfiguration };
     const finished = scope.guard((ok: boolean) => run({ type: 'snapshot-sent', to, index: meta.index, ok }));
     if (peer === null) return finished(false);
@@ -269,7 +276,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
         const { from, meta } = effect;
         const peer = peerOf(from);
         if (peer === null) return;
-        return args.snapshots.expect(from, peer, meta, state.term, scope.guard((received) => run({ type: 'snapshot-received', from, meta: received })));
+        return args.snapshots.expect(from, peer, meta, () => run({ type: 'snapshot-received', from, meta }));
       }
       case 'proposed':
         placed.set(effect.index, { term: effect.term, done: take(proposals, effect.ref) });
@@ -290,10 +297,16 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       case 'transfer-rejected':
         return take(transfers, effect.ref)({ ok: false, reason: effect.reason });
       case 'changed':
+        observeRole();
         return args.onChanged();
       case 'warn':
         return args.onWarn(effect.code, effect.message);
     }
+  };
+
+  const observeRole = (): void => {
+    const { role, term, leader, commit, configuration } = state;
+    args.observe?.({ type: 'role', group, replica, role, term, leader, commit, configuration });
   };
 
   /** Everything that one turn proposes goes to the machine as one event, so that it becomes one append and one write. */
@@ -352,6 +365,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     },
     event: run,
     leaderPeer: () => peerOf(state.leader),
+    successor: () => successorOf(state, clock.nowMs()),
     replicasOf: (peer) =>
       Object.values(state.configuration.members)
         .filter((member) => member.peer === peer)

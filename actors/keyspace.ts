@@ -1,0 +1,86 @@
+// The map of everything a node keeps on its disk, in one place. Keys are ASCII prefixes, names, and big-endian numbers, so that
+// ranges are what they look like:
+//   m/epoch m/genesis m/offer m/peers m/hosted/<group>      the node itself
+//   g/<group>/hard                                           Raft: term and vote
+//   g/<group>/base                                           Raft: what the log's first entry follows (a snapshot's meta)
+//   g/<group>/log/<u64>                                      Raft: one value per appended batch, by its first index
+//   g/<group>/state                                          generation of the state machine's keyspace, applied index, log time
+//   s/<group>/<u32 generation>/<key of the state machine>    the state machine's keyspace
+
+/** Bytes of an ASCII string: every name in a key is one. */
+export const text = (value: string): Uint8Array => Uint8Array.from(value, (character) => character.charCodeAt(0));
+
+export const join = (...parts: readonly Uint8Array[]): Uint8Array => {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.byteLength;
+  }
+  return joined;
+};
+
+export const u64 = (value: number): Uint8Array => {
+  const bytes = new Uint8Array(8);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, Math.floor(value / 0x1_0000_0000));
+  view.setUint32(4, value >>> 0);
+  return bytes;
+};
+
+const u32 = (value: number): Uint8Array => {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+};
+
+/** The smallest key after every key that starts with `prefix`; prefixes end in '/' or a number that is not all ones. */
+export const prefixEnd = (prefix: Uint8Array): Uint8Array => {
+  const end = prefix.slice();
+  for (let at = end.length - 1; at >= 0; at--) {
+    if (end[at]! < 0xff) {
+      end[at]!++;
+      return end.slice(0, at + 1);
+    }
+  }
+  throw new Error('a prefix of ones has no end');
+};
+
+export const metaKeys = {
+  format: text('m/format'),
+  identity: text('m/identity'),
+  epoch: text('m/epoch'),
+  genesis: text('m/genesis'),
+  offer: text('m/offer'),
+  peers: text('m/peers'),
+  hosted: (group: string): Uint8Array => text(`m/hosted/${group}`),
+} as const;
+
+export const groupKeys = (group: string) => {
+  const logPrefix = text(`g/${group}/log/`);
+  const statePrefix = text(`s/${group}/`);
+  return {
+    hard: text(`g/${group}/hard`),
+    base: text(`g/${group}/base`),
+    state: text(`g/${group}/state`),
+    log: (firstIndex: number): Uint8Array => join(logPrefix, u64(firstIndex)),
+    logRange: { gte: logPrefix, lt: prefixEnd(logPrefix) },
+    generation: (generation: number): Uint8Array => join(statePrefix, u32(generation), text('/')),
+    everyGeneration: { gte: statePrefix, lt: prefixEnd(statePrefix) },
+  };
+};
+
+export type GroupKeys = ReturnType<typeof groupKeys>;
+
+/** A key as a string that maps one to one to its bytes, for use in a Map. */
+export const keyText = (key: Uint8Array): string => {
+  let result = '';
+  for (const byte of key) result += String.fromCharCode(byte);
+  return result;
+};
+
+export const compareKeys = (a: Uint8Array, b: Uint8Array): number => {
+  const length = Math.min(a.byteLength, b.byteLength);
+  for (let at = 0; at < length; at++) if (a[at] !== b[at]) return a[at]! - b[at]!;
+  return a.byteLength - b.byteLength;
+};

@@ -1,0 +1,245 @@
+// Streams a group's keyspace between replicas on the bulk lane (decision 3: a snapshot never delays a heartbeat): a frozen view
+// read page by page on one side, a staged generation of the keyspace on the other.
+import { formRaftMessage } from '../machines/raft/index.ts';
+import type { ReplicaId, SnapshotMeta } from '../machines/raft/types.ts';
+import {
+  createDigest,
+  createReceiver,
+  createSender,
+  isRecords,
+  onAcknowledged,
+  onChunk,
+  type ReceiverState,
+  type SenderState,
+  type TransferDigest,
+  transferTimeoutMs,
+  wantsPage,
+} from '../machines/snapshot/index.ts';
+import { limits } from '../machines/wire/limits.ts';
+import { join } from './keyspace.ts';
+import type { ClockPort, PeerId, RandomPort, SinkPort, StorageView } from './ports/index.ts';
+import type { RaftStore } from './raft-store.ts';
+import type { Delivery, Router } from './router.ts';
+import type { Scope } from './supervise.ts';
+import type { Writer } from './writer.ts';
+
+export interface SnapshotTransfers {
+  send(to: ReplicaId, peer: PeerId, meta: SnapshotMeta, term: number, done: (ok: boolean) => void): void;
+  /** The machine wants the snapshot that `from` offers; `done` once it is staged whole. */
+  expect(from: ReplicaId, peer: PeerId, meta: SnapshotMeta, done: () => void): void;
+  receive(delivery: Delivery): void;
+  drained(peer: PeerId): void;
+  peerClosed(peer: PeerId): void;
+  stop(): void;
+}
+
+type Outgoing = {
+  id: number;
+  peer: PeerId;
+  state: SenderState;
+  digest: TransferDigest;
+  view: StorageView;
+  from: Uint8Array;
+  /** What the lane refused and is sent again when it drains. */
+  unsent: { type: string; body: unknown } | null;
+  done: (ok: boolean) => void;
+};
+
+type Incoming = {
+  id: number;
+  peer: PeerId;
+  state: ReceiverState;
+  digest: TransferDigest;
+  generation: number;
+  operations: ReturnType<RaftStore['beginStaging']>['operations'];
+  done: () => void;
+};
+
+const recordsMax = 4_096;
+const sweepMs = 1_000;
+
+type Arguments = {
+  scope: Scope;
+  clock: ClockPort;
+  random: RandomPort;
+  sink: SinkPort;
+  router: Router;
+  writer: Writer;
+  store: RaftStore;
+  group: string;
+  replica: ReplicaId;
+  /** Hands an offered snapshot's message to the machine, which may answer by `expect`. */
+  offer: (peer: PeerId, message: unknown) => void;
+};
+
+export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
+  const { scope, clock, random, sink, router, writer, store, group, replica } = args;
+  const address = `snapshot/${group}`;
+  const outgoing = new Map<PeerId, Outgoing>();
+  let incoming: Incoming | null = null;
+  /** The transfer whose offer the machine is looking at. */
+  let offered: { id: number; peer: PeerId } | null = null;
+  let watching = false;
+
+  const transmit = (peer: PeerId, type: string, body: unknown) => router.send(peer, 'bulk', address, address, type, body);
+
+  // -------- sending
+
+  const finish = (transfer: Outgoing, ok: boolean): void => {
+    if (outgoing.get(transfer.peer) !== transfer) return;
+    outgoing.delete(transfer.peer);
+    transfer.view.close();
+    sink.count('raft_snapshots_sent_total', { group, ok: String(ok) });
+    transfer.done(ok);
+  };
+
+  const put = (transfer: Outgoing, type: string, body: unknown): void => {
+    const sent = transmit(transfer.peer, type, body);
+    if (sent === 'unreachable') finish(transfer, false);
+    else if (sent === 'full') transfer.unsent = { type, body };
+  };
+
+  const pump = (transfer: Outgoing): void => {
+    if (transfer.unsent !== null || !wantsPage(transfer.state)) return;
+    transfer.state.reading = true;
+    const { lt } = store.stateRange();
+    transfer.view.read(
+      { gte: transfer.from, lt, limit: recordsMax, limitBytes: limits.snapshotChunkBytesMax },
+      scope.guard((why, entries) => {
+        transfer.state.reading = false;
+        if (outgoing.get(transfer.peer) !== transfer) return;
+        if (why !== null) return finish(transfer, false);
+        const last = entries.at(-1);
+        if (last === undefined) {
+          transfer.state.ended = true;
+          put(transfer, 'end', [transfer.id, transfer.state.sent, transfer.digest.end()]);
+          return;
+        }
+        transfer.from = join(last[0], new Uint8Array(1));
+        const records = entries.map(([key, value]): [Uint8Array, Uint8Array] => [store.relativeKey(key), value]);
+        transfer.digest.add(records);
+        put(transfer, 'chunk', [transfer.id, transfer.state.sent++, records]);
+        pump(transfer);
+      }),
+    );
+  };
+
+  const onSenderMessage = (peer: PeerId, type: string, body: unknown): void => {
+    const transfer = outgoing.get(peer);
+    if (transfer === undefined || !Array.isArray(body) || body[0] !== transfer.id) return;
+    if (type === 'refused') return finish(transfer, false);
+    if (type === 'received') return finish(transfer, true);
+    if (typeof body[1] === 'number') onAcknowledged(transfer.state, body[1], clock.nowMs());
+    pump(transfer);
+  };
+
+  // -------- receiving
+
+  const abandon = (why: string): void => {
+    if (incoming === null) return;
+    sink.log('warn', 'SNAPSHOT_ABANDONED', `the snapshot of '${group}' under way is given up: ${why}`, { peer: incoming.peer });
+    transmit(incoming.peer, 'refused', [incoming.id]);
+    incoming = null;
+    store.sweep();
+  };
+
+  const onOffer = (peer: PeerId, body: unknown): void => {
+    if (!Array.isArray(body) || typeof body[0] !== 'number') return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
+    offered = { id: body[0], peer };
+    args.offer(peer, body[1]);
+    if (offered !== null) transmit(peer, 'refused', [body[0]]);
+    offered = null;
+  };
+
+  const onRecords = (peer: PeerId, body: unknown): void => {
+    const transfer = incoming;
+    if (transfer === null || transfer.peer !== peer || !Array.isArray(body) || body[0] !== transfer.id) return;
+    const [, number, records] = body as unknown[];
+    if (typeof number !== 'number' || !isRecords(records, recordsMax)) return abandon('a chunk is malformed');
+    const verdict = onChunk(transfer.state, number, clock.nowMs());
+    if (verdict === 'gap') return abandon(`chunk ${number} came before ${transfer.state.expected}`);
+    if (verdict === 'repeated') return;
+    transfer.digest.add(records);
+    // The acknowledgement waits for the write, so that a slow disk slows the sender down.
+    const written = scope.guard((why: unknown) => {
+      if (why === null && incoming === transfer) transmit(peer, 'ack', [transfer.id, number + 1]);
+    });
+    writer.write(transfer.operations(records), { durable: false }, written);
+  };
+
+  const onEnd = (peer: PeerId, body: unknown): void => {
+    const transfer = incoming;
+    if (transfer === null || transfer.peer !== peer || !Array.isArray(body) || body[0] !== transfer.id) return;
+    const [, chunks, digest] = body as unknown[];
+    const own = transfer.digest.end();
+    const whole = chunks === transfer.state.expected && digest instanceof Uint8Array && digest.every((byte, at) => byte === own[at]);
+    if (!whole || (digest as Uint8Array).byteLength !== own.byteLength) return abandon('what arrived is not what was sent');
+    incoming = null;
+    store.useStaged(transfer.generation);
+    transmit(peer, 'received', [transfer.id]);
+    sink.count('raft_snapshots_received_total', { group });
+    transfer.done();
+  };
+
+  /** Ends transfers that do not move; runs only while there is one. */
+  const watch = (): void => {
+    if (watching) return;
+    watching = true;
+    scope.after(sweepMs, () => {
+      watching = false;
+      const nowMs = clock.nowMs();
+      for (const transfer of [...outgoing.values()]) if (nowMs - transfer.state.movedMs > transferTimeoutMs) finish(transfer, false);
+      if (incoming !== null && nowMs - incoming.state.movedMs > transferTimeoutMs) abandon('nothing came for too long');
+      if (outgoing.size > 0 || incoming !== null) watch();
+    });
+  };
+
+  return {
+    send(to, peer, meta, term, done) {
+      const earlier = outgoing.get(peer);
+      if (earlier !== undefined) finish(earlier, false);
+      const id = random.uint32();
+      const transfer: Outgoing = {
+        ...{ id, peer, state: createSender(clock.nowMs()), digest: createDigest(), view: writer.view(), from: store.stateRange().gte },
+        ...{ unsent: null, done },
+      };
+      outgoing.set(peer, transfer);
+      put(transfer, 'offer', [id, formRaftMessage({ type: 'snapshot', from: replica, to, term, meta })]);
+      watch();
+    },
+    expect(_from, peer, _meta, done) {
+      if (offered === null || offered.peer !== peer) return;
+      const { id } = offered;
+      offered = null;
+      if (incoming !== null) abandon('another one begins');
+      const { generation, operations } = store.beginStaging();
+      incoming = { id, peer, state: createReceiver(clock.nowMs()), digest: createDigest(), generation, operations, done };
+      transmit(peer, 'ack', [id, 0]);
+      watch();
+    },
+    receive({ peer, type, body }) {
+      if (type === 'offer') onOffer(peer, body);
+      else if (type === 'chunk') onRecords(peer, body);
+      else if (type === 'end') onEnd(peer, body);
+      else onSenderMessage(peer, type, body);
+    },
+    drained(peer) {
+      const transfer = outgoing.get(peer);
+      if (transfer === undefined) return;
+      const { unsent } = transfer;
+      transfer.unsent = null;
+      if (unsent !== null) put(transfer, unsent.type, unsent.body);
+      pump(transfer);
+    },
+    peerClosed(peer) {
+      const transfer = outgoing.get(peer);
+      if (transfer !== undefined) finish(transfer, false);
+      if (incoming?.peer === peer) abandon('its sender is gone');
+    },
+    stop() {
+      for (const transfer of outgoing.values()) transfer.view.close();
+      outgoing.clear();
+      incoming = null;
+    },
+  };
+};
