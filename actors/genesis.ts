@@ -1,6 +1,13 @@
 // Forms or joins the cluster: drives machines/genesis with the router's messages and the writer, and tells the node which
 // replicas to host (decision 10).
-import { createGenesis, deadlineMs, type Genesis, type GenesisEffect, type GenesisNode, step } from '../machines/genesis/index.ts';
+import {
+  createGenesis,
+  deadlineMs,
+  type Genesis,
+  type GenesisEffect,
+  type GenesisNode,
+  step,
+} from '../machines/genesis/index.ts';
 import { parseGenesisMessage } from '../machines/genesis/messages.ts';
 import { pack } from '../machines/wire/envelope.ts';
 import { metaKeys } from './keyspace.ts';
@@ -50,7 +57,10 @@ export const createGenesisActor = (scope: Scope, args: GenesisArguments): Compon
         return;
       }
       case 'send-formed':
-        router.send(effect.peer, 'control', genesisAddress, genesisAddress, 'formed', { genesis: effect.genesis, taken: args.taken() });
+        router.send(effect.peer, 'control', genesisAddress, genesisAddress, 'formed', {
+          genesis: effect.genesis,
+          taken: args.taken(),
+        });
         return;
       case 'persist': {
         const operations = [{ key: metaKeys.genesis, value: pack(effect.genesis) }, ...args.formOperations(effect.genesis)];
@@ -67,7 +77,11 @@ export const createGenesisActor = (scope: Scope, args: GenesisArguments): Compon
         sink.log('info', 'CLUSTER_FORMED', `cluster ${effect.genesis.cluster} ${effect.genesis.clusterId}`);
         return args.onFormed(effect.genesis);
       case 'identity-lost':
-        sink.log('error', 'IDENTITY_LOST', `the name ${args.self.name} belongs to ${effect.owner}: this node lost its disk; remove and add it`);
+        sink.log(
+          'error',
+          'IDENTITY_LOST',
+          `the name ${args.self.name} belongs to ${effect.owner}: this node lost its disk; remove and add it`,
+        );
         return args.onIdentityLost(true);
       case 'name-free':
         return args.onIdentityLost(false);

@@ -1,20 +1,34 @@
 // One group of the register service on one node, as one supervised actor: the Raft replica (if this node hosts one), the state
 // machine above it, and the requests of this node's users and of other nodes. When it fails, all of it starts again from disk.
 import { type Failure, failure } from '../machines/errors.ts';
-import type { Configuration, Member as RaftPeer, RaftEvent, ReconfigureTarget, ReplicaId } from '../machines/raft/types.ts';
+import type { Configuration, RaftEvent, Member as RaftPeer, ReconfigureTarget, ReplicaId } from '../machines/raft/types.ts';
 import {
   encodeCommand,
+  formRequestRead,
+  formRequestWrite,
   formResult,
-  parseResult,
+  parseIdempotencyKey,
+  parseRead,
   parseRequestRead,
   parseRequestWrite,
+  parseResult,
+  parseWrite,
   type RegisterOutcome,
   type RegisterRead,
   type RegisterResult,
   type RegisterWrite,
 } from '../machines/register/index.ts';
 import { limits } from '../machines/wire/limits.ts';
-import type { BackupPart, CallOptions, GroupChange, GroupStatus, Outcome, ReadOptions, WatchMessage, WriteOptions } from './api.ts';
+import type {
+  BackupPart,
+  CallOptions,
+  GroupChange,
+  GroupStatus,
+  Outcome,
+  ReadOptions,
+  WatchMessage,
+  WriteOptions,
+} from './api.ts';
 import type { Observe } from './observe.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
 import { createMember, type Member, type ReadEnd } from './raft.ts';
@@ -77,7 +91,12 @@ const notHosted = (group: string, node: string): Failure =>
 export const createGroup = (scope: Scope, args: GroupArguments): Component<GroupEvent> => {
   const { group, settings, ports, router, writer } = args;
   const { clock, sink, network } = ports;
-  let hosted: { member: Member<RegisterOutcome>; register: RegisterReplica; store: RaftStore; snapshots: SnapshotTransfers } | null = null;
+  let hosted: {
+    member: Member<RegisterOutcome>;
+    register: RegisterReplica;
+    store: RaftStore;
+    snapshots: SnapshotTransfers;
+  } | null = null;
   let replica = args.replica;
   let halted: string | null = null;
   let statusDue = false;
@@ -181,12 +200,21 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       if (end.type === 'unknown')
         return done({
           type: 'done',
-          outcome: { ok: false, failure: failure('OUTCOME_UNKNOWN', `${settings.name} lost sight of the write in '${group}'; it may have happened`) },
+          outcome: {
+            ok: false,
+            failure: failure('OUTCOME_UNKNOWN', `${settings.name} lost sight of the write in '${group}'; it may have happened`),
+          },
         });
       if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: end.leader });
       if (end.reason === 'transferring') return done({ type: 'again' });
       const code = end.reason === 'too-large' ? 'TOO_LARGE' : 'OVERLOADED';
-      done({ type: 'done', outcome: { ok: false, failure: failure(code, `the leader of '${group}', ${settings.name}, refused the write: ${end.reason}`) } });
+      done({
+        type: 'done',
+        outcome: {
+          ok: false,
+          failure: failure(code, `the leader of '${group}', ${settings.name}, refused the write: ${end.reason}`),
+        },
+      });
     });
   };
 
@@ -195,7 +223,10 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       if (end.type === 'rejected') {
         if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: end.leader });
         if (end.reason === 'no-quorum') return done({ type: 'again' });
-        return done({ type: 'done', outcome: { ok: false, failure: failure('OVERLOADED', `${settings.name} has too many reads under way`) } });
+        return done({
+          type: 'done',
+          outcome: { ok: false, failure: failure('OVERLOADED', `${settings.name} has too many reads under way`) },
+        });
       }
       if (hosted === null) return done({ type: 'again' });
       hosted.register.read(request.read, (outcome) => done({ type: 'done', outcome }));
@@ -209,7 +240,11 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
 
   // -------------------------------------------------------------- reconfiguration at the leader
 
-  const executeChange = (change: ChangeRequest, timeLeftMs: number, done: (attempt: Attempt<{ index: number }>) => void): void => {
+  const executeChange = (
+    change: ChangeRequest,
+    timeLeftMs: number,
+    done: (attempt: Attempt<{ index: number }>) => void,
+  ): void => {
     const deadlineMs = clock.nowMs() + timeLeftMs;
     const fail = (why: Failure): void => done({ type: 'done', outcome: { ok: false, failure: why } });
     if (hosted === null) return done({ type: 'not-leader', leader: null });
@@ -251,7 +286,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       return reconfigure(withVoter(configuration, existing), finish);
     }
     const peer = change.node === settings.name ? network.self : args.peerNamed(change.node);
-    if (peer === null) return fail(failure('MEMBER_NOT_FOUND', `${change.node} is not connected to ${settings.name}; start it first`));
+    if (peer === null)
+      return fail(failure('MEMBER_NOT_FOUND', `${change.node} is not connected to ${settings.name}; start it first`));
     args.askToHost(
       peer,
       timeLeftMs,
@@ -281,7 +317,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       type: 'write',
       effect: true,
       repeatable: (request) => request.idempotencyKey !== null,
-      form: (request) => [request.write, request.idempotencyKey],
+      form: formRequestWrite,
       parse: parseRequestWrite,
       formResult,
       parseResult,
@@ -295,7 +331,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       type: 'read',
       effect: false,
       repeatable: () => true,
-      form: (request) => [request.read, request.lease],
+      form: formRequestRead,
       parse: parseRequestRead,
       formResult,
       parseResult,
@@ -328,9 +364,25 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     requests.serve(delivery.body, delivery.timeLeftMs, delivery.answer);
   };
 
-  const onRead = (event: Extract<GroupEvent, { type: 'read' }>): void => {
+  /** Programs hand in whatever JavaScript lets them: it is checked like bytes from outside. */
+  const onWrite = ({ write, options, done }: Extract<GroupEvent, { type: 'write' }>): void => {
+    const parsed = parseWrite(write);
+    if (!parsed.ok) return done({ ok: false, failure: parsed.failure });
+    const key = options.idempotencyKey === undefined ? null : parseIdempotencyKey(options.idempotencyKey);
+    if (key !== null && !key.ok) return done({ ok: false, failure: key.failure });
+    writes.execute({ write: parsed.value, idempotencyKey: key?.value ?? null }, timeoutOf(options), done);
+  };
+
+  const onRead = (given: Extract<GroupEvent, { type: 'read' }>): void => {
+    const parsed = parseRead(given.read);
+    if (!parsed.ok) return given.done({ ok: false, failure: parsed.failure });
+    const event = { ...given, read: parsed.value };
     if (event.options.consistency !== 'local')
-      return reads.execute({ read: event.read, lease: event.options.consistency === 'lease' }, timeoutOf(event.options), event.done);
+      return reads.execute(
+        { read: event.read, lease: event.options.consistency === 'lease' },
+        timeoutOf(event.options),
+        event.done,
+      );
     if (hosted === null) return event.done({ ok: false, failure: notHosted(group, settings.name) });
     hosted.register.read(event.read, event.done);
   };
@@ -342,7 +394,11 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     // A linearizable read of nothing first, so that the copy holds everything acknowledged before it was asked for.
     reads.execute({ read: { op: 'list', prefix: '', limit: 1 }, lease: false }, timeoutOf(event.options), (outcome) => {
       if (!outcome.ok) return failed(outcome.failure);
-      const started = { index: member.state.applied, term: member.state.term, timeMs: member.state.log.timeAt(member.state.applied) };
+      const started = {
+        index: member.state.applied,
+        term: member.state.term,
+        timeMs: member.state.log.timeAt(member.state.applied),
+      };
       event.on({ type: 'start', group, ...started }, () => {
         event.ended(
           register.records((why, page, more) => {
@@ -359,7 +415,11 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
 
   const host = (id: ReplicaId): void => {
     replica = id;
-    loadGroup(writer, group, id, scope.guard((loaded) => onLoaded(id, loaded)));
+    loadGroup(
+      writer,
+      group,
+      scope.guard((loaded: LoadedGroup) => onLoaded(id, loaded)),
+    );
   };
 
   const onLoaded = (id: ReplicaId, loaded: LoadedGroup): void => {
@@ -422,7 +482,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       case 'raft':
         return hosted === null ? void 0 : hosted.member.receive(event.delivery.peer, event.delivery.body);
       case 'write':
-        return writes.execute({ write: event.write, idempotencyKey: event.options.idempotencyKey ?? null }, timeoutOf(event.options), event.done);
+        return onWrite(event);
       case 'read':
         return onRead(event);
       case 'change':
@@ -437,7 +497,11 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       case 'peer-found':
         return raftEvents(event.peer, event.type);
       case 'host':
-        return replica === event.replica && hosted !== null ? void 0 : host(event.replica);
+        // Once only: two members with one log would be two voters with one vote.
+        if (replica === null) host(event.replica);
+        else if (replica !== event.replica)
+          throw new Error(`InvariantBroken: '${group}' hosts ${replica}, asked for ${event.replica}`);
+        return;
       case 'watch':
         if (hosted === null) return event.on({ type: 'failed', failure: notHosted(group, settings.name) });
         return event.ended(hosted.register.watch(event.prefix, event.from, event.on));
@@ -486,7 +550,11 @@ const without = (configuration: Configuration, id: ReplicaId): ReconfigureTarget
 
 const withLearner = (configuration: Configuration, member: RaftPeer): ReconfigureTarget => {
   const target = targetOf(configuration);
-  return { ...target, learners: [...target.learners, member.replica], members: { ...target.members, [member.replica]: member } };
+  return {
+    ...target,
+    learners: [...target.learners, member.replica],
+    members: { ...target.members, [member.replica]: member },
+  };
 };
 
 const withVoter = (configuration: Configuration, member: RaftPeer): ReconfigureTarget => {

@@ -1,6 +1,6 @@
 // The map of everything a node keeps on its disk, in one place. Keys are ASCII prefixes, names, and big-endian numbers, so that
 // ranges are what they look like:
-//   m/epoch m/genesis m/offer m/peers m/hosted/<group>      the node itself
+//   m/format m/identity m/epoch m/genesis m/offer m/peers m/hosted/<group>      the node itself
 //   g/<group>/hard                                           Raft: term and vote
 //   g/<group>/base                                           Raft: what the log's first entry follows (a snapshot's meta)
 //   g/<group>/log/<u64>                                      Raft: one value per appended batch, by its first index
@@ -46,6 +46,15 @@ export const prefixEnd = (prefix: Uint8Array): Uint8Array => {
   throw new Error('a prefix of ones has no end');
 };
 
+/** 1 to 63 of [a-z0-9-], so that no group's name holds the '/' that ends it in a key. */
+const groupPattern = /^[a-z0-9-]{1,63}$/;
+
+const groupName = (group: string): string => {
+  if (!groupPattern.test(group))
+    throw new Error(`InvariantBroken: group-id: '${group.slice(0, 80)}' is not 1 to 63 of [a-z0-9-]`);
+  return group;
+};
+
 export const metaKeys = {
   format: text('m/format'),
   identity: text('m/identity'),
@@ -53,10 +62,11 @@ export const metaKeys = {
   genesis: text('m/genesis'),
   offer: text('m/offer'),
   peers: text('m/peers'),
-  hosted: (group: string): Uint8Array => text(`m/hosted/${group}`),
+  hosted: (group: string): Uint8Array => text(`m/hosted/${groupName(group)}`),
 } as const;
 
-export const groupKeys = (group: string) => {
+export const groupKeys = (id: string) => {
+  const group = groupName(id);
   const logPrefix = text(`g/${group}/log/`);
   const statePrefix = text(`s/${group}/`);
   return {
@@ -72,11 +82,24 @@ export const groupKeys = (group: string) => {
 
 export type GroupKeys = ReturnType<typeof groupKeys>;
 
-/** A key as a string that maps one to one to its bytes, for use in a Map. */
-export const keyText = (key: Uint8Array): string => {
-  let result = '';
-  for (const byte of key) result += String.fromCharCode(byte);
-  return result;
+/** The number in the key of a log batch. */
+export const firstIndexOf = (key: Uint8Array): number => {
+  const view = new DataView(key.buffer, key.byteOffset + key.byteLength - 8, 8);
+  return view.getUint32(0) * 0x1_0000_0000 + view.getUint32(4);
+};
+
+/** The generation that a record of the group's state machine belongs to. */
+export const generationOf = (keys: GroupKeys, key: Uint8Array): number =>
+  new DataView(key.buffer, key.byteOffset + keys.everyGeneration.gte.byteLength, 4).getUint32(0);
+
+/** A key as a string that maps one to one to its bytes, for use in a Map. Keys are short enough to be arguments of one call. */
+export const keyText = (key: Uint8Array): string => String.fromCharCode.apply(null, key as unknown as number[]);
+
+/** The smallest key greater than `key`. */
+export const keyAfter = (key: Uint8Array): Uint8Array => {
+  const after = new Uint8Array(key.byteLength + 1);
+  after.set(key);
+  return after;
 };
 
 export const compareKeys = (a: Uint8Array, b: Uint8Array): number => {

@@ -49,7 +49,9 @@ export const createLivenessActor = (scope: Scope, args: LivenessArguments): Comp
       case 'lost':
         return args.onLost(effect.peer, effect.groups);
       case 'drop':
-        sink.log('warn', 'PEER_SILENT', `nothing heard for ${Math.round(effect.silentMs)} ms; the connection is dropped`, { peer: effect.peer });
+        sink.log('warn', 'PEER_SILENT', `nothing heard for ${Math.round(effect.silentMs)} ms; the connection is dropped`, {
+          peer: effect.peer,
+        });
         sink.count('peers_dropped_total');
         return network.drop(effect.peer, 'silent');
     }

@@ -9,17 +9,16 @@ import { livenessDefaults, type QuietGroup } from '../machines/liveness/index.ts
 import { nodeMachine } from '../machines/node/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
-import { limits } from '../machines/wire/limits.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome, PeerStatus } from './api.ts';
-import { createGenesisActor, genesisAddress, type GenesisActorEvent } from './genesis.ts';
+import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
 import { createGroup, type GroupEvent } from './group.ts';
 import { metaKeys } from './keyspace.ts';
-import { createLivenessActor, livenessAddress, type LivenessActorEvent } from './liveness.ts';
+import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
 import type { Observe } from './observe.ts';
 import type { NetworkEvent, PeerId, Ports, StorageOperation } from './ports/index.ts';
 import { formGroup } from './raft-store.ts';
-import { createRouter, type Delivery } from './router.ts';
 import { parseFailure } from './requests.ts';
+import { createRouter, type Delivery } from './router.ts';
 import type { NodeSettings } from './settings.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
 import { createWriter } from './writer.ts';
@@ -116,6 +115,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (identityLost) return life.send({ type: 'impaired', reason: 'IDENTITY_LOST' });
     if (genesis === null) return life.send({ type: 'impaired', reason: 'NOT_READY' });
     const members = [...groupStatus.values()].filter((group) => hosted.has(group.id));
+    if (members.length < hosted.size || members.some((group) => group.role === 'none' && group.halted === null))
+      return life.send({ type: 'impaired', reason: 'NOT_READY' });
     if (members.some((group) => group.halted !== null)) return life.send({ type: 'impaired', reason: 'STORAGE_FAILED' });
     if (members.some((group) => group.leader === null)) return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
     if (given.some((report) => report.state === 'backoff')) return life.send({ type: 'impaired', reason: 'NOT_READY' });
@@ -197,7 +198,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(`snapshot/${group}`, (delivery) => cell.send({ type: 'snapshot', delivery }));
   };
 
-  const peerNamed = (name: string): PeerId | null => [...peers.values()].find((peer) => peer.connected && peer.name === name)?.peerId ?? null;
+  const peerNamed = (name: string): PeerId | null =>
+    [...peers.values()].find((peer) => peer.connected && peer.name === name)?.peerId ?? null;
 
   /** For a group that this node does not host: its members of the genesis first, else anybody connected. */
   const anyPeer = (): PeerId | null => {
@@ -257,12 +259,26 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     });
   };
 
-  const askToHost = (peer: PeerId, group: string, timeoutMs: number, done: (outcome: Outcome<{ replica: string }>) => void): void => {
+  const askToHost = (
+    peer: PeerId,
+    group: string,
+    timeoutMs: number,
+    done: (outcome: Outcome<{ replica: string }>) => void,
+  ): void => {
     if (peer === network.self) return hostReplica(group, done);
-    const question = { peer, lane: 'calls' as const, source: nodeAddress, target: nodeAddress, type: 'host', body: group, timeoutMs };
+    const question = {
+      peer,
+      lane: 'calls' as const,
+      source: nodeAddress,
+      target: nodeAddress,
+      type: 'host',
+      body: group,
+      timeoutMs,
+    };
     router.ask(question, (why, body) => {
       const fail = (reason: Failure): void => done({ ok: false, failure: reason });
-      if (why !== null) return fail(failure('NO_QUORUM', `the node to be added did not answer (${why.code}); nothing was changed`));
+      if (why !== null)
+        return fail(failure('NO_QUORUM', `the node to be added did not answer (${why.code}); nothing was changed`));
       if (Array.isArray(body) && body[0] === 'done' && typeof body[1] === 'string' && body[1].length <= 128)
         return done({ ok: true, value: { replica: body[1] } });
       fail((Array.isArray(body) ? parseFailure(body[1]) : null) ?? failure('INTERNAL', 'a malformed answer to host'));
@@ -296,7 +312,14 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     tellQuiet();
     learn(peer, addresses);
     const others = [...peers.values()].filter((one) => one.connected && one.peerId !== peer);
-    router.send(peer, 'control', nodeAddress, nodeAddress, 'peers', others.map((one) => [one.peerId, one.addresses]));
+    router.send(
+      peer,
+      'control',
+      nodeAddress,
+      nodeAddress,
+      'peers',
+      others.map((one) => [one.peerId, one.addresses]),
+    );
     for (const other of others) router.send(other.peerId, 'control', nodeAddress, nodeAddress, 'peers', [[peer, addresses]]);
     changed();
   };
@@ -314,7 +337,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   };
 
   const onPeersTold = (body: unknown): void => {
-    if (!Array.isArray(body) || body.length > knownPeersMax) return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
+    if (!Array.isArray(body) || body.length > knownPeersMax)
+      return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
     for (const item of body as unknown[]) {
       if (!Array.isArray(item)) continue;
       const [peer, addresses] = item as unknown[];
@@ -357,8 +381,11 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const onNodeDelivery = (delivery: Delivery): void => {
     if (delivery.type === 'peers') return onPeersTold(delivery.body);
-    if (delivery.type !== 'host' || !isNodeName(delivery.body)) return sink.count('messages_refused_total', { code: 'TYPE_UNKNOWN' });
-    hostReplica(delivery.body, (outcome) => delivery.answer(outcome.ok ? ['done', outcome.value.replica] : ['failed', outcome.failure]));
+    if (delivery.type !== 'host' || !isNodeName(delivery.body))
+      return sink.count('messages_refused_total', { code: 'TYPE_UNKNOWN' });
+    hostReplica(delivery.body, (outcome) =>
+      delivery.answer(outcome.ok ? ['done', outcome.value.replica] : ['failed', outcome.failure]),
+    );
   };
 
   // -------------------------------------------------------------- start and stop
@@ -473,7 +500,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     const cell = groups.get(group);
     if (cell !== undefined) return { cell };
     if (genesis === null)
-      return { failure: failure(identityLost ? 'IDENTITY_LOST' : 'NOT_READY', `${settings.name} does not belong to a cluster yet`) };
+      return {
+        failure: failure(identityLost ? 'IDENTITY_LOST' : 'NOT_READY', `${settings.name} does not belong to a cluster yet`),
+      };
     return { failure: failure('GROUP_NOT_FOUND', `the cluster has no group '${group}' (it has ${genesis.groups.join(', ')})`) };
   };
   const notRunning = (): Failure => failure('NOT_READY', `the group's actor on ${settings.name} is being restarted`);
@@ -503,7 +532,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         else end = stop;
       };
       if ('failure' in at) on({ type: 'failed', failure: at.failure });
-      else if (!at.cell.send({ type: 'watch', prefix, from, on, ended: started })) on({ type: 'failed', failure: notRunning() });
+      else if (!at.cell.send({ type: 'watch', prefix, from, on, ended: started }))
+        on({ type: 'failed', failure: notRunning() });
       return () => {
         ended = true;
         end();
@@ -537,7 +567,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 const readNumber = (bytes: Uint8Array | undefined): number => {
   if (bytes === undefined) return 0;
   const value = unpack(bytes);
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw new Error('CORRUPT: the boot epoch is not a number');
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new Error('CORRUPT: the boot epoch is not a number');
   return value;
 };
 

@@ -2,7 +2,16 @@
 import type { Configuration, Entry, HardState, Role } from '../machines/raft/types.ts';
 
 export type Observation =
-  | { type: 'role'; group: string; replica: string; role: Role; term: number; leader: string | null; commit: number; configuration: Configuration }
+  | {
+      type: 'role';
+      group: string;
+      replica: string;
+      role: Role;
+      term: number;
+      leader: string | null;
+      commit: number;
+      configuration: Configuration;
+    }
   /** Durable from now on. */
   | { type: 'hard-state'; group: string; replica: string; hardState: HardState }
   /** Entries that became durable: the log holds them from `entries[0].index` on, nothing beyond the last. */

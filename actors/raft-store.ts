@@ -1,57 +1,28 @@
 // What one group keeps on the disk and how Raft's effects become operations on it. One value per appended batch of entries,
 // with dense numbers and chained checksums: a gap or a mismatch means no vote until repaired (decision 12).
-import { sha256 } from '@noble/hashes/sha2.js';
-import { parseMeta, formMeta } from '../machines/raft/index.ts';
-import type { Entry, EntryKind, HardState, RaftEffect, RaftRestored, SnapshotMeta } from '../machines/raft/types.ts';
-import { pack, unpack } from '../machines/wire/envelope.ts';
-import { type GroupKeys, groupKeys, join, prefixEnd, u64 } from './keyspace.ts';
-import type { StorageFailure, StorageOperation } from './ports/index.ts';
+import { formMeta, InvariantBroken } from '../machines/raft/index.ts';
+import type { Entry, HardState, RaftEffect, RaftRestored, SnapshotMeta } from '../machines/raft/types.ts';
+import type { KeyspaceWrite } from '../machines/register/types.ts';
+import { sweepGenerations } from './generations.ts';
+import { type GroupKeys, groupKeys, join, prefixEnd } from './keyspace.ts';
+import { noChecksum, openBatch, sealBatch, sealRecord } from './log-batch.ts';
+import type { StorageOperation } from './ports/index.ts';
+import { type Loaded, type LogBatch, readGroup, readState, type StateRecord } from './raft-restore.ts';
 import type { Writer } from './writer.ts';
 
-const checksumBytes = 16;
 const batchEntriesMax = 1_024;
 const batchBytesMax = 1 << 20;
-const kinds: readonly EntryKind[] = ['command', 'configuration', 'noop'];
+/** What an entry takes beside its data: term, kind, time, lengths. */
+const entryOverheadBytes = 32;
 
-type LogBatch = { first: number; last: number; checksum: Uint8Array };
-type StateRecord = { generation: number; applied: number; timeMs: number };
-type KeyspaceWrite = { key: Uint8Array; value: Uint8Array | null };
 type Persist = Pick<Extract<RaftEffect, { type: 'persist' }>, 'hardState' | 'entries' | 'snapshot'>;
 
-const checksum = (...parts: readonly Uint8Array[]): Uint8Array => {
-  const hash = sha256.create();
-  for (const part of parts) hash.update(part);
-  return hash.digest().slice(0, checksumBytes);
-};
-
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
-
-/** A value with its own checksum in front; the key is part of what is summed, so that a misplaced value is noticed. */
-const seal = (key: Uint8Array, body: Uint8Array): Uint8Array => join(checksum(key, body), body);
-
-const unseal = (key: Uint8Array, value: Uint8Array): Uint8Array => {
-  const body = value.subarray(checksumBytes);
-  if (value.byteLength < checksumBytes || !sameBytes(value.subarray(0, checksumBytes), checksum(key, body)))
-    throw new Corruption('its checksum does not match');
-  return body;
-};
-
-/** What was found is not what was written. */
-class Corruption extends Error {}
-
-const formEntries = (entries: readonly Entry[]): Uint8Array =>
-  pack(entries.map((entry) => [entry.term, kinds.indexOf(entry.kind), entry.timeMs, entry.data]));
-
-const parseEntries = (first: number, bytes: Uint8Array): Entry[] =>
-  (unpack(bytes) as [number, number, number, Uint8Array][]).map(([term, kind, timeMs, data], at) => ({
-    ...{ index: first + at, term, kind: kinds[kind]!, timeMs, data },
-  }));
-
-const noChecksum = new Uint8Array(checksumBytes);
-
 export interface RaftStore {
+  /** The caller hands the operations to the writer in the same turn, as one durable write. So it is for all of these. */
   persist(effect: Persist): StorageOperation[];
   dropLog(meta: SnapshotMeta): StorageOperation[];
+  /** The whole log becomes `entries` after `base`; for the explicit recovery only. */
+  replaceLog(hardState: HardState, base: SnapshotMeta, entries: readonly Entry[]): StorageOperation[];
   /** The state machine's writes together with how far it has come. */
   stateOperations(writes: readonly KeyspaceWrite[], applied: number, timeMs: number): StorageOperation[];
   stateKey(key: Uint8Array): Uint8Array;
@@ -63,140 +34,86 @@ export interface RaftStore {
   beginStaging(): { operations: (records: readonly [Uint8Array, Uint8Array][]) => StorageOperation[]; generation: number };
   /** The staged generation that the next persist effect with a snapshot installs. */
   useStaged(generation: number): void;
-  /** Deletes, page by page, every generation but the current one and the one being staged. */
+  /** Gives up what is being staged and deletes, page by page, every generation but the current and a wholly staged one. */
   sweep(): void;
 }
 
-export type LoadedGroup = { ok: true; store: RaftStore; restored: RaftRestored } | { ok: false; halted: string; message: string };
+export type LoadedGroup =
+  | { ok: true; store: RaftStore; restored: RaftRestored }
+  | { ok: false; halted: string; message: string };
 
 /** What a fresh replica writes first: its genesis configuration, or null for one that waits for a leader's log. */
 export const formGroup = (group: string, meta: SnapshotMeta | null): StorageOperation[] => {
   const keys = groupKeys(group);
   return [
     hardStateOperation(keys, { term: 0, vote: null }),
-    ...(meta === null ? [] : [{ key: keys.base, value: seal(keys.base, pack(formMeta(meta))) }]),
+    ...(meta === null ? [] : [baseOperation(keys, meta)]),
     stateOperation(keys, { generation: 1, applied: 0, timeMs: 0 }),
   ];
 };
 
-const hardStateOperation = (keys: GroupKeys, hardState: HardState): StorageOperation => ({
+const hardStateOperation = (keys: GroupKeys, { term, vote }: HardState): StorageOperation => ({
   key: keys.hard,
-  value: seal(keys.hard, pack([hardState.term, hardState.vote])),
+  value: sealRecord(keys.hard, [term, vote]),
 });
 
-const stateOperation = (keys: GroupKeys, state: StateRecord): StorageOperation => ({
+const baseOperation = (keys: GroupKeys, meta: SnapshotMeta): StorageOperation => ({
+  key: keys.base,
+  value: sealRecord(keys.base, formMeta(meta)),
+});
+
+const stateOperation = (keys: GroupKeys, { generation, applied, timeMs }: StateRecord): StorageOperation => ({
   key: keys.state,
-  value: seal(keys.state, pack([state.generation, state.applied, state.timeMs])),
+  value: sealRecord(keys.state, [generation, applied, timeMs]),
 });
-
-const pageEntries = 64;
 
 /** Reads and checks everything; anything that does not fit stops the replica instead of letting it vote. */
 export const loadGroup = (writer: Writer, group: string, done: (loaded: LoadedGroup) => void): void => {
   const keys = groupKeys(group);
-  const corrupt = (message: string): void => done({ ok: false, halted: 'LOG_CORRUPT', message: `group '${group}': ${message}` });
-  const part = <Value>(name: string, key: Uint8Array, parse: (body: Uint8Array) => Value): Value => {
-    const value = writer.get(key);
-    if (value === undefined) throw new Corruption(`${name} is missing`);
-    try {
-      return parse(unseal(key, value));
-    } catch (error) {
-      throw new Corruption(`${name} cannot be read: ${(error as Error).message}`);
-    }
-  };
-
-  let hardState: HardState;
-  let state: StateRecord;
-  let base: SnapshotMeta | null = null;
-  try {
-    hardState = part('the record of term and vote', keys.hard, (body) => {
-      const [term, vote] = unpack(body) as [number, string | null];
-      return { term, vote };
-    });
-    state = part('the record of the applied index', keys.state, (body) => {
-      const [generation, applied, timeMs] = unpack(body) as [number, number, number];
-      return { generation, applied, timeMs };
-    });
-    if (writer.get(keys.base) !== undefined) base = part('the base of the log', keys.base, (body) => parseMeta(unpack(body)));
-  } catch (error) {
-    return corrupt((error as Error).message);
-  }
-
-  const batches: LogBatch[] = [];
-  const entries: Entry[] = [];
-  const view = writer.view();
-  const finish = (problem: string | null): void => {
-    view.close();
-    const lastIndex = entries.at(-1)?.index ?? base?.index ?? 0;
-    const missing = lastIndex < state.applied ? `the log ends at ${lastIndex}, but ${state.applied} was applied` : null;
-    const why = problem ?? missing;
-    if (why !== null) return corrupt(why);
-    const store = createRaftStore(writer, group, batches, state);
+  readGroup(writer, keys, (read) => {
+    if (!read.ok) return done({ ok: false, halted: 'LOG_CORRUPT', message: `group '${group}': ${read.message}` });
+    const store = createRaftStore(writer, group, keys, read.loaded);
     store.sweep();
-    const restored: RaftRestored = { hardState, snapshot: base, entries, applied: state.applied, restarted: hardState.term > 0 };
-    done({ ok: true, store, restored });
-  };
-  const next = (from: Uint8Array): void =>
-    view.read({ gte: from, lt: keys.logRange.lt, limit: pageEntries, limitBytes: 4 << 20 }, (why: StorageFailure | null, page) => {
-      if (why !== null) return finish(`the log cannot be read: ${why.message}`);
-      for (const [key, value] of page) {
-        try {
-          readBatch(key, value, base?.index ?? 0, batches, entries);
-        } catch (error) {
-          return finish((error as Error).message);
-        }
-      }
-      const last = page.at(-1);
-      if (last === undefined) finish(null);
-      else next(join(last[0], new Uint8Array(1)));
-    });
-  next(keys.logRange.gte);
+    done({ ok: true, store, restored: read.loaded.restored });
+  });
 };
 
-/** Checks one batch against its key and its predecessor and adds what lies after the base. */
-const readBatch = (key: Uint8Array, value: Uint8Array, baseIndex: number, batches: LogBatch[], entries: Entry[]): void => {
-  const number = new DataView(key.buffer, key.byteOffset + key.byteLength - 8, 8);
-  const first = number.getUint32(0) * 0x1_0000_0000 + number.getUint32(4);
-  const at = `the log batch at ${first}`;
-  const before = batches.at(-1);
-  if (value.byteLength < 2 * checksumBytes) throw new Corruption(`${at} is cut short`);
-  const sum = value.slice(0, checksumBytes);
-  const previous = value.subarray(checksumBytes, 2 * checksumBytes);
-  const body = value.subarray(2 * checksumBytes);
-  if (!sameBytes(sum, checksum(previous, u64(first), body))) throw new Corruption(`${at} does not match its checksum`);
-  if (before !== undefined && !sameBytes(previous, before.checksum)) throw new Corruption(`${at} does not follow the batch before it`);
-  const expected = before === undefined ? baseIndex + 1 : before.last + 1;
-  if (before === undefined ? first > expected : first !== expected)
-    throw new Corruption(`${at} should begin at ${expected}: entries are missing`);
-  const read = parseEntries(first, body);
-  batches.push({ first, last: first + read.length - 1, checksum: sum });
-  for (const entry of read) if (entry.index > baseIndex) entries.push(entry);
-};
-
-const createRaftStore = (writer: Writer, group: string, loaded: LogBatch[], loadedState: StateRecord): RaftStore => {
-  const keys = groupKeys(group);
-  let batches = loaded;
-  let state = loadedState;
+const createRaftStore = (writer: Writer, group: string, keys: GroupKeys, loaded: Loaded): RaftStore => {
+  let { batches, state } = loaded;
+  let baseIndex = loaded.restored.snapshot?.index ?? 0;
   let prefix = keys.generation(state.generation);
-  let lastGeneration = state.generation;
+  let lastGeneration = Math.max(loaded.highestGeneration, state.generation);
+  let staging: number | null = null;
   let staged: number | null = null;
+  let sweeping = false;
+  let sweepAgain = false;
+
+  const check = (holds: boolean, invariant: string, what: () => string): void => {
+    if (!holds) throw new InvariantBroken(invariant, `group '${group}': ${what()}`);
+  };
+
+  const lastIndex = (): number => batches.at(-1)?.last ?? baseIndex;
+
+  // -------- the log
 
   const writeBatch = (operations: StorageOperation[], entries: readonly Entry[]): void => {
     const first = entries[0]!.index;
-    const body = formEntries(entries);
-    const previous = batches.at(-1)?.checksum ?? noChecksum;
-    const sum = checksum(previous, u64(first), body);
-    operations.push({ key: keys.log(first), value: join(sum, previous, body) });
-    batches.push({ first, last: entries.at(-1)!.index, checksum: sum });
+    const key = keys.log(first);
+    const { value, checksum } = sealBatch(key, batches.at(-1)?.checksum ?? noChecksum, entries);
+    operations.push({ key, value });
+    batches.push({ first, last: entries.at(-1)!.index, checksum });
   };
 
   /** Splits what is appended at once into values of bounded size. */
   const writeEntries = (operations: StorageOperation[], entries: readonly Entry[]): void => {
-    let from = 0;
-    while (from < entries.length) {
+    for (let from = 0; from < entries.length; ) {
       let to = from;
-      for (let bytes = 0; to < entries.length && to - from < batchEntriesMax && (bytes < batchBytesMax || to === from); to++)
-        bytes += entries[to]!.data.byteLength + 32;
+      for (let bytes = 0; to < entries.length && to - from < batchEntriesMax; to++) {
+        const { index, data } = entries[to]!;
+        check(index === entries[0]!.index + to, 'store-dense', () => `entry ${index} is out of place`);
+        bytes += data.byteLength + entryOverheadBytes;
+        if (bytes > batchBytesMax && to > from) break;
+      }
       writeBatch(operations, entries.slice(from, to));
       from = to;
     }
@@ -211,40 +128,105 @@ const createRaftStore = (writer: Writer, group: string, loaded: LogBatch[], load
       else straddling = batch;
     }
     if (straddling === null) return;
-    const value = writer.get(keys.log(straddling.first));
-    if (value === undefined) throw new Error(`InvariantBroken: the log batch at ${straddling.first} of '${group}' is gone`);
-    const kept = parseEntries(straddling.first, value.subarray(2 * checksumBytes)).filter((entry) => entry.index < from);
-    writeBatch(operations, kept);
+    const key = keys.log(straddling.first);
+    const value = writer.get(key);
+    check(value !== undefined, 'store-batch-there', () => `the log batch at ${straddling.first} is gone`);
+    // Checked again before it is sealed anew: rot since the start must not be blessed with a good checksum.
+    const { entries } = openBatch(key, straddling.first, value!);
+    writeBatch(
+      operations,
+      entries.filter((entry) => entry.index < from),
+    );
   };
+
+  const clearLog = (operations: StorageOperation[]): void => {
+    for (const batch of batches) operations.push({ key: keys.log(batch.first), value: null });
+    batches = [];
+  };
+
+  const append = (operations: StorageOperation[], entries: readonly Entry[]): void => {
+    const first = entries[0]?.index;
+    if (first === undefined) return;
+    const fits = first > baseIndex && first <= lastIndex() + 1;
+    check(fits, 'store-append', () => `entry ${first} does not follow ${baseIndex}..${lastIndex()}`);
+    cut(operations, first);
+    writeEntries(operations, entries);
+  };
+
+  const install = (operations: StorageOperation[], snapshot: SnapshotMeta): void => {
+    check(staged !== null, 'store-staged', () => `the snapshot at ${snapshot.index} is installed, but was never staged`);
+    check(snapshot.index >= state.applied, 'store-install', () => `${snapshot.index} is installed over ${state.applied}`);
+    clearLog(operations);
+    baseIndex = snapshot.index;
+    state = { generation: staged!, applied: snapshot.index, timeMs: snapshot.timeMs };
+    prefix = keys.generation(state.generation);
+    staged = null;
+    operations.push(baseOperation(keys, snapshot), stateOperation(keys, state));
+    // Answered in a later turn, when the caller has handed these operations in: what replaces is written before what is replaced goes.
+    writer.write([], { durable: false }, startSweep);
+  };
+
+  // -------- generations of the keyspace
+
+  /** Of the disk rather than of this store: one from before a restart of its actor may still be sweeping. */
+  const currentGeneration = (): number | null => {
+    try {
+      return readState(writer, keys).generation;
+    } catch {
+      // Unreadable: the replica hears of it elsewhere. Nothing is deleted on a guess.
+      return null;
+    }
+  };
+
+  function startSweep(): void {
+    if (sweeping) {
+      sweepAgain = true;
+      return;
+    }
+    sweeping = true;
+    const below = Math.min(staging ?? lastGeneration + 1, staged ?? lastGeneration + 1);
+    sweepGenerations({
+      ...{ writer, keys, below, current: currentGeneration },
+      done() {
+        sweeping = false;
+        if (!sweepAgain) return;
+        sweepAgain = false;
+        startSweep();
+      },
+    });
+  }
 
   return {
     persist({ hardState, entries, snapshot }) {
       const operations: StorageOperation[] = [];
       if (hardState !== null) operations.push(hardStateOperation(keys, hardState));
-      if (snapshot !== null) {
-        if (staged === null) throw new Error(`InvariantBroken: a snapshot of '${group}' is installed that was never staged`);
-        for (const batch of batches) operations.push({ key: keys.log(batch.first), value: null });
-        batches = [];
-        state = { generation: staged, applied: snapshot.index, timeMs: snapshot.timeMs };
-        prefix = keys.generation(staged);
-        staged = null;
-        operations.push({ key: keys.base, value: seal(keys.base, pack(formMeta(snapshot))) }, stateOperation(keys, state));
-      }
-      const first = entries[0];
-      if (first !== undefined) {
-        cut(operations, first.index);
-        writeEntries(operations, entries);
-      }
+      if (snapshot !== null) install(operations, snapshot);
+      append(operations, entries);
       return operations;
     },
     dropLog(meta) {
-      const operations: StorageOperation[] = [{ key: keys.base, value: seal(keys.base, pack(formMeta(meta))) }];
-      const dropped = batches.filter((batch) => batch.last <= meta.index);
-      for (const batch of dropped) operations.push({ key: keys.log(batch.first), value: null });
+      const { index } = meta;
+      const fits = index >= baseIndex && index <= lastIndex() && index <= state.applied;
+      check(fits, 'store-drop', () => `${index} is outside of ${baseIndex}..${lastIndex()} or not applied (${state.applied})`);
+      const dropped = batches.filter((batch) => batch.last <= index);
       batches = batches.slice(dropped.length);
+      baseIndex = index;
+      return [baseOperation(keys, meta), ...dropped.map((batch) => ({ key: keys.log(batch.first), value: null }))];
+    },
+    replaceLog(hardState, base, entries) {
+      check(
+        base.index === state.applied,
+        'store-replace',
+        () => `the base ${base.index} is not what is applied (${state.applied})`,
+      );
+      const operations = [hardStateOperation(keys, hardState), baseOperation(keys, base)];
+      clearLog(operations);
+      baseIndex = base.index;
+      append(operations, entries);
       return operations;
     },
     stateOperations(writes, applied, timeMs) {
+      check(applied >= state.applied, 'store-applied', () => `${applied} after ${state.applied}`);
       state = { ...state, applied, timeMs };
       const operations: StorageOperation[] = writes.map(({ key, value }) => ({ key: join(prefix, key), value }));
       operations.push(stateOperation(keys, state));
@@ -258,40 +240,20 @@ const createRaftStore = (writer: Writer, group: string, loaded: LogBatch[], load
     },
     beginStaging() {
       const generation = ++lastGeneration;
+      staging = generation;
       staged = null;
+      startSweep();
       const into = keys.generation(generation);
       return { generation, operations: (records) => records.map(([key, value]) => ({ key: join(into, key), value })) };
     },
     useStaged(generation) {
+      check(generation === staging, 'store-staged', () => `generation ${generation} is used, but ${staging} is being staged`);
+      staging = null;
       staged = generation;
     },
     sweep() {
-      sweepGenerations(writer, keys, () => [state.generation, lastGeneration]);
+      staging = null;
+      startSweep();
     },
   };
-};
-
-const sweepPage = 512;
-
-/** Deletes records of generations that nobody needs; what is current is asked anew for each page. */
-const sweepGenerations = (writer: Writer, keys: GroupKeys, keep: () => number[]): void => {
-  const { gte, lt } = keys.everyGeneration;
-  const generationOf = (key: Uint8Array): number => new DataView(key.buffer, key.byteOffset + gte.byteLength, 4).getUint32(0);
-  const next = (from: Uint8Array): void => {
-    const view = writer.view();
-    view.read({ gte: from, lt, limit: sweepPage, limitBytes: 1 << 20 }, (why, page) => {
-      view.close();
-      const last = page.at(-1);
-      if (why !== null || last === undefined) return;
-      const kept = keep();
-      const needed = page.find(([key]) => kept.includes(generationOf(key)));
-      const dead = page.filter(([key]) => !kept.includes(generationOf(key)));
-      const then = (): void => next(needed === undefined ? join(last[0], new Uint8Array(1)) : prefixEnd(keys.generation(generationOf(needed[0]))));
-      if (dead.length === 0) return then();
-      writer.write(dead.map(([key]) => ({ key, value: null })), { durable: false }, (failed) => {
-        if (failed === null) then();
-      });
-    });
-  };
-  next(gte);
 };

@@ -155,7 +155,8 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
 
   const send = (message: RaftMessage): void => {
     const peer = peerOf(message.to);
-    const sent = peer === null ? 'unreachable' : router.send(peer, 'control', address, address, 'raft', formRaftMessage(message));
+    const sent =
+      peer === null ? 'unreachable' : router.send(peer, 'control', address, address, 'raft', formRaftMessage(message));
     if (sent !== 'queued') queue.push({ type: 'unreachable', replica: message.to });
   };
 
@@ -360,7 +361,8 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       if (!parsed.ok) return refuse(parsed.refused, parsed.message, peer);
       const { message } = parsed;
       if (message.to !== replica) return sink.count('raft_misaddressed_total', { group });
-      if (!speaksFor(peer, message.from)) return refuse('SPOKE_FOR_ANOTHER', `replica ${message.from} does not live there`, peer);
+      if (!speaksFor(peer, message.from))
+        return refuse('SPOKE_FOR_ANOTHER', `replica ${message.from} does not live there`, peer);
       run({ type: 'message', message });
     },
     event: run,

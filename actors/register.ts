@@ -18,6 +18,7 @@ import {
   restore,
 } from '../machines/register/index.ts';
 import type { Outcome, WatchMessage } from './api.ts';
+import { keyText } from './keyspace.ts';
 import type { ClockPort, StorageFailure, StorageView } from './ports/index.ts';
 import type { RaftStore } from './raft-store.ts';
 import type { Scope } from './supervise.ts';
@@ -26,6 +27,8 @@ import type { Writer } from './writer.ts';
 
 const pageEntries = 1_000;
 const pageBytes = 1 << 20;
+/** A list's page fits one message, whatever the values' sizes. */
+const listBytesMax = 2 << 20;
 
 export interface RegisterReplica {
   /** Reads the whole keyspace to rebuild what is kept in memory. */
@@ -132,12 +135,14 @@ export const createRegisterReplica = (args: {
       const index = appliedIndex;
       const view = writer.view();
       view.read(
-        { gte: store.stateKey(range.gte), lt: store.stateKey(range.lt), limit: range.limit, limitBytes: 2 << 20 },
+        { gte: store.stateKey(range.gte), lt: store.stateKey(range.lt), limit: range.limit, limitBytes: listBytesMax },
         scope.guard((why, entries) => {
           view.close();
-          if (why !== null) return done({ ok: false, failure: failure('STORAGE_FAILED', `the keyspace cannot be read: ${why.message}`) });
+          if (why !== null)
+            return done({ ok: false, failure: failure('STORAGE_FAILED', `the keyspace cannot be read: ${why.message}`) });
+          const complete = entries.length >= range.limit || entries.length === 0 || bytesOf(entries) < listBytesMax;
           const records = entries.map(([key, value]): [Uint8Array, Uint8Array] => [store.relativeKey(key), value]);
-          done(outcomeOf(listResult(request, records, index)));
+          done(outcomeOf(listResult(request, records, index, complete)));
         }),
       );
     },
@@ -169,11 +174,8 @@ export const createRegisterReplica = (args: {
 const outcomeOf = (outcome: RegisterOutcome): Outcome<RegisterResult> =>
   outcome.ok ? { ok: true, value: outcome.result } : { ok: false, failure: outcome.failure };
 
-const keyText = (key: Uint8Array): string => {
-  let text = '';
-  for (const byte of key) text += String.fromCharCode(byte);
-  return text;
-};
+const bytesOf = (entries: readonly [Uint8Array, Uint8Array][]): number =>
+  entries.reduce((sum, [key, value]) => sum + key.byteLength + value.byteLength, 0);
 
 /** The smallest key greater than `key`. */
 const keyAfter = (key: Uint8Array): Uint8Array => {

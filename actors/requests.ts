@@ -70,7 +70,7 @@ export const createRequests = <Request, Result>(
   const address = `register/${place.group}`;
   const waiting = new Set<Pending<Request, Result>>();
   const open = new Set<Pending<Request, Result>>();
-  let retry: Timer | null = null;
+  let _retry: Timer | null = null;
 
   const finish = (pending: Pending<Request, Result>, outcome: Outcome<Result>): void => {
     if (!pending.open) return;
@@ -99,8 +99,8 @@ export const createRequests = <Request, Result>(
   const wait = (pending: Pending<Request, Result>): void => {
     if (!pending.open) return;
     waiting.add(pending);
-    retry ??= scope.after(retryMs, () => {
-      retry = null;
+    _retry ??= scope.after(retryMs, () => {
+      _retry = null;
       again();
     });
   };
@@ -196,7 +196,15 @@ export const createRequests = <Request, Result>(
     execute(request, timeoutMs, done) {
       if (open.size >= limits.pendingCallsMax)
         return done({ ok: false, failure: failure('OVERLOADED', `${place.nodeName} has ${open.size} requests under way`) });
-      const pending = { request, deadlineMs: clock.nowMs() + timeoutMs, done, underWay: false, lost: false, attempt: 0, open: true };
+      const pending = {
+        request,
+        deadlineMs: clock.nowMs() + timeoutMs,
+        done,
+        underWay: false,
+        lost: false,
+        attempt: 0,
+        open: true,
+      };
       open.add(pending);
       deadlines.add(pending, pending.deadlineMs);
       dispatch(pending);

@@ -144,7 +144,8 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
   };
 
   const onOffer = (peer: PeerId, body: unknown): void => {
-    if (!Array.isArray(body) || typeof body[0] !== 'number') return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
+    if (!Array.isArray(body) || typeof body[0] !== 'number')
+      return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
     offered = { id: body[0], peer };
     args.offer(peer, body[1]);
     if (offered !== null) transmit(peer, 'refused', [body[0]]);
@@ -172,7 +173,8 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
     if (transfer === null || transfer.peer !== peer || !Array.isArray(body) || body[0] !== transfer.id) return;
     const [, chunks, digest] = body as unknown[];
     const own = transfer.digest.end();
-    const whole = chunks === transfer.state.expected && digest instanceof Uint8Array && digest.every((byte, at) => byte === own[at]);
+    const whole =
+      chunks === transfer.state.expected && digest instanceof Uint8Array && digest.every((byte, at) => byte === own[at]);
     if (!whole || (digest as Uint8Array).byteLength !== own.byteLength) return abandon('what arrived is not what was sent');
     incoming = null;
     store.useStaged(transfer.generation);
@@ -188,7 +190,8 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
     scope.after(sweepMs, () => {
       watching = false;
       const nowMs = clock.nowMs();
-      for (const transfer of [...outgoing.values()]) if (nowMs - transfer.state.movedMs > transferTimeoutMs) finish(transfer, false);
+      for (const transfer of [...outgoing.values()])
+        if (nowMs - transfer.state.movedMs > transferTimeoutMs) finish(transfer, false);
       if (incoming !== null && nowMs - incoming.state.movedMs > transferTimeoutMs) abandon('nothing came for too long');
       if (outgoing.size > 0 || incoming !== null) watch();
     });
@@ -200,7 +203,14 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
       if (earlier !== undefined) finish(earlier, false);
       const id = random.uint32();
       const transfer: Outgoing = {
-        ...{ id, peer, state: createSender(clock.nowMs()), digest: createDigest(), view: writer.view(), from: store.stateRange().gte },
+        ...{
+          id,
+          peer,
+          state: createSender(clock.nowMs()),
+          digest: createDigest(),
+          view: writer.view(),
+          from: store.stateRange().gte,
+        },
         ...{ unsent: null, done },
       };
       outgoing.set(peer, transfer);

@@ -1,28 +1,56 @@
 // One writer per node (decision 2): whatever all groups and actors want written while a batch is under way is merged into the
-// next, so that one sync serves everybody. Reads go through what is not written yet, so that a write is seen at once.
-import { compareKeys, keyText } from './keyspace.ts';
-import type { ClockPort, SinkPort, StorageFailure, StorageOperation, StoragePort, StorageView } from './ports/index.ts';
+// next, so that one sync serves everybody. What need not be durable waits for the next that must be, a little while, or until
+// there is much of it. Reads go through what is not written yet, so that a write is seen at once.
+import { keyText } from './keyspace.ts';
+import { overlayView } from './overlay.ts';
+import {
+  type ClockPort,
+  type SinkPort,
+  type StorageFailure,
+  StorageFault,
+  type StorageOperation,
+  type StoragePort,
+  type StorageView,
+  type Timer,
+} from './ports/index.ts';
 
 type Done = (failure: StorageFailure | null) => void;
-type Batch = { operations: StorageOperation[]; durable: boolean; done: Done[]; bytes: number };
 
-/** A batch larger than this is written before more is merged into it. */
-const batchBytesMax = 8 << 20;
+/** By `keyText` of the key: the last operation on a key is the only one that counts in an atomic batch. */
+type Operations = Map<string, StorageOperation>;
+type Batch = { operations: Operations; durable: boolean; urgent: boolean; done: Done[]; bytes: number };
+
+export const writerLimits = {
+  /** A batch larger than this is written before more is merged into it; one write is never split. */
+  batchBytesMax: 8 << 20,
+  batchOperationsMax: 65_536,
+  /** How long what need not be durable waits for company. */
+  patienceMs: 25,
+  /** A single write as large as this has no use for company. */
+  lonelyBytes: 64 << 10,
+  /** More than this is not kept waiting. */
+  patientBytesMax: 256 << 10,
+  /** What is kept readable of the writes that a failed disk refused. */
+  refusedBytesMax: 64 << 20,
+} as const;
 
 export interface Writer {
   /** Atomic, in order of calls. `done` once it is in the map, and on the disk for good if `durable`. */
   write(operations: readonly StorageOperation[], options: { durable: boolean }, done: Done): void;
+  /** As of all earlier calls of `write`. Throws a StorageFault when the disk cannot tell. */
   get(key: Uint8Array): Uint8Array | undefined;
   /** A frozen view of everything written up to now, on the disk or not. */
   view(): StorageView;
   /** Called once, when the disk first refuses; from then on every write fails. */
   onFailure(listener: (failure: StorageFailure) => void): void;
   readonly pendingBytes: number;
-  /** Answers when everything handed in before has been written or refused. */
+  /** Answers when everything handed in before has been written or refused; every later write fails with CLOSED. */
   stop(done: () => void): void;
 }
 
-const newBatch = (): Batch => ({ operations: [], durable: false, done: [], bytes: 0 });
+const newBatch = (): Batch => ({ operations: new Map(), durable: false, urgent: false, done: [], bytes: 0 });
+
+const bytesOf = ({ key, value }: StorageOperation): number => key.byteLength + (value?.byteLength ?? 0);
 
 export const createWriter = (ports: { storage: StoragePort; clock: ClockPort; sink: SinkPort }): Writer => {
   const { storage, clock, sink } = ports;
@@ -30,102 +58,145 @@ export const createWriter = (ports: { storage: StoragePort; clock: ClockPort; si
   let waiting: Batch[] = [];
   let underWay: Batch | null = null;
   let scheduled = false;
+  let patience: Timer | null = null;
   let failed: StorageFailure | null = null;
+  let stopped = false;
   let listener: ((failure: StorageFailure) => void) | null = null;
   let pendingBytes = 0;
   const idle: (() => void)[] = [];
-  /** Latest value of every key that is waiting or under way, with the number of operations that still concern it. */
-  const overlay = new Map<string, { value: Uint8Array | null; key: Uint8Array; uses: number }>();
+  /**
+   * What the disk refused. It stays visible, for an actor that has not heard of the failure yet must not see its keyspace jump
+   * back in time and answer from it.
+   */
+  const refused = { operations: new Map() as Operations, bytes: 0 };
+
+  const answer = (done: Done, why: StorageFailure | null): void => {
+    try {
+      done(why);
+    } catch (error) {
+      // The others of the batch have a right to their answers, and the writer to go on.
+      sink.log('error', 'WRITE_CALLBACK_THREW', String(error), { stack: error instanceof Error ? error.stack : undefined });
+    }
+  };
 
   const flush = (): void => {
     scheduled = false;
     if (underWay !== null) return;
+    patience?.cancel();
+    patience = null;
     const batch = waiting.shift();
     if (batch === undefined) {
       for (const done of idle.splice(0)) done();
       return;
     }
     underWay = batch;
-    if (batch.operations.length === 0) return finish(batch, failed);
     sink.count('storage_batches_total', { durable: String(batch.durable) });
-    storage.write(batch.operations, { durable: batch.durable }, (why) => finish(batch, why));
+    storage.write([...batch.operations.values()], { durable: batch.durable }, (why) => finish(batch, why));
   };
 
   const finish = (batch: Batch, why: StorageFailure | null): void => {
-    for (const { key } of batch.operations) {
-      const name = keyText(key);
-      const entry = overlay.get(name);
-      if (entry !== undefined && --entry.uses === 0) overlay.delete(name);
-    }
-    pendingBytes -= batch.bytes;
     underWay = null;
-    if (why !== null && failed === null) {
-      // LevelDB may be wedged after a failed write: whatever comes later must not look better than what was lost.
-      failed = why;
-      listener?.(why);
-    }
-    for (const done of batch.done) done(why);
-    if (failed !== null) refuseWaiting(failed);
-    flush();
+    if (why !== null) return fail([batch, ...waiting], why);
+    pendingBytes -= batch.bytes;
+    for (const done of batch.done) answer(done, null);
+    proceed();
   };
 
-  const refuseWaiting = (why: StorageFailure): void => {
-    const refused = waiting;
+  /** LevelDB may be wedged after a failed write: whatever comes later must not look better than what was lost. */
+  const fail = (batches: Batch[], why: StorageFailure): void => {
+    const tell = failed === null ? listener : null;
+    failed = why;
     waiting = [];
-    for (const batch of refused) {
-      pendingBytes -= batch.bytes;
-      for (const done of batch.done) done(why);
-    }
-    overlay.clear();
+    pendingBytes = 0;
+    for (const batch of batches) keepVisible(batch.operations.values());
+    tell?.(why);
+    for (const batch of batches) for (const done of batch.done) answer(done, why);
+    proceed();
   };
 
-  const schedule = (): void => {
+  const keepVisible = (operations: Iterable<StorageOperation>): void => {
+    for (const operation of operations) {
+      refused.bytes += bytesOf(operation);
+      if (refused.bytes <= writerLimits.refusedBytesMax) refused.operations.set(keyText(operation.key), operation);
+    }
+  };
+
+  const soon = (): void => {
     if (scheduled || underWay !== null) return;
     scheduled = true;
     clock.soon(flush);
   };
 
+  /** Sees to it that what waits is written in time. */
+  const proceed = (): void => {
+    if (underWay !== null) return;
+    const first = waiting[0];
+    if (waiting.length > 1 || first?.urgent === true || idle.length > 0) return soon();
+    if (first !== undefined) patience ??= clock.after(writerLimits.patienceMs, flushPatient);
+  };
+
+  const flushPatient = (): void => {
+    patience = null;
+    soon();
+  };
+
   const target = (): Batch => {
     const last = waiting.at(-1);
-    if (last !== undefined && last.bytes < batchBytesMax) return last;
+    const { batchBytesMax, batchOperationsMax } = writerLimits;
+    if (last !== undefined && last.bytes < batchBytesMax && last.operations.size < batchOperationsMax) return last;
     const batch = newBatch();
     waiting.push(batch);
     return batch;
   };
 
+  const refuse = (operations: readonly StorageOperation[], why: StorageFailure, done: Done): void => {
+    if (failed !== null) keepVisible(operations);
+    clock.soon(() => answer(done, why));
+  };
+
+  const unwritten = (name: string): StorageOperation | undefined => {
+    for (let at = waiting.length - 1; at >= 0; at--) {
+      const found = waiting[at]!.operations.get(name);
+      if (found !== undefined) return found;
+    }
+    return underWay?.operations.get(name) ?? refused.operations.get(name);
+  };
+
+  /** Beyond the limit of what is kept of refused writes, an answer may be older than one already given. */
+  const requireTrue = (): void => {
+    if (failed !== null && refused.bytes > writerLimits.refusedBytesMax) throw new StorageFault(failed);
+  };
+
   return {
     write(operations, { durable }, done) {
-      if (failed !== null) {
-        const why = failed;
-        return clock.soon(() => done(why));
-      }
+      if (failed !== null) return refuse(operations, failed, done);
+      if (stopped) return refuse(operations, { code: 'CLOSED', message: 'the writer is stopped' }, done);
       const batch = target();
+      let bytes = 0;
       for (const operation of operations) {
-        const name = keyText(operation.key);
-        const entry = overlay.get(name);
-        if (entry === undefined) overlay.set(name, { key: operation.key, value: operation.value, uses: 1 });
-        else {
-          entry.value = operation.value;
-          entry.uses++;
-        }
-        const size = operation.key.byteLength + (operation.value?.byteLength ?? 0);
-        batch.bytes += size;
-        pendingBytes += size;
-        batch.operations.push(operation);
+        bytes += bytesOf(operation);
+        batch.operations.set(keyText(operation.key), operation);
       }
+      batch.bytes += bytes;
+      pendingBytes += bytes;
       batch.durable ||= durable;
+      batch.urgent ||= durable || bytes >= writerLimits.lonelyBytes || batch.bytes >= writerLimits.patientBytesMax;
       batch.done.push(done);
-      schedule();
+      proceed();
     },
 
     get(key) {
-      const entry = overlay.get(keyText(key));
-      return entry === undefined ? storage.get(key) : (entry.value ?? undefined);
+      requireTrue();
+      const found = unwritten(keyText(key));
+      return found === undefined ? storage.get(key) : (found.value ?? undefined);
     },
 
     view() {
-      const unwritten = [...overlay.values()].map(({ key, value }) => ({ key, value })).sort((a, b) => compareKeys(a.key, b.key));
-      return overlayView(storage.view(), unwritten);
+      requireTrue();
+      const operations: Operations = new Map(refused.operations);
+      for (const batch of underWay === null ? waiting : [underWay, ...waiting])
+        for (const [name, operation] of batch.operations) operations.set(name, operation);
+      return overlayView(storage.view(), [...operations.values()]);
     },
 
     onFailure(given) {
@@ -137,58 +208,9 @@ export const createWriter = (ports: { storage: StoragePort; clock: ClockPort; si
     },
 
     stop(done) {
+      stopped = true;
       idle.push(done);
-      schedule();
+      proceed();
     },
   };
-};
-
-/** A view of the disk with operations laid over it. Pages end where the disk's page ends, so that none is skipped. */
-const overlayView = (view: StorageView, unwritten: readonly { key: Uint8Array; value: Uint8Array | null }[]): StorageView => {
-  if (unwritten.length === 0) return view;
-  return {
-    read(range, done) {
-      if (range.reverse === true) throw new Error('a view with unwritten operations reads forwards only');
-      view.read(range, (why, entries) => {
-        if (why !== null) return done(why, []);
-        const full = entries.length >= range.limit || (range.limitBytes !== undefined && bytesOf(entries) >= range.limitBytes);
-        const last = entries.at(-1);
-        // Beyond a full page the disk may hold more: what is laid over there belongs to the next page.
-        const end = full && last !== undefined ? last[0] : null;
-        const merged = mergePage(entries, unwritten, (key) => inRange(key, range) && (end === null || compareKeys(key, end) <= 0));
-        if (merged.length === 0 && end !== null) return this.read({ ...range, gte: after(end) }, done);
-        done(null, merged);
-      });
-    },
-    close: () => view.close(),
-  };
-};
-
-const bytesOf = (entries: readonly [Uint8Array, Uint8Array][]): number =>
-  entries.reduce((sum, [key, value]) => sum + key.byteLength + value.byteLength, 0);
-
-const inRange = (key: Uint8Array, range: { gte: Uint8Array; lt: Uint8Array }): boolean =>
-  compareKeys(key, range.gte) >= 0 && compareKeys(key, range.lt) < 0;
-
-const after = (key: Uint8Array): Uint8Array => {
-  const next = new Uint8Array(key.byteLength + 1);
-  next.set(key);
-  return next;
-};
-
-const mergePage = (
-  entries: readonly [Uint8Array, Uint8Array][],
-  unwritten: readonly { key: Uint8Array; value: Uint8Array | null }[],
-  belongs: (key: Uint8Array) => boolean,
-): [Uint8Array, Uint8Array][] => {
-  const laid = unwritten.filter(({ key }) => belongs(key));
-  const merged: [Uint8Array, Uint8Array][] = [];
-  let at = 0;
-  for (const { key, value } of laid) {
-    while (at < entries.length && compareKeys(entries[at]![0], key) < 0) merged.push(entries[at++]!);
-    if (at < entries.length && compareKeys(entries[at]![0], key) === 0) at++;
-    if (value !== null) merged.push([key, value]);
-  }
-  while (at < entries.length) merged.push(entries[at++]!);
-  return merged;
 };

@@ -28,6 +28,7 @@ export const errorTable = {
   },
   OVERLOADED: { status: 429, retryable: true, definite: true, title: 'The node is too busy to take this request' },
   INTERNAL: { status: 500, retryable: false, definite: false, title: 'A fault in Polity' },
+  UNREACHABLE: { status: 503, retryable: true, definite: true, title: 'No node can be reached' },
   NO_QUORUM: { status: 503, retryable: true, definite: true, title: 'No quorum can be reached' },
   NOT_READY: { status: 503, retryable: true, definite: true, title: 'The node is not ready' },
   STOPPING: { status: 503, retryable: true, definite: true, title: 'The node is stopping' },

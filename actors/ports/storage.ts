@@ -1,7 +1,7 @@
 // The disk as a port: an ordered map of bytes with atomic batches (decisions 2 and 12). One owner: `actors/writer.ts` merges
 // everybody's writes, so a port has at most one `write` under way. Suite: test/ports/storage-suite.ts, for every implementation.
 
-/** `value` null deletes. Keys are 1 to 1024 bytes, in bytewise order. */
+/** `value` null deletes. Keys are 1 to 1280 bytes (the longest key of a register behind its prefix), in bytewise order. */
 export type StorageOperation = { key: Uint8Array; value: Uint8Array | null };
 
 export type StorageFailure = {

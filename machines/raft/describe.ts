@@ -1,6 +1,7 @@
 // A replica and its messages as short text, for transcripts, traces and people.
+import type { Progress } from './progress.ts';
 import type { RaftState } from './state.ts';
-import type { Configuration, RaftEffect, RaftMessage, ReplicaId } from './types.ts';
+import type { Configuration, Entry, RaftEffect, RaftMessage, ReplicaId, SnapshotMeta } from './types.ts';
 
 export const describeConfiguration = (configuration: Configuration): string => {
   const set = (ids: readonly ReplicaId[]): string => `(${[...ids].sort().join(' ')})`;
@@ -11,9 +12,20 @@ export const describeConfiguration = (configuration: Configuration): string => {
 };
 
 export const describe = (state: RaftState): string => {
+  const { replica, role, term, vote, leader, log, durable, commit, applied } = state;
   const flags = `${state.quiet ? ' quiet' : ''}${state.halted ? ' halted' : ''}`;
-  const log = `[${state.log.firstIndex}..${state.log.lastIndex}]`;
-  return `${state.replica} ${state.role} term=${state.term} vote=${state.vote ?? '-'} leader=${state.leader ?? '-'} log=${log} durable=${state.durable} commit=${state.commit} applied=${state.applied}${flags}`;
+  const who = `${replica} ${role} term=${term} vote=${vote ?? '-'} leader=${leader ?? '-'}`;
+  const where = `log=[${log.firstIndex}..${log.lastIndex}] durable=${durable} commit=${commit} applied=${applied}`;
+  return `${who} ${where} ${describeConfiguration(state.configuration)}${flags}`;
+};
+
+const describeEntry = ({ index, term, kind }: Entry): string => `${index}@${term}${kind === 'command' ? '' : `:${kind}`}`;
+
+const describeEntries = (entries: readonly Entry[]): string => `[${entries.map(describeEntry).join(' ')}]`;
+
+export const describeProgress = (id: ReplicaId, progress: Progress): string => {
+  const flags = `${progress.probing ? ' probing' : ''}${progress.regressed ? ' regressed' : ''}${progress.quiet ? ' quiet' : ''}`;
+  return `${id} ${progress.mode} match=${progress.match} next=${progress.next} inflight=${progress.inflight.length}${flags}`;
 };
 
 export const describeMessage = (message: RaftMessage): string => {
@@ -26,7 +38,9 @@ export const describeMessage = (message: RaftMessage): string => {
     case 'vote-reply':
       return `${head} ${message.granted ? 'granted' : 'refused'}`;
     case 'append': {
-      const entries = message.entries.map((entry) => `${entry.index}@${entry.term}${entry.kind === 'command' ? '' : `:${entry.kind}`}`);
+      const entries = message.entries.map(
+        (entry) => `${entry.index}@${entry.term}${entry.kind === 'command' ? '' : `:${entry.kind}`}`,
+      );
       return `${head} prev=${message.prevIndex}@${message.prevTerm} entries=[${entries.join(' ')}] commit=${message.commit}`;
     }
     case 'append-reply':
@@ -49,19 +63,40 @@ export const describeEffect = (effect: RaftEffect): string => {
     case 'send':
       return `send ${describeMessage(effect.message)}`;
     case 'persist': {
-      const entries = effect.entries.map((entry) => `${entry.index}@${entry.term}`).join(' ');
       const hard = effect.hardState === null ? '' : ` term=${effect.hardState.term} vote=${effect.hardState.vote ?? '-'}`;
       const snapshot = effect.snapshot === null ? '' : ` snapshot=${effect.snapshot.index}@${effect.snapshot.term}`;
-      const messages = effect.messages.map((message) => `\n    then ${describeMessage(message)}`).join('');
-      return `persist #${effect.token}${hard}${snapshot}${entries === '' ? '' : ` [${entries}]`}${messages}`;
+      const entries = effect.entries.length === 0 ? '' : ` ${describeEntries(effect.entries)}`;
+      const messages = effect.messages.map((message) => `\n  then ${describeMessage(message)}`).join('');
+      return `persist #${effect.token}${hard}${snapshot}${entries}${messages}`;
     }
     case 'apply':
-      return `apply ${effect.entries[0]!.index}..${effect.entries.at(-1)!.index}`;
+      return `apply ${describeEntries(effect.entries)}`;
     case 'drop-log':
-      return `drop-log ..${effect.meta.index}`;
+      return `drop-log ..${describeMeta(effect.meta)}`;
+    case 'send-snapshot':
+      return `send-snapshot to ${effect.to}, at least ${effect.minIndex}`;
+    case 'expect-snapshot':
+      return `expect-snapshot of ${effect.from}: ${describeMeta(effect.meta)}`;
+    case 'proposed':
+      return `proposed #${effect.ref} at ${effect.index}@${effect.term}`;
+    case 'read-ready':
+    case 'reconfigured':
+      return `${effect.type} #${effect.ref} at ${effect.index}`;
+    case 'proposal-rejected':
+    case 'read-rejected':
+      return `${effect.type} #${effect.ref} ${effect.reason}, leader ${effect.leader ?? '-'}`;
+    case 'reconfigure-rejected':
+      return `${effect.type} #${effect.ref} ${effect.reason}: ${effect.message}`;
+    case 'transferred':
+      return `transferred #${effect.ref}`;
+    case 'transfer-rejected':
+      return `${effect.type} #${effect.ref} ${effect.reason}`;
     case 'changed':
       return 'changed';
-    default:
-      return JSON.stringify(effect);
+    case 'warn':
+      return `warn ${effect.code}: ${effect.message}`;
   }
 };
+
+const describeMeta = ({ index, term, configuration }: SnapshotMeta): string =>
+  `${index}@${term} ${describeConfiguration(configuration)}`;

@@ -1,128 +1,85 @@
-// The follower's side: what a leader's append, heartbeat or snapshot does to the log, and what may be acknowledged (Raft §5.3).
-import { becomeCandidate, becomeFollower, restartElectionTimer } from './election.ts';
+// The follower's side: what a leader's append or heartbeat does to the log, and what may be acknowledged (Raft §5.3).
+import { becomeCandidate, becomeFollower, restartElectionTimer, wakeUp } from './election.ts';
 import { appendEntries, type Output, type RaftState, say, truncateLog } from './state.ts';
-import type { Entry, RaftMessage, SnapshotMeta } from './types.ts';
+import type { Entry, RaftMessage, ReplicaId } from './types.ts';
 
 type From<Type extends RaftMessage['type']> = Extract<RaftMessage, { type: Type }>;
 
 /** A message of the current term's leader: it is alive, and this replica follows it. */
-const hearLeader = (state: RaftState, out: Output, message: RaftMessage, nowMs: number): void => {
-  if (state.role !== 'follower' || state.leader !== message.from) becomeFollower(state, out, message.term, message.from, nowMs);
+export const hearLeader = (state: RaftState, out: Output, message: RaftMessage, nowMs: number): void => {
+  if (state.role !== 'follower' || state.leader !== message.from)
+    becomeFollower(state, out, message.term, message.from, nowMs, 'LEADER_HEARD');
   state.heardLeaderMs = nowMs;
   restartElectionTimer(state, nowMs);
 };
 
-const wakeFollower = (state: RaftState, out: Output): void => {
-  if (!state.quiet) return;
-  state.quiet = false;
-  out.changed = true;
+/** Learns how far the log is committed, as far as it is known to be the leader's. */
+export const learnCommit = (state: RaftState, commit: number): void => {
+  state.commit = Math.max(state.commit, commit);
 };
 
-const advanceTo = (state: RaftState, commit: number): void => {
-  state.commit = Math.max(state.commit, commit);
+/** Says that everything up to `index` is the leader's and on our disk, as soon as that is so. */
+export const acknowledge = (state: RaftState, out: Output, to: ReplicaId, index: number, round: number): void =>
+  say(state, out, { type: 'append-reply', from: state.replica, to, term: state.term, index, conflict: null, round }, index);
+
+const refuse = (state: RaftState, out: Output, message: From<'append'>): void => {
+  const { log } = state;
+  // Where the logs may meet: skips all terms later than the one asked for (§5.3, the paragraph on optimising).
+  const index = log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm);
+  const conflict = { index, term: log.termAt(index)! };
+  const reply = {
+    from: state.replica,
+    to: message.from,
+    term: state.term,
+    index: message.prevIndex,
+    conflict,
+    round: message.round,
+  };
+  say(state, out, { type: 'append-reply', ...reply });
 };
 
 export const onAppend = (state: RaftState, out: Output, message: From<'append'>, nowMs: number): void => {
   hearLeader(state, out, message, nowMs);
-  wakeFollower(state, out);
-  if (state.halted) return;
+  wakeUp(state, out);
   const { log } = state;
-  const reply = (index: number, conflict: { index: number; term: number } | null, reliesOn: number): void =>
-    say(
-      state,
-      out,
-      { ...{ type: 'append-reply', from: state.replica, to: message.from, term: state.term }, index, conflict, round: message.round },
-      reliesOn,
-    );
-  // What lies before the compaction point is committed, hence equal.
-  const compacted = message.prevIndex < log.base.index;
-  const entries = compacted ? message.entries.filter((entry) => entry.index > log.base.index) : message.entries;
-  const prevIndex = compacted ? log.base.index : message.prevIndex;
-  if (!compacted && !log.matches(prevIndex, message.prevTerm)) {
-    const meet = log.lastIndexWithTermAtMost(Math.min(message.prevIndex, log.lastIndex), message.prevTerm);
-    return reply(message.prevIndex, { index: meet, term: log.termAt(meet)! }, 0);
-  }
+  const { prevIndex, prevTerm, entries } = message;
+  if (prevIndex >= log.base.index && !log.matches(prevIndex, prevTerm)) return refuse(state, out, message);
   const fresh = withoutKnown(state, entries);
   const first = fresh[0];
-  if (first !== undefined) {
-    if (first.index <= state.commit) {
-      const what = `the leader of term ${message.term} sends another entry ${first.index}, which is committed here`;
-      out.effects.push({ type: 'warn', code: 'COMMITTED_CONFLICT', message: what });
-      return;
-    }
-    if (first.index <= log.lastIndex) truncateLog(state, out, first.index);
-    appendEntries(state, out, fresh);
+  if (first !== undefined && first.index <= state.commit) {
+    const what = `the leader of term ${message.term} sends another entry ${first.index}, which is committed here`;
+    out.effects.push({ type: 'warn', code: 'COMMITTED_CONFLICT', message: what });
+    return;
   }
-  const lastNew = prevIndex + entries.length;
-  advanceTo(state, Math.min(message.commit, lastNew));
-  reply(lastNew, null, lastNew);
+  if (first !== undefined && first.index <= log.lastIndex) truncateLog(state, out, first.index);
+  appendEntries(state, out, fresh);
+  // What lies before the compaction point is committed, hence equal; what lies after these entries may be another leader's.
+  const equalUpTo = Math.max(log.base.index, prevIndex + entries.length);
+  learnCommit(state, Math.min(message.commit, equalUpTo));
+  acknowledge(state, out, message.from, equalUpTo, message.round);
 };
 
-/** The entries from the first that this log lacks or has otherwise; a matching suffix is never truncated. */
+/** The entries from the first that this log lacks or has otherwise; a suffix that is equal is never truncated. */
 const withoutKnown = (state: RaftState, entries: readonly Entry[]): readonly Entry[] => {
-  const at = entries.findIndex((entry) => !state.log.matches(entry.index, entry.term));
+  const { log } = state;
+  const at = entries.findIndex(({ index, term }) => index >= log.base.index && !log.matches(index, term));
   return at === -1 ? [] : entries.slice(at);
 };
 
 export const onHeartbeat = (state: RaftState, out: Output, message: From<'heartbeat'>, nowMs: number): void => {
   hearLeader(state, out, message, nowMs);
-  if (state.halted) return;
-  advanceTo(state, Math.min(message.commit, state.log.lastIndex));
   const { log } = state;
+  learnCommit(state, Math.min(message.commit, log.lastIndex));
   const settled = log.lastIndex === message.lastIndex && state.commit === log.lastIndex && state.durable === log.lastIndex;
   const quiet = message.quiet && settled;
   if (quiet) state.electionDeadlineMs = Number.POSITIVE_INFINITY;
   if (quiet !== state.quiet) out.changed = true;
   state.quiet = quiet;
-  say(state, out, {
-    ...{ type: 'heartbeat-reply', from: state.replica, to: message.from, term: state.term },
-    ...{ round: message.round, quiet, index: state.durable },
-  });
+  const reply = { from: state.replica, to: message.from, term: state.term, round: message.round, quiet, index: state.durable };
+  say(state, out, { type: 'heartbeat-reply', ...reply });
 };
 
-export const onSnapshotOffer = (state: RaftState, out: Output, message: From<'snapshot'>, nowMs: number): void => {
-  hearLeader(state, out, message, nowMs);
-  wakeFollower(state, out);
-  if (state.halted) return;
-  if (message.meta.index > state.commit) {
-    out.effects.push({ type: 'expect-snapshot', from: message.from, meta: message.meta });
-    return;
-  }
-  acknowledge(state, out, message.from, state.commit);
-};
-
-const acknowledge = (state: RaftState, out: Output, to: string, index: number): void =>
-  say(
-    state,
-    out,
-    { type: 'append-reply', from: state.replica, to, term: state.term, index, conflict: null, round: 0 },
-    index,
-  );
-
-/** A whole snapshot lies staged: install it unless the log has come so far by itself meanwhile. */
-export const onSnapshotReceived = (state: RaftState, out: Output, from: string, meta: SnapshotMeta): void => {
-  if (state.halted || state.role !== 'follower' || state.leader !== from) return;
-  if (meta.index <= state.commit) return acknowledge(state, out, from, state.commit);
-  if (state.log.matches(meta.index, meta.term)) {
-    advanceTo(state, meta.index);
-    return acknowledge(state, out, from, meta.index);
-  }
-  state.log.reset(meta);
-  for (const pending of state.pending) pending.lastIndex = 0;
-  state.durable = Math.min(state.durable, meta.index);
-  state.commit = meta.index;
-  state.handed = meta.index;
-  state.configurations = [{ index: meta.index, configuration: meta.configuration }];
-  state.configuration = meta.configuration;
-  state.configurationIndex = meta.index;
-  out.appendedFrom = Number.POSITIVE_INFINITY;
-  out.snapshot = meta;
-  out.changed = true;
-  const reply = { type: 'append-reply' as const, from: state.replica, to: from, term: state.term, index: meta.index, conflict: null, round: 0 };
-  out.afterPersist.push(reply);
-};
-
+/** The leader hands over: no pre-vote, and nobody is asked to wait until the leader is silent (dissertation §3.10). */
 export const onTimeOutNow = (state: RaftState, out: Output, message: From<'time-out-now'>, nowMs: number): void => {
-  if (state.role !== 'follower' || state.leader !== message.from || state.halted) return;
-  becomeCandidate(state, out, nowMs, true);
+  if (state.role === 'follower' && state.leader === message.from) becomeCandidate(state, out, nowMs, 'TOLD_TO_CAMPAIGN');
 };

@@ -1,7 +1,10 @@
-// What is always true of a replica, by name; checked in production after every step (the cheap ones) and everywhere in tests.
-import type { RaftState } from './state.ts';
+// What is always true of a replica, by name. The cheap ones are checked after every step in production too, because a replica
+// that breaks its word must stop rather than spread it; the costly ones where `checkAll` is set (tests, simulator).
+import { entryBytes } from './log.ts';
+import { mayCampaign, type RaftState } from './state.ts';
+import type { RaftEffect, RaftMessage, Role } from './types.ts';
 
-/** A promise of our own code is broken: the replica stops rather than spread it. Never thrown for what a peer sends. */
+/** A promise of our own code is broken. Never thrown for what a peer sends. */
 export class InvariantBroken extends Error {
   readonly invariant: string;
   constructor(invariant: string, message: string) {
@@ -11,40 +14,161 @@ export class InvariantBroken extends Error {
   }
 }
 
-/** The few values that later steps are compared with. */
-export type Watermark = { term: number; vote: string | null; commit: number; applied: number; handed: number };
+/** The few values of before a step that those of after it are compared with. */
+export type Facts = {
+  term: number;
+  vote: string | null;
+  role: Role;
+  lastIndex: number;
+  commit: number;
+  handed: number;
+  applied: number;
+};
 
-export const watermark = (state: RaftState): Watermark => ({
+export const factsOf = (state: RaftState): Facts => ({
   term: state.term,
   vote: state.vote,
+  role: state.role,
+  lastIndex: state.log.lastIndex,
   commit: state.commit,
-  applied: state.applied,
   handed: state.handed,
+  applied: state.applied,
 });
 
 const hold = (holds: boolean, invariant: string, message: () => string): void => {
   if (!holds) throw new InvariantBroken(invariant, message());
 };
 
-export const checkInvariants = (before: Watermark, state: RaftState): void => {
-  const { log } = state;
+export const checkStep = (before: Facts, state: RaftState, effects: readonly RaftEffect[]): void => {
+  checkProgression(before, state);
+  checkOrder(state);
+  for (const effect of effects) if (effect.type === 'send') checkPromise(state, effect.message);
+  if (!state.checkAll) return;
+  checkConfigurations(state);
+  checkWrites(state);
+  checkRole(state);
+  checkProgress(state);
+};
+
+// ---------------------------------------------------------------- always
+
+const checkProgression = (before: Facts, state: RaftState): void => {
+  const sameTerm = state.term === before.term;
   hold(state.term >= before.term, 'term-monotone', () => `${before.term} → ${state.term}`);
-  hold(
-    state.term > before.term || before.vote === null || state.vote === before.vote,
-    'one-vote-a-term',
-    () => `term ${state.term}: ${before.vote} → ${state.vote}`,
-  );
+  const keptVote = !sameTerm || before.vote === null || state.vote === before.vote;
+  hold(keptVote, 'one-vote-a-term', () => `term ${state.term}: ${before.vote} → ${state.vote}`);
   hold(state.commit >= before.commit, 'commit-monotone', () => `${before.commit} → ${state.commit}`);
   hold(state.handed >= before.handed, 'apply-monotone', () => `${before.handed} → ${state.handed}`);
+  hold(state.applied >= before.applied, 'applied-monotone', () => `${before.applied} → ${state.applied}`);
+  const appended = !sameTerm || before.role !== 'leader' || state.log.lastIndex >= before.lastIndex;
+  hold(appended, 'leader-append-only', () => `${before.lastIndex} → ${state.log.lastIndex}`);
+};
+
+const checkOrder = (state: RaftState): void => {
+  const { log } = state;
   hold(state.commit <= log.lastIndex, 'commit-in-log', () => `${state.commit} > ${log.lastIndex}`);
   hold(state.handed <= state.commit, 'apply-committed', () => `${state.handed} > ${state.commit}`);
   hold(state.applied <= state.handed, 'applied-handed', () => `${state.applied} > ${state.handed}`);
   hold(state.durable <= log.lastIndex, 'durable-in-log', () => `${state.durable} > ${log.lastIndex}`);
   hold(log.base.index <= state.handed, 'compact-applied', () => `${log.base.index} > ${state.handed}`);
+  hold(log.lastTerm <= state.term, 'log-within-term', () => `${log.lastTerm} > ${state.term}`);
   hold(state.role !== 'leader' || state.leader === state.replica, 'leader-knows-itself', () => `${state.leader}`);
   hold(state.role === 'leader' || state.progress.size === 0, 'progress-of-leaders', () => `${state.role} has progress`);
-  for (const [replica, progress] of state.progress) {
-    hold(progress.match <= log.lastIndex, 'match-in-log', () => `${replica}: ${progress.match} > ${log.lastIndex}`);
-    hold(progress.next > progress.match, 'next-after-match', () => `${replica}: ${progress.next} ≤ ${progress.match}`);
+  hold(!state.halted || state.role === 'follower', 'halted-follows', () => state.role);
+};
+
+/** What leaves at once relies on nothing that is not on the disk (decision 2). */
+const checkPromise = (state: RaftState, message: RaftMessage): void => {
+  const { term, vote } = state.durableHardState;
+  // A pre-vote and its grant name a term that may never be, and promise nothing.
+  const supposes = message.type === 'pre-vote' || (message.type === 'pre-vote-reply' && message.granted);
+  hold(
+    supposes || message.term <= term,
+    'speaks-in-durable-term',
+    () => `${message.type} of term ${message.term}, on disk ${term}`,
+  );
+  if (message.type === 'vote-reply' && message.granted)
+    hold(
+      vote === message.to && message.term === term,
+      'grants-durable-vote',
+      () => `to ${message.to}, on disk ${vote}@${term}`,
+    );
+  if (message.type === 'append-reply' && message.conflict === null)
+    hold(message.index <= state.durable, 'acknowledges-durable', () => `${message.index}, on disk ${state.durable}`);
+};
+
+// ---------------------------------------------------------------- where everything is checked
+
+const checkConfigurations = (state: RaftState): void => {
+  const { log, configurations } = state;
+  const latest = configurations.at(-1)!;
+  const isLatest = latest.configuration === state.configuration && latest.index === state.configurationIndex;
+  hold(isLatest, 'latest-configuration', () => `in force ${state.configurationIndex}, latest ${latest.index}`);
+  const inLog: number[] = [];
+  for (let index = log.firstIndex; index <= log.lastIndex; index++)
+    if (log.entryAt(index)!.kind === 'configuration') inLog.push(index);
+  const remembered = configurations.slice(1).map((one) => one.index);
+  hold(
+    inLog.join() === remembered.join(),
+    'configurations-of-log',
+    () => `log ${inLog.join()}, remembered ${remembered.join()}`,
+  );
+};
+
+const checkWrites = (state: RaftState): void => {
+  const { log, pending } = state;
+  let token = 0;
+  for (const write of pending) {
+    hold(write.token > token, 'writes-in-order', () => `${token}, ${write.token}`);
+    hold(write.lastIndex <= log.lastIndex, 'write-in-log', () => `${write.lastIndex} > ${log.lastIndex}`);
+    token = write.token;
+  }
+  const installing = pending.some((write) => write.snapshot !== null);
+  hold(installing || state.handed <= state.durable, 'apply-durable', () => `${state.handed} > ${state.durable}`);
+  const last = pending.reduce((max, write) => Math.max(max, write.lastIndex, write.snapshot?.index ?? 0), state.durable);
+  hold(state.halted || last === log.lastIndex, 'all-is-written', () => `written ${last}, log ${log.lastIndex}`);
+  const term = pending.reduce((latest, write) => write.hardState?.term ?? latest, state.durableHardState.term);
+  hold(state.halted || term === state.term, 'term-is-written', () => `written ${term}, now ${state.term}`);
+};
+
+const checkRole = (state: RaftState): void => {
+  const campaigns = state.role === 'candidate' || state.role === 'pre-candidate';
+  hold(!campaigns || mayCampaign(state), 'voters-campaign', () => `${state.role}`);
+  hold(state.role !== 'candidate' || state.vote === state.replica, 'candidate-votes-for-itself', () => `${state.vote}`);
+  hold(!campaigns || state.leader === null, 'campaigns-without-leader', () => `${state.leader}`);
+  hold(!state.quiet || (!campaigns && state.leader !== null), 'quiet-under-leader', () => `${state.role} of ${state.leader}`);
+  const rests = state.deadlineMs === Number.POSITIVE_INFINITY;
+  hold(rests === (state.quiet || state.halted), 'rests-when-quiet', () => `deadline ${state.deadlineMs}, quiet ${state.quiet}`);
+  const waits = state.reads.length + state.readsWaiting.length > 0 || state.transfer !== null || state.reconfiguration !== null;
+  hold(!waits || state.role === 'leader', 'leader-owes-answers', () => `${state.role} has requests that wait`);
+  if (state.role !== 'leader') return;
+  let bytes = 0;
+  for (let index = state.commit + 1; index <= state.log.lastIndex; index++) bytes += entryBytes(state.log.entryAt(index)!);
+  hold(bytes === state.uncommittedBytes, 'uncommitted-counted', () => `${bytes}, counted ${state.uncommittedBytes}`);
+};
+
+const checkProgress = (state: RaftState): void => {
+  const { log, options } = state;
+  if (state.role === 'leader')
+    for (const id of Object.keys(state.configuration.members))
+      hold(id === state.replica || state.progress.has(id), 'progress-of-members', () => `${id} has none`);
+  for (const [id, progress] of state.progress) {
+    const { match, next, mode, inflight, probing } = progress;
+    hold(match <= log.lastIndex, 'match-in-log', () => `${id}: ${match} > ${log.lastIndex}`);
+    hold(
+      next > match && next <= log.lastIndex + 1,
+      'next-after-match',
+      () => `${id}: ${match} < ${next} ≤ ${log.lastIndex + 1}`,
+    );
+    hold(inflight.length <= options.inflightMessagesMax, 'inflight-bounded', () => `${id}: ${inflight.length}`);
+    hold(inflight.length === 0 || mode === 'replicate', 'inflight-of-replicate', () => `${id}: ${mode}`);
+    hold(!probing || mode === 'probe', 'probing-of-probe', () => `${id}: ${mode}`);
+    const bytes = inflight.reduce((sum, one) => sum + one.bytes, 0);
+    hold(bytes === progress.inflightBytes, 'inflight-counted', () => `${id}: ${bytes}, counted ${progress.inflightBytes}`);
+    let after = match;
+    for (const { index } of inflight) {
+      hold(index > after && index < next, 'inflight-ascending', () => `${id}: ${index} after ${after}, next ${next}`);
+      after = index;
+    }
   }
 };

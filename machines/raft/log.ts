@@ -6,7 +6,7 @@ import type { Entry, SnapshotMeta } from './types.ts';
 /** What an entry costs beside its data: its place in the frame and in the log batch. */
 const entryOverheadBytes = 32;
 
-export const entryBytes = (entry: Entry): number => entry.data.byteLength + entryOverheadBytes;
+export const entryBytes = ({ data }: Pick<Entry, 'data'>): number => data.byteLength + entryOverheadBytes;
 
 export class RaftLog {
   /** The entry before the first one kept: what the last compaction or snapshot stands for. */
@@ -14,7 +14,10 @@ export class RaftLog {
   private entries: Entry[];
 
   constructor(snapshot: Pick<SnapshotMeta, 'index' | 'term' | 'timeMs'> | null, entries: readonly Entry[]) {
-    this.base = snapshot === null ? { index: 0, term: 0, timeMs: 0 } : { index: snapshot.index, term: snapshot.term, timeMs: snapshot.timeMs };
+    this.base =
+      snapshot === null
+        ? { index: 0, term: 0, timeMs: 0 }
+        : { index: snapshot.index, term: snapshot.term, timeMs: snapshot.timeMs };
     this.entries = [];
     this.append(entries);
   }
@@ -78,7 +81,8 @@ export class RaftLog {
 
   append(added: readonly Entry[]): void {
     for (const entry of added) {
-      if (entry.index !== this.lastIndex + 1) throw new InvariantBroken('log-dense', `entry ${entry.index} after ${this.lastIndex}`);
+      if (entry.index !== this.lastIndex + 1)
+        throw new InvariantBroken('log-dense', `entry ${entry.index} after ${this.lastIndex}`);
       if (entry.term < this.lastTerm) throw new InvariantBroken('log-terms', `term ${entry.term} after ${this.lastTerm}`);
       this.entries.push(entry);
     }
@@ -86,13 +90,15 @@ export class RaftLog {
 
   /** Drops everything from `index` on. */
   truncateFrom(index: number): void {
-    if (index <= this.base.index) throw new InvariantBroken('log-truncate', `from ${index}, but ${this.base.index} is compacted`);
+    if (index <= this.base.index)
+      throw new InvariantBroken('log-truncate', `from ${index}, but ${this.base.index} is compacted`);
     this.entries.length = index - this.base.index - 1;
   }
 
   compactTo(index: number): void {
     const term = this.termAt(index);
-    if (term === undefined) throw new InvariantBroken('log-compact', `to ${index}, outside of ${this.base.index}..${this.lastIndex}`);
+    if (term === undefined)
+      throw new InvariantBroken('log-compact', `to ${index}, outside of ${this.base.index}..${this.lastIndex}`);
     const timeMs = this.timeAt(index);
     this.entries = this.entries.slice(index - this.base.index);
     this.base = { index, term, timeMs };

@@ -1,8 +1,16 @@
 // One step of Raft: an event in, effects out. The order at the end is the contract of decision 2: what must be durable goes
 // into one persist effect together with the messages that rely on it.
-import { becomeFollower, campaign, countOwnVote, onVoteReply, onVoteRequest, restartElectionTimer } from './election.ts';
-import { onAppend, onHeartbeat, onSnapshotOffer, onSnapshotReceived, onTimeOutNow } from './follow.ts';
-import { checkInvariants, watermark } from './invariants.ts';
+import {
+  becomeFollower,
+  campaign,
+  countOwnVote,
+  onVoteReply,
+  onVoteRequest,
+  restartElectionTimer,
+  wakeUp,
+} from './election.ts';
+import { onAppend, onHeartbeat, onTimeOutNow } from './follow.ts';
+import { checkStep, factsOf } from './invariants.ts';
 import { entryBytes } from './log.ts';
 import { becomeQuiet, mayBeQuiet, wakeLeader } from './quiet.ts';
 import { answerReads, onRead } from './reads.ts';
@@ -15,22 +23,27 @@ import {
   onAppendReply,
   onHeartbeatReply,
   onReachable,
-  onSnapshotSent,
   onUnreachable,
   sendAppends,
 } from './replication.ts';
-import { configurationAt, createOutput, type Output, type RaftState, say } from './state.ts';
+import { onCompact, onSnapshotOffer, onSnapshotReceived, onSnapshotSent } from './snapshot.ts';
+import { createOutput, type Output, type RaftState, say } from './state.ts';
 import { expireTransfer, hurryTransfer, onTransfer } from './transfer.ts';
-import type { Entry, RaftEffect, RaftEvent, RaftMessage, ReplicaId, SnapshotMeta } from './types.ts';
+import type { Entry, ProposalRejection, RaftEffect, RaftEvent, RaftMessage, ReplicaId } from './types.ts';
 
 export const step = (state: RaftState, nowMs: number, event: RaftEvent): RaftEffect[] => {
-  const before = watermark(state);
+  const before = factsOf(state);
   const out = createOutput();
-  dispatch(state, out, event, nowMs);
+  state.roleEvents = [];
+  if (!state.halted || asksForAnswer(event)) dispatch(state, out, event, nowMs);
   settle(state, out, nowMs);
-  checkInvariants(before, state);
+  checkStep(before, state, out.effects);
   return out.effects;
 };
+
+/** All that a halted replica still does is to say no to its own node: whatever it tells others could be a promise. */
+const asksForAnswer = ({ type }: RaftEvent): boolean =>
+  type === 'propose' || type === 'read' || type === 'reconfigure' || type === 'transfer' || type === 'applied';
 
 const dispatch = (state: RaftState, out: Output, event: RaftEvent, nowMs: number): void => {
   switch (event.type) {
@@ -82,7 +95,7 @@ const meetTerm = (state: RaftState, out: Output, message: RaftMessage, nowMs: nu
   if (message.type === 'vote' || message.type === 'pre-vote') return true;
   if (message.type === 'pre-vote-reply' && message.granted) return true;
   if (message.term > state.term) {
-    becomeFollower(state, out, message.term, comesFromLeader(message) ? message.from : null, nowMs);
+    becomeFollower(state, out, message.term, comesFromLeader(message) ? message.from : null, nowMs, 'HIGHER_TERM_SEEN');
     return true;
   }
   if (message.term === state.term) return true;
@@ -96,7 +109,9 @@ const meetTerm = (state: RaftState, out: Output, message: RaftMessage, nowMs: nu
 };
 
 const onMessage = (state: RaftState, out: Output, message: RaftMessage, nowMs: number): void => {
-  if (state.role === 'leader' && message.type !== 'heartbeat-reply' && message.type !== 'append-reply') wakeLeader(state, out, nowMs);
+  // Whoever speaks unasked has a reason, unless it belongs to the group no more.
+  const unasked = message.type !== 'heartbeat-reply' && message.type !== 'append-reply';
+  if (unasked && state.progress.has(message.from)) wakeLeader(state, out, nowMs);
   if (!meetTerm(state, out, message, nowMs)) return;
   if (state.role === 'leader' && comesFromLeader(message)) {
     const what = `${message.from} claims to lead term ${message.term} too`;
@@ -138,56 +153,66 @@ const onWake = (state: RaftState, out: Output, nowMs: number): void => {
   const heldUp = nowMs - state.heartbeatMs > state.options.electionTimeoutMinMs;
   state.heartbeatMs = nowMs;
   state.heartbeatDeadlineMs = nowMs + state.options.heartbeatMs;
-  if (!heldUp && !hearsQuorum(state, nowMs)) return becomeFollower(state, out, state.term, null, nowMs);
+  if (!heldUp && !hearsQuorum(state, nowMs)) return becomeFollower(state, out, state.term, null, nowMs, 'QUORUM_LOST');
   expireTransfer(state, out, nowMs);
   for (const [id, progress] of state.progress) {
     if (progress.mode === 'probe' && nowMs - progress.heardMs > state.options.electionTimeoutMaxMs) progress.probing = false;
     out.flush.add(id);
   }
   broadcastHeartbeats(state, out, nowMs, mayBeQuiet(state, nowMs));
+  becomeQuiet(state, out, nowMs);
 };
 
-/** The peer's connection closed, it restarted or fell silent. If it hosted the leader, nobody waits longer than the lease. */
+/**
+ * The peer's connection closed, it restarted or fell silent. If it hosted our leader, the election need not wait for the whole
+ * time-out: only for as long as that leader, if it lives after all, may rely on having been heard (its lease), and a little
+ * more at random. At once, then, in a group that was quiet.
+ */
 const onPeerLost = (state: RaftState, out: Output, replica: ReplicaId, nowMs: number): void => {
   if (state.role === 'leader') {
     wakeLeader(state, out, nowMs);
     return onUnreachable(state, replica);
   }
-  if (state.leader !== replica || state.role !== 'follower' || state.halted) return;
-  if (state.quiet) {
-    state.quiet = false;
-    out.changed = true;
-  }
-  const spread = state.options.electionTimeoutMinMs / 2;
-  const earliestMs = Math.max(nowMs, state.heardLeaderMs + state.options.electionTimeoutMinMs);
+  if (state.leader !== replica || state.role !== 'follower') return;
+  wakeUp(state, out);
+  const { electionTimeoutMinMs, electionTimeoutMaxMs, heartbeatMs } = state.options;
+  // The others heard the leader last within a fraction of a heartbeat of us; asked before, they refuse.
+  const votesGrantedMs = Math.max(nowMs, state.heardLeaderMs + electionTimeoutMinMs + heartbeatMs / 10);
   restartElectionTimer(state, nowMs);
-  // The randomised part of the time-out, squeezed: who waits least still has a head start of several round trips.
-  const share = (state.electionDeadlineMs - nowMs - state.options.electionTimeoutMinMs) / Math.max(1, state.options.electionTimeoutMaxMs - state.options.electionTimeoutMinMs);
-  state.electionDeadlineMs = earliestMs + share * spread;
+  const share = (state.electionDeadlineMs - nowMs - electionTimeoutMinMs) / (electionTimeoutMaxMs - electionTimeoutMinMs);
+  state.electionDeadlineMs = votesGrantedMs + Math.floor((share * electionTimeoutMinMs) / 2);
 };
 
 // ---------------------------------------------------------------- proposals, disk, compaction
 
-const onPropose = (state: RaftState, out: Output, event: Extract<RaftEvent, { type: 'propose' }>, nowMs: number): void => {
+type Proposals = Extract<RaftEvent, { type: 'propose' }>;
+
+/** Null = accepted. */
+const rejectionOf = (state: RaftState, data: Uint8Array, size: number, uncommittedBytes: number): ProposalRejection | null => {
+  const { entryBytesMax, uncommittedBytesMax } = state.options;
+  if (state.role !== 'leader') return 'not-leader';
+  if (state.transfer !== null) return 'transferring';
+  if (data.byteLength > entryBytesMax) return 'too-large';
+  // An empty pipeline takes any single entry, so that a large one is not refused for ever.
+  return uncommittedBytes > 0 && uncommittedBytes + size > uncommittedBytesMax ? 'overloaded' : null;
+};
+
+const onPropose = (state: RaftState, out: Output, event: Proposals, nowMs: number): void => {
   wakeLeader(state, out, nowMs);
-  const accepted: { kind: 'command'; data: Uint8Array; ref: number }[] = [];
+  const accepted: { kind: 'command'; data: Uint8Array }[] = [];
+  let { lastIndex } = state.log;
   let bytes = state.uncommittedBytes;
   for (const { ref, data } of event.proposals) {
-    const size = entryBytes({ index: 0, term: 0, kind: 'command', timeMs: 0, data });
-    const refuse = (reason: 'not-leader' | 'transferring' | 'overloaded' | 'too-large'): void =>
-      void out.effects.push({ type: 'proposal-rejected', ref, reason, leader: state.leader });
-    if (state.role !== 'leader' || state.halted) refuse('not-leader');
-    else if (state.transfer !== null) refuse('transferring');
-    else if (data.byteLength > state.options.entryBytesMax) refuse('too-large');
-    // An empty pipeline takes any single entry, so that a large one is not refused for ever.
-    else if (bytes > 0 && bytes + size > state.options.uncommittedBytesMax) refuse('overloaded');
-    else {
-      bytes += size;
-      accepted.push({ kind: 'command', data, ref });
+    const size = entryBytes({ data });
+    const reason = rejectionOf(state, data, size, bytes);
+    if (reason !== null) {
+      out.effects.push({ type: 'proposal-rejected', ref, reason, leader: state.leader });
+      continue;
     }
+    bytes += size;
+    accepted.push({ kind: 'command', data });
+    out.effects.push({ type: 'proposed', ref, index: ++lastIndex, term: state.term });
   }
-  let index = state.log.lastIndex;
-  for (const { ref } of accepted) out.effects.push({ type: 'proposed', ref, index: ++index, term: state.term });
   if (accepted.length > 0) appendOwn(state, out, accepted, event.wallMs);
 };
 
@@ -205,33 +230,25 @@ const onPersisted = (state: RaftState, out: Output, token: number, nowMs: number
 };
 
 const onPersistFailed = (state: RaftState, out: Output, nowMs: number): void => {
-  if (state.halted) return;
+  // Followers that sleep on our word are woken with the last one, or they would never miss us: this process lives on.
+  if (state.quiet && state.role === 'leader') broadcastHeartbeats(state, out, nowMs, false);
+  becomeFollower(state, out, state.term, null, nowMs, 'WRITE_FAILED');
+  if (state.roleEvents.length === 0) state.roleEvents.push({ type: 'WRITE_FAILED' });
   state.halted = true;
-  becomeFollower(state, out, state.term, null, nowMs);
   out.changed = true;
-  out.effects.push({ type: 'warn', code: 'PERSIST_FAILED', message: 'the disk refused a write: this replica promises nothing until it is restarted' });
-};
-
-const onCompact = (state: RaftState, out: Output, meta: SnapshotMeta): void => {
-  const upTo = Math.min(meta.index, state.applied, state.durable) - state.options.retainEntries;
-  if (upTo <= state.log.base.index) return;
-  const configuration = configurationAt(state, upTo);
-  state.log.compactTo(upTo);
-  const kept = state.configurations.filter((one) => one.index > upTo);
-  state.configurations = [{ index: upTo, configuration }, ...kept];
-  if (kept.length === 0) state.configurationIndex = Math.min(state.configurationIndex, upTo);
-  const { index, term, timeMs } = state.log.base;
-  out.effects.push({ type: 'drop-log', meta: { index, term, timeMs, configuration } });
+  const what = 'the disk refused a write: this replica promises nothing until it is restarted';
+  out.effects.push({ type: 'warn', code: 'PERSIST_FAILED', message: what });
 };
 
 // ---------------------------------------------------------------- the end of a step
 
 const settle = (state: RaftState, out: Output, nowMs: number): void => {
   if (state.role === 'leader') settleLeader(state, out, nowMs);
-  persist(state, out);
-  apply(state, out);
-  const soonest = state.halted ? Number.POSITIVE_INFINITY : Math.min(state.electionDeadlineMs, state.heartbeatDeadlineMs);
-  state.deadlineMs = soonest;
+  if (!state.halted) {
+    persist(state, out);
+    apply(state, out);
+  }
+  state.deadlineMs = state.halted ? Number.POSITIVE_INFINITY : Math.min(state.electionDeadlineMs, state.heartbeatDeadlineMs);
   if (out.changed) out.effects.push({ type: 'changed' });
 };
 
@@ -241,7 +258,7 @@ const settleLeader = (state: RaftState, out: Output, nowMs: number): void => {
     if (!leave) continue;
     // The others learn of the commit before their leader is gone.
     broadcastHeartbeats(state, out, nowMs, false);
-    return becomeFollower(state, out, state.term, null, nowMs);
+    return becomeFollower(state, out, state.term, null, nowMs, 'LEFT');
   }
   answerReads(state, out);
   hurryTransfer(state, out);
@@ -250,8 +267,9 @@ const settleLeader = (state: RaftState, out: Output, nowMs: number): void => {
 };
 
 const persist = (state: RaftState, out: Output): void => {
+  const { log } = state;
   const entries: Entry[] =
-    out.appendedFrom <= state.log.lastIndex ? state.log.slice(out.appendedFrom, state.log.lastIndex, Number.POSITIVE_INFINITY) : [];
+    out.appendedFrom <= log.lastIndex ? log.slice(out.appendedFrom, log.lastIndex, Number.POSITIVE_INFINITY) : [];
   const hardState = out.hardStateChanged ? { term: state.term, vote: state.vote } : null;
   if (entries.length === 0 && hardState === null && out.snapshot === null && out.afterPersist.length === 0) return;
   const token = ++state.lastToken;

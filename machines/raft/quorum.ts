@@ -2,16 +2,16 @@
 import type { Configuration, ReplicaId } from './types.ts';
 
 /** The greatest value that a majority of `voters` has reached. An empty set agrees to everything. */
-export const majorityValue = (voters: readonly ReplicaId[], valueOf: (replica: ReplicaId) => number): number => {
+export const majorityValue = (voters: readonly ReplicaId[], of: (replica: ReplicaId) => number): number => {
   if (voters.length === 0) return Number.POSITIVE_INFINITY;
-  const values = voters.map(valueOf).sort((a, b) => b - a);
+  const values = voters.map(of).sort((a, b) => b - a);
   return values[Math.floor(values.length / 2)]!;
 };
 
 /** The greatest value that every majority needed has reached. */
-export const quorumValue = (configuration: Configuration, valueOf: (replica: ReplicaId) => number): number => {
-  const incoming = majorityValue(configuration.voters, valueOf);
-  return configuration.outgoing === null ? incoming : Math.min(incoming, majorityValue(configuration.outgoing, valueOf));
+export const quorumValue = (configuration: Configuration, of: (replica: ReplicaId) => number): number => {
+  const incoming = majorityValue(configuration.voters, of);
+  return configuration.outgoing === null ? incoming : Math.min(incoming, majorityValue(configuration.outgoing, of));
 };
 
 export type VoteResult = 'won' | 'lost' | 'pending';
@@ -31,6 +31,3 @@ export const voteResult = (configuration: Configuration, votes: ReadonlyMap<Repl
   if (incoming === 'lost' || outgoing === 'lost') return 'lost';
   return incoming === 'won' && outgoing === 'won' ? 'won' : 'pending';
 };
-
-export const isVoter = (configuration: Configuration, replica: ReplicaId): boolean =>
-  configuration.voters.includes(replica) || configuration.outgoing?.includes(replica) === true;

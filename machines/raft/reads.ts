@@ -1,4 +1,5 @@
 // Linearizable reads without a log entry: ReadIndex (dissertation §6.4) and the leader's lease (§6.4.1).
+import { decidesAlone } from './configuration.ts';
 import { quorumRound } from './replication.ts';
 import type { Output, RaftState } from './state.ts';
 
@@ -17,13 +18,13 @@ export const leaseUntilMs = (state: RaftState): number => {
   return sentMs + state.options.electionTimeoutMinMs * (1 - state.options.leaseDriftRatio);
 };
 
-const alone = (state: RaftState): boolean =>
-  state.configuration.outgoing === null && state.configuration.voters.length === 1 && state.configuration.voters[0] === state.replica;
-
 export const onRead = (state: RaftState, out: Output, ref: number, mode: 'read-index' | 'lease', nowMs: number): void => {
   if (state.role !== 'leader') return reject(out, ref, 'not-leader', state.leader);
-  if (state.reads.length + state.readsWaiting.length >= state.options.pendingReadsMax) return reject(out, ref, 'overloaded', null);
-  const immediate = knowsCommit(state) && (alone(state) || (mode === 'lease' && nowMs < leaseUntilMs(state)));
+  if (state.reads.length + state.readsWaiting.length >= state.options.pendingReadsMax)
+    return reject(out, ref, 'overloaded', null);
+  const immediate =
+    knowsCommit(state) &&
+    (decidesAlone(state.configuration, state.replica) || (mode === 'lease' && nowMs < leaseUntilMs(state)));
   if (immediate) return void out.effects.push({ type: 'read-ready', ref, index: state.commit });
   state.readsWaiting.push(ref);
   startReads(state, out);

@@ -1,14 +1,16 @@
 // Membership changes by joint consensus (Raft §6, dissertation §4.3): the configuration of the log's latest configuration
 // entry counts, committed or not; a change of voters goes through a joint phase that the leader ends by itself.
-import { encodeConfiguration, parseConfiguration } from './messages.ts';
-import { appendOwn, syncProgress } from './replication.ts';
+import { encodeConfiguration, isMemberOf, parseConfiguration } from './configuration.ts';
+import { syncProgress } from './progress.ts';
+import { appendOwn } from './replication.ts';
 import type { Output, RaftState } from './state.ts';
 import type { Configuration, ReconfigureRejection, ReconfigureTarget, ReplicaId } from './types.ts';
 
 /** A new voter may lack this many entries at most: the joint phase must not wait for a long catching up. */
 const promoteLagEntriesMax = 1_000;
 
-const sameSet = (a: readonly ReplicaId[], b: readonly ReplicaId[]): boolean => a.length === b.length && a.every((id) => b.includes(id));
+const sameSet = (a: readonly ReplicaId[], b: readonly ReplicaId[]): boolean =>
+  a.length === b.length && a.every((id) => b.includes(id));
 
 const finalOf = (target: ReconfigureTarget): Configuration => ({
   voters: [...target.voters],
@@ -32,7 +34,8 @@ const jointOf = (current: Configuration, final: Configuration): Configuration =>
 
 const problemOf = (state: RaftState, final: Configuration): { reason: ReconfigureRejection; message: string } | null => {
   if (final.voters.length === 0) return { reason: 'invalid', message: 'the last voter cannot be removed' };
-  if (parseConfiguration(final) === null) return { reason: 'invalid', message: 'voters, learners and members do not fit together' };
+  if (parseConfiguration(final) === null)
+    return { reason: 'invalid', message: 'voters, learners and members do not fit together' };
   for (const [id, member] of Object.entries(final.members)) {
     const known = state.configuration.members[id];
     if (known !== undefined && known.peer !== member.peer)
@@ -40,7 +43,8 @@ const problemOf = (state: RaftState, final: Configuration): { reason: Reconfigur
   }
   for (const id of final.voters) {
     if (id === state.replica || state.configuration.voters.includes(id)) continue;
-    const match = state.progress.get(id)?.match ?? 0;
+    const progress = state.progress.get(id);
+    const match = progress === undefined || progress.regressed ? 0 : progress.match;
     if (match === 0 || match + promoteLagEntriesMax < state.commit)
       return { reason: 'not-caught-up', message: `${final.members[id]!.name} holds the log up to ${match} of ${state.commit}` };
   }
@@ -59,8 +63,10 @@ export const onReconfigure = (
     void out.effects.push({ type: 'reconfigure-rejected', ref, reason, message });
   if (state.role !== 'leader') return refuse('not-leader', 'this replica does not lead');
   // One change at a time, and none before an entry of our own term is committed (the bug of single-server changes, 2015).
-  const busy = state.reconfiguration !== null || state.configuration.outgoing !== null || state.configurationIndex > state.commit;
-  if (busy || state.commit < state.termStartIndex || state.transfer !== null) return refuse('pending', 'another change is under way');
+  const busy =
+    state.reconfiguration !== null || state.configuration.outgoing !== null || state.configurationIndex > state.commit;
+  if (busy || state.commit < state.termStartIndex || state.transfer !== null)
+    return refuse('pending', 'another change is under way');
   const final = finalOf(target);
   const problem = problemOf(state, final);
   if (problem !== null) return refuse(problem.reason, problem.message);
@@ -90,7 +96,7 @@ export const onConfigurationCommitted = (state: RaftState, out: Output, nowMs: n
     appendOwn(state, out, [{ kind: 'configuration', data: encodeConfiguration(final) }], 0);
     state.reconfiguration = { ref: pending?.ref ?? null, final: true, index: state.log.lastIndex, target: final };
     // The outgoing members are told of the end too: they stay in progress until it is committed.
-    syncProgressKeeping(state, nowMs);
+    syncProgress(state, nowMs, true);
     return { leave: false };
   }
   const done = state.reconfiguration;
@@ -99,14 +105,22 @@ export const onConfigurationCommitted = (state: RaftState, out: Output, nowMs: n
     if (done.ref !== null) out.effects.push({ type: 'reconfigured', ref: done.ref, index: done.index });
     out.changed = true;
   }
+  sendFarewells(state, out);
   syncProgress(state, nowMs);
   return { leave: !state.configuration.voters.includes(state.replica) };
 };
 
-const syncProgressKeeping = (state: RaftState, nowMs: number): void => {
-  const before = new Map(state.progress);
-  syncProgress(state, nowMs);
-  for (const [id, progress] of before) if (!state.progress.has(id)) state.progress.set(id, progress);
+/** Who is no member any more learns that this is settled, so that it rests; if that gets lost, it is refused as an outsider. */
+const sendFarewells = (state: RaftState, out: Output): void => {
+  const { commit, log, replica, round, term } = state;
+  for (const [to, progress] of state.progress) {
+    if (isMemberOf(state.configuration, to) || progress.match < state.configurationIndex) continue;
+    const heartbeat = { type: 'heartbeat' as const, from: replica, to, term, round, quiet: false };
+    out.effects.push({
+      type: 'send',
+      message: { ...heartbeat, commit: Math.min(progress.match, commit), lastIndex: log.lastIndex },
+    });
+  }
 };
 
 /** Leadership is lost: whether the change happens is the next leader's. */
@@ -114,5 +128,10 @@ export const dropReconfiguration = (state: RaftState, out: Output): void => {
   const pending = state.reconfiguration;
   state.reconfiguration = null;
   if (pending === null || pending.ref === null) return;
-  out.effects.push({ type: 'reconfigure-rejected', ref: pending.ref, reason: 'not-leader', message: 'leadership was lost meanwhile; it may still happen' });
+  out.effects.push({
+    type: 'reconfigure-rejected',
+    ref: pending.ref,
+    reason: 'not-leader',
+    message: 'leadership was lost meanwhile; it may still happen',
+  });
 };

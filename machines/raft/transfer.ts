@@ -1,10 +1,11 @@
 // Leadership transfer (dissertation §3.10): stop taking proposals, bring the target up to date, tell it to campaign at once.
-import { isVoter } from './quorum.ts';
+import { isVoter } from './configuration.ts';
 import type { Output, RaftState } from './state.ts';
 import type { ReplicaId } from './types.ts';
 
 export const onTransfer = (state: RaftState, out: Output, ref: number, to: ReplicaId, nowMs: number): void => {
-  const refuse = (reason: 'not-leader' | 'not-a-voter'): void => void out.effects.push({ type: 'transfer-rejected', ref, reason });
+  const refuse = (reason: 'not-leader' | 'not-a-voter'): void =>
+    void out.effects.push({ type: 'transfer-rejected', ref, reason });
   if (state.role !== 'leader') return refuse('not-leader');
   if (!isVoter(state.configuration, to)) return refuse('not-a-voter');
   if (to === state.replica) return void out.effects.push({ type: 'transferred', ref });

@@ -26,6 +26,7 @@ export type RegisterWrite =
     }
   /** Deleting what is not there is KEY_NOT_FOUND unless a condition says otherwise. */
   | { op: 'delete'; key: string; condition?: Condition; fence?: Fence }
+  /** A lease that lives is renewed under the new length: asking again after a lost answer does no harm. */
   | { op: 'lease-grant'; lease: string; ttlMs: number }
   | { op: 'lease-renew'; lease: string }
   | { op: 'lease-revoke'; lease: string }

@@ -1,54 +1,103 @@
 // A snapshot on its way from a leader to a follower: records in numbered chunks, a small window of them unacknowledged, a
-// SHA-256 over all of them at the end. Loss of anything ends the transfer; Raft then begins another.
+// SHA-256 over all of them at the end. Loss of anything ends the transfer; Raft then begins another (Raft §7, with chunks as
+// records instead of byte offsets, so that both sides stream from and to their keyspace).
 import { sha256 } from '@noble/hashes/sha2.js';
 import { pack } from '../wire/envelope.ts';
+import { limits } from '../wire/limits.ts';
 
 export type SnapshotRecord = [Uint8Array, Uint8Array];
 
 export const windowChunks = 4;
 /** No progress for this long ends a transfer on either side. */
 export const transferTimeoutMs = 10_000;
+/** A record's key is a user's key, or a name, behind a letter for its kind. */
+export const recordKeyBytesMax = limits.keyBytesMax + 64;
 
 /** Sum over the chunks in order. The key and value lengths are part of the packed form. */
 export type TransferDigest = { add(records: readonly SnapshotRecord[]): void; end(): Uint8Array };
 
-export const createDigest = (): TransferDigest => {
-  const hash = sha256.create();
+/**
+ * `binding` is what the records stand for (group, snapshot's label): with it in the sum, records that arrive whole under another
+ * label do not pass. Both sides give the same plain data.
+ */
+export const createDigest = (binding: unknown = null): TransferDigest => {
+  const hash = sha256.create().update(pack(binding));
   return {
     add: (records) => void hash.update(pack(records)),
     end: () => hash.digest(),
   };
 };
 
-export type SenderState = { sent: number; acknowledged: number; reading: boolean; ended: boolean; movedMs: number };
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
-export const createSender = (nowMs: number): SenderState => ({ sent: 0, acknowledged: 0, reading: false, ended: false, movedMs: nowMs });
+export type SenderState = {
+  /** Chunks handed to the lane; the number of the next one. */
+  sent: number;
+  /** The receiver has written every chunk before this one; never more than `sent`. */
+  acknowledged: number;
+  /** A page is being read; at most one at a time. */
+  reading: boolean;
+  /** Everything was read: no chunk follows. */
+  ended: boolean;
+  /** When the receiver last got on. */
+  movedMs: number;
+};
+
+export const createSender = (nowMs: number): SenderState => ({
+  ...{ sent: 0, acknowledged: 0, reading: false, ended: false, movedMs: nowMs },
+});
 
 /** Should the next page be read and sent? */
 export const wantsPage = (state: SenderState): boolean =>
   !state.reading && !state.ended && state.sent - state.acknowledged < windowChunks;
 
-/** The receiver has everything before chunk `next`. */
+/** The receiver has everything before chunk `next`. What it cannot have is ignored. */
 export const onAcknowledged = (state: SenderState, next: number, nowMs: number): void => {
-  if (next <= state.acknowledged || next > state.sent) return;
+  if (!isCount(next) || next <= state.acknowledged || next > state.sent) return;
   state.acknowledged = next;
   state.movedMs = nowMs;
 };
 
-export type ReceiverState = { expected: number; movedMs: number };
+export type ReceiverState = {
+  /** Number of the chunk that comes next; every one before has come. */
+  expected: number;
+  movedMs: number;
+};
 
 export const createReceiver = (nowMs: number): ReceiverState => ({ expected: 0, movedMs: nowMs });
 
-/** True: this is the next chunk. Anything else is refused; the transfer cannot be whole any more unless it is a repetition. */
+/** Only the next chunk is taken. After a gap the transfer cannot be whole any more; a repetition is harmless and no progress. */
 export const onChunk = (state: ReceiverState, number: number, nowMs: number): 'take' | 'repeated' | 'gap' => {
+  if (!isCount(number) || number > state.expected) return 'gap';
   if (number < state.expected) return 'repeated';
-  if (number > state.expected) return 'gap';
   state.expected++;
   state.movedMs = nowMs;
   return 'take';
 };
 
-export const isRecords = (value: unknown, recordsMax: number): value is SnapshotRecord[] =>
-  Array.isArray(value) &&
-  value.length <= recordsMax &&
-  value.every((one) => Array.isArray(one) && one.length === 2 && one[0] instanceof Uint8Array && one[1] instanceof Uint8Array);
+const isBefore = (a: Uint8Array, b: Uint8Array): boolean => {
+  const length = Math.min(a.byteLength, b.byteLength);
+  for (let at = 0; at < length; at++) if (a[at] !== b[at]) return a[at]! < b[at]!;
+  return a.byteLength < b.byteLength;
+};
+
+const isRecord = (value: unknown): value is SnapshotRecord => {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [key, held] = value as unknown[];
+  if (!(key instanceof Uint8Array) || !(held instanceof Uint8Array)) return false;
+  return key.byteLength > 0 && key.byteLength <= recordKeyBytesMax;
+};
+
+/** What a page of a keyspace looks like: at least one record, none too large, keys ascending. */
+export const isRecords = (value: unknown, recordsMax: number): value is SnapshotRecord[] => {
+  if (!Array.isArray(value) || value.length === 0 || value.length > recordsMax || !value.every(isRecord)) return false;
+  let bytes = 0;
+  for (let at = 0; at < value.length; at++) {
+    const [key, held] = value[at] as SnapshotRecord;
+    if (at > 0 && !isBefore((value[at - 1] as SnapshotRecord)[0], key)) return false;
+    // A page ends with the record that reaches the limit, so only the ones before must lie under it.
+    if (bytes >= limits.snapshotChunkBytesMax) return false;
+    bytes += key.byteLength + held.byteLength;
+  }
+  return true;
+};

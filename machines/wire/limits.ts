@@ -23,6 +23,15 @@ export const limits = {
   ttlMsMin: 1,
   ttlMsMax: 365 * 86_400_000,
   listItemsMax: 1_000,
+  /** A page of a list, in bytes of its records; the last record may reach beyond. */
+  listBytesMax: 2 << 20,
+  /** Names of locks, leases and owners. */
+  registerIdBytesMax: 256,
+  registerLeasesMax: 100_000,
+  registerLocksMax: 100_000,
+  registerExpiringKeysMax: 1_000_000,
+  registerLeaseAttachmentsMax: 10_000,
+  registerRemovalsPerEntryMax: 4_096,
   gossipMessageBytesMax: 1 << 20,
   callTimeoutMsMax: 60_000,
   callTimeoutMsDefault: 5_000,
@@ -35,6 +44,7 @@ const assertLimits = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(`limits contradict each other: ${what}`);
 };
 assertLimits(limits.valueBytesMax + limits.keyBytesMax < limits.messageBytesMax, 'a value fits a message');
+assertLimits(limits.listBytesMax + limits.valueBytesMax < limits.messageBytesMax, 'a page of a list fits a message');
 assertLimits(limits.messageBytesMax < limits.frameBytesMax, 'a message fits a frame');
 assertLimits(limits.snapshotChunkBytesMax < limits.messageBytesMax, 'a chunk fits a message');
 assertLimits(limits.frameBytesMax < limits.controlLaneBytesMax, 'a frame fits a lane');

@@ -1,11 +1,28 @@
 // The storage port over LevelDB (package `level`): one directory, one process, batches that are whole or not at all.
+//
+// Every batch is synced, whatever was asked. LevelDB starts a new write-ahead file when its memory table is full and closes the
+// old one without a sync (db_impl.cc, MakeRoomForWrite), so after a power cut an unsynced batch at the end of the old file can be
+// lost while later, even synced, batches in the new file are there: a hole, not a lost tail, and the state machine's keyspace
+// would silently miss an entry that counts as applied (decision 12 relies on losing nothing but a tail). `durable: false` is what
+// lets the writer wait and merge; it is not worth a hole.
 import { mkdirSync } from 'node:fs';
 import { Level } from 'level';
-import { StorageFault, type StorageFailure, type StorageOperation, type StoragePort, type StorageRange, type StorageView } from '../../actors/ports/index.ts';
+import {
+  type StorageFailure,
+  StorageFault,
+  type StoragePort,
+  type StorageRange,
+  type StorageView,
+} from '../../actors/ports/index.ts';
 import { migrate } from './format.ts';
 
 type Database = Level<Uint8Array, Uint8Array>;
-type ReadOptions = { snapshot?: ReturnType<Database['snapshot']> };
+type Snapshot = ReturnType<Database['snapshot']>;
+type Page = [Uint8Array, Uint8Array][];
+
+const writeBufferBytes = 8 << 20;
+const fetchEntries = 256;
+const fetchBytes = 256 << 10;
 
 const messageOf = (error: unknown): string => {
   const { message, cause } = error as { message?: string; cause?: unknown };
@@ -19,81 +36,104 @@ const codesOf = (error: unknown): string[] => {
 };
 
 /** LevelDB reports everything as text; what matters is who can do what about it. */
-const failureOf = (error: unknown): StorageFailure => {
+export const failureOf = (error: unknown): StorageFailure => {
+  if (error instanceof StorageFault) return error.failure;
   const message = messageOf(error);
   const codes = codesOf(error);
   if (codes.includes('LEVEL_LOCKED')) return { code: 'LOCKED', message };
-  if (/No space left|ENOSPC|disk full|quota/i.test(message)) return { code: 'DISK_FULL', message };
-  if (codes.includes('LEVEL_CORRUPTION') || /corrupt|checksum mismatch|bad block/i.test(message)) return { code: 'CORRUPT', message };
-  if (codes.some((code) => code === 'LEVEL_DATABASE_NOT_OPEN' || code === 'LEVEL_ITERATOR_NOT_OPEN')) return { code: 'CLOSED', message };
+  if (codes.includes('ENOSPC') || /no space left|disk quota exceeded/i.test(message)) return { code: 'DISK_FULL', message };
+  if (codes.includes('LEVEL_CORRUPTION') || /corrupt|checksum mismatch|bad block|not an sstable/i.test(message))
+    return { code: 'CORRUPT', message };
+  if (/LEVEL_(DATABASE|ITERATOR|SNAPSHOT)_NOT_OPEN/.test(codes.join())) return { code: 'CLOSED', message };
   return { code: 'IO_ERROR', message };
 };
 
-const open = async (directory: string): Promise<Database> => {
-  const database: Database = new Level(directory, { keyEncoding: 'view', valueEncoding: 'view', writeBufferSize: 8 << 20 });
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    await database.open();
-    return database;
-  } catch (error) {
-    const failure = failureOf(error);
-    const why = failure.code === 'LOCKED' ? 'another process has it open' : failure.message;
-    throw new StorageFault({ ...failure, message: `the data directory ${directory} cannot be opened: ${why}` });
-  }
+const named = (directory: string, error: unknown): StorageFault => {
+  const { code, message } = failureOf(error);
+  const why = code === 'LOCKED' ? 'another process has it open' : message;
+  return new StorageFault({ code, message: `the data directory ${directory} cannot be opened: ${why}` });
 };
 
-/** Opens or creates the database in `directory`; throws a StorageFault (LOCKED, CORRUPT, FORMAT_TOO_NEW …) that names it. */
-export const openLevelStorage = async (directory: string): Promise<StoragePort> => {
-  const database = await open(directory);
-  /** Sticky: after LevelDB refused one write, none is tried again until the process restarts. */
+const openDatabase = async (directory: string): Promise<Database> => {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const options = { keyEncoding: 'view', valueEncoding: 'view', writeBufferSize: writeBufferBytes } as const;
+  const database: Database = new Level(directory, options);
+  await database.open();
+  return database;
+};
+
+/** One page through an iterator of its own; `fetchBytes` bounds what LevelDB hands over at once. */
+const readPage = async (database: Database, range: StorageRange, snapshot: Snapshot | null): Promise<Page> => {
+  const { gte, lt, limit, limitBytes = Number.POSITIVE_INFINITY, reverse = false } = range;
+  const highWaterMarkBytes = Math.min(limitBytes, fetchBytes);
+  const from = snapshot === null ? {} : { snapshot };
+  const iterator = database.iterator({ gte, lt, limit, reverse, highWaterMarkBytes, ...from });
+  const page: Page = [];
+  let bytes = 0;
+  try {
+    while (page.length < limit && bytes < limitBytes) {
+      const entries = await iterator.nextv(Math.min(limit - page.length, fetchEntries));
+      if (entries.length === 0) break;
+      for (const [key, value] of entries) {
+        if (bytes >= limitBytes) break;
+        page.push([key, value]);
+        bytes += key.byteLength + value.byteLength;
+      }
+    }
+  } finally {
+    await iterator.close();
+  }
+  return page;
+};
+
+const closedFailure = (directory: string): StorageFailure => ({
+  code: 'CLOSED',
+  message: `the data directory ${directory} is closed`,
+});
+
+const createPort = (database: Database, directory: string): StoragePort => {
+  /** Sticky: after LevelDB refused one write its log may end in half a record, so none is tried again in this process. */
   let failed: StorageFailure | null = null;
   let closed = false;
+  /** LevelDB runs batches on several threads: each waits for the one before it, so that none overtakes another. */
+  let tail: Promise<unknown> = Promise.resolve();
 
-  const readPage = async (range: StorageRange, options: ReadOptions): Promise<[Uint8Array, Uint8Array][]> => {
-    const { gte, lt, limit, limitBytes, reverse } = range;
-    const iterator = database.iterator({ gte, lt, limit, ...(reverse === true ? { reverse } : {}), ...options });
-    const page: [Uint8Array, Uint8Array][] = [];
-    let bytes = 0;
-    try {
-      while (page.length < limit && (limitBytes === undefined || bytes < limitBytes)) {
-        const entries = await iterator.nextv(Math.min(limit - page.length, 256));
-        if (entries.length === 0) break;
-        for (const [key, value] of entries) {
-          if (limitBytes !== undefined && bytes >= limitBytes && page.length > 0) break;
-          page.push([key, value]);
-          bytes += key.byteLength + value.byteLength;
-        }
-      }
-    } finally {
-      await iterator.close();
-    }
-    return page;
+  const after = (run: () => Promise<void>, done: (why: StorageFailure | null) => void): void => {
+    const ended = tail.then(run).then(
+      () => null,
+      (error: unknown) => failureOf(error),
+    );
+    tail = ended;
+    // What a callback throws is its owner's and must not look like a failed write.
+    ended.then((why) => setImmediate(done, why));
   };
 
-  const read = (range: StorageRange, options: ReadOptions, done: Parameters<StorageView['read']>[1]): void => {
-    readPage(range, options).then(
-      (page) => done(null, page),
-      (error) => done(failureOf(error), []),
+  const read = (range: StorageRange, snapshot: Snapshot | null, done: Parameters<StorageView['read']>[1]): void => {
+    const page = closed ? Promise.reject(new StorageFault(closedFailure(directory))) : readPage(database, range, snapshot);
+    page.then(
+      (entries) => setImmediate(done, null, entries),
+      (error) => setImmediate(done, failureOf(error), []),
     );
   };
 
-  const port: StoragePort = {
-    write(operations: readonly StorageOperation[], { durable }, done) {
-      if (closed || failed !== null) {
-        const why: StorageFailure = failed ?? { code: 'CLOSED', message: 'the database is closed' };
-        setImmediate(done, why);
-        return;
-      }
+  return {
+    write(operations, _options, done) {
+      const refused = closed ? closedFailure(directory) : null;
       const batch = operations.map(({ key, value }) =>
         value === null ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const),
       );
-      database.batch(batch, { sync: durable }).then(
-        () => done(null),
-        (error) => {
-          failed ??= failureOf(error);
-          done(failed);
-        },
-      );
+      after(async () => {
+        const why = refused ?? failed;
+        if (why !== null) throw new StorageFault(why);
+        // Nothing is unsynced before an empty batch, so it is durable as it stands.
+        if (batch.length === 0) return;
+        try {
+          await database.batch(batch, { sync: true });
+        } catch (error) {
+          failed = failureOf(error);
+          throw error;
+        }
+      }, done);
     },
     get(key) {
       try {
@@ -102,30 +142,44 @@ export const openLevelStorage = async (directory: string): Promise<StoragePort> 
         throw new StorageFault(failureOf(error));
       }
     },
-    read: (range, done) => read(range, {}, done),
+    read: (range, done) => read(range, null, done),
     view() {
+      if (closed) return { read: (range, done) => read(range, null, done), close: () => {} };
       const snapshot = database.snapshot();
       let open = true;
       return {
-        read: (range, done) => read(range, { snapshot }, done),
+        read: (range, done) => read(range, snapshot, done),
         close() {
           if (!open) return;
           open = false;
-          snapshot.close().catch(() => undefined);
+          // Waits for reads under way; fails only when the database is closed already, and the snapshot with it.
+          snapshot.close().catch(() => {});
         },
       };
     },
     stop(done) {
       closed = true;
-      database.close().then(done, done);
+      after(
+        () => database.close(),
+        () => done(),
+      );
     },
   };
+};
 
+/** Opens or creates the database in `directory`; throws a StorageFault (LOCKED, CORRUPT, FORMAT_TOO_NEW …) that names it. */
+export const openLevelStorage = async (directory: string): Promise<StoragePort> => {
   try {
-    await migrate(port);
+    const database = await openDatabase(directory);
+    const port = createPort(database, directory);
+    try {
+      await migrate(port);
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    return port;
   } catch (error) {
-    await database.close();
-    throw error;
+    throw named(directory, error);
   }
-  return port;
 };

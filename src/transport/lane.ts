@@ -80,7 +80,6 @@ export class LaneSender {
     this.#stream = stream;
     stream.addEventListener('drain', this.#flush);
     stream.addEventListener('close', () => this.#broken('stream closed'));
-    stream.addEventListener('remoteCloseRead' as 'close', () => this.#broken('stream closed by the reader'));
     if (stream.status !== 'open') this.#broken('stream closed');
     else this.#flush();
   };

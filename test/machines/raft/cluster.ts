@@ -1,12 +1,10 @@
-// A few Raft machines with a seeded network and disks that lose what was not synced: the smallest world in which safety can be
-// broken. Judges election safety, log matching of what is applied, leader completeness and reads after every step.
+// A few Raft machines with a seeded network that loses, doubles, reorders and cuts, clocks that drift, and disks that forget what
+// was not synced: the smallest world in which safety can be broken. The judge looks after every step.
 import assert from 'node:assert/strict';
-import { nextBetween, nextUint32, type RandomState, randomFrom } from '../../../machines/random.ts';
 import { createRaft, formRaftMessage, parseRaftMessage, type RaftState, step } from '../../../machines/raft/index.ts';
 import {
   type Configuration,
   type Entry,
-  type HardState,
   type RaftEffect,
   type RaftEvent,
   type RaftMessage,
@@ -15,61 +13,91 @@ import {
   raftDefaults,
   type SnapshotMeta,
 } from '../../../machines/raft/types.ts';
+import { nextBetween, nextUint32, type RandomState, randomFrom } from '../../../machines/random.ts';
+import { Disk, type Kept, keepEntries } from './disk.ts';
+import { Judge, Mapped } from './judge.ts';
 
-type Disk = { hardState: HardState; snapshot: SnapshotMeta | null; entries: Entry[]; applied: number };
-type Persist = Extract<RaftEffect, { type: 'persist' }>;
 type Scheduled = { atMs: number; order: number; run: () => void };
 
 const member = (id: string) => ({ replica: id, name: id, peer: `peer-${id}` });
+
 export const configurationOf = (voters: string[], learners: string[] = []): Configuration => ({
   ...{ voters, outgoing: null, learners, learnersNext: [] },
   members: Object.fromEntries([...voters, ...learners].map((id) => [id, member(id)])),
 });
 
+const snapshotMs = 20;
+
 class Replica {
   readonly id: ReplicaId;
-  disk: Disk;
+  readonly disk: Disk;
   state: RaftState | null = null;
+  chart = new Mapped();
   life = 0;
-  /** Data of applied commands by index: what the state machine has seen, kept over restarts as far as `disk.applied`. */
-  seen: Map<number, string> = new Map();
+  /** Its clock: local = rate × world. */
+  rate = 1;
+  /** Index of what its state machine has seen in this life. */
+  applied = 0;
   constructor(id: ReplicaId, disk: Disk) {
     this.id = id;
     this.disk = disk;
   }
 }
 
-export type ClusterOptions = { lossRatio: number; latencyMs: [number, number]; diskMs: [number, number]; raft: Partial<RaftOptions> };
+export type ClusterOptions = {
+  lossRatio: number;
+  latencyMs: [number, number];
+  diskMs: [number, number];
+  /** Largest deviation of a replica's clock rate from 1. */
+  driftRatio: number;
+  /** Do connections close (and open again) when a replica dies or a cut appears? */
+  closes: boolean;
+  compactEvery: number;
+  raft: Partial<RaftOptions>;
+};
+
+const defaults: ClusterOptions = {
+  ...{ lossRatio: 0, latencyMs: [1, 5], diskMs: [1, 4], driftRatio: 0, closes: false, compactEvery: 20, raft: {} },
+};
 
 export class Cluster {
   nowMs = 0;
   readonly replicas = new Map<ReplicaId, Replica>();
   readonly random: RandomState;
   readonly options: ClusterOptions;
+  readonly judge = new Judge();
   readonly results = new Map<number, RaftEffect>();
   readonly placed = new Map<number, { index: number; term: number }>();
   readonly warnings: string[] = [];
+  /** Messages sent so far, by type. */
+  readonly sent = new Map<string, number>();
+  /** Drops what it returns true for. */
+  filter: (message: RaftMessage) => boolean = () => false;
   private queue: Scheduled[] = [];
   private order = 0;
   private cut = new Set<string>();
-  private leaders = new Map<number, ReplicaId>();
-  private committed = new Map<number, string>();
   private ref = 0;
   private readFloor = new Map<number, number>();
 
   constructor(seed: number, ids: string[], options: Partial<ClusterOptions> = {}) {
     this.random = randomFrom(seed);
-    this.options = { lossRatio: 0, latencyMs: [1, 5], diskMs: [1, 4], raft: {}, ...options };
+    this.options = { ...defaults, ...options };
     for (const id of ids) {
       const snapshot = { index: 0, term: 0, timeMs: 0, configuration: configurationOf(ids) };
-      this.replicas.set(id, new Replica(id, { hardState: { term: 0, vote: null }, snapshot, entries: [], applied: 0 }));
-      this.start(id, false);
+      this.add(id, { hardState: { term: 0, vote: null }, snapshot, entries: [], applied: 0 });
     }
   }
 
-  addEmpty(id: string): void {
-    this.replicas.set(id, new Replica(id, { hardState: { term: 0, vote: null }, snapshot: null, entries: [], applied: 0 }));
+  private add(id: ReplicaId, kept: Kept): void {
+    const replica = new Replica(id, new Disk(kept, (run) => this.at(this.between(this.options.diskMs), run)));
+    replica.rate = 1 + (this.options.driftRatio * (this.between([0, 2_000]) - 1_000)) / 1_000;
+    this.replicas.set(id, replica);
     this.start(id, false);
+  }
+
+  /** A replica that knows nobody yet and waits for a leader to speak to it. */
+  addEmpty(id: ReplicaId): void {
+    this.add(id, { hardState: { term: 0, vote: null }, snapshot: null, entries: [], applied: 0 });
   }
 
   between([from, to]: [number, number]): number {
@@ -84,46 +112,71 @@ export class Cluster {
     this.queue.push({ atMs: this.nowMs + delayMs, order: this.order++, run });
   }
 
-  start(id: ReplicaId, restarted = true): void {
-    const replica = this.replicas.get(id)!;
-    replica.life++;
-    const { hardState, snapshot, entries, applied } = replica.disk;
-    replica.state = createRaft({
-      replica: id,
-      options: { ...raftDefaults, quietAfterMs: 0, retainEntries: 5, ...this.options.raft },
-      restored: { hardState, snapshot, entries: [...entries], applied, restarted },
-      seed: nextUint32(this.random),
-      nowMs: this.nowMs,
-    });
-    for (const index of [...replica.seen.keys()]) if (index > applied) replica.seen.delete(index);
+  state(id: ReplicaId): RaftState {
+    const { state } = this.replicas.get(id)!;
+    assert.ok(state !== null, `${id} is down`);
+    return state;
   }
 
-  /** kill -9: what was not synced is gone, and so is everything in memory. */
+  start(id: ReplicaId, restarted = true): void {
+    const replica = this.replicas.get(id)!;
+    if (replica.state !== null) return;
+    const { hardState, snapshot, entries, applied } = replica.disk.kept;
+    replica.life++;
+    replica.chart = new Mapped();
+    this.judge.reset(id);
+    replica.state = createRaft({
+      ...{ replica: id, seed: nextUint32(this.random), nowMs: this.nowMs * replica.rate, checkAll: true },
+      options: { ...raftDefaults, quietAfterMs: 0, retainEntries: 5, ...this.options.raft },
+      restored: { hardState, snapshot, entries: [...entries], applied, restarted },
+    });
+    replica.applied = replica.state.applied;
+    replica.chart.step(replica.state, 'start');
+    if (this.options.closes) this.tellOthers(id, 'peer-found');
+  }
+
   crash(id: ReplicaId): void {
     const replica = this.replicas.get(id)!;
+    if (replica.state === null) return;
     replica.life++;
     replica.state = null;
+    replica.disk.crash((underWay) => this.between([0, underWay]));
+    if (this.options.closes) this.tellOthers(id, 'peer-lost');
+  }
+
+  /** The other ends notice, each a little later. */
+  private tellOthers(id: ReplicaId, type: 'peer-lost' | 'peer-found'): void {
+    for (const other of this.replicas.keys())
+      if (other !== id) this.at(this.between(this.options.latencyMs), () => this.send(other, { type, replica: id }));
   }
 
   partition(groups: ReplicaId[][]): void {
     this.cut.clear();
-    for (const a of groups) for (const b of groups) if (a !== b) for (const x of a) for (const y of b) this.cut.add(`${x}>${y}`);
+    for (const a of groups)
+      for (const b of groups) if (a !== b) for (const x of a) for (const y of b) this.cut.add(`${x}>${y}`);
+    if (this.options.closes) for (const pair of this.cut) this.tellPair(pair, 'peer-lost');
   }
 
   heal(): void {
+    const pairs = [...this.cut];
     this.cut.clear();
+    if (this.options.closes) for (const pair of pairs) this.tellPair(pair, 'peer-found');
+  }
+
+  private tellPair(pair: string, type: 'peer-lost' | 'peer-found'): void {
+    const [from, to] = pair.split('>') as [string, string];
+    this.at(this.between(this.options.latencyMs), () => this.send(to, { type, replica: from }));
   }
 
   send(id: ReplicaId, event: RaftEvent): void {
     const replica = this.replicas.get(id)!;
     const { state } = replica;
     if (state === null) return;
-    for (const effect of step(state, this.nowMs, event)) this.fulfil(replica, effect);
-    if (state.role === 'leader') {
-      const other = this.leaders.get(state.term);
-      assert.ok(other === undefined || other === id, `two leaders in term ${state.term}: ${other} and ${id}`);
-      this.leaders.set(state.term, id);
-    }
+    const effects = step(state, this.nowMs * replica.rate, event);
+    const cause = event.type === 'message' ? event.message.type : event.type;
+    replica.chart.step(state, cause);
+    this.judge.step(state);
+    for (const effect of effects) this.fulfil(replica, effect);
   }
 
   private fulfil(replica: Replica, effect: RaftEffect): void {
@@ -135,34 +188,39 @@ export class Cluster {
       case 'apply':
         return this.apply(replica, effect.entries);
       case 'drop-log':
-        replica.disk.entries = replica.disk.entries.filter((entry) => entry.index > effect.meta.index);
-        replica.disk.snapshot = effect.meta;
-        return;
+        return replica.disk.write((kept) => {
+          kept.entries = kept.entries.filter((entry) => entry.index > effect.meta.index);
+          kept.snapshot = effect.meta;
+        });
       case 'send-snapshot':
         return this.streamSnapshot(replica, effect.to);
-      case 'expect-snapshot':
-        return;
       case 'proposed':
         this.placed.set(effect.ref, { index: effect.index, term: effect.term });
         return;
       case 'read-ready': {
         const floor = this.readFloor.get(effect.ref)!;
         assert.ok(effect.index >= floor, `read ${effect.ref} at ${effect.index} misses acknowledged ${floor}`);
-        this.results.set(effect.ref, effect);
-        return;
+        return this.answer(effect.ref, effect);
       }
       case 'warn':
         this.warnings.push(effect.code);
         return;
       case 'changed':
+      case 'expect-snapshot':
         return;
       default:
-        this.results.set(effect.ref, effect);
+        return this.answer(effect.ref, effect);
     }
   }
 
+  private answer(ref: number, effect: RaftEffect): void {
+    assert.ok(!this.results.has(ref), `ref ${ref} is answered twice`);
+    this.results.set(ref, effect);
+  }
+
   private transmit(message: RaftMessage): void {
-    if (this.chance(this.options.lossRatio)) return;
+    this.sent.set(message.type, (this.sent.get(message.type) ?? 0) + 1);
+    if (this.filter(message) || this.chance(this.options.lossRatio)) return;
     const wire = structuredClone(formRaftMessage(message));
     const copies = this.chance(this.options.lossRatio / 2) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++)
@@ -174,79 +232,73 @@ export class Cluster {
       });
   }
 
-  private lastDiskMs = new Map<ReplicaId, number>();
-
-  private persist(replica: Replica, effect: Persist): void {
-    const { life } = replica;
-    // Writes of one disk end in order.
-    const endMs = Math.max(this.nowMs + this.between(this.options.diskMs), this.lastDiskMs.get(replica.id) ?? 0);
-    this.lastDiskMs.set(replica.id, endMs);
-    this.at(endMs - this.nowMs, () => {
-      if (replica.life !== life) return;
-      const { disk } = replica;
-      if (effect.hardState !== null) disk.hardState = effect.hardState;
-      if (effect.snapshot !== null) {
-        disk.snapshot = effect.snapshot;
-        disk.entries = [];
-        disk.applied = effect.snapshot.index;
-        for (const [index, data] of this.committed) if (index <= effect.snapshot.index) replica.seen.set(index, data);
-      }
-      const first = effect.entries[0];
-      if (first !== undefined) disk.entries = [...disk.entries.filter((entry) => entry.index < first.index), ...effect.entries];
-      for (const message of effect.messages) this.transmit(message);
-      this.send(replica.id, { type: 'persisted', token: effect.token });
+  private persist(replica: Replica, effect: Extract<RaftEffect, { type: 'persist' }>): void {
+    const { hardState, snapshot, entries, messages, token } = effect;
+    if (snapshot !== null) replica.applied = snapshot.index;
+    const change = (kept: Kept): void => {
+      if (hardState !== null) kept.hardState = hardState;
+      if (snapshot !== null) Object.assign(kept, { snapshot, entries: [], applied: snapshot.index });
+      keepEntries(kept, entries);
+    };
+    if (replica.disk.failing) return this.at(1, () => this.send(replica.id, { type: 'persist-failed' }));
+    replica.disk.write(change, () => {
+      for (const message of messages) this.transmit(message);
+      this.send(replica.id, { type: 'persisted', token });
     });
   }
 
   private apply(replica: Replica, entries: Entry[]): void {
-    for (const entry of entries) {
-      const text = `${entry.term}:${entry.kind}:${Buffer.from(entry.data).toString()}`;
-      const known = this.committed.get(entry.index);
-      assert.ok(known === undefined || known === text, `entry ${entry.index} applied as ${known} and as ${text}`);
-      this.committed.set(entry.index, text);
-      replica.seen.set(entry.index, text);
-    }
-    const last = entries.at(-1)!.index;
-    replica.disk.applied = last;
+    assert.equal(entries[0]!.index, replica.applied + 1, `${replica.id} applies in order`);
+    this.judge.applied(entries, replica.id);
+    const last = entries.at(-1)!;
+    replica.applied = last.index;
+    replica.disk.write((kept) => {
+      kept.applied = last.index;
+    });
     const { life } = replica;
     this.at(0, () => {
       if (replica.life !== life) return;
-      this.send(replica.id, { type: 'applied', index: last });
-      if (last % 20 === 0) {
-        const { log } = replica.state!;
-        const meta = { index: last, term: log.termAt(last)!, timeMs: 0, configuration: replica.state!.configuration };
-        this.send(replica.id, { type: 'compact', meta });
-      }
+      this.send(replica.id, { type: 'applied', index: last.index });
+      const every = this.options.compactEvery;
+      if (Math.floor(last.index / every) > Math.floor((entries[0]!.index - 1) / every)) this.compact(replica.id);
     });
+  }
+
+  compact(id: ReplicaId): void {
+    const state = this.state(id);
+    // The label's configuration is wrong on purpose: the machine makes its own from its log.
+    const configuration = configurationOf(['nobody']);
+    this.send(id, { type: 'compact', meta: { index: state.applied, term: 0, timeMs: 0, configuration } });
   }
 
   private streamSnapshot(replica: Replica, to: ReplicaId): void {
     const state = replica.state!;
-    const meta = { index: state.applied, term: state.log.termAt(state.applied)!, timeMs: 0, configuration: this.configurationAt(state.applied, state) };
+    const { applied, term, log } = state;
+    const { configuration } = state.configurations.findLast((one) => one.index <= applied)!;
+    const meta: SnapshotMeta = { index: applied, term: log.termAt(applied)!, timeMs: log.timeAt(applied), configuration };
     const { life } = replica;
-    const { term } = state;
     this.transmit({ type: 'snapshot', from: replica.id, to, term, meta });
-    this.at(20, () => {
+    this.at(snapshotMs, () => {
       if (replica.life !== life) return;
-      const ok = !this.chance(this.options.lossRatio) && !this.cut.has(`${replica.id}>${to}`);
+      const ok =
+        !this.chance(this.options.lossRatio) && !this.cut.has(`${replica.id}>${to}`) && this.replicas.get(to)?.state !== null;
       if (ok) this.send(to, { type: 'snapshot-received', from: replica.id, meta });
       this.send(replica.id, { type: 'snapshot-sent', to, index: meta.index, ok });
     });
   }
 
-  private configurationAt(index: number, state: RaftState): Configuration {
-    let found = state.configurations[0]!.configuration;
-    for (const one of state.configurations) if (one.index <= index) found = one.configuration;
-    return found;
+  get acknowledged(): number {
+    return this.judge.acknowledged;
   }
 
-  get acknowledged(): number {
-    return Math.max(0, ...this.committed.keys());
+  up(): RaftState[] {
+    return [...this.replicas.values()].flatMap(({ state }) => (state === null ? [] : [state]));
   }
 
   leader(): RaftState | undefined {
-    const leading = [...this.replicas.values()].flatMap((one) => (one.state?.role === 'leader' ? [one.state] : []));
-    return leading.sort((a, b) => b.term - a.term)[0];
+    return this.up()
+      .filter((state) => state.role === 'leader')
+      .sort((a, b) => b.term - a.term)[0];
   }
 
   propose(id: ReplicaId, text: string): number {
@@ -275,26 +327,31 @@ export class Cluster {
     return ref;
   }
 
-  /** Runs whatever is due until `untilMs`, in order of time. */
+  private nextWake(): { atMs: number; id: ReplicaId | null } {
+    let soonest: { atMs: number; id: ReplicaId | null } = { atMs: Number.POSITIVE_INFINITY, id: null };
+    for (const { id, state, rate } of this.replicas.values()) {
+      // Rounded up, as a timer rings late rather than early.
+      const atMs = state === null ? Number.POSITIVE_INFINITY : Math.ceil((state.deadlineMs / rate) * 1_000 + 1) / 1_000;
+      if (atMs < soonest.atMs) soonest = { atMs, id };
+    }
+    return soonest;
+  }
+
+  /** Runs whatever is due within the time given, in order of time. */
   run(forMs: number): void {
     const untilMs = this.nowMs + forMs;
     for (;;) {
       let next: Scheduled | undefined;
-      for (const one of this.queue) if (next === undefined || one.atMs < next.atMs || (one.atMs === next.atMs && one.order < next.order)) next = one;
-      let wakeMs = Number.POSITIVE_INFINITY;
-      let wakes: ReplicaId | null = null;
-      for (const replica of this.replicas.values())
-        if (replica.state !== null && replica.state.deadlineMs < wakeMs) {
-          wakeMs = replica.state.deadlineMs;
-          wakes = replica.id;
-        }
-      const atMs = Math.min(next?.atMs ?? Number.POSITIVE_INFINITY, wakeMs);
+      for (const one of this.queue)
+        if (next === undefined || one.atMs < next.atMs || (one.atMs === next.atMs && one.order < next.order)) next = one;
+      const wake = this.nextWake();
+      const atMs = Math.min(next?.atMs ?? Number.POSITIVE_INFINITY, wake.atMs);
       if (atMs > untilMs) break;
       this.nowMs = Math.max(this.nowMs, atMs);
-      if (next !== undefined && next.atMs <= wakeMs) {
+      if (next !== undefined && next.atMs <= wake.atMs) {
         this.queue.splice(this.queue.indexOf(next), 1);
         next.run();
-      } else if (wakes !== null) this.send(wakes, { type: 'wake' });
+      } else if (wake.id !== null) this.send(wake.id, { type: 'wake' });
     }
     this.nowMs = untilMs;
   }
@@ -305,5 +362,31 @@ export class Cluster {
       assert.ok(this.nowMs < endMs, `${what} did not happen within ${limitMs} ms`);
       this.run(5);
     }
+  }
+
+  /** A leader that has committed in its term. */
+  settle(limitMs = 10_000): RaftState {
+    const settled = (): boolean => {
+      const leader = this.leader();
+      return leader !== undefined && leader.commit >= leader.termStartIndex;
+    };
+    this.runUntil(settled, 'a leader that commits', limitMs);
+    return this.leader()!;
+  }
+
+  /** Proposes at the leader and waits until it is applied there. */
+  write(text: string, limitMs = 2_000): number {
+    const { replica } = this.leader()!;
+    const ref = this.propose(replica, text);
+    const at = this.placed.get(ref);
+    assert.ok(at !== undefined, `${replica} rejects ${text}`);
+    this.runUntil(() => this.state(replica).applied >= at.index, `${text} applied`, limitMs);
+    return at.index;
+  }
+
+  result<Type extends RaftEffect['type']>(ref: number, type: Type): Extract<RaftEffect, { type: Type }> {
+    const effect = this.results.get(ref);
+    assert.equal(effect?.type, type, `outcome of ${ref}: ${JSON.stringify(effect)}`);
+    return effect as Extract<RaftEffect, { type: Type }>;
   }
 }

@@ -1,0 +1,32 @@
+// The door of the register service: a replicated key-value store with conditions, TTLs, leases, locks and sessions, as a pure
+// machine. The log is its input, the group's keyspace its memory, `read` and `writes` the way between (decision 14).
+export { type Applied, type AppliedEntry, apply } from './apply.ts';
+export { type DecodedCommand, decodeCommand, encodeCommand } from './command.ts';
+export { createDigest, digest, type KeyspaceDigest } from './digest.ts';
+export {
+  formOutcome,
+  formRequestRead,
+  formRequestWrite,
+  formResult,
+  parseOutcome,
+  parseRequestRead,
+  parseRequestWrite,
+  parseResult,
+  type ReadRequest,
+  type WriteRequest,
+} from './forms.ts';
+export { type Parsed, parseIdempotencyKey, parseRead, parseWrite } from './parse.ts';
+export { type ListRequest, listRange, listResult, type PointRequest, query } from './read.ts';
+export { restore } from './restore.ts';
+export {
+  countsOf,
+  createRegister,
+  dump,
+  nextExpiryMs,
+  type RegisterCounts,
+  RegisterFault,
+  type RegisterLimits,
+  type RegisterState,
+  registerLimits,
+} from './state.ts';
+export type * from './types.ts';

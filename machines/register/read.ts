@@ -1,0 +1,68 @@
+// Answers reads from what is applied. Log time counts: what has expired by a wall clock but not by the log is still there.
+import { limits } from '../wire/limits.ts';
+import { decodeValue, nameOf, valueKey, valueRange } from './keyspace.ts';
+import type { RegisterState } from './state.ts';
+import type { KeyspaceReader, KeyValue, RegisterOutcome, RegisterRead, RegisterResult } from './types.ts';
+
+export type ListRequest = Extract<RegisterRead, { op: 'list' }>;
+export type PointRequest = Exclude<RegisterRead, { op: 'list' }>;
+
+const keyValue = (key: string, record: Uint8Array): KeyValue => ({ key, ...decodeValue(record) });
+
+/** `appliedIndex` is what the answer is as of. The value is a view of what `read` returned. */
+export const query = (
+  state: RegisterState,
+  read: KeyspaceReader,
+  request: PointRequest,
+  appliedIndex: number,
+): RegisterOutcome => ({ ok: true, result: answer(state, read, request, appliedIndex) });
+
+const answer = (state: RegisterState, read: KeyspaceReader, request: PointRequest, index: number): RegisterResult => {
+  switch (request.op) {
+    case 'get': {
+      const record = read(valueKey(request.key));
+      return { op: 'get', found: record === undefined ? null : keyValue(request.key, record), index };
+    }
+    case 'lock-get': {
+      const lock = state.locks.get(request.lock);
+      const holder = lock === undefined ? null : { owner: lock.owner, lease: lock.lease, token: { ...lock.token } };
+      return { op: 'lock-get', holder, index };
+    }
+    case 'lease-get': {
+      const lease = state.leases.get(request.lease);
+      return {
+        op: 'lease-get',
+        lease: lease === undefined ? null : { ttlMs: lease.ttlMs, expiresAtMs: lease.expiresAtMs },
+        index,
+      };
+    }
+  }
+};
+
+/** What to read from the keyspace for a list: one more than asked for, to know whether there is more. */
+export const listRange = (request: ListRequest): { gte: Uint8Array; lt: Uint8Array; limit: number; limitBytes: number } => ({
+  ...valueRange(request.prefix, request.after ?? null),
+  limit: Math.min(request.limit, limits.listItemsMax) + 1,
+  limitBytes: limits.listBytesMax,
+});
+
+/**
+ * `complete` is false where the page was cut by its bytes. Since a store cuts only "about" there, a page from half of that size on
+ * says `more` by itself; a next page that is empty then does no harm.
+ */
+export const listResult = (
+  request: ListRequest,
+  records: readonly (readonly [Uint8Array, Uint8Array])[],
+  appliedIndex: number,
+  complete = true,
+): RegisterOutcome => {
+  const limit = Math.min(request.limit, limits.listItemsMax);
+  const items: KeyValue[] = [];
+  let bytes = 0;
+  for (const [key, record] of records) {
+    bytes += key.byteLength + record.byteLength;
+    if (items.length < limit) items.push(keyValue(nameOf(key), record));
+  }
+  const more = records.length > limit || !complete || bytes >= limits.listBytesMax / 2;
+  return { ok: true, result: { op: 'list', items, more, index: appliedIndex } };
+};

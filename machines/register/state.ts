@@ -1,0 +1,108 @@
+// What the register keeps in memory: indexes only, never values. All of it can be rebuilt from the keyspace (restore.ts), and two
+// replicas that applied the same log hold the same.
+import { limits } from '../wire/limits.ts';
+import { createExpiries, type Expiries } from './expiry.ts';
+import type { FencingToken } from './types.ts';
+
+/** What bounds the memory and the work of one entry. Part of the protocol: replicas that differ here would diverge. */
+export type RegisterLimits = {
+  sessionsMax: number;
+  sessionMs: number;
+  leasesMax: number;
+  locksMax: number;
+  /** Keys with a TTL of their own. */
+  expiringKeysMax: number;
+  /** Keys and locks on one lease: what one entry may have to remove at once. */
+  leaseAttachmentsMax: number;
+  /** Removals by log time that one entry does on the side; what is left falls with the next entries, and is treated as gone. */
+  removalsPerEntryMax: number;
+};
+
+export const registerLimits: RegisterLimits = {
+  sessionsMax: limits.sessionsMax,
+  sessionMs: limits.sessionMs,
+  leasesMax: limits.registerLeasesMax,
+  locksMax: limits.registerLocksMax,
+  expiringKeysMax: limits.registerExpiringKeysMax,
+  leaseAttachmentsMax: limits.registerLeaseAttachmentsMax,
+  removalsPerEntryMax: limits.registerRemovalsPerEntryMax,
+};
+
+export type Lease = {
+  ttlMs: number;
+  expiresAtMs: number;
+  /** Exactly the keys whose record names this lease. */
+  keys: Set<string>;
+  /** Exactly the locks held under this lease. */
+  locks: Set<string>;
+};
+
+export type Lock = { owner: string; lease: string; token: FencingToken };
+
+/** A request that was answered: its record is at `index` in the keyspace. */
+export type Seen = { index: number; timeMs: number };
+
+export type RegisterState = {
+  readonly limits: RegisterLimits;
+  /** Keys that exist. */
+  keys: number;
+  leases: Map<string, Lease>;
+  /** Every lock's lease exists. */
+  locks: Map<string, Lock>;
+  /** By session id, oldest first: the order of insertion is the order of the log. */
+  sessions: Map<string, Seen>;
+  /** Every key with a TTL and every lease. */
+  expiries: Expiries;
+};
+
+/** `bounds` is for tests; every replica of a cluster must use the same. */
+export const createRegister = (bounds: RegisterLimits = registerLimits): RegisterState => ({
+  limits: bounds,
+  keys: 0,
+  leases: new Map(),
+  locks: new Map(),
+  sessions: new Map(),
+  expiries: createExpiries(),
+});
+
+/** Log time of the earliest expiry of a key or lease, or Infinity: when the leader should propose `expire`. */
+export const nextExpiryMs = (state: RegisterState): number => state.expiries.heap[0]?.atMs ?? Number.POSITIVE_INFINITY;
+
+export type RegisterCounts = { keys: number; leases: number; locks: number; sessions: number; expiringKeys: number };
+
+export const countsOf = (state: RegisterState): RegisterCounts => ({
+  keys: state.keys,
+  leases: state.leases.size,
+  locks: state.locks.size,
+  sessions: state.sessions.size,
+  expiringKeys: state.expiries.keys.size,
+});
+
+const byName = <T>(entries: Iterable<[string, T]>): [string, T][] =>
+  [...entries].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+
+/** The state as plain data with one form, whatever history led to it; for comparison and for a person. */
+export const dump = (state: RegisterState): unknown => ({
+  keys: state.keys,
+  leases: byName(state.leases).map(([name, { ttlMs, expiresAtMs, keys, locks }]) => ({
+    ...{ name, ttlMs, expiresAtMs, keys: [...keys].sort(), locks: [...locks].sort() },
+  })),
+  locks: byName(state.locks).map(([name, { owner, lease, token }]) => ({ name, owner, lease, token: { ...token } })),
+  sessions: [...state.sessions].map(([id, { index, timeMs }]) => ({ id, index, timeMs })),
+  expiringKeys: byName(state.expiries.keys).map(([name, { atMs }]) => ({ name, atMs })),
+  expiringLeases: byName(state.expiries.leases).map(([name, { atMs }]) => ({ name, atMs })),
+});
+
+/** A broken invariant of the register, by name: the replica's disk or this program is wrong, so it must stop, not guess. */
+export class RegisterFault extends Error {
+  readonly invariant: string;
+  constructor(invariant: string, message: string) {
+    super(`${invariant}: ${message}`);
+    this.name = 'RegisterFault';
+    this.invariant = invariant;
+  }
+}
+
+export function requireRegister(holds: boolean, invariant: string, message: string): asserts holds {
+  if (!holds) throw new RegisterFault(invariant, message);
+}

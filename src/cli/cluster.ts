@@ -1,0 +1,85 @@
+// `polity status`, `members` and `group …`: what a cluster is, and changes of it.
+import { print, printJson, table } from './output.ts';
+import { type ReachOptions, withClient } from './reach.ts';
+
+type Fields = Record<string, unknown>;
+
+const text = (value: unknown): string => (value === null || value === undefined ? '-' : String(value));
+const list = (value: unknown): string => (Array.isArray(value) && value.length > 0 ? value.join(',') : '-');
+const rowsOf = (value: unknown): Fields[] => (Array.isArray(value) ? (value as Fields[]) : []);
+
+export const groupsTable = (groups: readonly Fields[]): string =>
+  table(
+    ['GROUP', 'ROLE', 'TERM', 'LEADER', 'COMMIT', 'APPLIED', 'VOTERS', 'LEARNERS', 'NOTE'],
+    groups.map((group) => [
+      ...[
+        text(group.id),
+        text(group.role),
+        text(group.term),
+        text(group.leader),
+        text(group.commitIndex),
+        text(group.appliedIndex),
+      ],
+      ...[list(group.voters), list(group.learners)],
+      [group.joint === true ? 'joint' : '', group.quiet === true ? 'quiet' : '', text(group.halted).replace('-', '')]
+        .filter(Boolean)
+        .join(' '),
+    ]),
+  );
+
+export const status = (options: ReachOptions): Promise<void> =>
+  withClient(options, async (client) => {
+    const now = await client.status();
+    if (options.json === true) return printJson(now);
+    const reason = now.reason === null ? '' : ` (${text(now.reason)})`;
+    print(
+      `${text(now.name)} of ${text(now.cluster)}: ${text(now.state)}${reason}, version ${text(now.version)}, start ${text(now.epoch)}`,
+    );
+    print(`peer id  ${text(now.peerId)}\nlisten   ${list(now.listen)}\nhttp     ${text(now.http)}\n`);
+    print(groupsTable(rowsOf(now.groups)));
+    const peers = rowsOf(now.peers).map((peer) => [
+      ...[text(peer.name), peer.connected === true ? 'yes' : 'no', text(peer.rttMs), text(peer.peerId)],
+    ]);
+    if (peers.length > 0) print(`\n${table(['PEER', 'CONNECTED', 'RTT MS', 'PEER ID'], peers)}`);
+    const troubled = rowsOf(now.actors).filter((actor) => actor.state !== 'running' || actor.restarts !== 0);
+    const actors = troubled.map((actor) => [text(actor.address), text(actor.state), text(actor.restarts), text(actor.reason)]);
+    if (actors.length > 0) print(`\n${table(['ACTOR', 'STATE', 'RESTARTS', 'REASON'], actors)}`);
+  });
+
+export const members = (options: ReachOptions): Promise<void> =>
+  withClient(options, async (client) => {
+    const all = await client.members();
+    if (options.json === true) return printJson({ members: all });
+    const rows = all.map((member) => {
+      const groups = Object.entries((member.groups ?? {}) as Record<string, string>).map(([group, role]) => `${group}:${role}`);
+      const connected = member.self === true ? 'self' : member.connected === true ? 'yes' : 'no';
+      return [text(member.name), connected, list(groups), list(member.leads), text(member.rttMs), text(member.peerId)];
+    });
+    print(table(['NAME', 'CONNECTED', 'GROUPS', 'LEADS', 'RTT MS', 'PEER ID'], rows));
+  });
+
+export const groupList = (options: ReachOptions): Promise<void> =>
+  withClient(options, async (client) => {
+    const groups = await client.groups.list();
+    if (options.json === true) printJson({ groups });
+    else print(groupsTable(groups));
+  });
+
+export const groupChange = (
+  type: 'add' | 'remove' | 'promote' | 'transfer',
+  group: string,
+  node: string,
+  options: ReachOptions & { learner?: boolean },
+): Promise<void> =>
+  withClient(options, async (client) => {
+    const role = options.learner === true ? ('learner' as const) : ('voter' as const);
+    const { index } = await client.groups.change(group, type === 'add' ? { type, node, role } : { type, node });
+    if (options.json === true) return printJson({ group, node, change: type, index });
+    const done = {
+      add: `${node} is a ${role} of`,
+      remove: `${node} left`,
+      promote: `${node} votes in`,
+      transfer: `${node} leads`,
+    };
+    print(`${done[type]} ${group} (index ${index})`);
+  });

@@ -1,0 +1,255 @@
+// `polity dev`: a cluster of real processes on this machine, to look at and to hurt. Each node has a directory, a log and a port of
+// its own; a directory that was used before is used again. No node outlives this process.
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Client, createClient } from '../client/index.ts';
+import { DevNode, type DevNodeEvent } from './dev-node.ts';
+import { type DevRow, devTable, hintLines, keysLine, LiveView } from './dev-view.ts';
+import { CommandError, UsageError } from './exit.ts';
+import { print } from './output.ts';
+import { countOf, nodeDefault } from './reach.ts';
+
+export type DevOptions = { nodes: string; dir: string; basePort: string };
+
+const nodesMax = 9;
+const httpOffset = 100;
+const pollMs = 300;
+const readyMsMax = 30_000;
+const stopMsMax = 5_000;
+const sameSignalMs = 400;
+
+type Remembered = { bootstrap: string[] };
+
+/** Fails with the port's number if somebody listens there. */
+const assertFree = (port: number): Promise<void> =>
+  new Promise((done, fail) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'another process listens there' : error.message;
+      fail(new CommandError(`port ${port} cannot be used: ${why}; --base-port N takes others`));
+    });
+    server.listen(port, '127.0.0.1', () => server.close(() => done()));
+  });
+
+/** Who forms the cluster is decided when the directory is made; nodes beyond them join and are added by hand. */
+const prepare = (directory: string, names: readonly string[]): { secretFile: string; bootstrap: string[]; isOld: boolean } => {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const secretFile = join(directory, 'secret');
+    if (!existsSync(secretFile)) writeFileSync(secretFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
+    chmodSync(secretFile, 0o600);
+    const file = join(directory, 'dev.json');
+    const isOld = existsSync(file);
+    if (!isOld) writeFileSync(file, `${JSON.stringify({ bootstrap: [...names] } satisfies Remembered)}\n`);
+    const { bootstrap } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Remembered>;
+    if (!Array.isArray(bootstrap) || bootstrap.length === 0) throw new Error(`${file} is damaged`);
+    return { secretFile, bootstrap, isOld };
+  } catch (error) {
+    throw new CommandError(`${directory} cannot be used: ${(error as Error).message}`);
+  }
+};
+
+type Seen = {
+  state: string;
+  groups: { id: string; role: string; term: number; leader: string | null; commitIndex: number; appliedIndex: number }[];
+};
+
+class Dev {
+  readonly #nodes: DevNode[];
+  readonly #clients = new Map<DevNode, Client>();
+  readonly #seen = new Map<DevNode, Seen>();
+  readonly #view: LiveView | null = process.stdout.isTTY ? new LiveView(process.stdout) : null;
+  readonly #title: string;
+  #leader: string | null = null;
+  #wasReady = false;
+  #firstSignalMs: number | null = null;
+  #stopping = false;
+  #finished: () => void = () => {};
+
+  constructor(nodes: (onEvent: (event: DevNodeEvent, at: number) => void) => DevNode[], title: string) {
+    this.#nodes = nodes((event, at) => this.#onEvent(event, at));
+    this.#title = title;
+    for (const node of this.#nodes) this.#clients.set(node, createClient({ urls: [node.url], roundsMax: 1, timeoutMs: 1_000 }));
+  }
+
+  async run(): Promise<void> {
+    const finished = new Promise<void>((done) => (this.#finished = done));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.#onSignal());
+    // Whatever ends this process, the children end with it; those that this cannot reach see their channel close.
+    process.on('exit', () => {
+      for (const node of this.#nodes) node.kill();
+    });
+    this.#listenToKeys();
+    this.#say(this.#title);
+    for (const node of this.#nodes) node.start();
+    const startMs = performance.now();
+    while (!this.#stopping) {
+      await this.#poll();
+      if (this.#stopping) break;
+      this.#judge(performance.now() - startMs);
+      this.#draw();
+      await new Promise((done) => setTimeout(done, pollMs));
+    }
+    await finished;
+  }
+
+  // -------------------------------------------------------------- looking
+
+  async #poll(): Promise<void> {
+    await Promise.all(
+      this.#nodes.map(async (node) => {
+        if (node.pid === null) return void this.#seen.delete(node);
+        try {
+          this.#seen.set(node, (await this.#clients.get(node)!.status()) as unknown as Seen);
+          node.answered();
+        } catch {
+          this.#seen.delete(node);
+        }
+      }),
+    );
+  }
+
+  #rows(): DevRow[] {
+    return this.#nodes.map((node) => {
+      const seen = this.#seen.get(node);
+      const group = seen?.groups.find((one) => one.id === 'kv');
+      const isDown = node.pid === null;
+      const text = (value: string | number | null | undefined): string =>
+        value === undefined || value === null ? '-' : String(value);
+      return {
+        ...{ name: node.plan.name, state: this.#stateOf(node, seen), role: text(group?.role), term: text(group?.term) },
+        ...{ leader: text(group?.leader), commit: text(group?.commitIndex), applied: text(group?.appliedIndex) },
+        ...{ pid: text(node.pid), http: node.url, isLeader: group?.role === 'leader', isDown },
+      };
+    });
+  }
+
+  #stateOf(node: DevNode, seen: Seen | undefined): string {
+    if (node.state === 'dead') {
+      const seconds = Math.max(0, Math.ceil((node.restartAtMs - performance.now()) / 1_000));
+      return `${node.reason === 'SIGKILL' ? 'killed' : 'dead'}, back in ${seconds} s`;
+    }
+    if (node.state === 'given up' || node.state === 'stopped') return node.state;
+    return seen?.state ?? (node.state === 'running' ? 'no answer' : node.state);
+  }
+
+  /** What a person wants to be told once: all ready, another leader. */
+  #judge(sinceStartMs: number): void {
+    const states = [...this.#seen.values()].map((seen) => seen.state);
+    const allReady = states.length === this.#nodes.length && states.every((state) => state === 'ready');
+    if (!this.#wasReady && (allReady || sinceStartMs > readyMsMax)) {
+      this.#wasReady = true;
+      const rows = this.#rows();
+      this.#say(
+        allReady
+          ? `All ${rows.length} nodes are ready after ${(sinceStartMs / 1_000).toFixed(1)} s.`
+          : 'Not all nodes became ready; their logs say why.',
+      );
+      this.#say(`${devTable(rows)}\n\n${hintLines(rows, nodeDefault).join('\n')}\n`);
+    }
+    const leads = [...this.#seen.values()].flatMap((seen) =>
+      seen.groups.filter((group) => group.id === 'kv' && group.leader !== null),
+    );
+    const newest = leads.sort((a, b) => b.term - a.term)[0];
+    const leader = newest === undefined ? null : `${newest.leader} leads kv in term ${newest.term}`;
+    if (leader !== null && leader !== this.#leader && this.#wasReady && this.#leader !== null) this.#say(leader);
+    if (leader !== null) this.#leader = leader;
+  }
+
+  #onEvent(event: DevNodeEvent, at: number): void {
+    const node = this.#nodes[at];
+    if (node === undefined || this.#stopping) return;
+    const { name } = node.plan;
+    if (event.type === 'died') this.#say(`${name} died (${event.reason}); it comes back in 3 s`);
+    if (event.type === 'given-up') this.#say(`${name} keeps dying (${event.reason}); see ${node.logFile}`);
+    if (event.type === 'started' && this.#wasReady) this.#say(`${name} was started again (pid ${event.pid})`);
+  }
+
+  // -------------------------------------------------------------- showing
+
+  /** Lines for whoever has no table that is kept current. */
+  #say(text: string): void {
+    if (this.#view === null) print(text);
+  }
+
+  #draw(): void {
+    if (this.#view === null) return;
+    const rows = this.#rows();
+    const trouble = this.#nodes
+      .filter((node) => node.state === 'given up')
+      .map((node) => `${node.plan.name} keeps dying: ${node.reason}`);
+    const hints = this.#wasReady ? hintLines(rows, nodeDefault) : ['Starting …'];
+    this.#view.draw(rows, this.#title, [...trouble, ...hints, '', keysLine]);
+  }
+
+  // -------------------------------------------------------------- ending
+
+  #listenToKeys(): void {
+    const { stdin } = process;
+    if (this.#view === null || !stdin.isTTY) return;
+    stdin.setRawMode(true);
+    stdin.resume();
+    stdin.on('data', (keys: Buffer) => {
+      for (const key of keys.toString('latin1')) {
+        // In raw mode Ctrl-C is a key.
+        if (key === '\x03' || key === 'q') this.#onSignal();
+        if (key === 'r') for (const node of this.#nodes) node.revive();
+      }
+    });
+  }
+
+  #onSignal(): void {
+    const nowMs = performance.now();
+    if (this.#firstSignalMs === null) {
+      this.#firstSignalMs = nowMs;
+      void this.#stop();
+    } else if (nowMs - this.#firstSignalMs > sameSignalMs) for (const node of this.#nodes) node.kill();
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping = true;
+    if (this.#view !== null && process.stdin.isTTY) {
+      process.stdin.setRawMode(false);
+      process.stdin.pause();
+    }
+    this.#view?.end();
+    print('Stopping all nodes …');
+    await Promise.all(this.#nodes.map((node) => node.stop(stopMsMax)));
+    for (const client of this.#clients.values()) client.close();
+    print('All nodes are stopped; their data stays. The same command goes on where they were.');
+    this.#finished();
+  }
+}
+
+export const dev = async (options: DevOptions): Promise<void> => {
+  const count = countOf(options.nodes, '--nodes');
+  const basePort = countOf(options.basePort, '--base-port');
+  if (count < 1 || count > nodesMax) throw new UsageError(`--nodes must be from 1 to ${nodesMax}, not ${count}`);
+  if (basePort < 1_024 || basePort + httpOffset + count > 65_535)
+    throw new UsageError(`--base-port must be from 1024 to ${65_535 - httpOffset - count}, not ${basePort}`);
+  const directory = resolve(options.dir);
+  const names = Array.from({ length: count }, (_, at) => `n${at + 1}`);
+  const ports = names.flatMap((_, at) => [basePort + at + 1, basePort + httpOffset + at + 1]);
+  for (const port of ports) await assertFree(port);
+  const { secretFile, bootstrap, isOld } = prepare(directory, names);
+  const addresses = names.map((_, at) => `/ip4/127.0.0.1/tcp/${basePort + at + 1}`);
+  const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url));
+  const outside = names.filter((name) => !bootstrap.includes(name));
+  const title =
+    `Polity: ${count} node${count === 1 ? '' : 's'} in ${directory}${isOld ? ' (used before)' : ''}` +
+    (outside.length === 0 ? '' : `; not in the cluster yet: ${outside.join(', ')} (polity group add kv NAME)`);
+  const cluster = new Dev(
+    (onEvent) =>
+      names.map((name, at) => {
+        const ownPorts = { listenPort: basePort + at + 1, httpPort: basePort + httpOffset + at + 1 };
+        return new DevNode({ name, ...ownPorts, directory, secretFile, bootstrap, addresses }, main, (event) =>
+          onEvent(event, at),
+        );
+      }),
+    title,
+  );
+  await cluster.run();
+};

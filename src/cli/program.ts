@@ -1,0 +1,233 @@
+// The words of the command line. Every action imports what it needs when it runs, so that `polity kv get` does not wait for libp2p.
+import { Command, CommanderError, Option } from 'commander';
+import { options as configOptions } from '../config/options.ts';
+import { version } from '../version.ts';
+import { describeError, type ExitName, exitCodes, exitOf } from './exit.ts';
+
+const exits = Object.values(exitCodes)
+  .map(({ code, meaning }) => `  ${code}  ${meaning}`)
+  .join('\n');
+
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+/** Options of every command that talks to a node. */
+const reaching = (command: Command): Command =>
+  command
+    .option('--node <url>', 'HTTP of a node, several with commas (default: POLITY_NODE or http://127.0.0.1:7501)')
+    .option('--token-file <file>', 'file with the HTTP token (default: POLITY_TOKEN)')
+    .option('--timeout <time>', 'how long to wait for an answer, e.g. 500ms or 10s', '5s')
+    .option('--json', 'machine output');
+
+const grouped = (command: Command): Command =>
+  reaching(command).option('--group <name>', "group of the register service (default: 'kv')");
+
+const reading = (command: Command): Command =>
+  grouped(command).option('--consistency <how>', 'linearizable, lease or local (default: linearizable)');
+
+const guarded = (command: Command): Command =>
+  grouped(command)
+    .option('--fence <lock:token>', 'only while this lock is held, LOCK:TERM.INDEX')
+    .option('--idempotency-key <key>', 'the same key twice has one effect');
+
+const conditional = (command: Command): Command =>
+  guarded(command)
+    .option('--if-value <value>', 'only if the key has this value')
+    .option('--if-index <index>', 'only if the key was last written at this index; 0 = does not exist');
+
+const addStart = (program: Command): void => {
+  const start = program
+    .command('start')
+    .description('one node in the foreground')
+    .option('--config <file>', 'JSON file with any of these options (default: POLITY_CONFIG)')
+    .option('--check', 'print the configuration, secrets hidden, or what is wrong with it; start nothing');
+  for (const { flag, value, help, kind, env } of configOptions) {
+    const option = new Option(`${flag} <${value}>`, `${help} (${env})`);
+    start.addOption(kind === 'list' ? option.argParser(collect) : option);
+  }
+  start.action(async (options) => (await import('./start.ts')).start(options));
+};
+
+const addKv = (program: Command): void => {
+  const kv = program.command('kv').description('keys and values');
+  const load = () => import('./kv.ts');
+  conditional(kv.command('put <key> [value]'))
+    .description('write a value; - reads it from standard input')
+    .option('--file <file>', 'take the value from a file')
+    .option('--ttl <time>', 'the key vanishes after this time')
+    .option('--lease <id>', 'the key vanishes with this lease')
+    .action(async (key, value, options) => (await load()).put(key, value, options));
+  reading(kv.command('get <key>'))
+    .description('print a value')
+    .option('--raw', 'exactly the bytes, without a line feed')
+    .action(async (key, options) => (await load()).get(key, options));
+  conditional(kv.command('del <key>'))
+    .description('delete a key')
+    .action(async (key, options) => (await load()).remove(key, options));
+  guarded(kv.command('cas <key> <old> <new>'))
+    .description('write a value only over this one')
+    .action(async (key, old, next, options) => (await load()).cas(key, old, next, options));
+  reading(kv.command('list [prefix]'))
+    .description('keys in byte order')
+    .option('--limit <n>', 'at most so many')
+    .option('--keys-only', 'one key a line')
+    .action(async (prefix, options) => (await load()).list(prefix ?? '', options));
+  grouped(kv.command('watch [prefix]'))
+    .description('what happens to keys, as it happens, until Ctrl-C')
+    .option('--from <index>', 'begin with this index instead of now')
+    .action(async (prefix, options) => (await load()).watch(prefix ?? '', options));
+};
+
+const addLocks = (program: Command): void => {
+  const load = () => import('./locks.ts');
+  const lock = program.command('lock').description('locks with fencing tokens');
+  grouped(lock.command('acquire <name>'))
+    .description('take a lock on a lease')
+    .option('--ttl <time>', 'life of the lease that is made for it', '30s')
+    .option('--lease <id>', 'use this lease instead')
+    .option('--owner <text>', 'who holds it, for people')
+    .action(async (name, options) => (await load()).lockAcquire(name, options));
+  grouped(lock.command('release <name>'))
+    .description('give a lock back')
+    .option('--token <token>', 'TERM.INDEX as it was granted')
+    .action(async (name, options) => (await load()).lockRelease(name, options));
+  reading(lock.command('get <name>'))
+    .description('who holds a lock')
+    .action(async (name, options) => (await load()).lockGet(name, options));
+  grouped(lock.command('run <name> <command...>'))
+    .description('hold a lock while a command runs; the command finds POLITY_FENCE in its environment')
+    .option('--ttl <time>', 'how long the lock outlives this process', '15s')
+    .option('--wait <time>', 'how long to wait for the lock')
+    .option('--owner <text>', 'who holds it, for people')
+    .passThroughOptions()
+    .action(async (name, command, options) => (await load()).lockRun(name, command, options));
+  const lease = program.command('lease').description('leases that keys and locks hang on');
+  grouped(lease.command('grant'))
+    .description('make a lease')
+    .option('--ttl <time>', 'how long it lives without a renewal', '30s')
+    .option('--lease <id>', 'its id (default: made up)')
+    .action(async (options) => (await load()).leaseGrant(options));
+  grouped(lease.command('renew <id>'))
+    .description('give it its whole life again')
+    .action(async (id, options) => (await load()).leaseRenew(id, options));
+  grouped(lease.command('revoke <id>'))
+    .description('end it, with all keys and locks on it')
+    .action(async (id, options) => (await load()).leaseRevoke(id, options));
+  reading(lease.command('get <id>'))
+    .description('how long it lives')
+    .action(async (id, options) => (await load()).leaseGet(id, options));
+};
+
+const addCluster = (program: Command): void => {
+  const load = () => import('./cluster.ts');
+  reaching(program.command('status'))
+    .description('what a node says of itself')
+    .action(async (options) => (await load()).status(options));
+  reaching(program.command('members'))
+    .description('everybody a node knows')
+    .action(async (options) => (await load()).members(options));
+  const group = program.command('group').description('groups and their members');
+  reaching(group.command('list'))
+    .description('groups as a node sees them')
+    .action(async (options) => (await load()).groupList(options));
+  reaching(group.command('add <group> <node>'))
+    .description('make a node a member; it must be connected')
+    .option('--learner', 'without a vote')
+    .action(async (name, node, options) => (await load()).groupChange('add', name, node, options));
+  for (const [type, description] of [
+    ['remove', 'take a node out'],
+    ['promote', 'give a learner a vote'],
+    ['transfer', 'make a voter the leader'],
+  ] as const)
+    reaching(group.command(`${type} <group> <node>`))
+      .description(description)
+      .action(async (name, node, options) => (await load()).groupChange(type, name, node, options));
+};
+
+const addCare = (program: Command): void => {
+  grouped(program.command('backup <file>'))
+    .description('a consistent copy of a group')
+    .action(async (file, options) => (await import('./backup.ts')).backup(file, options));
+  grouped(program.command('restore <file>'))
+    .description('put the keys of a backup into a cluster whose group is empty')
+    .action(async (file, options) => (await import('./backup.ts')).restore(file, options));
+  program
+    .command('recover')
+    .description('offline, after a majority is lost for good: say who votes from now on, and what that gives up')
+    .option('--data <dir>', 'directory of a surviving node, which must be stopped')
+    .option('--group <name>', 'the group', 'kv')
+    .option(
+      '--voters <name>',
+      'nodes that survive, this one among them (default: this one alone)',
+      (value: string, before: string[] | undefined) => [...(before ?? []), ...value.split(',').filter((name) => name !== '')],
+    )
+    .option('--accept-data-loss', 'really do it')
+    .option('--json', 'machine output')
+    .action(async (options) => (await import('./recover.ts')).recover(options));
+};
+
+const addTools = (program: Command): void => {
+  const load = () => import('./check.ts');
+  program
+    .command('check <file>')
+    .description('is a recorded history linearizable? exit 0 yes, 1 no, 2 undecided, 3 unreadable')
+    .requiredOption('--model <model>', 'register or kv')
+    .option('--timeout <time>', 'how long to try', '60s')
+    .option('--json', 'machine output')
+    .action(async (file, options) => (await load()).check(file, options));
+  for (const [name, description] of [
+    ['sim', 'clusters on virtual time with faults'],
+    ['bench', 'measure this machine (in a checkout)'],
+  ] as const)
+    program
+      .command(`${name} [words...]`)
+      .description(description)
+      .helpOption(false)
+      .allowUnknownOption()
+      .passThroughOptions()
+      .action(async (words: string[]) => (await load())[name](words));
+};
+
+export const createProgram = (): Command => {
+  const program = new Command('polity')
+    .description('an actor runtime for clusters with no master, no broker and no database')
+    .version(version, '--version')
+    .showHelpAfterError('(--help says more)')
+    .enablePositionalOptions()
+    .addHelpText('after', `\nExit codes:\n${exits}\n`);
+  program
+    .command('dev')
+    .description('a cluster of real processes on this machine')
+    .option('--nodes <n>', 'how many', '5')
+    .option('--dir <dir>', 'where their data lies', '.polity')
+    .option('--base-port <port>', 'node i listens on this + i, its HTTP on this + 100 + i', '7400')
+    .action(async (options) => (await import('./dev.ts')).dev(options));
+  addStart(program);
+  addCluster(program);
+  addKv(program);
+  addLocks(program);
+  addCare(program);
+  addTools(program);
+  const quiet = (command: Command): void => {
+    command.exitOverride();
+    for (const sub of command.commands) quiet(sub);
+  };
+  quiet(program);
+  return program;
+};
+
+/** Runs one command line and sets the exit code; never throws. */
+export const run = async (argv: readonly string[]): Promise<void> => {
+  // A reader that went away (`| head`) is no failure of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  const end = (exit: ExitName): void => {
+    process.exitCode = exitCodes[exit].code;
+  };
+  try {
+    await createProgram().parseAsync(argv);
+  } catch (error) {
+    // Commander has said what is wrong; asking for help is no mistake.
+    if (error instanceof CommanderError) return end(error.exitCode === 0 ? 'ok' : 'usage');
+    console.error(describeError(error, argv.includes('--json')));
+    end(exitOf(error));
+  }
+};

@@ -1,0 +1,160 @@
+// A call on a cluster: tried on one node after the other until it is decided or its time is over. Tried again only where that is
+// safe: nothing can have happened, or doing it twice is doing it once (reads, and writes under an idempotency key). After an
+// attempt whose end nobody knows, only an answer that the log itself gave can still say what happened.
+import { type ErrorCode, type Failure, failure } from '../../machines/errors.ts';
+import { fromProblem, PolityError } from '../errors.ts';
+import { type Answered, type Call, NoAnswer, type Wire } from './http.ts';
+
+export type CallLimits = {
+  /** Milliseconds for the whole call, all attempts together. */
+  timeoutMs: number;
+  signal?: AbortSignal;
+};
+
+export type Attempted = {
+  /** `timeLimitMs`: what the node should be told to take at most. */
+  call: (timeLimitMs: number) => Call;
+  /** It changes something. */
+  effect: boolean;
+  /** Twice is the same as once. */
+  repeatable: boolean;
+};
+
+/** Another node, or the same one later, may do better; nothing happened. */
+const elsewhere: ReadonlySet<ErrorCode> = new Set([
+  'OVERLOADED',
+  'NO_QUORUM',
+  'NOT_READY',
+  'STOPPING',
+  'UNREACHABLE',
+  'IDENTITY_LOST',
+]);
+/** Perhaps it happened: only what is repeatable may be tried again. */
+const unknown: ReadonlySet<ErrorCode> = new Set(['OUTCOME_UNKNOWN', 'STORAGE_FAILED']);
+/** Given by the register in log order: true of the request whatever became of earlier attempts under the same idempotency key. */
+const decided: ReadonlySet<ErrorCode> = new Set([
+  ...(['KEY_NOT_FOUND', 'CAS_MISMATCH', 'FENCED', 'LOCK_HELD', 'LEASE_NOT_FOUND', 'IDEMPOTENCY_CONFLICT'] as const),
+]);
+
+const attemptMsMin = 1_000;
+const backoffMsMin = 40;
+const backoffMsMax = 1_000;
+
+const decoder = new TextDecoder();
+
+export const jsonOf = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(decoder.decode(bytes)) as unknown;
+  } catch {
+    return null;
+  }
+};
+
+/** What an answer that is no success says; an answer that is not ours came from something between us and the node. */
+export const failureOfAnswer = ({ status, bytes }: Answered, at: string): Failure => {
+  const known = fromProblem(jsonOf(bytes));
+  if (known !== null) return known;
+  if (status === 502 || status === 503) return failure('UNREACHABLE', `${at} answered ${status}, but not in Polity's words`);
+  if (status === 504) return failure('OUTCOME_UNKNOWN', `${at} answered 504, but not in Polity's words`);
+  return failure('INTERNAL', `${at} answered ${status}, but not in Polity's words`);
+};
+
+export const sleep = (delayMs: number, signal: AbortSignal | undefined): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, delayMs);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+
+/** Half of it is chance, so that clients that failed together do not come back together. */
+export const backoffMs = (round: number): number =>
+  Math.min(backoffMsMax, backoffMsMin * 2 ** round) * (0.5 + Math.random() / 2);
+
+/** A function, since an abort between two looks is news to the compiler. */
+const isAborted = (signal: AbortSignal | undefined): signal is AbortSignal => signal?.aborted === true;
+
+export class Attempts {
+  readonly #wires: readonly Wire[];
+  readonly #roundsMax: number;
+  /** Where the next call begins: the node that answered last. */
+  #at = 0;
+
+  constructor(wires: readonly Wire[], roundsMax: number) {
+    this.#wires = wires;
+    this.#roundsMax = roundsMax;
+  }
+
+  get wire(): Wire {
+    return this.#wires[this.#at]!;
+  }
+
+  /** Goes on with another node. */
+  next(): void {
+    this.#at = (this.#at + 1) % this.#wires.length;
+  }
+
+  get count(): number {
+    return this.#wires.length;
+  }
+
+  async run(attempted: Attempted, { timeoutMs, signal }: CallLimits): Promise<Answered> {
+    const deadlineMs = performance.now() + timeoutMs;
+    const attemptMs = this.#wires.length === 1 ? timeoutMs : Math.max(attemptMsMin, timeoutMs / 3);
+    let last = failure('UNREACHABLE', 'there was no time for an attempt');
+    let cause: unknown;
+    /** An attempt may have had its effect. */
+    let lost = false;
+    for (let attempt = 1; ; attempt++) {
+      if (isAborted(signal)) throw cancelled(signal, lost);
+      const timeLimitMs = Math.min(attemptMs, deadlineMs - performance.now());
+      if (timeLimitMs < 1) throw ended(last, lost, cause);
+      const result = await this.#attempt(attempted, Math.ceil(timeLimitMs), signal);
+      if ('answered' in result) return result.answered;
+      if (isAborted(signal)) throw cancelled(signal, lost || (attempted.effect && result.sent));
+      ({ last, cause } = { last: result.why, cause: result.cause });
+      const isUnknown = attempted.effect && (unknown.has(last.code) || (last.code === 'UNREACHABLE' && result.sent));
+      const again = elsewhere.has(last.code) || unknown.has(last.code);
+      if (isUnknown) lost = true;
+      if (!again || (lost && !attempted.repeatable)) throw ended(last, lost, cause);
+      this.next();
+      const round = Math.floor(attempt / this.#wires.length);
+      if (round >= this.#roundsMax) throw ended(last, lost, cause);
+      if (attempt % this.#wires.length === 0)
+        await sleep(Math.min(backoffMs(round - 1), Math.max(0, deadlineMs - performance.now())), signal);
+    }
+  }
+
+  async #attempt(
+    { call }: Attempted,
+    timeLimitMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<{ answered: Answered } | { why: Failure; sent: boolean; cause?: unknown }> {
+    // The node shall answer before this side stops to listen.
+    const forNodeMs = Math.max(1, Math.floor(timeLimitMs - Math.min(250, timeLimitMs / 10)));
+    try {
+      const answered = await this.wire.ask(call(forNodeMs), timeLimitMs, signal);
+      if (answered.status >= 200 && answered.status < 300) return { answered };
+      return { why: failureOfAnswer(answered, this.wire.base.origin), sent: true };
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error;
+      return { why: failure('UNREACHABLE', error.message), sent: error.sent, cause: error };
+    }
+  }
+}
+
+const ended = (last: Failure, lost: boolean, cause: unknown): PolityError => {
+  if (!lost || decided.has(last.code)) return new PolityError(last, { cause });
+  if (last.code === 'OUTCOME_UNKNOWN') return new PolityError(last, { cause });
+  return new PolityError(failure('OUTCOME_UNKNOWN', `it may have happened: ${last.message}`, last.details), { cause });
+};
+
+/** What was surely not done is cancelled with the caller's own reason. */
+const cancelled = (signal: AbortSignal, lost: boolean): unknown =>
+  lost
+    ? new PolityError(failure('OUTCOME_UNKNOWN', 'cancelled while it may have happened'), { cause: signal.reason })
+    : signal.reason;

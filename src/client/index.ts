@@ -1,0 +1,19 @@
+// The door of `polity/client`: light, and without any of the parts that only members need.
+export { type ErrorCode, PolityError } from '../errors.ts';
+export {
+  type CallOptions,
+  type Client,
+  type ClientOptions,
+  createClient,
+  type DeleteOptions,
+  type GroupChange,
+  type Guards,
+  type ListOptions,
+  type LockOptions,
+  type PutOptions,
+  type ReadOptions,
+  type WriteOptions,
+} from './client.ts';
+export { Entry, type Fence, type FencingToken, type Written } from './entry.ts';
+export type { Lease, Lock } from './leases.ts';
+export type { WatchEvent, WatchOptions } from './watch.ts';

@@ -1,0 +1,42 @@
+// The door of configuration: file, environment, flags and code become one checked NodeConfig (row N6), and that what a tree needs.
+import type { NodeSettings } from '../../actors/settings.ts';
+import { settingsDefaults } from '../../actors/settings.ts';
+import { raftDefaults } from '../../machines/raft/types.ts';
+import type { NodeConfig } from './resolve.ts';
+
+export { attributeOf, type Option, options } from './options.ts';
+export {
+  type LogLevelOption,
+  maskedConfig,
+  type NodeConfig,
+  type NodeConfigInput,
+  type Resolution,
+  resolveConfig,
+  secretBytesMin,
+  tokenCharsMin,
+} from './resolve.ts';
+export { splitHostPort } from './schema.ts';
+export { readSecretFile } from './secrets.ts';
+export { readConfigFile, type Sources } from './sources.ts';
+
+/** `http`: the address really listened on, if any. */
+export const settingsOf = (config: NodeConfig, version: string, http: string | null): NodeSettings => ({
+  ...{
+    name: config.name,
+    cluster: config.cluster,
+    version,
+    bootstrap: config.bootstrap,
+    join: config.join,
+    groups: config.groups,
+    http,
+  },
+  raft: {
+    ...raftDefaults,
+    electionTimeoutMinMs: config.raft.electionTimeoutMs[0],
+    electionTimeoutMaxMs: config.raft.electionTimeoutMs[1],
+    heartbeatMs: config.raft.heartbeatMs,
+    quietAfterMs: config.raft.quietAfterMs,
+  },
+  ...{ snapshotEntries: config.snapshot.entries, snapshotBytes: config.snapshot.bytes },
+  watchEventsMax: settingsDefaults.watchEventsMax,
+});

@@ -1,0 +1,129 @@
+// What a configuration must be, with a sentence for everything that can be wrong about it. Sources are merged before (sources.ts);
+// what needs two options at once is checked in resolve.ts.
+import { multiaddr } from '@multiformats/multiaddr';
+import { z } from 'zod';
+import { isNodeName } from '../../machines/genesis/messages.ts';
+import { limits } from '../../machines/wire/limits.ts';
+
+const shown = (value: unknown): string => {
+  const text = typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value));
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+};
+
+/** One sentence for whatever is not a `wanted`. */
+const must =
+  (wanted: string) =>
+  ({ input }: { input?: unknown }): string =>
+    input === undefined ? 'is missing' : `${shown(input)} is not ${wanted}`;
+
+const text = (wanted: string): z.ZodString => z.string({ error: must(wanted) });
+
+const nodeName = (wanted: string) =>
+  text(wanted).refine(isNodeName, {
+    error: ({ input }) => `${shown(input)} is not ${wanted}: 1 to 63 of a-z, 0-9 and '-', not at an end`,
+  });
+
+const unique = (what: string) => ({
+  check: (list: readonly string[]) => new Set(list).size === list.length,
+  error: ({ input }: { input?: unknown }) => {
+    const list = input as string[];
+    return `names ${what} '${list.find((one, at) => list.indexOf(one) !== at)}' twice`;
+  },
+});
+
+const names = (what: string) => {
+  const { check, error } = unique(what);
+  return z.array(nodeName(`${what}'s name`), { error: must('a list of names') }).refine(check, { error });
+};
+
+/** Why this text is no address to listen on or dial over TCP; null if it is one. */
+const addressProblem = (address: string): string | null => {
+  try {
+    const protocols = multiaddr(address).getComponents();
+    const [host, port] = protocols;
+    if (host === undefined || !['ip4', 'ip6', 'dns', 'dns4', 'dns6'].includes(host.name))
+      return 'must begin with /ip4, /ip6 or /dns';
+    if (port?.name !== 'tcp') return 'must go on with /tcp and a port';
+    const rest = protocols.slice(2).find((one) => one.name !== 'p2p');
+    return rest === undefined ? null : `holds /${rest.name}, but Polity speaks plain TCP`;
+  } catch {
+    return 'is not a multiaddr';
+  }
+};
+
+const address = text('a multiaddr').superRefine((value, context) => {
+  const why = addressProblem(value);
+  if (why === null) return;
+  const example = why === 'is not a multiaddr' ? ' (for example /ip4/127.0.0.1/tcp/7400)' : '';
+  context.addIssue({ code: 'custom', message: `${shown(value)} ${why}${example}` });
+});
+
+const addresses = z.array(address, { error: must('a list of multiaddrs') });
+
+/** host and port of `127.0.0.1:7501`, `[::1]:7501` or `localhost:0`; null if it is none. */
+export const splitHostPort = (value: string): { host: string; port: number } | null => {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(value);
+  const port = Number(match?.[2]);
+  return match === null || port > 65_535 ? null : { host: match[1]!, port };
+};
+
+const hostPort = text('HOST:PORT').refine((value) => splitHostPort(value) !== null, {
+  error: ({ input }) => `${shown(input)} is not HOST:PORT (for example 127.0.0.1:7501; an IPv6 address stands in brackets)`,
+});
+
+const hostName = text('a host name').regex(/^[A-Za-z0-9._-]{1,253}$/, { error: must('a host name') });
+
+const count = (min: number, max: number) => {
+  const wanted = `a whole number from ${min} to ${max}`;
+  return z
+    .int({ error: must(wanted) })
+    .min(min, { error: must(wanted) })
+    .max(max, { error: must(wanted) });
+};
+
+const oneOf = <const Choices extends readonly [string, ...string[]]>(choices: Choices) =>
+  z.enum(choices, { error: must(choices.length === 2 ? choices.join(' or ') : `one of ${choices.join(', ')}`) });
+
+const notBlank = (what: string) => text(what).refine((value) => value.trim() !== '', { error: () => 'is empty' });
+
+const secret = z.union([z.instanceof(Uint8Array), z.string()], { error: () => 'is neither text nor bytes' });
+
+const electionTimeoutMs = z
+  .tuple([count(10, 60_000), count(11, 120_000)], { error: must('two times, [MIN, MAX]') })
+  .refine(([min, max]) => min < max, {
+    error: ({ input }) => `${shown(input)} does not grow: the first must be less than the second`,
+  });
+
+const branch = { error: must('an object') };
+
+export const schema = z.strictObject({
+  name: nodeName("a node's name"),
+  cluster: nodeName("a cluster's name"),
+  data: notBlank('a directory'),
+  listen: addresses,
+  http: z.union([hostPort, z.null()]),
+  httpHosts: z.array(hostName, { error: must('a list of host names') }),
+  join: addresses,
+  bootstrap: names('a node'),
+  secret: secret.optional(),
+  secretFile: notBlank('a file').optional(),
+  token: z.string({ error: () => 'is not text' }).nullish(),
+  tokenFile: notBlank('a file').optional(),
+  groups: names('a group')
+    .min(1, { error: () => 'names no group' })
+    .max(limits.groupsMax, { error: () => `names more than ${limits.groupsMax} groups` }),
+  messaging: oneOf(['auto', 'gossipsub']),
+  raft: z.strictObject(
+    {
+      preset: oneOf(['lan', 'wan']),
+      electionTimeoutMs: electionTimeoutMs.optional(),
+      heartbeatMs: count(5, 60_000).optional(),
+      quietAfterMs: count(0, 86_400_000).optional(),
+    },
+    branch,
+  ),
+  snapshot: z.strictObject({ entries: count(100, 100_000_000), bytes: count(1 << 20, 2 ** 40) }, branch),
+  log: z.strictObject({ level: oneOf(['debug', 'info', 'warn', 'error', 'silent']) }, branch),
+});
+
+export type Merged = z.infer<typeof schema>;

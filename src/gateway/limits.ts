@@ -1,0 +1,63 @@
+// Every maximum of the HTTP door. A request costs memory from its first byte on, so bytes and requests under way are bounded
+// before a body is read, and nobody may take for ever to send one (slowloris) or to read an answer.
+import { limits } from '../../machines/wire/limits.ts';
+
+export type GatewayLimits = {
+  /** Whole line of the request and all headers; a key and an `if-value`, both percent-encoded, fit. */
+  headBytesMax: number;
+  bodyBytesMax: number;
+  headersMs: number;
+  requestMs: number;
+  /** How often the two above are checked. */
+  checkEveryMs: number;
+  keepAliveMs: number;
+  connectionsMax: number;
+  requestsMax: number;
+  requestBytesMax: number;
+  watchersMax: number;
+  eventSocketsMax: number;
+  backupsMax: number;
+  /** What may wait for a slow reader of a stream before it is ended. */
+  streamBytesMax: number;
+  /** Silence on a stream after which it says how far it is. */
+  heartbeatMs: number;
+  /** How long a stream that was ended may take to read the rest, and a watch to begin. */
+  streamGraceMs: number;
+  /** Beyond a request's own deadline, until the gateway answers in the node's place. */
+  overdueMs: number;
+  /** What a close waits for requests under way. */
+  closeMs: number;
+};
+
+export const gatewayLimits: GatewayLimits = {
+  headBytesMax: 32 << 10,
+  bodyBytesMax: limits.valueBytesMax,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  checkEveryMs: 2_000,
+  keepAliveMs: 65_000,
+  connectionsMax: 4_096,
+  requestsMax: 16_384,
+  requestBytesMax: 256 << 20,
+  watchersMax: 512,
+  eventSocketsMax: 128,
+  backupsMax: 2,
+  streamBytesMax: 4 << 20,
+  heartbeatMs: 10_000,
+  streamGraceMs: 5_000,
+  overdueMs: 2_000,
+  closeMs: 2_000,
+};
+
+/** Three bytes of percent-encoding for every byte of a key and of the longest condition, with room for the headers. */
+const longestUrlBytes = 3 * (limits.keyBytesMax + limits.conditionValueBytesMax);
+
+export const assertGatewayLimits = (checked: GatewayLimits): void => {
+  const assert = (holds: boolean, what: string): void => {
+    if (!holds) throw new Error(`gateway limits contradict each other: ${what}`);
+  };
+  assert(longestUrlBytes + 4_096 <= checked.headBytesMax, 'the longest key and condition fit a request line');
+  assert(checked.bodyBytesMax <= checked.requestBytesMax, 'one body fits what may be under way');
+  assert(checked.headersMs <= checked.requestMs, 'headers come before the end of the request');
+};
+assertGatewayLimits(gatewayLimits);

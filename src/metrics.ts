@@ -1,0 +1,227 @@
+// What a node counts and measures, as one Prometheus registry: the counters that actors and transport raise through the sink, the
+// gauges read from the status when somebody scrapes, and what the gateway observes. Every name stands here, with its help; a test
+// compares the list with what the sources raise. Names on the wire are `polity_` + the name.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { NodeApi, NodeStatus } from '../actors/api.ts';
+import type { SinkPort } from '../actors/ports/index.ts';
+
+type Row = { help: string; labels: readonly string[] };
+
+/** Raised by `SinkPort.count`. */
+export const sinkCounters = {
+  actor_failures_total: { help: 'Failures of supervised actors', labels: ['address'] },
+  admission_refused_total: { help: 'Connections refused at admission, by reason', labels: ['code'] },
+  answers_late_total: { help: 'Answers that came after their question had ended', labels: [] },
+  answers_lost_total: { help: 'Answers that could not be sent', labels: [] },
+  dead_letters_total: { help: 'Messages for actors that do not run', labels: ['address'] },
+  dial_failed_total: { help: 'Attempts to reach a peer that failed', labels: [] },
+  messages_refused_total: { help: 'Messages of members that were malformed or unknown, by reason', labels: ['code'] },
+  peers_dropped_total: { help: 'Connections closed because the peer fell silent', labels: [] },
+  raft_compactions_total: { help: 'Compactions of the log', labels: ['group'] },
+  raft_misaddressed_total: { help: 'Raft messages for a replica that is not here', labels: ['group'] },
+  raft_snapshots_received_total: { help: 'Snapshots installed', labels: ['group'] },
+  raft_snapshots_sent_total: { help: 'Snapshots sent, by success', labels: ['group', 'ok'] },
+  raft_warnings_total: { help: 'Warnings of the Raft machine, by code', labels: ['group', 'code'] },
+  refused_total: { help: 'Refusals told by the transport, by code', labels: ['code'] },
+  storage_batches_total: { help: 'Batches written, by durability', labels: ['durable'] },
+} as const satisfies Record<string, Row>;
+
+const rolesOf: readonly string[] = ['leader', 'candidate', 'pre-candidate', 'follower', 'learner', 'none'];
+const statesOf: readonly NodeStatus['state'][] = ['created', 'joining', 'ready', 'degraded', 'draining', 'left', 'failed'];
+/** Seconds; a durable write on a local disk is about a millisecond, a deadline at most a minute. */
+const latencyBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+
+/** Label values are bounded: an unexpected one must not grow the registry for ever. */
+const seriesMax = 1_000;
+
+/** Observed by the gateway, with children bound once per route so that a request pays no look-up of labels. */
+export interface RouteMetrics {
+  observe(status: number, seconds: number): void;
+}
+
+export interface Metrics {
+  readonly registry: Registry;
+  readonly count: SinkPort['count'];
+  /** Reads the gauges from this node's status from now on, and counts changes of leaders. Returns what ends it. */
+  follow(api: Pick<NodeApi, 'status' | 'onStatus'>): () => void;
+  route(route: string): RouteMetrics;
+  /** Watchers and event sockets that are open now. */
+  streams(kind: 'watch' | 'events' | 'backup', change: 1 | -1): void;
+  streamEnded(kind: 'watch' | 'events' | 'backup', code: string): void;
+}
+
+const createSinkCounters = (registry: Registry): SinkPort['count'] => {
+  const registers = [registry];
+  const counters = new Map<string, { counter: Counter; labels: readonly string[]; series: Set<string> }>();
+  const add = (name: string, row: Row): void => {
+    const counter = new Counter({ name: `polity_${name}`, help: row.help, labelNames: [...row.labels], registers });
+    // Without labels prom-client shows a zero from the start, which a rate needs.
+    counters.set(name, { counter, labels: row.labels, series: new Set() });
+  };
+  for (const [name, row] of Object.entries(sinkCounters)) add(name, row);
+  add('unlisted_total', { help: 'Counts under a name that this list does not know', labels: ['name'] });
+
+  const raise = (name: string, labels: Record<string, string>, by: number): void => {
+    const known = counters.get(name);
+    if (known === undefined) return raise('unlisted_total', { name }, by);
+    const own: Record<string, string> = {};
+    for (const label of known.labels) own[label] = labels[label] ?? '';
+    const series = Object.values(own).join('\n');
+    if (known.series.size >= seriesMax && !known.series.has(series))
+      return raise('unlisted_total', { name: 'too many series' }, by);
+    known.series.add(series);
+    known.counter.inc(own, by);
+  };
+  return (name, labels = {}, by = 1) => raise(name, labels, by);
+};
+
+type GaugeRow = {
+  name: string;
+  help: string;
+  labels: readonly string[];
+  read: (status: NodeStatus) => [Record<string, string>, number][];
+};
+
+const perGroup = (name: string, help: string, read: (group: NodeStatus['groups'][number]) => number): GaugeRow => ({
+  name,
+  help,
+  labels: ['group'],
+  read: (status) => status.groups.map((group) => [{ group: group.id }, read(group)]),
+});
+
+/** Read from the status at each scrape, so that no second bookkeeping can go stale (decision 9). */
+const gaugeRows: readonly GaugeRow[] = [
+  perGroup('raft_term', 'Current term', (group) => group.term),
+  perGroup('raft_commit_index', 'Index up to which the log is committed', (group) => group.commitIndex),
+  perGroup('raft_applied_index', 'Index up to which the log is applied', (group) => group.appliedIndex),
+  perGroup('raft_first_index', 'First index of the log', (group) => group.firstIndex),
+  perGroup('raft_last_index', 'Last index of the log', (group) => group.lastIndex),
+  perGroup('raft_has_leader', '1 while a leader is known', (group) => (group.leader === null ? 0 : 1)),
+  perGroup('raft_quiet', '1 while the group is quiet', (group) => (group.quiet ? 1 : 0)),
+  perGroup('raft_joint', '1 during the joint phase of a reconfiguration', (group) => (group.joint ? 1 : 0)),
+  perGroup('raft_halted', '1 while this replica neither votes nor acknowledges', (group) => (group.halted === null ? 0 : 1)),
+  perGroup('raft_voters', 'Voters of the configuration', (group) => group.voters.length),
+  perGroup('raft_learners', 'Learners of the configuration', (group) => group.learners.length),
+  {
+    name: 'raft_role',
+    help: '1 for the role that this replica has',
+    labels: ['group', 'role'],
+    read: (status) =>
+      status.groups.flatMap((group) =>
+        rolesOf.map((role): [Record<string, string>, number] => [{ group: group.id, role }, role === group.role ? 1 : 0]),
+      ),
+  },
+  {
+    name: 'node_state',
+    help: '1 for the state that this node is in',
+    labels: ['state'],
+    read: (status) => statesOf.map((state) => [{ state }, state === status.state ? 1 : 0]),
+  },
+  { name: 'node_epoch', help: 'Starts of this node so far', labels: [], read: (status) => [[{}, status.epoch]] },
+  { name: 'peers_known', help: 'Peers seen since the start', labels: [], read: (status) => [[{}, status.peers.length]] },
+  {
+    name: 'peers_connected',
+    help: 'Peers connected now',
+    labels: [],
+    read: (status) => [[{}, status.peers.filter((peer) => peer.connected).length]],
+  },
+  {
+    name: 'peer_rtt_seconds',
+    help: 'Round trip of the latest heartbeat to a peer',
+    labels: ['peer'],
+    read: (status) =>
+      status.peers.flatMap((peer) =>
+        peer.rttMs === null ? [] : [[{ peer: peer.name }, peer.rttMs / 1_000] as [Record<string, string>, number]],
+      ),
+  },
+  {
+    name: 'actor_restarts',
+    help: 'Restarts of a supervised actor so far',
+    labels: ['address'],
+    read: (status) => status.actors.map((actor) => [{ address: actor.address }, actor.restarts]),
+  },
+];
+
+const createGauges = (registry: Registry, status: () => NodeStatus | null): void => {
+  for (const row of gaugeRows)
+    new Gauge({
+      name: `polity_${row.name}`,
+      help: row.help,
+      labelNames: [...row.labels],
+      registers: [registry],
+      collect() {
+        this.reset();
+        const now = status();
+        if (now !== null) for (const [labels, value] of row.read(now)) this.set(labels, value);
+      },
+    });
+};
+
+export const createMetrics = (node: { name: string; version: string }): Metrics => {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  new Gauge({ name: 'polity_build_info', help: 'Always 1', labelNames: ['name', 'version'], registers }).set(node, 1);
+
+  let api: Pick<NodeApi, 'status' | 'onStatus'> | null = null;
+  createGauges(registry, () => api?.status() ?? null);
+  const leaderChanges = new Counter({
+    name: 'polity_raft_leader_changes_total',
+    help: 'Leaderships that this node has learned of',
+    labelNames: ['group'],
+    registers,
+  });
+  const requests = new Counter({
+    name: 'polity_http_requests_total',
+    help: 'HTTP requests answered',
+    labelNames: ['route', 'status'],
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'polity_http_request_seconds',
+    help: 'Time from the end of the headers to the answer',
+    labelNames: ['route'],
+    buckets: latencyBuckets,
+    registers,
+  });
+  const open = new Gauge({ name: 'polity_http_streams', help: 'Streams that are open now', labelNames: ['kind'], registers });
+  const ended = new Counter({
+    name: 'polity_http_streams_ended_total',
+    help: 'Streams that this node ended, by reason',
+    labelNames: ['kind', 'code'],
+    registers,
+  });
+
+  return {
+    registry,
+    count: createSinkCounters(registry),
+    follow(followed) {
+      api = followed;
+      const leaderships = new Map<string, string>();
+      const onStatus = (status: NodeStatus): void => {
+        for (const { id, leader, term } of status.groups) {
+          const leadership = `${term} ${leader}`;
+          if (leader === null || leaderships.get(id) === leadership) continue;
+          leaderships.set(id, leadership);
+          leaderChanges.inc({ group: id });
+        }
+      };
+      onStatus(followed.status());
+      return followed.onStatus(onStatus);
+    },
+    route(route) {
+      const observed = latency.labels({ route });
+      const counted = new Map<number, Counter.Internal>();
+      return {
+        observe(status, seconds) {
+          let child = counted.get(status);
+          if (child === undefined) counted.set(status, (child = requests.labels({ route, status: String(status) })));
+          child.inc();
+          observed.observe(seconds);
+        },
+      };
+    },
+    streams: (kind, change) => open.inc({ kind }, change),
+    streamEnded: (kind, code) => ended.inc({ kind, code }),
+  };
+};

@@ -1,0 +1,200 @@
+// A node in the real world: the tree of actors/node.ts on LevelDB, libp2p and the operating system's clock, with its HTTP door.
+import { join } from 'node:path';
+import type {
+  CallOptions,
+  GroupChange,
+  NodeApi,
+  NodeStatus,
+  Outcome,
+  ReadOptions,
+  WatchMessage,
+  WriteOptions,
+} from '../actors/api.ts';
+import { metaKeys } from '../actors/keyspace.ts';
+import { createNodeTree } from '../actors/node.ts';
+import { type SinkPort, type StorageFailure, StorageFault, type StoragePort } from '../actors/ports/index.ts';
+import type { NodeSettings } from '../actors/settings.ts';
+import { failure } from '../machines/errors.ts';
+import type { Condition, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
+import { type Assembly, assemble, settledStatus } from './assembly.ts';
+import { Entry, type Fence, type Written } from './client/entry.ts';
+import { realClock } from './clock.ts';
+import { type NodeConfigInput, resolveConfig } from './config/index.ts';
+import { PolityError } from './errors.ts';
+import { createLog } from './log.ts';
+import { realRandom } from './random.ts';
+import { openLevelStorage } from './storage/level.ts';
+import { createTransport, generateIdentity } from './transport/index.ts';
+
+/** The key that makes the peer id: made at the first start, kept with the data, lost with it. */
+const identityOf = async (storage: StoragePort): Promise<Uint8Array> => {
+  const stored = storage.get(metaKeys.identity);
+  if (stored !== undefined) return stored;
+  const identity = await generateIdentity();
+  await new Promise<void>((resolve, reject) => {
+    const done = (why: StorageFailure | null): void => (why === null ? resolve() : reject(new StorageFault(why)));
+    storage.write([{ key: metaKeys.identity, value: identity }], { durable: true }, done);
+  });
+  return identity;
+};
+
+export type NodeParts = {
+  settings: NodeSettings;
+  /** Directory of this node's data; made if it is not there. */
+  data: string;
+  /** Multiaddrs to listen on. */
+  listen: string[];
+  secret: Uint8Array;
+  messaging: 'auto' | 'gossipsub';
+  sink: SinkPort;
+};
+
+/** Opens the data, makes the transport, starts the tree. Throws a StorageFault or TransportFault that says what is wrong. */
+export const startTree = async (parts: NodeParts): Promise<NodeApi> => {
+  const { settings, listen, secret, messaging, sink } = parts;
+  const storage = await openLevelStorage(join(parts.data, 'db'));
+  try {
+    const identity = await identityOf(storage);
+    const network = await createTransport({ identity, listen, cluster: settings.cluster, secret, messaging, sink });
+    return createNodeTree(settings, { clock: realClock, random: realRandom, network, storage, sink });
+  } catch (error) {
+    await new Promise<void>((resolve) => storage.stop(resolve));
+    throw error;
+  }
+};
+
+const settled = <Value>(start: (done: (outcome: Outcome<Value>) => void) => void): Promise<Value> =>
+  new Promise((resolve, reject) => {
+    start((outcome) => (outcome.ok ? resolve(outcome.value) : reject(new PolityError(outcome.failure))));
+  });
+
+export type PutOptions = WriteOptions & {
+  /** Only if the key's value is exactly this (at most 4 KiB). */
+  ifValue?: string | Uint8Array;
+  /** Only if the key was last written at this index of the log; 0: only if it does not exist. */
+  ifIndex?: number;
+  ttlMs?: number;
+  lease?: string;
+  fence?: Fence;
+};
+
+const encoder = new TextEncoder();
+const bytes = (value: string | Uint8Array): Uint8Array => (typeof value === 'string' ? encoder.encode(value) : value);
+
+const guardsOf = (options: PutOptions): { condition?: Condition; fence?: Fence } => ({
+  ...(options.ifIndex !== undefined ? { condition: { kind: 'index', index: options.ifIndex } as const } : {}),
+  ...(options.ifValue !== undefined ? { condition: { kind: 'value', value: bytes(options.ifValue) } as const } : {}),
+  ...(options.fence !== undefined ? { fence: options.fence } : {}),
+});
+
+/** The register service of one group, from inside a member: linearizable unless said otherwise. Rejects with PolityError. */
+export class Register {
+  readonly #api: NodeApi;
+  readonly #group: string;
+
+  constructor(api: NodeApi, group: string) {
+    this.#api = api;
+    this.#group = group;
+  }
+
+  write(write: RegisterWrite, options: WriteOptions = {}): Promise<RegisterResult> {
+    return settled((done) => this.#api.write(write, { ...options, group: this.#group }, done));
+  }
+
+  read(read: RegisterRead, options: ReadOptions = {}): Promise<RegisterResult> {
+    return settled((done) => this.#api.read(read, { ...options, group: this.#group }, done));
+  }
+
+  async put(key: string, value: string | Uint8Array, options: PutOptions = {}): Promise<Written> {
+    const { ttlMs, lease } = options;
+    const result = await this.write(
+      {
+        ...{ op: 'put', key, value: bytes(value), ...guardsOf(options) },
+        ...(ttlMs === undefined ? {} : { ttlMs }),
+        ...(lease === undefined ? {} : { lease }),
+      },
+      options,
+    );
+    return { key, index: result.index, term: 'term' in result ? result.term : 0 };
+  }
+
+  /** Null if the key does not exist. */
+  async get(key: string, options: ReadOptions = {}): Promise<Entry | null> {
+    const result = await this.read({ op: 'get', key }, options);
+    return result.op === 'get' && result.found !== null ? new Entry(result.found) : null;
+  }
+
+  async delete(key: string, options: Omit<PutOptions, 'ttlMs' | 'lease'> = {}): Promise<Written> {
+    const result = await this.write({ op: 'delete', key, ...guardsOf(options) }, options);
+    return { key, index: result.index, term: 'term' in result ? result.term : 0 };
+  }
+
+  /** Events with index ≥ `from` (0 = from now) of keys that start with `prefix`. Returns what ends it. */
+  watch(watch: { prefix: string; from?: number }, on: (message: WatchMessage) => void): () => void {
+    return this.#api.watch({ group: this.#group, prefix: watch.prefix, from: watch.from ?? 0 }, on);
+  }
+}
+
+/** A running member of a cluster. */
+export class Node {
+  readonly api: NodeApi;
+  readonly #assembly: Assembly;
+  readonly #flush: () => void;
+
+  constructor(assembly: Assembly, flush: () => void) {
+    this.api = assembly.api;
+    this.#assembly = assembly;
+    this.#flush = flush;
+  }
+
+  /** Base URL of its HTTP, or null. */
+  get http(): string | null {
+    return this.#assembly.http;
+  }
+
+  status(): NodeStatus {
+    return this.api.status();
+  }
+
+  /** Resolves when the node serves; rejects after `timeoutMs` with the reason why it does not. */
+  async ready(timeoutMs = 30_000): Promise<NodeStatus> {
+    const status = await settledStatus(this.api, ({ state }) => state === 'ready' || state === 'failed', timeoutMs);
+    if (status.state === 'ready') return status;
+    const why = `${status.name} is not ready after ${timeoutMs} ms: ${status.state}${status.reason === null ? '' : `, ${status.reason}`}`;
+    throw new PolityError(failure('NOT_READY', why));
+  }
+
+  kv(group = 'kv'): Register {
+    return new Register(this.api, group);
+  }
+
+  changeGroup(group: string, change: GroupChange, options: CallOptions = {}): Promise<{ index: number }> {
+    return settled((done) => this.api.changeGroup(group, change, options, done));
+  }
+
+  /** Hands leadership over, flushes and closes everything. Safe to call twice. */
+  async stop(): Promise<void> {
+    await this.#assembly.stop();
+    this.#flush();
+  }
+}
+
+/**
+ * Starts a node in this process. What is not given has its default (docs/reference/configuration.md); HTTP is off unless `http`
+ * says where. Throws a PolityError INVALID_REQUEST that names every mistake, a StorageFault or a TransportFault.
+ */
+export const createNode = async (config: NodeConfigInput): Promise<Node> => {
+  const resolution = resolveConfig({
+    defaults: { http: null, log: { level: 'warn' } },
+    code: config as Record<string, unknown>,
+  });
+  if (!resolution.ok) throw new PolityError(failure('INVALID_REQUEST', resolution.problems.join('; ')));
+  const { config: complete } = resolution;
+  const log = createLog({ level: complete.log.level, name: complete.name });
+  try {
+    return new Node(await assemble(complete, { log: log.log, startTree }), log.flush);
+  } catch (error) {
+    log.flush();
+    throw error;
+  }
+};

@@ -1,0 +1,157 @@
+// Keeps a connection to everybody it was told of: dials with growing, jittered delays, at once after a loss, and often while the
+// peer was there a moment ago, since a killed process is usually back within a second.
+import type { PeerId } from '../../actors/ports/index.ts';
+import type { TransportLimits } from './limits.ts';
+
+/** `peer` null: an address without a peer id; the connection tells whose it is. */
+type Target = {
+  peer: PeerId | null;
+  addresses: string[];
+  attempt: number;
+  openedAtMs: number | null;
+  dialling: boolean;
+  timer: NodeJS.Timeout | null;
+  removed: boolean;
+};
+
+export type DiallerOptions = {
+  self: PeerId;
+  limits: TransportLimits;
+  nowMs(): number;
+  /** In [0, 1). */
+  random(): number;
+  isOpen(peer: PeerId): boolean;
+  /** Dials until admitted; answers who it was. */
+  dial(addresses: readonly string[], timeLimitMs: number): Promise<PeerId>;
+  /** True for the failure to dial an address of our own. */
+  isOwn(error: Error): boolean;
+  onFailed(peer: PeerId | null, addresses: readonly string[], attempt: number, error: Error): void;
+};
+
+const peerOfAddress = (address: string): PeerId | null => {
+  const at = address.lastIndexOf('/p2p/');
+  return at === -1 ? null : address.slice(at + '/p2p/'.length);
+};
+
+export class Dialler {
+  readonly #options: DiallerOptions;
+  readonly #targets = new Set<Target>();
+  #stopped = false;
+
+  constructor(options: DiallerOptions) {
+    this.#options = options;
+  }
+
+  /** False: there are too many targets or addresses already, this address was left out. */
+  add(address: string): boolean {
+    const peer = peerOfAddress(address);
+    if (peer === this.#options.self || this.#stopped) return true;
+    for (const target of this.#targets) {
+      if (target.addresses.includes(address)) return true;
+      if (peer === null || target.peer !== peer) continue;
+      if (target.addresses.length >= this.#options.limits.targetAddressesMax) return false;
+      target.addresses.push(address);
+      return true;
+    }
+    if (this.#targets.size >= this.#options.limits.targetsMax) return false;
+    const target: Target = {
+      peer,
+      addresses: [address],
+      attempt: 0,
+      openedAtMs: null,
+      dialling: false,
+      timer: null,
+      removed: false,
+    };
+    this.#targets.add(target);
+    this.#schedule(target, 0);
+    return true;
+  }
+
+  remove(peer: PeerId): void {
+    for (const target of this.#targets) if (target.peer === peer) this.#remove(target);
+  }
+
+  #remove(target: Target): void {
+    target.removed = true;
+    if (target.timer !== null) clearTimeout(target.timer);
+    target.timer = null;
+    this.#targets.delete(target);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const target of this.#targets) this.#remove(target);
+  }
+
+  opened(peer: PeerId): void {
+    for (const target of this.#targets) {
+      if (target.peer !== peer) continue;
+      target.attempt = 0;
+      target.openedAtMs = this.#options.nowMs();
+      if (target.timer !== null) clearTimeout(target.timer);
+      target.timer = null;
+    }
+  }
+
+  closed(peer: PeerId): void {
+    for (const target of this.#targets) {
+      if (target.peer !== peer) continue;
+      target.attempt = 0;
+      target.openedAtMs = this.#options.nowMs();
+      // Not at the very moment: both ends of a lost connection would dial each other.
+      this.#schedule(target, this.#options.random() * this.#options.limits.redialMsMin);
+    }
+  }
+
+  #schedule(target: Target, delayMs: number): void {
+    if (target.removed || this.#stopped) return;
+    if (target.timer !== null) clearTimeout(target.timer);
+    target.timer = setTimeout(() => {
+      target.timer = null;
+      void this.#try(target);
+    }, delayMs);
+  }
+
+  async #try(target: Target): Promise<void> {
+    if (target.dialling || (target.peer !== null && this.#options.isOpen(target.peer))) return;
+    target.dialling = true;
+    target.attempt++;
+    try {
+      const peer = await this.#options.dial(target.addresses, this.#options.limits.dialMs);
+      this.#learned(target, peer);
+    } catch (error) {
+      // Also when the other end's dial won meanwhile and this one was closed as a spare.
+      if (target.removed || (target.peer !== null && this.#options.isOpen(target.peer))) return;
+      const reason = error instanceof Error ? error : new Error(String(error));
+      // An address of our own in the list of addresses to join.
+      if (target.peer === null && this.#options.isOwn(reason)) this.#remove(target);
+      else this.#options.onFailed(target.peer, target.addresses, target.attempt, reason);
+    } finally {
+      target.dialling = false;
+    }
+    if (target.peer === null || !this.#options.isOpen(target.peer)) this.#schedule(target, this.#delayMs(target));
+  }
+
+  /** Addresses without a peer id join the target of the peer that answered. */
+  #learned(target: Target, peer: PeerId): void {
+    if (target.removed || target.peer !== null) return;
+    for (const other of this.#targets) {
+      if (other.peer !== peer) continue;
+      this.#remove(target);
+      const room = this.#options.limits.targetAddressesMax - other.addresses.length;
+      other.addresses.push(...target.addresses.slice(0, Math.max(0, room)));
+      return;
+    }
+    target.peer = peer;
+    if (this.#options.isOpen(peer)) target.openedAtMs = this.#options.nowMs();
+  }
+
+  #delayMs(target: Target): number {
+    const { redialMsMin, redialMsMax, redialRecentMsMax, recentMs } = this.#options.limits;
+    const isRecent = target.openedAtMs !== null && this.#options.nowMs() - target.openedAtMs < recentMs;
+    const maxMs = isRecent ? redialRecentMsMax : redialMsMax;
+    const delayMs = Math.min(maxMs, redialMsMin * 2 ** Math.min(target.attempt - 1, 16));
+    return delayMs * (0.5 + this.#options.random() / 2);
+  }
+}

@@ -1,0 +1,204 @@
+// Configuration: who wins, and what is said about every mistake.
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { maskedConfig, type Resolution, resolveConfig, type Sources, settingsOf } from '../../../src/config/index.ts';
+import { options } from '../../../src/config/options.ts';
+import { editDistance } from '../../../src/config/suggest.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'polity-config-'));
+after(() => rmSync(directory, { recursive: true }));
+
+const secret = 'sixteen bytes or more';
+const good = { name: 'n1', data: './data', secret, bootstrap: ['n1'] };
+
+const fileOf = (name: string, text: string | Uint8Array, mode = 0o600): string => {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+  return path;
+};
+
+const configOf = (resolution: Resolution) => {
+  assert.ok(resolution.ok, resolution.ok ? '' : resolution.problems.join('\n'));
+  return resolution.config;
+};
+
+const problemsOf = (sources: Sources): string[] => {
+  const resolution = resolveConfig(sources);
+  return resolution.ok ? [] : resolution.problems;
+};
+
+test('defaults make a node of a name, a directory and a secret', () => {
+  const config = configOf(resolveConfig({ code: good }));
+  assert.deepEqual(
+    [config.cluster, config.listen, config.http, config.groups, config.messaging],
+    ['polity', ['/ip4/127.0.0.1/tcp/7400'], null, ['kv'], 'auto'],
+  );
+  assert.deepEqual(config.raft, { preset: 'lan', electionTimeoutMs: [150, 300], heartbeatMs: 50, quietAfterMs: 1_000 });
+  assert.deepEqual(config.secret, new TextEncoder().encode(secret));
+});
+
+test('flags win over the environment, that over the file, that over defaults; lists are replaced', () => {
+  const file = {
+    path: 'p.json',
+    text: JSON.stringify({ name: 'file', cluster: 'file', data: 'file', bootstrap: ['a', 'b'], raft: { preset: 'wan' } }),
+  };
+  const env = { POLITY_NAME: 'env', POLITY_CLUSTER: 'env', POLITY_SECRET: secret, POLITY_RAFT_HEARTBEAT_MS: '200' };
+  const flags = { name: 'flag', bootstrap: ['flag'], listen: ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/tcp/0,/dns4/x/tcp/1'] };
+  const config = configOf(resolveConfig({ file, env, flags }));
+  assert.deepEqual([config.name, config.cluster, config.data, config.bootstrap], ['flag', 'env', 'file', ['flag']]);
+  assert.deepEqual(config.listen, ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/tcp/0', '/dns4/x/tcp/1']);
+  assert.deepEqual(config.raft, { preset: 'wan', electionTimeoutMs: [1_000, 2_000], heartbeatMs: 200, quietAfterMs: 1_000 });
+});
+
+test('every option is reached from the environment and from a flag', () => {
+  for (const option of options) {
+    const bad = { POLITY_X: 'y', [option.env]: option.kind === 'count' ? 'many' : '\u0001' };
+    const text = problemsOf({ code: {}, env: bad }).join('\n');
+    const silent = ['data', 'secret', 'secretFile', 'token', 'tokenFile'].includes(option.path);
+    if (!silent) assert.match(text, new RegExp(`${option.env}: `), option.path);
+  }
+});
+
+test('an empty variable is none', () => {
+  const config = configOf(resolveConfig({ code: good, env: { POLITY_HTTP: '', POLITY_JOIN: ' ' } }));
+  assert.deepEqual([config.http, config.join], [null, []]);
+});
+
+test('each mistake is said in words, with who made it', () => {
+  const cases: [Sources, RegExp][] = [
+    [{ env: { POLITY_LISTEN: 'localhost:7400' } }, /^POLITY_LISTEN: 'localhost:7400' is not a multiaddr \(for example/],
+    [{ code: { listen: ['/ip4/1.2.3.4/udp/1/quic-v1'] } }, /^config\.listen: '.*' must go on with \/tcp/],
+    [{ code: { listen: ['/ip4/1.2.3.4/tcp/1/ws'] } }, /^config\.listen: '.*' holds \/ws/],
+    [{ code: { listen: '/ip4/1.2.3.4/tcp/1' } }, /^config\.listen: '.*' is not a list of multiaddrs/],
+    [{ flags: { name: 'Node_1' } }, /^--name: 'Node_1' is not a node's name: 1 to 63 of a-z/],
+    [{ flags: { http: '7501' } }, /^--http: '7501' is not HOST:PORT/],
+    [{ flags: { http: '127.0.0.1:70000' } }, /^--http: .* is not HOST:PORT/],
+    [{ env: { POLITY_SNAPSHOT_ENTRIES: 'many' } }, /^POLITY_SNAPSHOT_ENTRIES: 'many' is not a whole number from 100 to/],
+    [{ env: { POLITY_RAFT_ELECTION_TIMEOUT_MS: '300,150' } }, /^POLITY_RAFT_ELECTION_TIMEOUT_MS: \[300,150\] does not grow/],
+    [{ env: { POLITY_RAFT_ELECTION_TIMEOUT_MS: '300' } }, /^POLITY_RAFT_ELECTION_TIMEOUT_MS: .* is not two times/],
+    [{ flags: { raftHeartbeatMs: '100' } }, /^--raft-heartbeat-ms: a heartbeat of 100 ms needs .* at least 200 ms, not 150/],
+    [{ flags: { messaging: 'carrier-pigeon' } }, /^--messaging: 'carrier-pigeon' is not auto or gossipsub/],
+    [{ flags: { bootstrap: ['n2,n3'] } }, /^--bootstrap: does not name this node \(n1\)/],
+    [{ flags: { bootstrap: ['n1,n1'] } }, /^--bootstrap: names a node 'n1' twice/],
+    [{ flags: { groups: [''] } }, /^--groups: names no group/],
+    [{ env: { POLITY_SECRET: 'short' } }, /^POLITY_SECRET: has 5 bytes; the cluster secret needs at least 16/],
+    [{ code: { secret: '   ' } }, /^config\.secret: is empty/],
+    [{ code: { data: ' ' } }, /^config\.data: is empty/],
+    [{ code: { raft: 5 } }, /^config\.raft: 5 is not an object/],
+    [{ flags: { http: '0.0.0.0:7501' } }, /^--http: '0\.0\.0\.0:7501' is open to other machines, so a token is needed/],
+    [{ flags: { http: '10.0.0.1:7501' } }, /^--http: .* token is needed/],
+    [{ flags: { token: 'tiny' } }, /^--token: has 4 characters; a token needs at least 16/],
+    [{ flags: { token: 'sixteen characters, with spaces' } }, /^--token: holds characters/],
+  ];
+  for (const [sources, expected] of cases) {
+    const problems = problemsOf({ ...sources, defaults: good });
+    assert.equal(problems.length, 1, `${JSON.stringify(sources)}: ${problems.join(' | ')}`);
+    assert.match(problems[0]!, expected);
+  }
+});
+
+test('what nobody knows is refused, with what was probably meant', () => {
+  const file = { path: 'p.json', text: '{"bootstap":["n1"],"raft":{"heartbeatsMs":50},"colour":"red"}' };
+  const problems = problemsOf({ file, code: good, env: { POLITY_LISTENS: 'x' } });
+  assert.deepEqual(problems.slice(0, 4), [
+    "p.json: bootstap: there is no such option; did you mean 'bootstrap'?",
+    "p.json: raft.heartbeatsMs: there is no such option; did you mean 'raft.heartbeatMs'?",
+    'p.json: colour: there is no such option',
+    "POLITY_LISTENS: there is no such variable; did you mean 'POLITY_LISTEN'?",
+  ]);
+});
+
+test("variables of others are left alone: an orchestrator's without a word, the rest with a warning", () => {
+  const env = { POLITY_SERVICE_HOST: '10.0.0.1', POLITY_PORT_7501_TCP: 'x', POLITY_ZZZZZZ: '1', POLITY_NODE: 'http://x' };
+  const resolution = resolveConfig({ code: good, env });
+  assert.ok(resolution.ok);
+  assert.deepEqual(resolution.warnings, ["POLITY_ZZZZZZ: is no variable of Polity's and is ignored"]);
+});
+
+test('several problems are told at once', () => {
+  const problems = problemsOf({ code: { name: '', http: 'x' } });
+  assert.deepEqual(
+    problems.map((problem) => problem.split(':')[0]),
+    ['config.name', 'data', 'config.http', 'secret'],
+  );
+});
+
+test('a file that is no JSON object', () => {
+  assert.match(problemsOf({ file: { path: 'p.json', text: '{' }, code: good })[0]!, /^p\.json: is not JSON/);
+  assert.match(problemsOf({ file: { path: 'p.json', text: '[]' }, code: good })[0]!, /^p\.json: must hold one JSON object/);
+});
+
+test('a secret file: white space at its ends does not count, anything else does', () => {
+  const { secret: _secret, ...rest } = good;
+  const read = (name: string, text: string | Uint8Array, mode?: number) =>
+    resolveConfig({ code: { ...rest, secretFile: fileOf(name, text, mode) } });
+  assert.deepEqual(configOf(read('good', `${secret}\n`)).secret, new TextEncoder().encode(secret));
+  assert.deepEqual(configOf(read('bytes', new Uint8Array(16).fill(0xff))).secret, new Uint8Array(16).fill(0xff));
+  const problemOf = (resolution: Resolution): string => (resolution.ok ? '' : resolution.problems.join());
+  assert.match(
+    problemOf(read('open', secret, 0o644)),
+    /^config\.secretFile: '.*open' is open to every user of this machine \(mode 644\)/,
+  );
+  assert.match(problemOf(read('blank', ' \n')), /is empty/);
+  assert.match(problemOf(read('short', 'short')), /has 5 bytes/);
+  assert.match(problemOf(read('large', 'x'.repeat(5_000))), /more than 4096 bytes/);
+  assert.match(problemOf(resolveConfig({ code: { ...rest, secretFile: join(directory, 'none') } })), /there is no such file/);
+  assert.match(problemOf(resolveConfig({ code: { ...rest, secretFile: directory } })), /is not a file|is open to every user/);
+});
+
+test('a secret and its file: the stronger source wins, in one source both are a mistake', () => {
+  const path = fileOf('both', 'a secret from a file');
+  const { secret: _secret, ...rest } = good;
+  const config = configOf(resolveConfig({ code: rest, env: { POLITY_SECRET: secret }, flags: { secretFile: path } }));
+  assert.equal(new TextDecoder().decode(config.secret), 'a secret from a file');
+  assert.match(
+    problemsOf({ code: { ...rest, secret, secretFile: path } })[0]!,
+    /^config\.secretFile: give this or config\.secret, not both/,
+  );
+});
+
+test('HTTP for other machines works with a token, and says what Host it will refuse', () => {
+  const tokenFile = fileOf('token', 'a-token-of-enough-length\n');
+  const resolution = resolveConfig({ code: { ...good, http: '0.0.0.0:7501', tokenFile } });
+  assert.ok(resolution.ok);
+  assert.equal(resolution.config.token, 'a-token-of-enough-length');
+  assert.match(resolution.warnings.join(), /httpHosts/);
+});
+
+test('off is no HTTP, port 0 any free one', () => {
+  assert.equal(
+    configOf(resolveConfig({ code: good, defaults: { http: '127.0.0.1:7501' }, flags: { http: 'off' } })).http,
+    null,
+  );
+  assert.equal(configOf(resolveConfig({ code: good, flags: { http: '127.0.0.1:0' } })).http, '127.0.0.1:0');
+});
+
+test('what is printed holds no secret', () => {
+  const config = configOf(resolveConfig({ code: { ...good, token: 'a-token-of-enough-length' } }));
+  const text = JSON.stringify(maskedConfig(config));
+  assert.ok(!text.includes(secret) && !text.includes('a-token-of'));
+  assert.match(text, /21 bytes, hidden/);
+});
+
+test('a configuration becomes the settings of a tree', () => {
+  const settings = settingsOf(configOf(resolveConfig({ code: { ...good, raft: { preset: 'wan' } } })), '1.2.3', '127.0.0.1:1');
+  assert.deepEqual(
+    [settings.version, settings.http, settings.raft.electionTimeoutMinMs, settings.raft.heartbeatMs, settings.snapshotEntries],
+    ['1.2.3', '127.0.0.1:1', 1_000, 300, 10_000],
+  );
+});
+
+test('edits between words', () => {
+  for (const [a, b, edits] of [
+    ['', 'abc', 3],
+    ['listen', 'listen', 0],
+    ['lsiten', 'listen', 1],
+    ['bootstap', 'bootstrap', 1],
+    ['kitten', 'sitting', 3],
+  ] as const)
+    assert.equal(editDistance(a, b), edits, `${a} ${b}`);
+});

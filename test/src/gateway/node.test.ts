@@ -1,0 +1,171 @@
+// What a node says of itself over HTTP: health, status, members, groups, metrics, events, backup.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { WebSocket } from 'ws';
+import { failure } from '../../../machines/errors.ts';
+import type { Gateway } from '../../../src/gateway/index.ts';
+import { FakeNode, fakeStatus } from './fake-node.ts';
+import { openTestGateway } from './open.ts';
+import { ask } from './request.ts';
+
+let node: FakeNode;
+let gateway: Gateway;
+before(async () => {
+  node = new FakeNode();
+  gateway = await openTestGateway(node);
+});
+after(() => gateway.close());
+
+test('ready while the node is, else a problem that says why', async () => {
+  assert.deepEqual((await ask(gateway, 'GET', '/health/ready')).json, { ready: true, state: 'ready' });
+  const cases = [
+    ['degraded', 'NO_QUORUM', 'NO_QUORUM'],
+    ['joining', null, 'NOT_READY'],
+    ['degraded', 'IDENTITY_LOST', 'IDENTITY_LOST'],
+    ['failed', 'STORAGE_FAILED', 'STORAGE_FAILED'],
+    ['draining', null, 'STOPPING'],
+  ] as const;
+  for (const [state, reason, code] of cases) {
+    node.setStatus({ state, reason });
+    const answer = await ask(gateway, 'GET', '/health/ready');
+    assert.deepEqual([answer.status >= 500, answer.json.code], [true, code], state);
+  }
+  assert.equal((await ask(gateway, 'GET', '/health/live')).status, 200);
+  node.setStatus({ state: 'failed', reason: 'STORAGE_FAILED' });
+  assert.equal((await ask(gateway, 'GET', '/health/live')).status, 500);
+  node.setStatus({ state: 'ready', reason: null });
+});
+
+test('before there is a node, it lives and is not ready', async () => {
+  const early = await openTestGateway(null);
+  assert.equal((await ask(early, 'GET', '/health/live')).status, 200);
+  for (const path of ['/health/ready', '/v1/status', '/v1/kv/a'])
+    assert.equal((await ask(early, 'GET', path)).json.code, 'NOT_READY');
+  await early.close();
+});
+
+test('status is the status store, members what can be told of everybody', async () => {
+  assert.deepEqual((await ask(gateway, 'GET', '/v1/status')).json, JSON.parse(JSON.stringify(node.status())));
+  const { members } = (await ask(gateway, 'GET', '/v1/members')).json as { members: Record<string, unknown>[] };
+  assert.deepEqual(
+    members.map(({ name, self, connected, groups, leads }) => ({ name, self, connected, groups, leads })),
+    [
+      { name: 'n1', self: true, connected: true, groups: { kv: 'voter' }, leads: ['kv'] },
+      { name: 'n2', self: false, connected: true, groups: { kv: 'voter' }, leads: [] },
+      { name: 'n3', self: false, connected: false, groups: { kv: 'learner' }, leads: [] },
+    ],
+  );
+});
+
+test('groups are listed and changed', async () => {
+  assert.equal(((await ask(gateway, 'GET', '/v1/groups')).json.groups as unknown[]).length, 1);
+  await ask(gateway, 'POST', '/v1/groups/kv/members', { body: '{"node":"n4"}' });
+  await ask(gateway, 'POST', '/v1/groups/kv/members', { body: '{"node":"n5","role":"learner"}' });
+  await ask(gateway, 'POST', '/v1/groups/kv/members/n5/promote');
+  await ask(gateway, 'DELETE', '/v1/groups/kv/members/n4');
+  const transferred = await ask(gateway, 'POST', '/v1/groups/kv/transfer', { body: '{"node":"n2"}' });
+  assert.deepEqual(transferred.json, { group: 'kv', node: 'n2', change: 'transfer', index: 7 });
+  assert.deepEqual(
+    node.changes.map(({ change }) => change),
+    [
+      { type: 'add', node: 'n4', role: 'voter' },
+      { type: 'add', node: 'n5', role: 'learner' },
+      { type: 'promote', node: 'n5' },
+      { type: 'remove', node: 'n4' },
+      { type: 'transfer', node: 'n2' },
+    ],
+  );
+  node.changeOutcome = { ok: false, failure: failure('RECONFIGURATION_PENDING', 'wait') };
+  assert.equal((await ask(gateway, 'DELETE', '/v1/groups/kv/members/n4')).status, 409);
+  for (const body of ['{}', '{"node":"N 4"}', '{"node":"n4","role":"king"}', '{"node":"n4","rule":"voter"}'])
+    assert.equal((await ask(gateway, 'POST', '/v1/groups/kv/members', { body })).json.code, 'INVALID_REQUEST', body);
+});
+
+test('metrics show the status, the counters of the sink and what was answered', async () => {
+  node.setStatus(fakeStatus());
+  node.setStatus({
+    groups: node.status().groups.map((group) => ({ ...group, term: 4, leader: 'n2' as const, role: 'follower' as const })),
+  });
+  const { bytes, headers } = await ask(gateway, 'GET', '/metrics');
+  assert.match(String(headers['content-type']), /^text\/plain/);
+  const text = bytes.toString();
+  for (const line of [
+    'polity_raft_term{group="kv"} 4',
+    'polity_raft_role{group="kv",role="follower"} 1',
+    'polity_raft_role{group="kv",role="leader"} 0',
+    'polity_raft_leader_changes_total{group="kv"} 2',
+    'polity_node_state{state="ready"} 1',
+    'polity_peers_connected 1',
+    'polity_peer_rtt_seconds{peer="n2"} 0.0005',
+    'polity_http_requests_total{route="GET /v1/groups",status="200"} 1',
+    'polity_build_info{name="n1",version="0.0.0"} 1',
+  ])
+    assert.ok(text.includes(`${line}\n`), line);
+  assert.match(text, /polity_http_request_seconds_count\{route="GET \/v1\/status"\} \d/);
+});
+
+test('events: the status at once and after each change', async () => {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/v1/events`);
+  const messages: { type: string; status: { state: string } }[] = [];
+  let wake = (): void => {};
+  socket.on('message', (data: Buffer) => {
+    messages.push(JSON.parse(data.toString()));
+    wake();
+  });
+  const until = async (count: number): Promise<void> => {
+    while (messages.length < count) await new Promise<void>((resolve) => (wake = resolve));
+  };
+  await until(1);
+  node.setStatus({ state: 'degraded' });
+  await until(2);
+  assert.deepEqual(
+    messages.map(({ type, status }) => [type, status.state]),
+    [
+      ['status', 'ready'],
+      ['status', 'degraded'],
+    ],
+  );
+  node.setStatus({ state: 'ready' });
+  const listeners = node.listeners;
+  socket.terminate();
+  while (node.listeners === listeners) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test('events: a burst in one turn is told as a number and the newest status', async () => {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/v1/events`);
+  const messages: { type: string; count?: number; status?: { epoch: number } }[] = [];
+  let wake = (): void => {};
+  socket.on('message', (data: Buffer) => {
+    messages.push(JSON.parse(data.toString()));
+    wake();
+  });
+  while (messages.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+  for (let epoch = 100; epoch < 110; epoch++) node.setStatus({ epoch });
+  while (messages.at(-1)?.status?.epoch !== 109) await new Promise<void>((resolve) => (wake = resolve));
+  assert.deepEqual(
+    messages.slice(1).map(({ type, count, status }) => [type, count ?? status?.epoch]),
+    [
+      ['status', 100],
+      ['dropped', 8],
+      ['status', 109],
+    ],
+  );
+  socket.terminate();
+});
+
+test('a backup is whole, or visibly not', async () => {
+  for (const key of ['a', 'b', 'c']) await ask(gateway, 'PUT', `/v1/kv/${key}`, { body: key });
+  const { bytes, headers } = await ask(gateway, 'GET', '/v1/groups/kv/backup');
+  assert.equal(headers['content-type'], 'application/x-ndjson');
+  const lines = bytes.toString().split('\n').slice(0, -1);
+  const [first, last] = [JSON.parse(lines[0]!), JSON.parse(lines.at(-1)!)];
+  assert.deepEqual([first.format, first.version, first.group, first.index], ['polity-backup', 1, 'kv', node.index]);
+  assert.equal(last.records, lines.length - 2);
+  const sha256 = createHash('sha256')
+    .update(`${lines.slice(0, -1).join('\n')}\n`)
+    .digest('hex');
+  assert.equal(last.sha256, sha256);
+  assert.equal(node.backupsOpen, 0);
+  assert.equal((await ask(gateway, 'GET', '/v1/groups/other/backup')).json.code, 'GROUP_NOT_FOUND');
+});
