@@ -99,7 +99,7 @@ export const parseRaftMessage = (value: unknown): ParsedRaftMessage => {
   if (!Array.isArray(value) || value.length < 4) return refused('not a message of Raft');
   const [number, from, to, term, ...fields] = value as unknown[];
   const type = word(types, number);
-  if (type === undefined) return refused(`type ${String(number).slice(0, 20)} is unknown`);
+  if (type === undefined) return refused(`type ${typeof number === 'number' ? number : typeof number} is unknown`);
   if (!isReplicaId(from) || !isReplicaId(to) || from === to) return refused('from and to are not two replicas');
   if (!isCount(term)) return refused('the term is not a count');
   const message = parseFields(type, { from, to, term }, fields);

@@ -17,7 +17,6 @@ import { pack, unpack } from '../../../machines/wire/envelope.ts';
 import { configurationOf } from './cluster.ts';
 
 const count = fc.nat(12);
-const replica = fc.constantFrom('a', 'b', 'c', 'd');
 const configuration = fc.constantFrom(
   configurationOf(['a', 'b', 'c']),
   configurationOf(['a', 'b'], ['c', 'd']),
@@ -81,6 +80,12 @@ const messages: fc.Arbitrary<RaftMessage> = bases.chain((base) => {
     .map((fields) => ({ ...fields, ...base }) as RaftMessage);
 });
 
+/** Byte arrays as lists: a view of a frame is as good as an array of its own. */
+const plain = (message: RaftMessage): unknown =>
+  message.type === 'append'
+    ? { ...message, entries: message.entries.map((entry) => ({ ...entry, data: [...entry.data] })) }
+    : message;
+
 const overTheWire = (message: RaftMessage): unknown => unpack(pack(formRaftMessage(message)));
 
 test('every message comes back from the wire as it was', () => {
@@ -88,11 +93,7 @@ test('every message comes back from the wire as it was', () => {
     fc.property(messages, (message) => {
       const parsed = parseRaftMessage(overTheWire(message));
       assert.ok(parsed.ok, `${JSON.stringify(message)}: ${parsed.ok || parsed.message}`);
-      const plain = JSON.stringify(parsed.message);
-      assert.equal(plain.replaceAll(/"data":\{[^}]*\}/g, ''), JSON.stringify(message).replaceAll(/"data":\{[^}]*\}/g, ''));
-      if (message.type === 'append' && parsed.message.type === 'append')
-        for (const [at, entry] of message.entries.entries())
-          assert.deepEqual([...parsed.message.entries[at]!.data], [...entry.data]);
+      assert.deepEqual(plain(parsed.message), plain(message));
     }),
   );
 });
