@@ -23,16 +23,29 @@ const sameSignalMs = 400;
 
 type Remembered = { bootstrap: string[] };
 
-/** Fails with the port's number if somebody listens there. */
-const assertFree = (port: number): Promise<void> =>
-  new Promise((done, fail) => {
+const portPatienceMs = 2_000;
+const portRetryMs = 200;
+
+const isFree = (port: number): Promise<NodeJS.ErrnoException | null> =>
+  new Promise((done) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'another process listens there' : error.message;
-      fail(new CommandError(`port ${port} cannot be used: ${why}; --base-port N takes others`));
-    });
-    server.listen(port, '127.0.0.1', () => server.close(() => done()));
+    server.once('error', done);
+    server.listen(port, '127.0.0.1', () => server.close(() => done(null)));
   });
+
+/** Fails with the port's number if somebody listens there, and not only because a cluster before this one is just ending. */
+const assertFree = async (port: number): Promise<void> => {
+  const untilMs = performance.now() + portPatienceMs;
+  for (let error = await isFree(port); error !== null; error = await isFree(port)) {
+    const isTaken = error.code === 'EADDRINUSE';
+    if (isTaken && performance.now() < untilMs) {
+      await new Promise((done) => setTimeout(done, portRetryMs));
+      continue;
+    }
+    const why = isTaken ? 'another process listens there' : error.message;
+    throw new CommandError(`port ${port} cannot be used: ${why}; --base-port N takes others`);
+  }
+};
 
 /** Who forms the cluster is decided when the directory is made; nodes beyond them join and are added by hand. */
 const prepare = (directory: string, names: readonly string[]): { secretFile: string; bootstrap: string[]; isOld: boolean } => {

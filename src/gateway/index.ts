@@ -4,4 +4,4 @@ export { backupFormat } from './backup.ts';
 export { type MemberView, membersOf } from './groups.ts';
 export { isLoopbackHost } from './guards.ts';
 export { type GatewayLimits, gatewayLimits } from './limits.ts';
-export { type Gateway, type GatewayOptions, openGateway } from './server.ts';
+export { everyRoute, type Gateway, type GatewayOptions, openGateway } from './server.ts';

@@ -83,6 +83,14 @@ const answerRaw = (socket: Duplex, why: Failure): void => {
   else socket.destroy();
 };
 
+const plainRoutes = (metrics: Metrics): readonly Route[] => [...registerRoutes, ...groupRoutes, ...healthRoutes(metrics)];
+
+/** The whole table, for the reference page; the event sockets are no route. */
+export const everyRoute = (metrics: Metrics): readonly Route[] => {
+  const ports = { metrics, limits: gatewayLimits };
+  return [...plainRoutes(metrics), ...createWatches(ports).routes, ...createBackups(ports).routes];
+};
+
 class GatewayServer implements Gateway {
   readonly #options: GatewayOptions;
   readonly #limits: GatewayLimits;

@@ -82,9 +82,11 @@ const messages: fc.Arbitrary<RaftMessage> = bases.chain((base) => {
 
 /** Byte arrays as lists: a view of a frame is as good as an array of its own. */
 const plain = (message: RaftMessage): unknown =>
-  message.type === 'append'
-    ? { ...message, entries: message.entries.map((entry) => ({ ...entry, data: [...entry.data] })) }
-    : message;
+  structuredClone(
+    message.type === 'append'
+      ? { ...message, entries: message.entries.map((entry) => ({ ...entry, data: [...entry.data] })) }
+      : message,
+  );
 
 const overTheWire = (message: RaftMessage): unknown => unpack(pack(formRaftMessage(message)));
 

@@ -108,6 +108,7 @@ const recover = (cluster: Cluster, ids: readonly string[]): void => {
   for (const id of [...voters, ...learners]) assert.equal(cluster.state(id).applied, cluster.acknowledged, `${id} converges`);
   const unanswered = cluster.up().reduce((sum, state) => sum + state.reads.length + state.readsWaiting.length, 0);
   assert.equal(unanswered, 0, 'every read is answered');
+  assert.deepEqual(cluster.warnings, [], 'nobody is accused of what did not happen');
 };
 
 const [from, to] = (process.env.POLITY_RAFT_SEEDS ?? '1..120').split('..').map(Number) as [number, number];

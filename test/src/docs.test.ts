@@ -1,0 +1,59 @@
+// The reference pages and the code say the same, both ways.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { Command } from 'commander';
+import { errorTable } from '../../machines/errors.ts';
+import { exitCodes } from '../../src/cli/exit.ts';
+import { createProgram } from '../../src/cli/program.ts';
+import { options } from '../../src/config/options.ts';
+import { everyRoute } from '../../src/gateway/index.ts';
+import { createMetrics } from '../../src/metrics.ts';
+
+const page = (name: string): string => readFileSync(new URL(`../../docs/reference/${name}.md`, import.meta.url), 'utf8');
+
+/** Cells of the table rows whose first cell matches, without code marks. */
+const rows = (text: string, first: RegExp): string[][] =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && !line.startsWith('| ---'))
+    .map((line) =>
+      line
+        .slice(2, -2)
+        .split(/ (?<!\\)\| /)
+        .map((cell) => cell.replaceAll('`', '').replaceAll('\\|', '|').trim()),
+    )
+    .filter(([cell]) => first.test(cell!));
+
+test('errors', () => {
+  const yes = (is: boolean): string => (is ? 'yes' : 'no');
+  const expected = Object.entries(errorTable).map(([code, row]) => [
+    code,
+    String(row.status),
+    yes(row.retryable),
+    yes(row.definite),
+    row.title,
+  ]);
+  assert.deepEqual(rows(page('errors'), /^[A-Z_]+$/), expected);
+});
+
+test('options of a node', () => {
+  const expected = options.map(({ path, env, flag, value, help }) => [path, env, `${flag} ${value}`, help]);
+  assert.deepEqual(rows(page('configuration'), /^[a-z][A-Za-z.]*$/), expected);
+});
+
+test('routes', () => {
+  const routes = everyRoute(createMetrics({ name: 'n', version: '0' })).map(({ method, path }) => `${method} ${path}`);
+  const documented = rows(page('http'), /^(GET|PUT|POST|DELETE)$/).map(([method, path]) => `${method} ${path}`);
+  assert.deepEqual(documented.toSorted(), [...routes, 'GET /v1/events'].toSorted());
+});
+
+const commandsOf = (command: Command, prefix: string): string[] =>
+  command.commands.length === 0 ? [prefix] : command.commands.flatMap((sub) => commandsOf(sub, `${prefix} ${sub.name()}`));
+
+test('commands and exit codes', () => {
+  const documented = rows(page('cli'), /^polity /).map(([name]) => name!);
+  assert.deepEqual(documented.toSorted(), commandsOf(createProgram(), 'polity').toSorted());
+  const expected = Object.values(exitCodes).map(({ code, meaning }) => [String(code), meaning]);
+  assert.deepEqual(rows(page('cli'), /^\d$/), expected);
+});
