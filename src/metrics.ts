@@ -17,6 +17,7 @@ export const sinkCounters = {
   dial_failed_total: { help: 'Attempts to reach a peer that failed', labels: [] },
   messages_refused_total: { help: 'Messages of members that were malformed or unknown, by reason', labels: ['code'] },
   peers_dropped_total: { help: 'Connections closed because the peer fell silent', labels: [] },
+  publish_lost_total: { help: 'Messages to many that reached nobody, by reason', labels: ['reason'] },
   raft_compactions_total: { help: 'Compactions of the log', labels: ['group'] },
   raft_misaddressed_total: { help: 'Raft messages for a replica that is not here', labels: ['group'] },
   raft_snapshots_received_total: { help: 'Snapshots installed', labels: ['group'] },

@@ -9,7 +9,7 @@ const root = new URL('../..', import.meta.url).pathname;
 test('every counter that is raised is listed, and every listed one is raised', () => {
   const raised = new Set<string>();
   for (const file of globSync('{actors,src,machines}/**/*.ts', { cwd: root }))
-    for (const [, name] of readFileSync(`${root}${file}`, 'utf8').matchAll(/\.count\(\s*'([a-z_]+)'/g)) raised.add(name!);
+    for (const [, name] of readFileSync(`${root}${file}`, 'utf8').matchAll(/sink\.count\(\s*'([a-z_]+)'/g)) raised.add(name!);
   assert.deepEqual([...raised].toSorted(), Object.keys(sinkCounters).toSorted());
 });
 

@@ -310,7 +310,7 @@ test('changes of membership are refused by name: last voter, strangers as voters
   const moved = configurationOf(abc).members;
   const members = { ...moved, b: { ...moved.b!, peer: 'another' } };
   cluster.run(500);
-  const target = { voters: ['a', 'b'], learners: [], members: { a: members.a!, b: members.b } };
+  const target = { voters: ['a', 'b'], learners: [], members: { a: moved.a!, b: members.b } };
   const [effect] = step(cluster.leader()!, cluster.nowMs, { type: 'reconfigure', ref: 1, wallMs: 0, target });
   assert.ok(effect?.type === 'reconfigure-rejected' && effect.reason === 'invalid', 'a replica does not change its peer');
 });

@@ -1,0 +1,213 @@
+// Every command against a gateway over a fake node, as processes: what they print and how they exit.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { failure } from '../../../machines/errors.ts';
+import type { Gateway } from '../../../src/gateway/index.ts';
+import { FakeNode } from '../gateway/fake-node.ts';
+import { openTestGateway } from '../gateway/open.ts';
+import { launch, polity, written } from './polity.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'polity-cli-'));
+let node: FakeNode;
+let gateway: Gateway;
+before(async () => {
+  node = new FakeNode();
+  gateway = await openTestGateway(node);
+});
+after(async () => {
+  await gateway.close();
+  rmSync(directory, { recursive: true });
+});
+
+const at = (words: string[], options: { input?: string } = {}) =>
+  polity(words, { ...options, env: { POLITY_NODE: gateway.url } });
+
+test('put and get, from words, from a file and from standard input', async () => {
+  const put = await at(['kv', 'put', 'a', 'one']);
+  assert.deepEqual([put.code, put.stdout], [0, `put a at index ${node.index} in term 3\n`]);
+  assert.equal((await at(['kv', 'get', 'a'])).stdout, 'one\n');
+  const file = join(directory, 'value');
+  writeFileSync(file, 'from a file');
+  await Promise.all([at(['kv', 'put', 'b', '--file', file]), at(['kv', 'put', 'c', '-'], { input: 'from input' })]);
+  assert.equal((await at(['kv', 'get', 'b', '--raw'])).stdout, 'from a file');
+  const json = JSON.parse((await at(['kv', 'get', 'c', '--json'])).stdout) as Record<string, unknown>;
+  assert.deepEqual([json.key, json.value, json.version], ['c', 'from input', 1]);
+});
+
+test('exit codes: 1 answered, 2 usage, 3 unreachable, 4 unknown', async () => {
+  const [missing, usage, noValue, badUrl, badTime, unreachable] = await Promise.all([
+    at(['kv', 'get', 'absent']),
+    at(['kv', 'gett', 'a']),
+    at(['kv', 'put', 'a']),
+    polity(['kv', 'get', 'a', '--node', '127.0.0.1:1']),
+    at(['kv', 'put', 'a', 'x', '--ttl', 'soon']),
+    polity(['kv', 'get', 'a', '--node', 'http://127.0.0.1:1', '--json']),
+  ]);
+  assert.deepEqual([missing.code, usage.code, noValue.code, badUrl.code, badTime.code, unreachable.code], [1, 2, 2, 2, 2, 3]);
+  assert.match(missing.stderr, /KEY_NOT_FOUND/);
+  assert.match(usage.stderr, /unknown command 'gett'\n.*did you mean get\?/i);
+  assert.match(badUrl.stderr, /is not an http\(s\) URL/);
+  assert.equal((JSON.parse(unreachable.stderr) as { code: string }).code, 'UNREACHABLE');
+  node.intercept = (asked) => (asked.type === 'write' ? failure('OUTCOME_UNKNOWN', 'lost') : null);
+  const unknown = await at(['kv', 'put', 'a', 'x', '--timeout', '200ms']);
+  node.intercept = () => null;
+  assert.deepEqual([unknown.code, unknown.stdout], [4, '']);
+  assert.match(unknown.stderr, /OUTCOME_UNKNOWN.*\n.*look before you repeat/);
+});
+
+test('conditions', async () => {
+  assert.equal((await at(['kv', 'put', 'cond', 'one', '--if-index', '0'])).code, 0);
+  const [exists, wrong, both] = await Promise.all([
+    at(['kv', 'put', 'cond', 'two', '--if-index', '0']),
+    at(['kv', 'cas', 'cond', 'zero', 'two']),
+    at(['kv', 'put', 'cond', 'two', '--if-index', '0', '--if-value', 'one']),
+  ]);
+  assert.deepEqual([exists.code, wrong.code, both.code], [1, 1, 2]);
+  assert.equal((await at(['kv', 'cas', 'cond', 'one', 'two'])).code, 0);
+  assert.equal((await at(['kv', 'del', 'cond', '--if-value', 'two'])).code, 0);
+});
+
+test('list', async () => {
+  for (const key of ['l/1', 'l/2']) node.apply({ op: 'put', key, value: Buffer.from(`value of ${key}`) });
+  const [plain, keys, json] = await Promise.all([
+    at(['kv', 'list', 'l/']),
+    at(['kv', 'list', 'l/', '--keys-only']),
+    at(['kv', 'list', 'l/', '--json']),
+  ]);
+  assert.match(plain.stdout, /^KEY\s+INDEX\s+VALUE\nl\/1\s+\d+\s+value of l\/1\nl\/2/);
+  assert.equal(keys.stdout, 'l/1\nl/2\n');
+  assert.deepEqual(
+    json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { key: string }).key),
+    ['l/1', 'l/2'],
+  );
+});
+
+test('watch prints what happens until it is told to stop', async () => {
+  const first = node.index + 1;
+  const watching = launch(['kv', 'watch', 'w/', '--from', String(first), '--json'], { env: { POLITY_NODE: gateway.url } });
+  node.apply({ op: 'put', key: 'w/1', value: Buffer.from('x') });
+  await written(watching, /"key":"w\/1","value":"x"/);
+  node.apply({ op: 'delete', key: 'w/1' });
+  await written(watching, /"type":"delete"/);
+  watching.child.kill('SIGINT');
+  assert.equal((await watching.ended).code, 0);
+});
+
+test('status, members and groups for people and for machines', async () => {
+  const [status, statusJson, members, groups] = await Promise.all([
+    at(['status']),
+    at(['status', '--json']),
+    at(['members']),
+    at(['group', 'list']),
+  ]);
+  assert.match(status.stdout, /^n1 of test: ready, version 0\.0\.0/);
+  assert.equal((JSON.parse(statusJson.stdout) as { name: string }).name, 'n1');
+  assert.match(members.stdout, /n3\s+no\s+kv:learner/);
+  assert.match(groups.stdout, /kv\s+leader\s+3\s+n1\s+0\s+0\s+n1,n2\s+n3/);
+});
+
+test('changes of a group', async () => {
+  node.changes.length = 0;
+  const added = await at(['group', 'add', 'kv', 'n4', '--learner', '--json']);
+  assert.deepEqual(JSON.parse(added.stdout), { group: 'kv', node: 'n4', change: 'add', index: 7 });
+  await Promise.all([
+    at(['group', 'promote', 'kv', 'n4']),
+    at(['group', 'remove', 'kv', 'n2']),
+    at(['group', 'transfer', 'kv', 'n1']),
+  ]);
+  assert.deepEqual(node.changes.map(({ change }) => change.type).toSorted(), ['add', 'promote', 'remove', 'transfer']);
+});
+
+test('locks and leases', async () => {
+  const acquired = JSON.parse((await at(['lock', 'acquire', 'job', '--owner', 'me', '--json'])).stdout) as {
+    token: string;
+    lease: string;
+  };
+  assert.equal((await at(['lock', 'acquire', 'job'])).code, 1);
+  assert.match((await at(['lock', 'get', 'job'])).stdout, /^me holds job: token 3\.\d+/);
+  assert.equal((await at(['kv', 'put', 'guarded', 'x', '--fence', `job:${acquired.token}`])).code, 0);
+  assert.match((await at(['lease', 'renew', acquired.lease])).stdout, /^renewed .*, until 1970-/);
+  assert.equal((await at(['lock', 'release', 'job', '--token', acquired.token])).code, 0);
+  assert.match((await at(['lock', 'get', 'job'])).stdout, /^nobody holds job/);
+  assert.equal((await at(['lease', 'revoke', acquired.lease])).code, 0);
+  assert.equal((await at(['lease', 'get', acquired.lease])).code, 1);
+});
+
+test('lock run: the command holds the lock, and its exit code is ours', async () => {
+  const script = 'process.stdout.write(process.env.POLITY_FENCE); process.exit(7)';
+  const ran = await at(['lock', 'run', 'guarded', process.execPath, '-e', script]);
+  assert.match(ran.stdout, /^guarded:3\.\d+$/);
+  assert.equal(ran.code, 7);
+  assert.match((await at(['lock', 'get', 'guarded'])).stdout, /^nobody/);
+  assert.equal((await at(['lock', 'run', 'guarded', 'no-such-command'])).code, 1);
+});
+
+test('a backup restores into an empty cluster, and only a whole one, and only there', async () => {
+  const source = new FakeNode();
+  const value = Buffer.from([0xff, 0, 1]);
+  source.apply({ op: 'lease-grant', lease: 'l1', ttlMs: 60_000 });
+  source.apply({ op: 'put', key: 'plain', value: Buffer.from('x') });
+  source.apply({ op: 'put', key: 'bytes', value });
+  source.apply({ op: 'put', key: 'leased', value, lease: 'l1' });
+  source.apply({ op: 'put', key: 'brief', value, ttlMs: 5_000 });
+  source.apply({ op: 'lock-acquire', lock: 'job', lease: 'l1', owner: 'me' });
+  const from = await openTestGateway(source);
+  const target = new FakeNode();
+  const to = await openTestGateway(target);
+  const file = join(directory, 'backup.jsonl');
+  const saved = await polity(['backup', file, '--node', from.url]);
+  assert.deepEqual([saved.code, saved.stderr], [0, '']);
+  const whole = readFileSync(file, 'utf8');
+
+  const damages: [string, RegExp][] = [
+    [whole.slice(0, -20), /not a JSON object|cut off/],
+    [whole.split('\n').slice(0, -2).join('\n'), /cut off/],
+    [whole.replace('"v":"', '"v":"AAAA'), /damaged/],
+    [`${whole}{}\n`, /after the end/],
+    ['{"format":"polity-backup","version":9}\n', /format 9/],
+    ['{}\n', /not a backup of Polity/],
+    ['', /cut off/],
+  ];
+  const damaged = join(directory, 'damaged.jsonl');
+  for (const [text, reason] of damages) {
+    writeFileSync(damaged, text);
+    const refused = await polity(['restore', damaged, '--node', to.url]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, reason);
+  }
+  assert.equal(target.index, 0);
+
+  const restored = await polity(['restore', file, '--node', to.url, '--json']);
+  assert.equal(restored.code, 0, restored.stderr);
+  const { keys, leases, left } = JSON.parse(restored.stdout) as Record<string, number>;
+  assert.deepEqual([keys, leases, left], [4, 1, 1]);
+  const get = async (key: string) =>
+    JSON.parse((await polity(['kv', 'get', key, '--node', to.url, '--json'])).stdout) as Record<string, unknown>;
+  assert.deepEqual([(await get('plain')).value, (await get('bytes')).value, (await get('leased')).lease], ['x', '/wAB', 'l1']);
+  assert.equal((await get('brief')).expiresAtMs, target.nowMs + 5_000);
+  const again = await polity(['restore', file, '--node', to.url]);
+  assert.deepEqual([again.code, /is not empty/.test(again.stderr)], [1, true]);
+  const nowhere = await polity(['backup', join(directory, 'none', 'b'), '--node', from.url]);
+  assert.equal(nowhere.code, 1);
+  await Promise.all([from.close(), to.close()]);
+});
+
+test('help and version are no mistakes, nothing at all is', async () => {
+  const [help, version, nothing] = await Promise.all([polity(['--help']), polity(['--version']), polity([])]);
+  assert.deepEqual([help.code, version.code, nothing.code], [0, 0, 2]);
+  assert.match(help.stdout, /Exit codes:/);
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('what a build does not have is said', async () => {
+  const history = join(directory, 'history.jsonl');
+  writeFileSync(history, '');
+  const model = await polity(['check', history, '--model', 'bank']);
+  assert.deepEqual([model.code, /register or kv/.test(model.stderr)], [2, true]);
+});
