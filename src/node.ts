@@ -1,5 +1,4 @@
 // A node in the real world: the tree of actors/node.ts on LevelDB, libp2p and the operating system's clock, with its HTTP door.
-import { join } from 'node:path';
 import type {
   CallOptions,
   GroupChange,
@@ -23,6 +22,7 @@ import { type NodeConfigInput, resolveConfig } from './config/index.ts';
 import { PolityError } from './errors.ts';
 import { createLog } from './log.ts';
 import { realRandom } from './random.ts';
+import { databaseIn } from './storage/directory.ts';
 import { openLevelStorage } from './storage/level.ts';
 import { createTransport, generateIdentity } from './transport/index.ts';
 
@@ -52,7 +52,7 @@ export type NodeParts = {
 /** Opens the data, makes the transport, starts the tree. Throws a StorageFault or TransportFault that says what is wrong. */
 export const startTree = async (parts: NodeParts): Promise<NodeApi> => {
   const { settings, listen, secret, messaging, sink } = parts;
-  const storage = await openLevelStorage(join(parts.data, 'db'));
+  const storage = await openLevelStorage(databaseIn(parts.data));
   try {
     const identity = await identityOf(storage);
     const network = await createTransport({ identity, listen, cluster: settings.cluster, secret, messaging, sink });

@@ -90,7 +90,6 @@ const leaveJoint = (joint: Configuration): Configuration => {
 export const onConfigurationCommitted = (state: RaftState, out: Output, nowMs: number): { leave: boolean } => {
   if (state.role !== 'leader' || state.configurationIndex > state.commit) return { leave: false };
   if (state.configuration.outgoing !== null) {
-    if (state.commit < state.termStartIndex) return { leave: false };
     const final = leaveJoint(state.configuration);
     const pending = state.reconfiguration;
     appendOwn(state, out, [{ kind: 'configuration', data: encodeConfiguration(final) }], 0);

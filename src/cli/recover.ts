@@ -1,6 +1,5 @@
 // `polity recover`: after a majority of a group is lost for good, tells a surviving replica, offline, who votes from now on. Without
 // --accept-data-loss it only says what would be given up.
-import { existsSync } from 'node:fs';
 import { metaKeys } from '../../actors/keyspace.ts';
 import type { SinkPort, StoragePort } from '../../actors/ports/index.ts';
 import { type LoadedGroup, loadGroup } from '../../actors/raft-store.ts';
@@ -9,6 +8,7 @@ import { createWriter, type Writer } from '../../actors/writer.ts';
 import type { Member } from '../../machines/raft/types.ts';
 import { unpack } from '../../machines/wire/envelope.ts';
 import { realClock } from '../clock.ts';
+import { databaseIn, holdsDatabase } from '../storage/directory.ts';
 import { openLevelStorage } from '../storage/level.ts';
 import { CommandError, UsageError } from './exit.ts';
 import { print, printJson } from './output.ts';
@@ -62,8 +62,9 @@ const stopped = (closing: { stop(done: () => void): void }): Promise<void> => ne
 export const recover = async (options: RecoverOptions): Promise<void> => {
   const { data, group = 'kv', voters = [] } = options;
   if (data === undefined) throw new UsageError('--data DIR is needed: the directory of a node that is stopped');
-  if (!existsSync(data)) throw new CommandError(`there is no directory ${data}`);
-  const storage = await openLevelStorage(data).catch((error: unknown) => {
+  // Opening would make one.
+  if (!holdsDatabase(data)) throw new CommandError(`${data} is not the data directory of a node`);
+  const storage = await openLevelStorage(databaseIn(data)).catch((error: unknown) => {
     throw new CommandError((error as Error).message);
   });
   const writer = createWriter({ storage, clock: realClock, sink });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { failure } from '../../../machines/errors.ts';
+import { readBackup } from '../../../src/cli/backup.ts';
 import type { Gateway } from '../../../src/gateway/index.ts';
 import { FakeNode } from '../gateway/fake-node.ts';
 import { openTestGateway } from '../gateway/open.ts';
@@ -177,10 +178,15 @@ test('a backup restores into an empty cluster, and only a whole one, and only th
   const damaged = join(directory, 'damaged.jsonl');
   for (const [text, reason] of damages) {
     writeFileSync(damaged, text);
-    const refused = await polity(['restore', damaged, '--node', to.url]);
-    assert.equal(refused.code, 1);
-    assert.match(refused.stderr, reason);
+    await assert.rejects(
+      readBackup(damaged, () => {}),
+      reason,
+    );
   }
+  // Checked as a whole before the first key is written.
+  writeFileSync(damaged, whole.replace('"v":"', '"v":"AAAA'));
+  const refused = await polity(['restore', damaged, '--node', to.url]);
+  assert.deepEqual([refused.code, /damaged/.test(refused.stderr)], [1, true]);
   assert.equal(target.index, 0);
 
   const restored = await polity(['restore', file, '--node', to.url, '--json']);

@@ -149,8 +149,9 @@ test('dev: three nodes, a killed leader, its return, a clean end; then recovery 
   client.close();
 
   const data = join(directory, 'dev', leader === 'n1' ? 'n2' : 'n1');
+  assert.equal((await polity(['recover', '--data', directory])).code, 1);
   const shown = await polity(['recover', '--data', data]);
-  assert.equal(shown.code, 2);
+  assert.equal(shown.code, 2, shown.stderr);
   assert.match(shown.stderr, /nothing was changed; say --accept-data-loss/);
   assert.match(shown.stdout, /is gone, and nobody can list them/);
   const recovered = await polity(['recover', '--data', data, '--accept-data-loss', '--json']);
