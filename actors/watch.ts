@@ -5,7 +5,7 @@ import type { RegisterEvent } from '../machines/register/types.ts';
 import { limits } from '../machines/wire/limits.ts';
 import type { WatchMessage } from './api.ts';
 
-type Watcher = { prefix: string; toldIndex: number; on: (message: WatchMessage) => void };
+type Watcher = { prefix: string; from: number; toldIndex: number; on: (message: WatchMessage) => void };
 
 /** A watcher that sees no event is told how far the log is every so many entries. */
 const progressEvery = 1_000;
@@ -76,7 +76,7 @@ export const createWatchLog = (eventsMax: number): WatchLog => {
       const fresh = unflushed;
       unflushed = [];
       for (const watcher of [...watchers]) {
-        const seen = fresh.filter((event) => event.key.startsWith(watcher.prefix));
+        const seen = fresh.filter((event) => event.index >= watcher.from && event.key.startsWith(watcher.prefix));
         if (seen.length === 0 && index - watcher.toldIndex < progressEvery) continue;
         watcher.toldIndex = index;
         watcher.on(seen.length > 0 ? { type: 'events', events: seen, index } : { type: 'progress', index });
@@ -90,7 +90,7 @@ export const createWatchLog = (eventsMax: number): WatchLog => {
       if (watchers.size >= limits.watchersMax)
         return refuse({ type: 'failed', failure: failure('OVERLOADED', `this node has ${limits.watchersMax} watchers`) });
       if (from !== 0 && from <= compacted) return refuse(compactedAt());
-      const watcher: Watcher = { prefix, toldIndex: applied, on };
+      const watcher: Watcher = { prefix, from, toldIndex: applied, on };
       const missed =
         from === 0
           ? []

@@ -1,5 +1,7 @@
 // Runs the command as a process of its own, as a shell would.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
@@ -12,6 +14,8 @@ const cleanEnv = (env: Record<string, string>): NodeJS.ProcessEnv => ({
   ...Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith('POLITY_') && !name.startsWith('NODE_TEST')),
   ),
+  // Many short processes load the same sources.
+  NODE_COMPILE_CACHE: join(tmpdir(), 'polity-compile-cache'),
   ...env,
 });
 
