@@ -3,7 +3,7 @@
 import type { RoleEvent } from './chart.ts';
 import { isMemberOf, isVoter } from './configuration.ts';
 import { entryBytes } from './log.ts';
-import { syncProgress } from './progress.ts';
+import { addProgress } from './progress.ts';
 import { voteResult } from './quorum.ts';
 import { rejectReads } from './reads.ts';
 import { dropReconfiguration } from './reconfigure.ts';
@@ -133,7 +133,7 @@ const becomeLeader = (state: RaftState, out: Output, nowMs: number): void => {
   state.termStartIndex = log.lastIndex + 1;
   const uncommitted = log.slice(state.commit + 1, log.lastIndex, Number.POSITIVE_INFINITY);
   state.uncommittedBytes = uncommitted.reduce((sum, entry) => sum + entryBytes(entry), 0);
-  syncProgress(state, nowMs);
+  addProgress(state, nowMs);
   // An entry of our own term, so that older ones can be committed and reads can be answered (§5.4.2, §8).
   appendOwn(state, out, [{ kind: 'noop', data: new Uint8Array(0) }], 0);
   out.newRound = true;

@@ -14,7 +14,7 @@ import { checkStep, factsOf } from './invariants.ts';
 import { entryBytes } from './log.ts';
 import { becomeQuiet, mayBeQuiet, wakeLeader } from './quiet.ts';
 import { answerReads, onRead } from './reads.ts';
-import { onConfigurationCommitted, onReconfigure } from './reconfigure.ts';
+import { onConfigurationCommitted, onReconfigure, releaseDeparted } from './reconfigure.ts';
 import {
   advanceCommit,
   appendOwn,
@@ -254,12 +254,13 @@ const settle = (state: RaftState, out: Output, nowMs: number): void => {
 
 const settleLeader = (state: RaftState, out: Output, nowMs: number): void => {
   while (advanceCommit(state)) {
-    const { leave } = onConfigurationCommitted(state, out, nowMs);
+    const { leave } = onConfigurationCommitted(state, out);
     if (!leave) continue;
     // The others learn of the commit before their leader is gone.
     broadcastHeartbeats(state, out, nowMs, false);
     return becomeFollower(state, out, state.term, null, nowMs, 'LEFT');
   }
+  releaseDeparted(state, out, nowMs);
   answerReads(state, out);
   hurryTransfer(state, out);
   for (const id of out.flush) sendAppends(state, out, id, nowMs);

@@ -35,16 +35,14 @@ export type Progress = {
   quiet: boolean;
 };
 
-export const createProgress = (state: RaftState, nowMs: number): Progress => ({
+const createProgress = (state: RaftState, nowMs: number): Progress => ({
   ...{ match: 0, next: state.log.lastIndex + 1, mode: 'probe', inflight: [], inflightBytes: 0, probing: false },
   ...{ heardMs: nowMs, movedMs: nowMs, ackedRound: 0, matchRound: 0, retryAtMs: 0, regressed: false, quiet: false },
 });
 
-/** Progress for exactly the other members of the configuration; `keep` spares those on their way out. */
-export const syncProgress = (state: RaftState, nowMs: number, keep = false): void => {
-  const { members } = state.configuration;
-  if (!keep) for (const id of state.progress.keys()) if (!Object.hasOwn(members, id)) state.progress.delete(id);
-  for (const id of Object.keys(members))
+/** Every other member of the configuration gets progress; those on their way out keep theirs until they are let go. */
+export const addProgress = (state: RaftState, nowMs: number): void => {
+  for (const id of Object.keys(state.configuration.members))
     if (id !== state.replica && !state.progress.has(id)) state.progress.set(id, createProgress(state, nowMs));
 };
 

@@ -1,7 +1,7 @@
 // Membership changes by joint consensus (Raft §6, dissertation §4.3): the configuration of the log's latest configuration
 // entry counts, committed or not; a change of voters goes through a joint phase that the leader ends by itself.
 import { encodeConfiguration, isMemberOf, parseConfiguration } from './configuration.ts';
-import { syncProgress } from './progress.ts';
+import { addProgress } from './progress.ts';
 import { appendOwn } from './replication.ts';
 import type { Output, RaftState } from './state.ts';
 import type { Configuration, ReconfigureRejection, ReconfigureTarget, ReplicaId } from './types.ts';
@@ -74,7 +74,7 @@ export const onReconfigure = (
   const next = direct ? final : jointOf(state.configuration, final);
   appendOwn(state, out, [{ kind: 'configuration', data: encodeConfiguration(next) }], wallMs);
   state.reconfiguration = { ref, final: direct, index: state.log.lastIndex, target: final };
-  syncProgress(state, nowMs);
+  addProgress(state, nowMs);
   for (const id of state.progress.keys()) out.flush.add(id);
 };
 
@@ -87,15 +87,13 @@ const leaveJoint = (joint: Configuration): Configuration => {
 };
 
 /** After the commit index moved: ends a joint phase, reports the change, and says whether this leader has to go. */
-export const onConfigurationCommitted = (state: RaftState, out: Output, nowMs: number): { leave: boolean } => {
+export const onConfigurationCommitted = (state: RaftState, out: Output): { leave: boolean } => {
   if (state.role !== 'leader' || state.configurationIndex > state.commit) return { leave: false };
   if (state.configuration.outgoing !== null) {
     const final = leaveJoint(state.configuration);
     const pending = state.reconfiguration;
     appendOwn(state, out, [{ kind: 'configuration', data: encodeConfiguration(final) }], 0);
     state.reconfiguration = { ref: pending?.ref ?? null, final: true, index: state.log.lastIndex, target: final };
-    // The outgoing members are told of the end too: they stay in progress until it is committed.
-    syncProgress(state, nowMs, true);
     return { leave: false };
   }
   const done = state.reconfiguration;
@@ -104,20 +102,24 @@ export const onConfigurationCommitted = (state: RaftState, out: Output, nowMs: n
     if (done.ref !== null) out.effects.push({ type: 'reconfigured', ref: done.ref, index: done.index });
     out.changed = true;
   }
-  sendFarewells(state, out);
-  syncProgress(state, nowMs);
   return { leave: !state.configuration.voters.includes(state.replica) };
 };
 
-/** Who is no member any more learns that this is settled, so that it rests; if that gets lost, it is refused as an outsider. */
-const sendFarewells = (state: RaftState, out: Output): void => {
-  const { commit, log, replica, round, term } = state;
-  for (const [to, progress] of state.progress) {
-    if (isMemberOf(state.configuration, to) || progress.match < state.configurationIndex) continue;
-    const heartbeat = { type: 'heartbeat' as const, from: replica, to, term, round, quiet: false };
+/**
+ * Who is no member any more is still told so: the entry by which it leaves, then that this is committed, so that it rests. Who
+ * does not answer is let go, and refused as an outsider if it asks for votes one day.
+ */
+export const releaseDeparted = (state: RaftState, out: Output, nowMs: number): void => {
+  const { commit, configuration, configurationIndex, log, options, replica, round, term } = state;
+  if (configurationIndex > commit) return;
+  for (const [to, { match, heardMs, regressed }] of state.progress) {
+    if (isMemberOf(configuration, to)) continue;
+    if (!regressed && match < configurationIndex && nowMs - heardMs <= options.electionTimeoutMaxMs) continue;
+    state.progress.delete(to);
+    const known = { commit: Math.min(match, commit), lastIndex: log.lastIndex };
     out.effects.push({
       type: 'send',
-      message: { ...heartbeat, commit: Math.min(progress.match, commit), lastIndex: log.lastIndex },
+      message: { type: 'heartbeat', from: replica, to, term, round, quiet: false, ...known },
     });
   }
 };

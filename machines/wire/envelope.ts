@@ -56,7 +56,7 @@ export const decodeEnvelope = (bytes: Uint8Array): Envelope | Refusal => {
   }
   if (!Array.isArray(fields) || fields.length !== 9) return { refused: 'MESSAGE_MALFORMED', message: 'not an envelope' };
   const [version, source, target, type, id, correlation, timeLeftMs, trace, body] = fields as unknown[];
-  if (version !== wireVersion) return { refused: 'VERSION_UNKNOWN', message: `wire version ${String(version).slice(0, 20)}` };
+  if (version !== wireVersion) return { refused: 'VERSION_UNKNOWN', message: `this node speaks wire version ${wireVersion}` };
   if (!isName(source) || !isName(target) || !isName(type))
     return { refused: 'MESSAGE_MALFORMED', message: 'source, target or type is not a name' };
   if (!isCount(id) || !isCount(correlation) || !isCount(timeLeftMs))

@@ -160,6 +160,22 @@ test('a replica removed while it was away wakes nobody', () => {
   for (const id of left) assert.ok(cluster.state(id).quiet, `${id} rests`);
 });
 
+test('a replica that is removed learns so, and rests too', () => {
+  const cluster = new Cluster(1, abc);
+  const { replica } = cluster.settle();
+  const leaving = abc.find((id) => id !== replica)!;
+  const change = cluster.reconfigure(
+    replica,
+    abc.filter((id) => id !== leaving),
+  );
+  cluster.runUntil(() => cluster.results.has(change), 'the removal');
+  cluster.run(50);
+  assert.equal(standingOf(cluster.state(leaving)), 'outsider');
+  const before = cluster.sent.get('pre-vote');
+  cluster.run(2_000);
+  assert.equal(cluster.sent.get('pre-vote'), before, 'it does not campaign for what it has no part in');
+});
+
 // ---------------------------------------------------------------- limits
 
 test('proposals beyond the limits are refused by name, and those before them are not', () => {
