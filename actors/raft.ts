@@ -93,6 +93,8 @@ export type MemberArguments<Outcome> = {
   onWarn: (code: string, message: string) => void;
 };
 
+type Persist = Extract<RaftEffect, { type: 'persist' }>;
+
 const replicaPeersMax = 1_024;
 
 export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Outcome> => {
@@ -116,6 +118,8 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   let appliedConfiguration = configurationAt(restored);
   let sinceCompaction = { entries: 0, bytes: 0 };
   const replicaPeers = new Map<ReplicaId, PeerId>();
+  /** Writes that ended while a snapshot's keyspace is being loaded, in order; null when none is. */
+  let installing: Persist[] | null = null;
 
   // -------- the loop: one event at a time, whatever arrives meanwhile waits its turn
   const queue: RaftEvent[] = [];
@@ -161,25 +165,38 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   };
 
   // -------- effects
-  const persist = (effect: Extract<RaftEffect, { type: 'persist' }>): void => {
+  const persist = (effect: Persist): void => {
     writer.write(
       store.persist(effect),
       { durable: true },
       scope.guard((why) => {
         if (why !== null) return run({ type: 'persist-failed' });
-        observePersisted(effect);
-        for (const message of effect.messages) send(message);
-        if (effect.snapshot === null) return run({ type: 'persisted', token: effect.token });
-        const meta = effect.snapshot;
-        replicated.installed(meta, () => {
-          installed(meta);
-          run({ type: 'persisted', token: effect.token });
-        });
+        // Answers come in order of tokens: what was written after a snapshot waits until that is loaded.
+        if (installing !== null) installing.push(effect);
+        else answerPersist(effect);
       }),
     );
   };
 
-  const observePersisted = (effect: Extract<RaftEffect, { type: 'persist' }>): void => {
+  const answerPersist = (effect: Persist): void => {
+    observePersisted(effect);
+    for (const message of effect.messages) send(message);
+    if (effect.snapshot === null) return run({ type: 'persisted', token: effect.token });
+    const meta = effect.snapshot;
+    installing = [];
+    replicated.installed(meta, () => {
+      installed(meta);
+      const waiting = installing ?? [];
+      installing = null;
+      run({ type: 'persisted', token: effect.token });
+      for (const later of waiting) {
+        if (installing !== null) (installing as Persist[]).push(later);
+        else answerPersist(later);
+      }
+    });
+  };
+
+  const observePersisted = (effect: Persist): void => {
     const { observe } = args;
     if (observe === undefined) return;
     if (effect.hardState !== null) observe({ type: 'hard-state', group, replica, hardState: effect.hardState });
