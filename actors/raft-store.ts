@@ -129,6 +129,8 @@ const createRaftStore = (writer: Writer, group: string, keys: GroupKeys, loaded:
     }
     if (straddling === null) return;
     const key = keys.log(straddling.first);
+    // All that is left of it has been dropped already: a batch that ends before the base is a contradiction at the next start.
+    if (from <= baseIndex + 1) return void operations.push({ key, value: null });
     const value = writer.get(key);
     check(value !== undefined, 'store-batch-there', () => `the log batch at ${straddling.first} is gone`);
     // Checked again before it is sealed anew: rot since the start must not be blessed with a good checksum.
