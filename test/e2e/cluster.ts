@@ -83,7 +83,14 @@ const planNodes = async (options: ClusterOptions, directory: string): Promise<No
       ...addresses.filter((_, other) => other !== at).flatMap((address) => ['--join', address]),
       ...(options.flags ?? []),
     ];
-    return new NodeProcess({ name, listenPort: ports[2 * at]!, httpPort, data, logFile: join(directory, `${name}.log`), words });
+    return new NodeProcess({
+      name,
+      listenPort: ports[2 * at]!,
+      httpPort,
+      data,
+      logFile: join(directory, `${name}.log`),
+      words,
+    });
   });
 };
 

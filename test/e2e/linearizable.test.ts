@@ -21,16 +21,25 @@ test('what one copy of the data could have answered is linearizable', () => {
   assert.equal(judged({ f: 'write', value: 'a', from: 0, to: 1 }, { f: 'read', value: 'a', from: 2, to: 3 }), 'linearizable');
   assert.equal(judged({ f: 'write', value: 'a', from: 0, to: 9 }, { f: 'read', value: null, from: 2, to: 3 }), 'linearizable');
   const lost: Span = { f: 'write', value: 'b', from: 0, to: 1, type: 'info' };
-  assert.equal(judged(lost, { f: 'read', value: null, from: 2, to: 3 }, { f: 'read', value: 'b', from: 4, to: 5 }), 'linearizable');
+  assert.equal(
+    judged(lost, { f: 'read', value: null, from: 2, to: 3 }, { f: 'read', value: 'b', from: 4, to: 5 }),
+    'linearizable',
+  );
   const lostCas: Span = { f: 'cas', value: ['a', 'b'], from: 0, to: 1, type: 'info' };
-  assert.equal(judged(lostCas, { f: 'write', value: 'a', from: 2, to: 3 }, { f: 'read', value: 'a', from: 4, to: 5 }), 'linearizable');
+  assert.equal(
+    judged(lostCas, { f: 'write', value: 'a', from: 2, to: 3 }, { f: 'read', value: 'a', from: 4, to: 5 }),
+    'linearizable',
+  );
 });
 
 test('a stale read, a value out of nothing, a lost update and two winners are found', () => {
   const write: Span = { f: 'write', value: 'a', from: 0, to: 1 };
   assert.equal(judged(write, { f: 'read', value: null, from: 2, to: 3 }), 'violated');
   assert.equal(judged(write, { f: 'read', value: 'x', from: 2, to: 3 }), 'violated');
-  assert.equal(judged(write, { f: 'write', value: 'b', from: 2, to: 3 }, { f: 'read', value: 'a', from: 4, to: 5 }), 'violated');
+  assert.equal(
+    judged(write, { f: 'write', value: 'b', from: 2, to: 3 }, { f: 'read', value: 'a', from: 4, to: 5 }),
+    'violated',
+  );
   const win = (value: string): Span => ({ f: 'cas', value: ['a', value], from: 2, to: 5 });
   assert.equal(judged(write, win('b'), win('c')), 'violated');
   const failed: Span = { f: 'write', value: 'b', from: 2, to: 3, type: 'fail' };
