@@ -6,12 +6,13 @@
 //   g/<group>/log/<u64>                                      Raft: one value per appended batch, by its first index
 //   g/<group>/state                                          generation of the state machine's keyspace, applied index, log time
 //   s/<group>/<u32 generation>/<key of the state machine>    the state machine's keyspace
+import { allocate } from '../machines/wire/octets.ts';
 
 /** Bytes of an ASCII string: every name in a key is one. */
 export const text = (value: string): Uint8Array => Uint8Array.from(value, (character) => character.charCodeAt(0));
 
 export const join = (...parts: readonly Uint8Array[]): Uint8Array => {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  const joined = allocate(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let at = 0;
   for (const part of parts) {
     joined.set(part, at);

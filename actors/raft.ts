@@ -96,6 +96,7 @@ export type MemberArguments<Outcome> = {
 type Persist = Extract<RaftEffect, { type: 'persist' }>;
 
 const replicaPeersMax = 1_024;
+const applyEntriesMax = 512;
 
 export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Outcome> => {
   const { scope, clock, random, sink, router, writer, store, group, replica, restored, replicated } = args;
@@ -115,6 +116,9 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
 
   // -------- what has been applied
   let applied = restored.applied;
+  /** Committed, handed over by the machine, waiting for its turn. */
+  let unapplied: Entry[] = [];
+  let applyScheduled = false;
   let appliedConfiguration = configurationAt(restored);
   let sinceCompaction = { entries: 0, bytes: 0 };
   const replicaPeers = new Map<ReplicaId, PeerId>();
@@ -124,13 +128,21 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   // -------- the loop: one event at a time, whatever arrives meanwhile waits its turn
   const queue: RaftEvent[] = [];
   let stepping = false;
+  /** This turn has handed something to the writer that must be durable. */
+  let persisting = false;
   let alarm: { atMs: number; timer: Timer } | null = null;
 
   const run = (event: RaftEvent): void => {
     queue.push(event);
-    if (stepping) return;
+    if (!stepping) turn(() => {});
+  };
+
+  /** Does `work`, then steps through the events that have come. */
+  const turn = (work: () => void): void => {
     stepping = true;
+    persisting = false;
     try {
+      work();
       for (let next = queue.shift(); next !== undefined; next = queue.shift())
         for (const effect of step(state, clock.nowMs(), next)) fulfil(effect);
     } finally {
@@ -166,6 +178,9 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
 
   // -------- effects
   const persist = (effect: Persist): void => {
+    // The snapshot holds what these would do.
+    if (effect.snapshot !== null) unapplied = [];
+    persisting = true;
     writer.write(
       store.persist(effect),
       { durable: true },
@@ -214,6 +229,29 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       waiting.done({ type: 'unknown' });
     }
     answerReads();
+  };
+
+  /**
+   * What was appended in this turn goes to the disk and to the peers first: they work while the state machine does, and an
+   * acknowledgement need not wait for it.
+   */
+  const applyInTime = (entries: Entry[]): void => {
+    if (!persisting && unapplied.length === 0 && entries.length <= applyEntriesMax) return applyEntries(entries);
+    for (const entry of entries) unapplied.push(entry);
+    scheduleApply();
+  };
+
+  const scheduleApply = (): void => {
+    if (!applyScheduled) scope.after(0, applySome);
+    applyScheduled = true;
+  };
+
+  const applySome = (): void => {
+    applyScheduled = false;
+    // Larger slices for a larger backlog, so that it cannot grow for ever.
+    const entries = unapplied.splice(0, Math.max(applyEntriesMax, unapplied.length >> 2));
+    if (unapplied.length > 0) scheduleApply();
+    turn(() => applyEntries(entries));
   };
 
   const applyEntries = (entries: Entry[]): void => {
@@ -285,7 +323,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       case 'persist':
         return persist(effect);
       case 'apply':
-        return applyEntries(effect.entries);
+        return applyInTime(effect.entries);
       case 'drop-log':
         return writer.write(store.dropLog(effect.meta), { durable: false }, () => {});
       case 'send-snapshot':

@@ -21,6 +21,7 @@ import type { Outcome, WatchMessage } from './api.ts';
 import { keyText } from './keyspace.ts';
 import type { ClockPort, StorageFailure, StorageView } from './ports/index.ts';
 import type { RaftStore } from './raft-store.ts';
+import { createRecentRecords } from './recent.ts';
 import type { Scope } from './supervise.ts';
 import { createWatchLog } from './watch.ts';
 import type { Writer } from './writer.ts';
@@ -29,6 +30,7 @@ const pageEntries = 1_000;
 const pageBytes = 1 << 20;
 /** A list's page fits one message, whatever the values' sizes. */
 const listBytesMax = 2 << 20;
+const recentBytesMax = 16 << 20;
 
 export interface RegisterReplica {
   /** Reads the whole keyspace to rebuild what is kept in memory. */
@@ -60,15 +62,13 @@ export const createRegisterReplica = (args: {
   let register = createRegister();
   let appliedIndex = 0;
   let writes: KeyspaceWrite[] = [];
-  /** Writes of this turn by key, so that a later entry of the turn sees an earlier one's. */
-  const turn = new Map<string, Uint8Array | null>();
+  /** Also what the writer has not been handed yet, so that a later entry of a turn sees an earlier one's write. */
+  const recent = createRecentRecords(recentBytesMax);
 
+  /** Does not add to what is kept, however many keys readers ask for. */
   const read = (key: Uint8Array): Uint8Array | undefined => {
-    if (turn.size > 0) {
-      const written = turn.get(keyText(key));
-      if (written !== undefined) return written ?? undefined;
-    }
-    return writer.get(store.stateKey(key));
+    const known = recent.get(keyText(key));
+    return known === undefined ? writer.get(store.stateKey(key)) : (known ?? undefined);
   };
 
   /** Reads a range of the keyspace from a frozen view; calls `on` once per page until it says stop or the end. */
@@ -94,7 +94,7 @@ export const createRegisterReplica = (args: {
     load(index, done) {
       register = createRegister();
       writes = [];
-      turn.clear();
+      recent.clear();
       appliedIndex = index;
       const view = writer.view();
       readPages(view, (why, page, more) => {
@@ -111,7 +111,7 @@ export const createRegisterReplica = (args: {
       const result = apply(register, entry, read);
       for (const write of result.writes) {
         writes.push(write);
-        turn.set(keyText(write.key), write.value);
+        recent.set(keyText(write.key), write.value);
       }
       if (result.events.length > 0) events.append(result.events);
       return result.outcome;
@@ -120,7 +120,7 @@ export const createRegisterReplica = (args: {
     takeWrites() {
       const taken = writes;
       writes = [];
-      turn.clear();
+      recent.age();
       return taken;
     },
 

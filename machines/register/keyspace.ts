@@ -7,6 +7,7 @@
 // Keys, leases and locks stand as their UTF-8, whose byte order is the order of code points, so `list` by prefix is one range.
 
 import {
+  allocate,
   createInk,
   cursorOf,
   dry,
@@ -36,7 +37,7 @@ const textBytesMax = 64 << 10;
 const ink = createInk();
 
 const named = (kind: number, name: string): Uint8Array => {
-  const key = new Uint8Array(1 + utf8Length(name));
+  const key = allocate(1 + utf8Length(name));
   key[0] = kind;
   writeUtf8(name, key, 1);
   return key;

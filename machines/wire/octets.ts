@@ -61,9 +61,27 @@ export const inkText = (ink: Ink, text: string): void => {
   ink.at = writeUtf8(text, ink.bytes, ink.at);
 };
 
-/** What was written, followed by `tail`, in an array of its own; the ink is empty again. */
+const slabBytes = 8 << 10;
+const slabShareMax = 1 << 10;
+let slab = new Uint8Array(0);
+let slabAt = 0;
+
+/**
+ * Zeroes to write into, once. Small arrays share a backing store: one of its own is allocated outside the heap and tracked by the
+ * garbage collector, which costs more than what is written into it.
+ */
+export const allocate = (length: number): Uint8Array => {
+  if (length > slabShareMax) return new Uint8Array(length);
+  if (slabAt + length > slab.byteLength) {
+    slab = new Uint8Array(slabBytes);
+    slabAt = 0;
+  }
+  return slab.subarray(slabAt, (slabAt += length));
+};
+
+/** What was written, followed by `tail`, in a copy of its own; the ink is empty again. */
 export const dry = (ink: Ink, tail?: Uint8Array): Uint8Array => {
-  const dried = new Uint8Array(ink.at + (tail === undefined ? 0 : tail.byteLength));
+  const dried = allocate(ink.at + (tail === undefined ? 0 : tail.byteLength));
   dried.set(ink.at === ink.bytes.byteLength ? ink.bytes : ink.bytes.subarray(0, ink.at));
   if (tail !== undefined) dried.set(tail, ink.at);
   ink.at = 0;

@@ -132,6 +132,15 @@ const exchange = (
   });
 };
 
+/**
+ * Noise hands over a length, a ciphertext and a tag, and the TCP stream makes a system call of each part (stack.md §2): copying
+ * them together costs a tenth of what the two further calls do.
+ */
+const sendWhole = (raw: MessageStream): void => {
+  const send = raw.send.bind(raw);
+  raw.send = (data) => send(data.subarray());
+};
+
 const asRefused = (error: unknown, timedOut: boolean, timeLimitMs: number): AdmissionRefused => {
   if (error instanceof AdmissionRefused) return error;
   if (timedOut) return new AdmissionRefused('TIMED_OUT', `no Noise handshake within ${timeLimitMs} ms`);
@@ -154,6 +163,7 @@ export const admission =
       const signal = outer === undefined ? timeLimit : AbortSignal.any([timeLimit, outer]);
       const noiseOptions = { ...secureOptions, signal, skipStreamMuxerNegotiation: true };
       let remotePeer: PeerId | null = null;
+      sendWhole(raw);
       try {
         const secured =
           role === 'dialler' ? await inner.secureOutbound(raw, noiseOptions) : await inner.secureInbound(raw, noiseOptions);

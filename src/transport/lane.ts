@@ -142,8 +142,33 @@ export type LaneReader = {
   onEnd(reason: string): void;
 };
 
+/** What a Yamux stream of @libp2p/yamux 8 counts, in bytes; the version is pinned and test/src/transport/window.test.ts looks. */
+type Window = { recvWindow: number; recvWindowCapacity: number; sendWindowUpdate(): void };
+
+const windowOf = (stream: Stream): Window | null => {
+  const { recvWindow, recvWindowCapacity, sendWindowUpdate } = stream as Partial<Window>;
+  const known = typeof recvWindow === 'number' && typeof recvWindowCapacity === 'number';
+  return known && typeof sendWindowUpdate === 'function' ? (stream as unknown as Window) : null;
+};
+
+/**
+ * The muxer answers every frame of data with a window update: a packet, a system call and a wake-up on both sides for each message
+ * of a quiet lane. Half a window is soon enough, as in hashicorp/yamux. A stream whose window is untouched was paused or is being
+ * opened or resumed: then the muxer knows better.
+ */
+const sparingWindow = (stream: Stream): void => {
+  const window = windowOf(stream);
+  if (window === null) return;
+  const send = window.sendWindowUpdate.bind(window);
+  window.sendWindowUpdate = () => {
+    const { recvWindow, recvWindowCapacity } = window;
+    if (recvWindowCapacity === recvWindow || recvWindowCapacity < recvWindow / 2) send();
+  };
+};
+
 /** Reads frames in the turn that brings them, so nothing waits unread here and the window opens as fast as we work. */
 export const readLane = (stream: Stream, reader: LaneReader): void => {
+  sparingWindow(stream);
   const decoder = createFrameDecoder();
   const take = (chunk: Uint8Array): void => {
     for (const message of decodeFrames(decoder, chunk)) reader.onMessage(message);
