@@ -365,7 +365,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     args.observe?.({ type: 'role', group, replica, role, term, leader, commit, configuration });
   };
 
-  /** Everything that one turn proposes goes to the machine as one event, so that it becomes one append and one write. */
+  /** Everything proposed since the last time goes to the machine as one event, so that it becomes one append and one write. */
   const flushProposals = (): void => {
     const batch = unproposed;
     unproposed = [];
@@ -394,7 +394,11 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       const ref = ++lastRef;
       proposals.set(ref, done);
       unproposed.push({ ref, data });
-      if (unproposed.length === 1) scope.soon(flushProposals);
+      if (unproposed.length > 1) return;
+      // Who comes alone is served at once. Where others wait already, everything that arrives with this one shares its append:
+      // requests over sockets come in one turn each.
+      if (placed.size === 0) scope.soon(flushProposals);
+      else scope.after(0, flushProposals);
     },
     read(mode, done) {
       const ref = ++lastRef;

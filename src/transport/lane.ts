@@ -1,5 +1,6 @@
-// One lane to one peer: a bounded queue before one long-lived libp2p stream. What one turn queues leaves in one frame; what the
-// peer does not read stays here and ends in 'full', never in the stream's unbounded buffer (stack.md §2, pitfalls 1 to 6).
+// One lane to one peer: a bounded queue before one long-lived libp2p stream. What one turn queues leaves in one frame, what many
+// turns of a busy event loop queue leaves in few. What the peer does not read stays here and ends in 'full', never in the stream's
+// unbounded buffer (stack.md §2, pitfalls 1 to 6).
 import type { Stream } from '@libp2p/interface';
 import type { Lane } from '../../actors/ports/index.ts';
 import { createFrameDecoder, decodeFrames, encodeFrame, messageHeaderBytes, takeBatch } from '../../machines/wire/frame.ts';
@@ -28,7 +29,13 @@ export class LaneSender {
   #head = 0;
   #queuedBytes = 0;
   #wasFull = false;
+  /** Something is queued that a flush to come will take. */
   #flushing = false;
+  /**
+   * A frame has left while the event loop goes round. Further turns of this round share the next frame: sockets deliver one turn
+   * each, and a frame costs both sides far more than a message.
+   */
+  #resting = false;
   #state: 'new' | 'opening' | 'open' | 'closed' = 'new';
   #stream: Stream | null = null;
 
@@ -51,10 +58,8 @@ export class LaneSender {
     }
     this.#queue.push(message);
     this.#queuedBytes += bytes;
-    if (!this.#flushing) {
-      this.#flushing = true;
-      queueMicrotask(this.#flush);
-    }
+    if (!this.#flushing && !this.#resting) queueMicrotask(this.#flush);
+    this.#flushing = true;
     return 'queued';
   }
 
@@ -90,9 +95,16 @@ export class LaneSender {
     this.#options.onBroken(`${this.#options.lane} lane: ${reason}`);
   };
 
+  readonly #rested = (): void => {
+    this.#resting = false;
+    if (this.#flushing) this.#flush();
+  };
+
   readonly #flush = (): void => {
     this.#flushing = false;
     if (this.#state === 'new') this.open();
+    if (!this.#resting) setImmediate(this.#rested);
+    this.#resting = true;
     const stream = this.#stream;
     if (this.#state !== 'open' || stream === null) return;
     try {
