@@ -1,0 +1,80 @@
+// Processes that die, all at once or one by one, and one that freezes, while clients write: nothing acknowledged is lost, nothing
+// unacknowledged is reported as done, and what clients saw is linearizable.
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { type Cluster, groupOf, sleep, until, withCluster } from './cluster.ts';
+import { assertKept } from './verdict.ts';
+import { Workload } from './workload.ts';
+
+/** POLITY_E2E=long repeats every fault. */
+const rounds = process.env.POLITY_E2E === 'long' ? 10 : 1;
+/** Far above what it should take (bench/failover.ts measures that): only a cluster that does not come back fails. */
+const backMsMax = 15_000;
+const limits = { timeout: 60_000 * rounds };
+
+const underLoad = (t: TestContext, hurt: (cluster: Cluster, workload: Workload) => Promise<void>): Promise<void> =>
+  withCluster({ nodes: 3 }, async (cluster) => {
+    const workload = new Workload({ urls: cluster.nodes.map((node) => node.url) });
+    workload.start();
+    await workload.progress();
+    for (let round = 0; round < rounds; round++) {
+      workload.resetGap();
+      await hurt(cluster, workload);
+      await workload.progress();
+      t.diagnostic(`longest time without an acknowledged write: ${Math.round(workload.longestGapMs)} ms`);
+    }
+    t.diagnostic(await assertKept(cluster, workload));
+  });
+
+test('kill -9 of the leader', limits, (t) =>
+  underLoad(t, async (cluster, workload) => {
+    const leader = await cluster.settled();
+    await leader.kill9();
+    await workload.progress(30, backMsMax);
+    assert.notEqual((await cluster.settled()).name, leader.name);
+    await leader.start();
+    await cluster.settled();
+  }),
+);
+
+test('kill -9 of a follower', limits, (t) =>
+  underLoad(t, async (cluster, workload) => {
+    const follower = await cluster.follower();
+    await follower.kill9();
+    await workload.progress(30, backMsMax);
+    await follower.start();
+    await cluster.settled();
+  }),
+);
+
+test('kill -9 of all at once', limits, (t) =>
+  underLoad(t, async (cluster, workload) => {
+    await Promise.all(cluster.nodes.map((node) => node.kill9()));
+    await Promise.all(cluster.nodes.map((node) => node.start()));
+    await workload.progress(30, backMsMax);
+    await cluster.settled();
+  }),
+);
+
+test('SIGSTOP of the leader for 5 s, then SIGCONT', limits, (t) =>
+  underLoad(t, async (cluster, workload) => {
+    const leader = await cluster.settled();
+    const term = groupOf((await leader.status())!)!.term;
+    leader.pause();
+    const frozenMs = performance.now();
+    const others = cluster.others(leader);
+    await until(
+      'another leader while the old one is frozen',
+      async () => {
+        const statuses = await Promise.all(others.map((node) => node.status()));
+        return statuses.some((status) => status !== null && groupOf(status)?.role === 'leader');
+      },
+      5_000,
+    );
+    await workload.progress(10, backMsMax);
+    await sleep(Math.max(0, 5_000 - (performance.now() - frozenMs)));
+    leader.resume();
+    await cluster.settled();
+    assert.ok(groupOf((await leader.status())!)!.term > term);
+  }),
+);

@@ -1,0 +1,90 @@
+// What must hold after everything that was done to a cluster: every acknowledged write is there, on every node; what was answered
+// with a definite error is not; all replicas hold the same; and what clients saw of the registers is linearizable.
+import assert from 'node:assert/strict';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createClient, type Entry } from '../../src/client/index.ts';
+import type { Cluster } from './cluster.ts';
+import { judgeRegisters, type Operation } from './linearizable.ts';
+import type { LedgerEntry, Workload } from './workload.ts';
+
+const namedMax = 10;
+
+/** Everything one node holds; `local` asks its own replica alone. */
+export const contentOf = async (
+  url: string,
+  prefix: string,
+  consistency: 'local' | 'linearizable',
+): Promise<Map<string, Entry>> => {
+  const client = createClient({ urls: [url], timeoutMs: 15_000 });
+  try {
+    const found = new Map<string, Entry>();
+    for await (const entry of client.list(prefix, { consistency, limit: 1_000 })) found.set(entry.key, entry);
+    return found;
+  } finally {
+    client.close();
+  }
+};
+
+const some = (keys: readonly string[]): string => `${keys.length}: ${keys.slice(0, namedMax).join(' ')}`;
+
+const assertLedger = (ledger: readonly LedgerEntry[], held: ReadonlyMap<string, Entry>, where: string): void => {
+  const lost: string[] = [];
+  const risen: string[] = [];
+  for (const { key, value, outcome } of ledger) {
+    const text = held.get(key)?.text();
+    if (outcome.type === 'ok' && text !== value) lost.push(`${key}=${text}`);
+    if (outcome.type === 'fail' && text !== undefined) risen.push(`${key} (${outcome.code})`);
+  }
+  assert.ok(lost.length === 0, `acknowledged, but not on ${where}: ${some(lost)}`);
+  assert.ok(risen.length === 0, `answered as surely not happened, but on ${where}: ${some(risen)}`);
+  const known = new Set(ledger.map(({ key }) => key));
+  const foreign = [...held.keys()].filter((key) => !known.has(key));
+  assert.ok(foreign.length === 0, `nobody wrote what is on ${where}: ${some(foreign)}`);
+};
+
+const lineOf = ({ process, f, value, old, callNs, returnNs }: Operation): string => {
+  const ms = (ns: number): string => (ns === Number.POSITIVE_INFINITY ? 'unknown' : `${(ns / 1e6).toFixed(2)} ms`);
+  const what = f === 'cas' ? `cas ${old} → ${value}` : `${f} ${value}`;
+  return `  process ${process}: ${what}, from ${ms(callNs)} to ${ms(returnNs)}`;
+};
+
+const saveHistory = ({ history }: Workload): string => {
+  const file = join(mkdtempSync(join(tmpdir(), 'polity-history-')), 'history.jsonl');
+  history.save(file);
+  return file;
+};
+
+const assertLinearizable = (workload: Workload): void => {
+  const verdict = judgeRegisters(workload.history.events);
+  if (verdict.type === 'linearizable') return;
+  const kept = `the whole history is in ${saveHistory(workload)}`;
+  if (verdict.type === 'undecided') assert.fail(`${verdict.key}: too many orders to try; ${kept}`);
+  const { key, state, window } = verdict;
+  assert.fail(
+    `${key} is not linearizable: after ${state} none of these can come next\n${window.map(lineOf).join('\n')}\n${kept}`,
+  );
+};
+
+/** Stops the work, waits until all running nodes hold the same, and checks everything; answers what was done, in words. */
+export const assertKept = async (cluster: Cluster, workload: Workload): Promise<string> => {
+  await workload.stop();
+  const leader = await cluster.settled();
+  await cluster.converged();
+  const authoritative = await contentOf(leader.url, '', 'linearizable');
+  const ledgerOf = (content: ReadonlyMap<string, Entry>): Map<string, Entry> =>
+    new Map([...content].filter(([key]) => key.startsWith('ledger/')));
+  assertLedger(workload.ledger, ledgerOf(authoritative), leader.name);
+  const plain = (content: ReadonlyMap<string, Entry>): string[] =>
+    [...content.values()].map((entry) => `${entry.key}=${entry.text()} @${entry.index}`);
+  for (const node of cluster.nodes.filter((one) => one.isRunning && one !== leader))
+    assert.deepEqual(
+      plain(await contentOf(node.url, '', 'local')),
+      plain(authoritative),
+      `${node.name} holds what ${leader.name} holds`,
+    );
+  assertLinearizable(workload);
+  const counts = [...workload.errors].map(([code, count]) => `${count} ${code}`).join(', ');
+  return `${workload.writesAcknowledged} acknowledged writes, ${workload.history.events.length / 2} register operations; ${counts || 'no errors'}`;
+};
