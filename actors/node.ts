@@ -503,6 +503,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       return {
         failure: failure(identityLost ? 'IDENTITY_LOST' : 'NOT_READY', `${settings.name} does not belong to a cluster yet`),
       };
+    // A node that was just started has not started its groups yet.
+    if (genesis.groups.includes(group)) return { failure: failure('NOT_READY', `${settings.name} is starting '${group}'`) };
     return { failure: failure('GROUP_NOT_FOUND', `the cluster has no group '${group}' (it has ${genesis.groups.join(', ')})`) };
   };
   const notRunning = (): Failure => failure('NOT_READY', `the group's actor on ${settings.name} is being restarted`);
