@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type Cluster, groupOf, sleep, until, withCluster } from './cluster.ts';
-import { assertKept } from './verdict.ts';
-import { Workload } from './workload.ts';
+import { underLoad } from './verdict.ts';
+import type { Workload } from './workload.ts';
 
 /** POLITY_E2E=long repeats every fault. */
 const rounds = process.env.POLITY_E2E === 'long' ? 10 : 1;
@@ -12,22 +12,20 @@ const rounds = process.env.POLITY_E2E === 'long' ? 10 : 1;
 const backMsMax = 15_000;
 const limits = { timeout: 60_000 * rounds };
 
-const underLoad = (t: TestContext, hurt: (cluster: Cluster, workload: Workload) => Promise<void>): Promise<void> =>
+const hurt = (t: TestContext, once: (cluster: Cluster, workload: Workload) => Promise<void>): Promise<void> =>
   withCluster({ nodes: 3 }, async (cluster) => {
-    const workload = new Workload({ urls: cluster.nodes.map((node) => node.url) });
-    workload.start();
-    await workload.progress();
-    for (let round = 0; round < rounds; round++) {
-      workload.resetGap();
-      await hurt(cluster, workload);
-      await workload.progress();
-      t.diagnostic(`longest time without an acknowledged write: ${Math.round(workload.longestGapMs)} ms`);
-    }
-    t.diagnostic(await assertKept(cluster, workload));
+    const done = await underLoad(cluster, {}, async (workload) => {
+      for (let round = 0; round < rounds; round++) {
+        workload.resetGap();
+        await once(cluster, workload);
+        t.diagnostic(`longest time without an acknowledged write: ${Math.round(workload.longestGapMs)} ms`);
+      }
+    });
+    t.diagnostic(done);
   });
 
 test('kill -9 of the leader', limits, (t) =>
-  underLoad(t, async (cluster, workload) => {
+  hurt(t, async (cluster, workload) => {
     const leader = await cluster.settled();
     await leader.kill9();
     await workload.progress(30, backMsMax);
@@ -38,7 +36,7 @@ test('kill -9 of the leader', limits, (t) =>
 );
 
 test('kill -9 of a follower', limits, (t) =>
-  underLoad(t, async (cluster, workload) => {
+  hurt(t, async (cluster, workload) => {
     const follower = await cluster.follower();
     await follower.kill9();
     await workload.progress(30, backMsMax);
@@ -48,7 +46,7 @@ test('kill -9 of a follower', limits, (t) =>
 );
 
 test('kill -9 of all at once', limits, (t) =>
-  underLoad(t, async (cluster, workload) => {
+  hurt(t, async (cluster, workload) => {
     await Promise.all(cluster.nodes.map((node) => node.kill9()));
     await Promise.all(cluster.nodes.map((node) => node.start()));
     await workload.progress(30, backMsMax);
@@ -57,7 +55,7 @@ test('kill -9 of all at once', limits, (t) =>
 );
 
 test('SIGSTOP of the leader for 5 s, then SIGCONT', limits, (t) =>
-  underLoad(t, async (cluster, workload) => {
+  hurt(t, async (cluster, workload) => {
     const leader = await cluster.settled();
     const term = groupOf((await leader.status())!)!.term;
     leader.pause();

@@ -21,7 +21,7 @@ export type Verdict =
   | { type: 'violated'; key: string; state: Value; window: Operation[] }
   | { type: 'undecided'; key: string };
 
-const stepsMax = 3_000_000;
+const stepsMax = 1_000_000;
 
 /** Operations that count, by key: what failed did not happen, a read without an answer says nothing. */
 export const operationsOf = (events: readonly HistoryEvent[]): Map<string, Operation[]> => {

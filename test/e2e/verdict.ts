@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createClient, type Entry } from '../../src/client/index.ts';
 import type { Cluster } from './cluster.ts';
 import { judgeRegisters, type Operation } from './linearizable.ts';
-import type { LedgerEntry, Workload } from './workload.ts';
+import { type LedgerEntry, Workload, type WorkloadOptions } from './workload.ts';
 
 const namedMax = 10;
 
@@ -70,6 +70,7 @@ const assertLinearizable = (workload: Workload): void => {
 /** Stops the work, waits until all running nodes hold the same, and checks everything; answers what was done, in words. */
 export const assertKept = async (cluster: Cluster, workload: Workload): Promise<string> => {
   await workload.stop();
+  workload.assertExplained();
   const leader = await cluster.settled();
   await cluster.converged();
   const authoritative = await contentOf(leader.url, '', 'linearizable');
@@ -87,4 +88,22 @@ export const assertKept = async (cluster: Cluster, workload: Workload): Promise<
   assertLinearizable(workload);
   const counts = [...workload.errors].map(([code, count]) => `${count} ${code}`).join(', ');
   return `${workload.writesAcknowledged} acknowledged writes, ${workload.history.events.length / 2} register operations; ${counts || 'no errors'}`;
+};
+
+/** Lends a cluster under load to `body`, then judges; the clients stop whatever becomes of it. Answers what was done, in words. */
+export const underLoad = async (
+  cluster: Cluster,
+  options: Omit<WorkloadOptions, 'urls'>,
+  body: (workload: Workload) => Promise<void>,
+): Promise<string> => {
+  const workload = new Workload({ urls: cluster.nodes.map((node) => node.url), ...options });
+  workload.start();
+  try {
+    await workload.progress();
+    await body(workload);
+    await workload.progress();
+    return await assertKept(cluster, workload);
+  } finally {
+    await workload.stop();
+  }
 };

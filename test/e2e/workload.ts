@@ -3,10 +3,12 @@
 // - the ledger: keys that are put once (`if-index=0`), by HTTP as it is, every answer taken at its word: acknowledged is kept, a
 //   definite error did not happen;
 // - the ledger through `polity/client`, which tries again under an idempotency key: it must never meet its own first attempt.
+// An answer that nothing done to the cluster explains (that the group does not exist, say) is a surprise, and fails the test.
+import assert from 'node:assert/strict';
 import { nextBetween, type RandomState, randomFrom } from '../../machines/random.ts';
 import { failureOfAnswer, jsonOf } from '../../src/client/attempts.ts';
 import { type Call, createWire, NoAnswer, type Wire } from '../../src/client/http.ts';
-import { createClient, PolityError } from '../../src/client/index.ts';
+import { createClient, type ErrorCode, PolityError } from '../../src/client/index.ts';
 import { sleep, until } from './cluster.ts';
 import { History, type Outcome, type Value } from './history.ts';
 
@@ -19,6 +21,9 @@ export type WorkloadOptions = {
   keys?: number;
   /** Pause of a client between two calls, milliseconds. */
   thinkMs?: number;
+  group?: string;
+  /** Errors that what is done to the cluster explains, besides those that any hurt cluster may answer. */
+  explained?: readonly ErrorCode[];
 };
 
 /** What became of a key of the ledger. */
@@ -29,12 +34,25 @@ const nodeMsMax = 2_000;
 const callMsMax = 2_500;
 const insistMsMax = 8_000;
 
+/** What a client of a cluster whose nodes die, stop and freeze may be told. */
+const unavailable: readonly ErrorCode[] = [
+  'NO_QUORUM',
+  'OUTCOME_UNKNOWN',
+  'NOT_READY',
+  'STOPPING',
+  'OVERLOADED',
+  'UNREACHABLE',
+];
+
+type Question = { method: string; key: string; query: string; body?: string; meant: readonly ErrorCode[] };
 type Answer = { status: number; fields: Record<string, unknown> } | Extract<Outcome, { type: 'fail' | 'info' }>;
 
 export class Workload {
   readonly history = new History();
   readonly ledger: LedgerEntry[] = [];
   readonly errors = new Map<string, number>();
+  /** Answers that nothing explains. */
+  readonly surprises: string[] = [];
   readonly #urls: readonly string[];
   readonly #wires: readonly Wire[];
   readonly #options: Required<Omit<WorkloadOptions, 'urls'>>;
@@ -45,10 +63,10 @@ export class Workload {
   #lastWriteMs = performance.now();
   #longestGapMs = 0;
 
-  constructor({ urls, seed = 1, clients = 5, keys = 4, thinkMs = 8 }: WorkloadOptions) {
+  constructor({ urls, seed = 1, clients = 5, keys = 4, thinkMs = 8, group = 'kv', explained = [] }: WorkloadOptions) {
     this.#urls = urls;
     this.#wires = urls.map((url) => createWire(new URL(url), undefined));
-    this.#options = { seed, clients, keys, thinkMs };
+    this.#options = { seed, clients, keys, thinkMs, group, explained };
   }
 
   get writesAcknowledged(): number {
@@ -79,6 +97,13 @@ export class Workload {
   async progress(writes = 30, limitMs = 15_000): Promise<void> {
     const target = this.#writesAcknowledged + writes;
     await until(`${writes} acknowledged writes`, () => this.#writesAcknowledged >= target, limitMs);
+    this.assertExplained();
+  }
+
+  /** Fails on answers that nothing explains. */
+  assertExplained(): void {
+    const { length } = this.surprises;
+    assert.ok(length === 0, `${length} answers that nothing explains: ${this.surprises.slice(0, 5).join('; ')}`);
   }
 
   async stop(): Promise<void> {
@@ -98,25 +123,32 @@ export class Workload {
     return `v${++this.#values}`;
   }
 
-  async #ask(random: RandomState, method: string, key: string, query: string, body?: string): Promise<Answer> {
+  /** Counts an error, and remembers one that should not have been. */
+  #judge(what: string, error: PolityError, ...meant: ErrorCode[]): void {
+    const { code, message } = error;
+    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+    if (![...unavailable, ...this.#options.explained, ...meant].includes(code))
+      this.surprises.push(`${what}: ${code} ${message}`);
+  }
+
+  async #ask(random: RandomState, { method, key, query, body, meant }: Question): Promise<Answer> {
     const wire = this.#wires[nextBetween(random, 0, this.#wires.length)]!;
     const call: Call = {
-      ...{ method, path: `/v1/kv/${key}?timeout-ms=${nodeMsMax}${query}` },
+      ...{ method, path: `/v1/kv/${key}?timeout-ms=${nodeMsMax}&group=${this.#options.group}${query}` },
       ...(body === undefined ? {} : { body: Buffer.from(body) }),
-    };
-    const problem = (code: string, definite: boolean): Answer => {
-      this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
-      return { type: definite ? 'fail' : 'info', code };
     };
     try {
       const answered = await wire.ask(call, callMsMax);
       if (answered.status === 200) return { status: 200, fields: (jsonOf(answered.bytes) ?? {}) as Record<string, unknown> };
       const error = new PolityError(failureOfAnswer(answered, wire.base.host));
-      if (answered.status !== error.status) throw new Error(`${error.code} came with status ${answered.status}`);
-      return problem(error.code, error.definite);
+      if (answered.status !== error.status) this.surprises.push(`${error.code} came with status ${answered.status}`);
+      this.#judge(`${method} ${key} at ${wire.base.host}`, error, ...meant);
+      return { type: error.definite ? 'fail' : 'info', code: error.code };
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
-      return problem(error.sent ? 'NO_ANSWER' : 'NOT_SENT', !error.sent);
+      const code = error.sent ? 'NO_ANSWER' : 'NOT_SENT';
+      this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+      return { type: error.sent ? 'info' : 'fail', code };
     }
   }
 
@@ -136,7 +168,11 @@ export class Workload {
       const asked: Value | [Value, Value] = f === 'cas' ? [old!, next] : next;
       this.history.add({ process, type: 'invoke', f, key, value: asked });
       const query = f === 'cas' ? `&if-value=${old}` : '';
-      const answer = f === 'read' ? await this.#ask(random, 'GET', key, '') : await this.#ask(random, 'PUT', key, query, next!);
+      const question: Question =
+        f === 'read'
+          ? { method: 'GET', key, query, meant: ['KEY_NOT_FOUND'] }
+          : { method: 'PUT', key, query, body: next!, meant: f === 'cas' ? ['CAS_MISMATCH'] : [] };
+      const answer = await this.#ask(random, question);
       const absent = 'code' in answer && f === 'read' && answer.code === 'KEY_NOT_FOUND';
       if ('fields' in answer || absent) {
         const read = 'fields' in answer ? String(answer.fields.value) : null;
@@ -160,7 +196,8 @@ export class Workload {
     while (!this.#stopped) {
       const value = this.#nextValue();
       const key = `ledger/${value}`;
-      const answer = await this.#ask(random, 'PUT', key, '&if-index=0', value);
+      // Nobody else puts this key: a mismatch would be this very request, executed twice.
+      const answer = await this.#ask(random, { method: 'PUT', key, query: '&if-index=0', body: value, meant: [] });
       this.ledger.push({ key, value, outcome: 'fields' in answer ? { type: 'ok', value } : answer });
       if ('fields' in answer) this.#acknowledged();
       await this.#pause(random);
@@ -169,7 +206,8 @@ export class Workload {
 
   async #insist(random: RandomState): Promise<void> {
     const at = nextBetween(random, 0, this.#urls.length);
-    const client = createClient({ urls: [...this.#urls.slice(at), ...this.#urls.slice(0, at)], timeoutMs: insistMsMax });
+    const urls = [...this.#urls.slice(at), ...this.#urls.slice(0, at)];
+    const client = createClient({ urls, timeoutMs: insistMsMax, group: this.#options.group });
     while (!this.#stopped) {
       const value = this.#nextValue();
       const key = `ledger/${value}`;
