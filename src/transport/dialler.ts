@@ -28,6 +28,16 @@ export type DiallerOptions = {
   onFailed(peer: PeerId | null, addresses: readonly string[], attempt: number, error: Error): void;
 };
 
+/**
+ * What to dial: libp2p refuses a list in which some addresses name the peer and some do not, and what --join, the peer itself and
+ * others tell of one peer is such a list.
+ */
+const dialledOf = ({ peer, addresses }: Target): string[] => [
+  ...new Set(
+    addresses.map((address) => (peer === null || peerOfAddress(address) !== null ? address : `${address}/p2p/${peer}`)),
+  ),
+];
+
 const peerOfAddress = (address: string): PeerId | null => {
   const at = address.lastIndexOf('/p2p/');
   return at === -1 ? null : address.slice(at + '/p2p/'.length);
@@ -118,7 +128,7 @@ export class Dialler {
     target.dialling = true;
     target.attempt++;
     try {
-      const peer = await this.#options.dial(target.addresses, this.#options.limits.dialMs);
+      const peer = await this.#options.dial(dialledOf(target), this.#options.limits.dialMs);
       this.#learned(target, peer);
     } catch (error) {
       // Also when the other end's dial won meanwhile and this one was closed as a spare.
