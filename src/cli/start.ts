@@ -52,6 +52,8 @@ const untilAsked = (onSecond: () => never): Promise<string> =>
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ask(signal));
     // Started by a parent with a channel (polity dev): its end is ours, however it ended.
     if (process.send !== undefined) process.on('disconnect', () => ask('the parent is gone'));
+    // Listening for its end must not keep a process alive that could not start.
+    process.channel?.unref();
   });
 
 const announce = async ({ api, http }: Assembly): Promise<void> => {
