@@ -1,7 +1,7 @@
 // One `polity start` as an operator runs it: a process of its own with a data directory, fixed ports and a log, that tests kill,
 // stop, freeze and start again. Whatever becomes of the test, the process ends: it has a channel to its parent and ends with it.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,9 @@ const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 /** A node says that it is there after three seconds at the latest; the rest is the patience of a busy machine. */
 const readyMsMax = 20_000;
 const statusMsMax = 2_000;
-const tailBytes = 12_000;
+const askMsMax = 15_000;
+const tailLines = 25;
+const tailLineChars = 300;
 
 export type Ready = {
   name: string;
@@ -32,6 +34,8 @@ export type Ended = {
   /** From the signal to the end, milliseconds. */
   tookMs: number;
 };
+
+export type Told = { status: number; fields: Record<string, unknown> };
 
 export type NodePlan = {
   name: string;
@@ -171,18 +175,17 @@ export class NodeProcess {
     }
   }
 
-  /** The end of its log. */
+  /** One request to this node alone; the answer as JSON, or null if it is none. */
+  async ask(method: string, path: string, body?: string, limitMs = askMsMax): Promise<Told> {
+    const call = { method, path, ...(body === undefined ? {} : { body: Buffer.from(body) }) };
+    const answered = await this.#wire.ask(call, limitMs);
+    return { status: answered.status, fields: (jsonOf(answered.bytes) ?? {}) as Record<string, unknown> };
+  }
+
+  /** The end of its log, long lines cut. */
   tail(): string {
-    if (!existsSync(this.plan.logFile)) return '(no log)';
-    const file = openSync(this.plan.logFile, 'r');
-    try {
-      const { size } = fstatSync(file);
-      const bytes = Buffer.alloc(Math.min(size, tailBytes));
-      readSync(file, bytes, 0, bytes.byteLength, size - bytes.byteLength);
-      return bytes.toString('utf8');
-    } finally {
-      closeSync(file);
-    }
+    const lines = this.log().trimEnd().split('\n').slice(-tailLines);
+    return lines.map((line) => line.slice(0, tailLineChars)).join('\n');
   }
 
   /** Everything it logged since its first start. */

@@ -20,7 +20,7 @@ export const contentOf = async (
   const client = createClient({ urls: [url], timeoutMs: 15_000 });
   try {
     const found = new Map<string, Entry>();
-    for await (const entry of client.list(prefix, { consistency, limit: 1_000 })) found.set(entry.key, entry);
+    for await (const entry of client.list(prefix, { consistency })) found.set(entry.key, entry);
     return found;
   } finally {
     client.close();
