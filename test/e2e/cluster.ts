@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GroupStatus, NodeStatus } from '../../src/index.ts';
+import { polity } from '../src/cli/polity.ts';
 import { NodeProcess } from './node-process.ts';
 
 /** Below the ports that the kernel gives to outgoing connections, which could take a stopped node's port. */
@@ -49,7 +50,7 @@ export const until = async <Found>(
   throw new Error(`${what}: not within ${limitMs} ms`, last === undefined ? {} : { cause: last });
 };
 
-const isFree = (port: number): Promise<boolean> =>
+export const isFree = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
@@ -97,6 +98,17 @@ const planNodes = async (options: ClusterOptions, directory: string): Promise<No
 export const groupOf = (status: NodeStatus, id = 'kv'): GroupStatus | undefined =>
   status.groups.find((group) => group.id === id);
 
+/** This node has a connection to that one. */
+export const seesPeer = (status: NodeStatus | null, name: string): boolean =>
+  status?.peers.some((peer) => peer.name === name && peer.connected) === true;
+
+/** A command of `polity` on a node of the cluster; fails unless it is done. */
+export const cli = async (at: NodeProcess, ...words: string[]): Promise<string> => {
+  const { code, stdout, stderr } = await polity([...words, '--node', at.url, '--timeout', '20s']);
+  if (code !== 0) throw new Error(`polity ${words.join(' ')} at ${at.name} ended with ${code}: ${stdout}${stderr}`);
+  return stdout;
+};
+
 export class Cluster {
   readonly nodes: readonly NodeProcess[];
   readonly directory: string;
@@ -128,20 +140,16 @@ export class Cluster {
   }
 
   /** Waits until the running nodes among these (all by default) serve and name the same leader, which itself says that it leads. */
-  settled(among: readonly NodeProcess[] = this.nodes, limitMs = settleMsMax): Promise<NodeProcess> {
-    return until(
-      'a leader that all nodes name',
-      async () => {
-        const asked = among.filter((node) => node.isRunning);
-        const statuses = await Promise.all(asked.map((node) => node.status()));
-        const groups = statuses.map((status) => (status?.state === 'ready' ? groupOf(status) : undefined));
-        const leader = groups[0]?.leader ?? null;
-        if (leader === null || groups.some((group) => group?.leader !== leader)) return null;
-        const at = asked.findIndex((node) => node.name === leader);
-        return groups[at]?.role === 'leader' ? asked[at]! : null;
-      },
-      limitMs,
-    );
+  settled(among: readonly NodeProcess[] = this.nodes, group = 'kv'): Promise<NodeProcess> {
+    return until('a leader that all nodes name', async () => {
+      const asked = among.filter((node) => node.isRunning);
+      const statuses = await Promise.all(asked.map((node) => node.status()));
+      const groups = statuses.map((status) => (status?.state === 'ready' ? groupOf(status, group) : undefined));
+      const leader = groups[0]?.leader ?? null;
+      if (leader === null || groups.some((one) => one?.leader !== leader)) return null;
+      const at = asked.findIndex((node) => node.name === leader);
+      return groups[at]?.role === 'leader' ? asked[at]! : null;
+    });
   }
 
   /** Some node that does not lead. */
@@ -150,19 +158,31 @@ export class Cluster {
     return this.nodes.find((node) => node !== leader && node.isRunning)!;
   }
 
-  /** Waits until all running nodes have applied the same, and answers that index. */
-  converged(limitMs = settleMsMax): Promise<number> {
-    return until(
-      'the same applied index on all nodes',
-      async () => {
-        const asked = this.nodes.filter((node) => node.isRunning);
-        const groups = (await Promise.all(asked.map((node) => node.status()))).map((status) => status && groupOf(status));
-        const applied = groups[0]?.appliedIndex ?? 0;
-        const isSame = groups.every((group) => group?.appliedIndex === applied && group.commitIndex === applied);
-        return isSame && applied > 0 ? applied : null;
-      },
-      limitMs,
-    );
+  /** Running members of a group, as its leader says. */
+  async members(leader: NodeProcess, group = 'kv'): Promise<NodeProcess[]> {
+    const status = await until(`the status of ${leader.name}`, () => leader.status());
+    const { voters = [], learners = [] } = groupOf(status, group) ?? {};
+    return this.nodes.filter((node) => node.isRunning && [...voters, ...learners].includes(node.name));
+  }
+
+  /** Waits until these nodes have applied the same, and answers that index. */
+  converged(among: readonly NodeProcess[] = this.nodes, group = 'kv'): Promise<number> {
+    return until('the same applied index on all nodes', async () => {
+      const statuses = await Promise.all(among.filter((node) => node.isRunning).map((node) => node.status()));
+      const groups = statuses.map((status) => (status === null ? undefined : groupOf(status, group)));
+      const applied = groups[0]?.appliedIndex ?? 0;
+      const isSame = groups.every((one) => one?.appliedIndex === applied && one.commitIndex === applied);
+      return isSame && applied > 0 ? applied : null;
+    });
+  }
+
+  /** Waits until every running node is connected to every other. */
+  async connected(): Promise<void> {
+    await until('every node connected to every other', async () => {
+      const running = this.nodes.filter((node) => node.isRunning);
+      const statuses = await Promise.all(running.map((node) => node.status()));
+      return statuses.every((status) => running.every(({ name }) => name === status?.name || seesPeer(status, name)));
+    });
   }
 
   /** What to read when something went wrong. */

@@ -10,7 +10,7 @@ import { Level } from 'level';
 import { groupKeys } from '../../actors/keyspace.ts';
 import { databaseIn } from '../../src/storage/directory.ts';
 import { polity } from '../src/cli/polity.ts';
-import { type Cluster, groupOf, sleep, until, withCluster } from './cluster.ts';
+import { cli, groupOf, sleep, until, withCluster } from './cluster.ts';
 import type { NodeProcess } from './node-process.ts';
 import { underLoad } from './verdict.ts';
 
@@ -37,12 +37,6 @@ const assertNoVote = async (gone: NodeProcess, alone: NodeProcess): Promise<void
   await gone.start();
 };
 
-const cli = async (cluster: Cluster, at: NodeProcess, ...words: string[]): Promise<string> => {
-  const ran = await polity([...words, '--node', at.url, '--timeout', '20s']);
-  assert.equal(ran.code, 0, `polity ${words.join(' ')}: ${ran.stdout}${ran.stderr}${cluster.tails()}`);
-  return ran.stdout;
-};
-
 test('an empty disk: IDENTITY_LOST, no vote, then removed and added again', limits, (t) =>
   withCluster({ nodes: 3 }, async (cluster) => {
     const done = await underLoad(cluster, { explained: ['IDENTITY_LOST'] }, async (workload) => {
@@ -62,8 +56,8 @@ test('an empty disk: IDENTITY_LOST, no vote, then removed and added again', limi
       await workload.progress();
       await assertNoVote(leader, other);
       const serving = await cluster.settled([leader, other]);
-      await cli(cluster, serving, 'group', 'remove', 'kv', wiped.name);
-      await cli(cluster, other, 'group', 'add', 'kv', wiped.name);
+      await cli(serving, 'group', 'remove', 'kv', wiped.name);
+      await cli(other, 'group', 'add', 'kv', wiped.name);
       await cluster.settled();
       const back = groupOf((await wiped.status())!)!;
       assert.deepEqual([...back.voters].sort(), cluster.nodes.map(({ name }) => name).sort());
@@ -105,8 +99,8 @@ test('a damaged record: halted, no vote; and no second process on a directory in
       await torn.term();
       torn.wipe();
       await torn.start();
-      await cli(cluster, other, 'group', 'remove', 'kv', torn.name);
-      await cli(cluster, other, 'group', 'add', 'kv', torn.name);
+      await cli(other, 'group', 'remove', 'kv', torn.name);
+      await cli(other, 'group', 'add', 'kv', torn.name);
       await cluster.settled();
     });
     t.diagnostic(done);
@@ -170,7 +164,7 @@ test(
       await withCluster({ nodes: 3, dataOf }, async (cluster) => {
         const full = cluster.node('n1');
         const done = await underLoad(cluster, { explained: ['STORAGE_FAILED'] }, async (workload) => {
-          if ((await cluster.settled()) !== full) await cli(cluster, full, 'group', 'transfer', 'kv', full.name);
+          if ((await cluster.settled()) !== full) await cli(full, 'group', 'transfer', 'kv', full.name);
           assert.equal((await cluster.settled()).name, full.name);
           disk.fill();
           await until('STORAGE_FAILED in the status', async () => (await full.status())?.reason === 'STORAGE_FAILED');

@@ -14,13 +14,13 @@ const namedMax = 10;
 /** Everything one node holds; `local` asks its own replica alone. */
 export const contentOf = async (
   url: string,
-  prefix: string,
+  group: string,
   consistency: 'local' | 'linearizable',
 ): Promise<Map<string, Entry>> => {
-  const client = createClient({ urls: [url], timeoutMs: 15_000 });
+  const client = createClient({ urls: [url], timeoutMs: 15_000, group });
   try {
     const found = new Map<string, Entry>();
-    for await (const entry of client.list(prefix, { consistency })) found.set(entry.key, entry);
+    for await (const entry of client.list('', { consistency })) found.set(entry.key, entry);
     return found;
   } finally {
     client.close();
@@ -67,21 +67,22 @@ const assertLinearizable = (workload: Workload): void => {
   );
 };
 
-/** Stops the work, waits until all running nodes hold the same, and checks everything; answers what was done, in words. */
+/** Stops the work, waits until all running members hold the same, and checks everything; answers what was done, in words. */
 export const assertKept = async (cluster: Cluster, workload: Workload): Promise<string> => {
+  const { group } = workload;
   await workload.stop();
   workload.assertExplained();
-  const leader = await cluster.settled();
-  await cluster.converged();
-  const authoritative = await contentOf(leader.url, '', 'linearizable');
-  const ledgerOf = (content: ReadonlyMap<string, Entry>): Map<string, Entry> =>
-    new Map([...content].filter(([key]) => key.startsWith('ledger/')));
-  assertLedger(workload.ledger, ledgerOf(authoritative), leader.name);
+  const leader = await cluster.settled(undefined, group);
+  const members = await cluster.members(leader, group);
+  await cluster.converged(members, group);
+  const authoritative = await contentOf(leader.url, group, 'linearizable');
+  const ledger = new Map([...authoritative].filter(([key]) => key.startsWith('ledger/')));
+  assertLedger(workload.ledger, ledger, leader.name);
   const plain = (content: ReadonlyMap<string, Entry>): string[] =>
     [...content.values()].map((entry) => `${entry.key}=${entry.text()} @${entry.index}`);
-  for (const node of cluster.nodes.filter((one) => one.isRunning && one !== leader))
+  for (const node of members.filter((one) => one !== leader))
     assert.deepEqual(
-      plain(await contentOf(node.url, '', 'local')),
+      plain(await contentOf(node.url, group, 'local')),
       plain(authoritative),
       `${node.name} holds what ${leader.name} holds`,
     );

@@ -63,10 +63,14 @@ export class Workload {
   #lastWriteMs = performance.now();
   #longestGapMs = 0;
 
-  constructor({ urls, seed = 1, clients = 5, keys = 4, thinkMs = 8, group = 'kv', explained = [] }: WorkloadOptions) {
+  constructor({ urls, seed = 1, clients = 3, keys = 3, thinkMs = 12, group = 'kv', explained = [] }: WorkloadOptions) {
     this.#urls = urls;
     this.#wires = urls.map((url) => createWire(new URL(url), undefined));
     this.#options = { seed, clients, keys, thinkMs, group, explained };
+  }
+
+  get group(): string {
+    return this.#options.group;
   }
 
   get writesAcknowledged(): number {
