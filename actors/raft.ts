@@ -195,20 +195,28 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
 
   const answerPersist = (effect: Persist): void => {
     observePersisted(effect);
-    for (const message of effect.messages) send(message);
-    if (effect.snapshot === null) return run({ type: 'persisted', token: effect.token });
+    if (effect.snapshot === null) return persisted(effect);
     const meta = effect.snapshot;
     installing = [];
     replicated.installed(meta, () => {
       installed(meta);
       const waiting = installing ?? [];
       installing = null;
-      run({ type: 'persisted', token: effect.token });
+      persisted(effect);
       for (const later of waiting) {
         if (installing !== null) (installing as Persist[]).push(later);
         else answerPersist(later);
       }
     });
+  };
+
+  /**
+   * Acknowledgements leave in the turn in which the machine hears of the write: a heartbeat answered between the two would tell the
+   * leader less than it was promised, and the leader would take that for a disk that forgot (LOG_REGRESSED).
+   */
+  const persisted = ({ messages, token }: Persist): void => {
+    for (const message of messages) send(message);
+    run({ type: 'persisted', token });
   };
 
   const observePersisted = (effect: Persist): void => {
