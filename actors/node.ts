@@ -243,7 +243,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   /** Makes an empty replica that waits for the leader's log; answers its id once it is durable. Asking twice is the same. */
   const hostReplica = (group: string, done: (outcome: Outcome<{ replica: string }>) => void): void => {
     const fail = (why: Failure): void => done({ ok: false, failure: why });
-    if (genesis === null || !genesis.groups.includes(group))
+    if (genesis === null) return fail(failure('NOT_READY', `${settings.name} has not heard of the cluster's genesis yet`));
+    if (!genesis.groups.includes(group))
       return fail(failure('GROUP_NOT_FOUND', `${settings.name} knows no group '${group}'`));
     const existing = hosted.get(group);
     if (existing !== undefined) return done({ ok: true, value: { replica: existing } });
