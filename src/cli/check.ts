@@ -1,4 +1,4 @@
-// `polity check`, `polity sim`, `polity bench`: doors to parts that stand outside of src/. What a build does not have is said, not
+// `polity check`, `polity bench`: doors to parts that stand outside of src/. What a build does not have is said, not
 // guessed at.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -45,13 +45,6 @@ export const check = async (file: string, options: CheckOptions): Promise<void> 
   }
   process.stdout.write(options.json === true ? `${JSON.stringify(answer)}\n` : `${answer.verdict}\n${answer.explanation}\n`);
   process.exitCode = checkExit[answer.verdict];
-};
-
-/** Hands the words behind `polity sim` to the simulator's own command. */
-export const sim = async (words: readonly string[]): Promise<void> => {
-  const command = (await optional('sim/command'))?.simulate as ((words: readonly string[]) => Promise<number>) | undefined;
-  if (typeof command !== 'function') throw new UsageError('this build has no simulator (sim/)');
-  process.exitCode = await command(words);
 };
 
 export const bench = (words: readonly string[]): Promise<void> => {

@@ -174,17 +174,27 @@ const addTools = (program: Command): void => {
     .option('--timeout <time>', 'how long to try', '60s')
     .option('--json', 'machine output')
     .action(async (file, options) => (await load()).check(file, options));
-  for (const [name, description] of [
-    ['sim', 'clusters on virtual time with faults'],
-    ['bench', 'measure this machine (in a checkout)'],
-  ] as const)
-    program
-      .command(`${name} [words...]`)
-      .description(description)
-      .helpOption(false)
-      .allowUnknownOption()
-      .passThroughOptions()
-      .action(async (words: string[]) => (await load())[name](words));
+  program
+    .command('sim')
+    .description('clusters on virtual time with seeded faults; exit 0 held, 127 crash, 128 liveness, 129 correctness')
+    .option('--scenario <name>', 'a named mixture of faults (default: the seed draws one)')
+    .option('--nodes <n>', 'how many (default: drawn)')
+    .option('--seed <n>', 'which run (default: a random one)')
+    .option('--seeds <a..b>', 'many runs')
+    .option('--time <time>', 'virtual time under fire (default: 20s)')
+    .option('--twice', 'run each seed twice and compare')
+    .option('--trace <file>', 'write every event of the last run')
+    .option('--history <file>', 'write what the clients of the last run saw, for `polity check`')
+    .option('--list', 'name the scenarios')
+    .option('--json', 'machine output, one object a seed')
+    .action(async (options) => (await import('./sim.ts')).sim(options));
+  program
+    .command('bench [words...]')
+    .description('measure this machine (in a checkout)')
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (words: string[]) => (await load()).bench(words));
 };
 
 export const createProgram = (): Command => {

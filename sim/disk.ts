@@ -1,0 +1,172 @@
+// A disk that outlives the processes on it. A crash of the machine keeps a prefix of the batches that were not synced, each whole
+// (decision 12); a crash of the process alone keeps all that the kernel had. It can be slow, full, broken, rotten, or gone.
+import { compareKeys, keyText } from '../actors/keyspace.ts';
+import {
+  type StorageFailure,
+  StorageFault,
+  type StorageOperation,
+  type StoragePort,
+  type StorageRange,
+  type StorageView,
+} from '../actors/ports/index.ts';
+import type { Process } from './process.ts';
+import type { Chance, World } from './world.ts';
+
+type Record = readonly [Uint8Array, Uint8Array];
+type Contents = Map<string, Record>;
+
+const applyTo = (contents: Contents, operations: readonly StorageOperation[]): void => {
+  for (const { key, value } of operations) {
+    if (value === null) contents.delete(keyText(key));
+    else contents.set(keyText(key), [key, value]);
+  }
+};
+
+const copied = (operations: readonly StorageOperation[]): StorageOperation[] =>
+  operations.map(({ key, value }) => ({ key: key.slice(), value: value?.slice() ?? null }));
+
+const pageOf = (contents: Contents, range: StorageRange): [Uint8Array, Uint8Array][] => {
+  const { gte, lt, limit, limitBytes = Number.POSITIVE_INFINITY, reverse = false } = range;
+  const found = [...contents.values()].filter(([key]) => compareKeys(key, gte) >= 0 && compareKeys(key, lt) < 0);
+  found.sort((a, b) => (reverse ? compareKeys(b[0], a[0]) : compareKeys(a[0], b[0])));
+  const page: [Uint8Array, Uint8Array][] = [];
+  let bytes = 0;
+  for (const [key, value] of found) {
+    if (page.length >= limit || bytes >= limitBytes) break;
+    page.push([key.slice(), value.slice()]);
+    bytes += key.byteLength + value.byteLength;
+  }
+  return page;
+};
+
+export type DiskOptions = {
+  /** What a synced write takes, milliseconds: at least, at most. */
+  syncMs: readonly [number, number];
+  /** For the tests that must catch it: says that it synced, and did not. */
+  lies?: boolean;
+};
+
+export class Disk {
+  /** Made with the disk and lost with it: whose peer id this is. */
+  readonly identity: string;
+  readonly options: DiskOptions;
+  /** Times the ordinary latency. */
+  slowness = 1;
+  /** What every write gets, until it is mended. */
+  failing: StorageFailure | null = null;
+  readonly #chance: Chance;
+  #synced: Contents = new Map();
+  #unsynced: (readonly StorageOperation[])[] = [];
+  /** What a process sees: everything that was written. */
+  #contents: Contents = new Map();
+  #isOpen = false;
+
+  constructor(world: World, identity: string, options: DiskOptions) {
+    this.identity = identity;
+    this.options = options;
+    this.#chance = world.chance(`disk ${identity}`);
+  }
+
+  /** The power goes: of what was not synced a prefix stays. */
+  losePower(): void {
+    const kept = this.#chance.between(0, this.#unsynced.length + 1);
+    for (const operations of this.#unsynced.slice(0, kept)) applyTo(this.#synced, operations);
+    this.#unsynced = [];
+    this.#contents = new Map(this.#synced);
+    this.#isOpen = false;
+  }
+
+  /** The process is gone, the kernel writes what it had. */
+  release(): void {
+    this.#isOpen = false;
+  }
+
+  /** Flips one bit of one value at rest; answers its key, or null if there is none that fits. */
+  rot(fits: (key: Uint8Array) => boolean): Uint8Array | null {
+    const found = [...this.#contents.values()].filter(([key, value]) => value.byteLength > 0 && fits(key));
+    if (found.length === 0) return null;
+    const [key, value] = this.#chance.pick(found);
+    const rotten = value.slice();
+    rotten[this.#chance.between(0, rotten.byteLength)]! ^= 1 << this.#chance.between(0, 8);
+    for (const contents of [this.#contents, this.#synced])
+      if (contents.has(keyText(key))) applyTo(contents, [{ key, value: rotten }]);
+    return key;
+  }
+
+  get bytes(): number {
+    let bytes = 0;
+    for (const [key, value] of this.#contents.values()) bytes += key.byteLength + value.byteLength;
+    return bytes;
+  }
+
+  #written(operations: readonly StorageOperation[], durable: boolean): void {
+    applyTo(this.#contents, operations);
+    this.#unsynced.push(operations);
+    if (!durable || this.options.lies === true) return;
+    for (const batch of this.#unsynced) applyTo(this.#synced, batch);
+    this.#unsynced = [];
+  }
+
+  /** One process at a time. Throws LOCKED for a second one. */
+  open(process: Process): StoragePort {
+    if (this.#isOpen) throw new StorageFault({ code: 'LOCKED', message: 'another process has it open' });
+    this.#isOpen = true;
+    const { world } = process;
+    const closedFailure: StorageFailure = { code: 'CLOSED', message: 'the disk is closed' };
+    let failed: StorageFailure | null = null;
+    let closed = false;
+    /** Writes end in order, each after the one before. */
+    let freeAtMs = world.nowMs;
+
+    const latencyMs = (): number => this.#chance.tail(...this.options.syncMs) * this.slowness;
+
+    const write: StoragePort['write'] = (operations, { durable }, done) => {
+      const batch = copied(operations);
+      freeAtMs = Math.max(freeAtMs, world.nowMs) + latencyMs() * (durable ? 1 : 0.1);
+      const refused = closed ? closedFailure : null;
+      world.after(freeAtMs - world.nowMs, () => {
+        // A process that is gone has handed nothing more to the kernel.
+        if (!process.isAlive) return;
+        failed ??= this.failing;
+        const why = refused ?? failed;
+        if (why === null) this.#written(batch, durable);
+        process.enter(durable ? 'synced' : 'written', () => done(why));
+      });
+    };
+
+    const viewOf = (contents: () => Contents): StorageView => {
+      let isOpen = true;
+      return {
+        read: (range, done) => {
+          const shut = closed || !isOpen;
+          const page = shut ? [] : pageOf(contents(), range);
+          world.after(latencyMs() * 0.1, () => process.enter('read', () => done(shut ? closedFailure : null, page)));
+        },
+        close() {
+          isOpen = false;
+        },
+      };
+    };
+
+    return {
+      write,
+      read: viewOf(() => this.#contents).read,
+      get: (key) => {
+        if (closed) throw new StorageFault(closedFailure);
+        return this.#contents.get(keyText(key))?.[1].slice();
+      },
+      view: () => {
+        const frozen = new Map(this.#contents);
+        return viewOf(() => frozen);
+      },
+      stop: (done) => {
+        closed = true;
+        // After the last answer, which comes at that very instant.
+        world.after(Math.max(0, freeAtMs - world.nowMs) + 0.001, () => {
+          if (process.isAlive) this.#isOpen = false;
+          process.enter('closed', done);
+        });
+      },
+    };
+  }
+}

@@ -1,0 +1,156 @@
+// A simulated machine and what runs on it: the very tree that src/node.ts starts (actors/node.ts), on ports of the world. The
+// machine outlives its processes: name, address and disk stay, until somebody takes the disk away.
+import type { NodeApi } from '../actors/api.ts';
+import { createNodeTree } from '../actors/node.ts';
+import type { Observation } from '../actors/observe.ts';
+import { type SinkPort, StorageFault } from '../actors/ports/index.ts';
+import type { NodeSettings } from '../actors/settings.ts';
+import { Disk, type DiskOptions } from './disk.ts';
+import type { Network, SimulatedPort } from './network.ts';
+import { type ClockSkew, createClock, Process } from './process.ts';
+import type { World } from './world.ts';
+
+export type SimulatedNodeOptions = {
+  name: string;
+  settings: NodeSettings;
+  disk: DiskOptions;
+  turnMs: readonly [number, number];
+  skew: ClockSkew;
+  observe(name: string, observation: Observation): void;
+  /** A new life begins on what the disk holds. */
+  onStart(name: string): void;
+  /** An exception that nobody caught, or an actor that failed: what a correct program does not do, whatever the world does. */
+  onFault(name: string, error: unknown): void;
+};
+
+type Life = { process: Process; port: SimulatedPort; api: NodeApi | null };
+
+/** What actors log when they fail. A disk that refuses is no fault of theirs. */
+const faultCodes: ReadonlySet<string> = new Set(['ACTOR_FAILED', 'ACTOR_STOP_THREW', 'WRITE_CALLBACK_THREW']);
+
+export class SimulatedNode {
+  readonly name: string;
+  readonly skew: ClockSkew;
+  disk: Disk;
+  /** Processes so far. */
+  lives = 0;
+  readonly counters = new Map<string, number>();
+  readonly #world: World;
+  readonly #network: Network;
+  readonly #options: SimulatedNodeOptions;
+  #disks = 0;
+  #life: Life | null = null;
+
+  constructor(world: World, network: Network, options: SimulatedNodeOptions) {
+    this.#world = world;
+    this.#network = network;
+    this.#options = options;
+    this.name = options.name;
+    this.skew = options.skew;
+    this.disk = this.#newDisk();
+  }
+
+  #newDisk(): Disk {
+    return new Disk(this.#world, `peer-${this.name}-${++this.#disks}`, this.#options.disk);
+  }
+
+  get process(): Process | null {
+    return this.#life?.process ?? null;
+  }
+
+  /** Null while it is down or has just begun. */
+  get api(): NodeApi | null {
+    return this.#life?.api ?? null;
+  }
+
+  get isUp(): boolean {
+    return this.#life !== null;
+  }
+
+  start(): void {
+    if (this.#life !== null) throw new Error(`${this.name} is up already`);
+    const { turnMs, settings, observe, onStart, onFault } = this.#options;
+    const label = `${this.name}#${++this.lives}`;
+    const world = this.#world;
+    const process = new Process(world, {
+      ...{ label, turnMs },
+      onCrash: (error) => {
+        this.crash({ silently: false });
+        onFault(this.name, error);
+      },
+    });
+    const port = this.#network.create(this.name, this.disk.identity, process);
+    const life: Life = { process, port, api: null };
+    this.#life = life;
+    onStart(this.name);
+    process.enter('start', () => {
+      const chance = world.chance(`random ${label}`);
+      const random = {
+        uint32: () => chance.uint32(),
+        bytes: (length: number) => Uint8Array.from({ length }, () => chance.between(0, 256)),
+      };
+      const ports = { clock: createClock(process, this.skew), random, network: port, sink: this.#sink(process) };
+      try {
+        const storage = this.disk.open(process);
+        life.api = createNodeTree(settings, { ...ports, storage }, { observe: (seen) => observe(this.name, seen) });
+      } catch (error) {
+        // A disk that is not what it was ends the start in words, as `polity start` does.
+        if (!(error instanceof StorageFault)) throw error;
+        world.trace.note(world.nowMs, label, `cannot start: ${error.message}`);
+        this.crash({ silently: false });
+      }
+    });
+  }
+
+  #sink(process: Process): SinkPort {
+    return {
+      log: (level, code, message) => {
+        this.#world.trace.note(this.#world.nowMs, process.label, `${level} ${code} ${message}`);
+        if (faultCodes.has(code)) this.#options.onFault(this.name, new Error(`${code}: ${message}`));
+      },
+      count: (name, _labels, by = 1) => {
+        this.counters.set(name, (this.counters.get(name) ?? 0) + by);
+      },
+    };
+  }
+
+  /** kill -9; `silently`: the machine goes with it, and what was not synced may be lost. */
+  crash({ silently }: { silently: boolean }): void {
+    const life = this.#life;
+    if (life === null) return;
+    this.#life = null;
+    life.process.end();
+    this.#network.leave(life.port, silently);
+    if (silently) this.disk.losePower();
+    else this.disk.release();
+  }
+
+  /** SIGTERM: hands over, flushes, ends. */
+  stop(done: () => void = () => {}): void {
+    const life = this.#life;
+    if (life === null || life.api === null) return done();
+    const { api, process } = life;
+    process.enter('stop', () =>
+      api.stop(() => {
+        if (this.#life !== life) return;
+        this.crash({ silently: false });
+        done();
+      }),
+    );
+  }
+
+  /** The machine gets an empty disk; it must be down. */
+  wipe(): void {
+    if (this.#life !== null) throw new Error(`${this.name} is up`);
+    this.disk = this.#newDisk();
+  }
+
+  /** Does something with the node's api inside its process, if there is one. */
+  enter(what: string, run: (api: NodeApi) => void): boolean {
+    const life = this.#life;
+    if (life === null || life.api === null) return false;
+    const { api } = life;
+    life.process.enter(what, () => run(api));
+    return true;
+  }
+}

@@ -1,0 +1,142 @@
+// One life of a simulated process: a single thread with an inbox. Whatever reaches the node passes here, one turn after the other,
+// so that it can be busy, slow, paused (SIGSTOP) and dead, and a dead one does nothing more.
+import type { ClockPort } from '../actors/ports/index.ts';
+import type { Chance, World } from './world.ts';
+
+export type ProcessOptions = {
+  /** Where it is seen in the trace, e.g. `n1#2`. */
+  label: string;
+  /** What one turn costs, milliseconds: at least, at most. */
+  turnMs: readonly [number, number];
+  /** An exception that nobody caught: a real process would end with it. */
+  onCrash(error: unknown): void;
+};
+
+type Turn = { what: string; bytes: Uint8Array | null; run: () => void };
+
+/** More of one turn's afterthoughts is a loop without end. */
+const soonMax = 1_000_000;
+
+export class Process {
+  readonly world: World;
+  readonly label: string;
+  isAlive = true;
+  /** Times the ordinary cost of a turn. */
+  slowness = 1;
+  readonly #options: ProcessOptions;
+  readonly #chance: Chance;
+  #inbox: Turn[] = [];
+  #soon: (() => void)[] = [];
+  #isPaused = false;
+  #isPumping = false;
+  #isTurning = false;
+  #freeAtMs = 0;
+
+  constructor(world: World, options: ProcessOptions) {
+    this.world = world;
+    this.label = options.label;
+    this.#options = options;
+    this.#chance = world.chance(`process ${options.label}`);
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Gives it something to do as soon as it is free. */
+  enter(what: string, run: () => void, bytes: Uint8Array | null = null): void {
+    if (!this.isAlive) return;
+    this.#inbox.push({ what, bytes, run });
+    this.#wake();
+  }
+
+  /** Right after the current turn, before anything else; what comes from outside of any turn gets one. */
+  soon(run: () => void): void {
+    if (!this.isAlive) return;
+    if (this.#isTurning) this.#soon.push(run);
+    else this.enter('soon', run);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#wake();
+  }
+
+  end(): void {
+    this.isAlive = false;
+    this.#inbox = [];
+    this.#soon = [];
+  }
+
+  #wake(): void {
+    if (this.#isPumping || this.#isPaused || this.#inbox.length === 0) return;
+    this.#isPumping = true;
+    this.world.after(this.#freeAtMs - this.world.nowMs, () => this.#turn());
+  }
+
+  #turn(): void {
+    this.#isPumping = false;
+    if (!this.isAlive || this.#isPaused) return;
+    const turn = this.#inbox.shift();
+    if (turn === undefined) return;
+    const { world, label } = this;
+    world.trace.note(world.nowMs, label, turn.what, turn.bytes);
+    this.#isTurning = true;
+    try {
+      turn.run();
+      for (let ran = 0; this.#soon.length > 0; ran++) {
+        if (ran > soonMax) throw new Error('a turn has no end');
+        this.#soon.shift()!();
+      }
+    } catch (error) {
+      this.end();
+      this.#options.onCrash(error);
+      return;
+    } finally {
+      this.#isTurning = false;
+    }
+    const [least, most] = this.#options.turnMs;
+    this.#freeAtMs = world.nowMs + this.#chance.tail(least, most) * this.slowness;
+    this.#wake();
+  }
+}
+
+export type ClockSkew = {
+  /** Seconds of its monotonic clock in a second: 1 ± drift. */
+  rate: number;
+  /** What its wall clock is ahead, milliseconds; may jump while it runs. */
+  wallAheadMs: number;
+};
+
+/** When the world begins, for wall clocks: 2030, which nobody mistakes for today. */
+const beginningMs = 1_893_456_000_000;
+
+export const createClock = (process: Process, skew: ClockSkew): ClockPort => {
+  const { world } = process;
+  const bornMs = world.nowMs;
+  return {
+    nowMs: () => (world.nowMs - bornMs) * skew.rate + 1_000,
+    wallMs: () => Math.floor(beginningMs + world.nowMs * skew.rate + skew.wallAheadMs),
+    after(delayMs, wake) {
+      let isOn = true;
+      const handle = world.after(Math.max(0, delayMs) / skew.rate, () =>
+        process.enter('timer', () => {
+          if (!isOn) return;
+          isOn = false;
+          wake();
+        }),
+      );
+      return {
+        cancel() {
+          isOn = false;
+          handle.cancel();
+        },
+      };
+    },
+    soon: (run) => process.soon(run),
+  };
+};

@@ -1,0 +1,264 @@
+// One seed, one life of a cluster: the seed draws the configuration as well as the faults (swarm testing, Groce et al. 2012). First
+// safety under fire, then everything is mended, and the cluster must serve and agree within a bound. The result is plain data.
+import type { NodeSettings } from '../actors/settings.ts';
+import { settingsDefaults } from '../actors/settings.ts';
+import { raftDefaults } from '../machines/raft/types.ts';
+import type { RegisterResult } from '../machines/register/types.ts';
+import type { HistoryEvent } from './checkers/index.ts';
+import { judgeRun } from './judge.ts';
+import { type Fault, faults, joinAddresses, Nemesis } from './nemesis.ts';
+import { Network } from './network.ts';
+import { SimulatedNode } from './node.ts';
+import { Trace } from './trace.ts';
+import { Workload } from './workload.ts';
+import { type Chance, World } from './world.ts';
+
+export type RunOptions = {
+  /** Drawn when absent. */
+  nodes?: number;
+  /** Virtual milliseconds under fire. */
+  timeMs?: number;
+  /** Which faults may happen; drawn when absent. */
+  faults?: readonly Fault[];
+  /** Lines of the trace to keep. */
+  linesMax?: number;
+  /** For tests: a world that breaks a promise on purpose. */
+  planted?: 'lying-disk';
+};
+
+export type Knobs = {
+  nodes: number;
+  clients: number;
+  keys: number;
+  thinkMs: number;
+  timeoutMs: number;
+  latencyMs: [number, number];
+  bytesPerMs: number;
+  syncMs: [number, number];
+  turnMs: [number, number];
+  drift: number;
+  snapshotEntries: number;
+  retainEntries: number;
+  quietAfterMs: number;
+  faults: Fault[];
+  everyMs: [number, number];
+  lastsMs: [number, number];
+};
+
+export type Verdict = 'held' | 'crash' | 'liveness' | 'correctness';
+
+export type RunResult = {
+  seed: number;
+  verdict: Verdict;
+  /** What broke, in words; empty if all held. */
+  reason: string;
+  hash: string;
+  steps: number;
+  virtualMs: number;
+  acknowledged: number;
+  operations: number;
+  endings: Record<string, number>;
+  done: Record<string, number>;
+  knobs: Knobs;
+  history: readonly HistoryEvent[];
+  lines: readonly string[];
+};
+
+const timeMsDefault = 20_000;
+/** Within this everything must be well again after the last fault, milliseconds. */
+const recoveryMs = 60_000;
+const stepsMax = 20_000_000;
+
+export const drawKnobs = (chance: Chance, options: RunOptions): Knobs => {
+  const nodes = options.nodes ?? chance.pick([1, 3, 3, 3, 3, 5]);
+  const slowest = chance.pick([1, 5, 30]);
+  return {
+    nodes,
+    clients: chance.between(1, 9),
+    keys: chance.between(1, 5),
+    thinkMs: chance.pick([1, 20, 200, 3_000]),
+    timeoutMs: chance.pick([300, 1_000, 3_000]),
+    latencyMs: [0.05, slowest],
+    bytesPerMs: chance.pick([1_000, 100_000]),
+    syncMs: [0.1, chance.pick([1, 5, 40])],
+    turnMs: [0.005, chance.pick([0.05, 0.5, 3])],
+    drift: chance.pick([0, 0.001, 0.04]),
+    snapshotEntries: chance.pick([5, 20, 100, 10_000]),
+    retainEntries: chance.pick([0, 5, 50, 5_000]),
+    quietAfterMs: chance.pick([0, 100, 1_000]),
+    // Some faults are off in every run, so that others have room to show what they do alone.
+    faults: [...(options.faults ?? faults.filter(() => chance.happens(0.45)))],
+    everyMs: [50, chance.pick([500, 2_000, 8_000])],
+    lastsMs: [20, chance.pick([500, 3_000, 10_000])],
+  };
+};
+
+const settingsOf = (name: string, names: readonly string[], knobs: Knobs): NodeSettings => ({
+  ...settingsDefaults,
+  ...{ name, cluster: 'sim', version: 'sim', bootstrap: [...names], join: joinAddresses(names, name), http: null },
+  groups: [...settingsDefaults.groups],
+  raft: { ...raftDefaults, quietAfterMs: knobs.quietAfterMs, retainEntries: knobs.retainEntries },
+  snapshotEntries: knobs.snapshotEntries,
+});
+
+class Broken extends Error {
+  readonly verdict: Verdict;
+  constructor(verdict: Verdict, message: string) {
+    super(message);
+    this.verdict = verdict;
+  }
+}
+
+export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
+  const trace = new Trace({ linesMax: options.linesMax ?? 0 });
+  const world = new World(seed, trace);
+  const knobs = drawKnobs(world.chance('knobs'), options);
+  const network = new Network(world, {
+    ...{ latencyMs: knobs.latencyMs, bytesPerMs: knobs.bytesPerMs },
+    ...{ publishLoss: 0.01, publishTwice: 0.01, publishReorder: true },
+  });
+  const judge = judgeRun();
+  let fault: { node: string; error: unknown } | null = null;
+  const names = Array.from({ length: knobs.nodes }, (_, at) => `n${at + 1}`);
+  const chance = world.chance('machines');
+  const nodes = names.map(
+    (name) =>
+      new SimulatedNode(world, network, {
+        ...{ name, settings: settingsOf(name, names, knobs), turnMs: knobs.turnMs },
+        disk: { syncMs: knobs.syncMs, lies: options.planted === 'lying-disk' },
+        skew: { rate: 1 + knobs.drift * (2 * chance.fraction() - 1), wallAheadMs: chance.between(-5_000, 5_000) },
+        observe: (node, observation) => judge.observe(node, observation),
+        onStart: (node) => judge.restarted(node),
+        onFault: (node, error) => {
+          fault ??= { node, error };
+        },
+      }),
+  );
+  const workload = new Workload(world, nodes, knobs);
+  const nemesis = new Nemesis(world, network, nodes, knobs);
+
+  /** Lets time pass and looks at what happened; true if `until` came. */
+  const pass = (durationMs: number, until: () => boolean = () => false): boolean =>
+    world.run(durationMs, () => {
+      if (fault !== null) throw new Broken('crash', `${fault.node}: ${describeError(fault.error)}`);
+      const violation = judge.violation();
+      if (violation !== null) throw new Broken('correctness', violation);
+      if (world.steps > stepsMax) throw new Broken('liveness', `${stepsMax} events and no end`);
+      return until();
+    });
+  const demand = (what: string, until: () => boolean, explain: () => string): void => {
+    if (!pass(recoveryMs, until)) throw new Broken('liveness', `${what}: not within ${recoveryMs} ms; ${explain()}`);
+  };
+  const states = (): string => nodes.map((node) => `${node.name} ${describeNode(node)}`).join(', ');
+  const isReady = (node: SimulatedNode): boolean => node.api?.status().state === 'ready';
+
+  const run = (): void => {
+    for (const node of nodes) world.after(chance.between(0, 300), () => node.start());
+    demand('the cluster forms', () => nodes.every(isReady), states);
+    workload.start();
+    nemesis.start();
+    pass(options.timeMs ?? timeMsDefault);
+    nemesis.stop();
+    trace.note(world.nowMs, 'world', 'mended');
+    demand('every node is ready again', () => nodes.every(isReady), states);
+    const before = workload.acknowledged;
+    if (knobs.thinkMs < 1_000) demand('clients are served', () => workload.acknowledged > before + 5, states);
+    workload.stop();
+    demand(
+      'every call ends',
+      () => workload.open === 0,
+      () => `${workload.open} are open`,
+    );
+    for (const node of nodes) serves(node);
+    demand(
+      'all nodes hold the same',
+      () => contentsAgree(),
+      () => [...contents].map(([name, text]) => `${name}: ${text}`).join('; '),
+    );
+  };
+
+  /** A fresh write through this node is acknowledged. */
+  const serves = (node: SimulatedNode): void => {
+    let served = false;
+    let asking = false;
+    let last = '';
+    demand(
+      `${node.name} serves a write`,
+      () => {
+        if (!served && !asking) {
+          asking = true;
+          node.enter('fresh write', (api) =>
+            api.write({ op: 'put', key: `fresh-${node.name}`, value: new Uint8Array([1]) }, { timeoutMs: 5_000 }, (outcome) => {
+              served = outcome.ok;
+              last = outcome.ok ? '' : outcome.failure.code;
+              world.after(100, () => {
+                asking = false;
+              });
+            }),
+          );
+        }
+        return served;
+      },
+      () => `${last}; ${states()}`,
+    );
+  };
+
+  const contents = new Map<string, string>();
+  let comparing = 0;
+  const contentsAgree = (): boolean => {
+    if (contents.size === nodes.length && new Set(contents.values()).size === 1) return true;
+    if (comparing > 0) return false;
+    comparing = nodes.length;
+    contents.clear();
+    for (const node of nodes)
+      node.enter('compare', (api) =>
+        api.read({ op: 'list', prefix: '', limit: 1_000 }, { consistency: 'local', timeoutMs: 5_000 }, (outcome) => {
+          contents.set(node.name, outcome.ok ? describeContent(outcome.value) : outcome.failure.code);
+          world.after(50, () => {
+            comparing--;
+          });
+        }),
+      );
+    return false;
+  };
+
+  let verdict: Verdict = 'held';
+  let reason = '';
+  try {
+    run();
+  } catch (error) {
+    verdict = error instanceof Broken ? error.verdict : 'crash';
+    reason = error instanceof Broken ? error.message : describeError(error);
+  }
+  // What clients saw is judged also when something else broke: a lost write says more than a node that hangs.
+  const seen = judge.history(workload.history);
+  if (seen !== null && verdict !== 'correctness') {
+    verdict = 'correctness';
+    reason = reason === '' ? seen : `${seen}\nand: ${reason}`;
+  }
+  return {
+    ...{ seed, verdict, reason, hash: trace.hash, steps: world.steps, virtualMs: Math.round(world.nowMs) },
+    ...{ acknowledged: workload.acknowledged, operations: workload.history.length / 2 },
+    ...{ endings: Object.fromEntries(workload.endings), done: Object.fromEntries(nemesis.done) },
+    ...{ knobs, history: workload.history, lines: trace.lines },
+  };
+};
+
+const describeError = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 6).join('\n') : String(error);
+
+const describeNode = (node: SimulatedNode): string => {
+  const status = node.api?.status();
+  if (status === undefined) return node.isUp ? 'starting' : 'down';
+  const groups = status.groups.map(
+    ({ role, term, leader, commitIndex, appliedIndex, lastIndex, halted, quiet }) =>
+      `${role} term ${term} leader ${leader} commit ${commitIndex} applied ${appliedIndex} last ${lastIndex}${quiet ? ' quiet' : ''}${halted === null ? '' : ` ${halted}`}`,
+  );
+  const peers = status.peers.filter((peer) => peer.connected).map((peer) => peer.name);
+  return `${status.state}${status.reason === null ? '' : ` (${status.reason})`} [${groups.join('; ')}] sees ${peers.join(' ')}`;
+};
+
+const describeContent = (result: RegisterResult): string =>
+  result.op === 'list'
+    ? result.items.map((item) => `${item.key}=${item.value.join('.')}@${item.index}v${item.version}`).join(' ')
+    : result.op;

@@ -1,0 +1,160 @@
+// Time, order and chance of a simulated world: one queue in order of time, what falls on one instant shuffled by the seed, and a
+// generator of its own for every purpose, so that a new draw in one place moves no other. Nothing here waits for a real clock.
+import { nextBetween, nextUint32, type RandomState, randomFrom } from '../machines/random.ts';
+import type { Trace } from './trace.ts';
+
+export type Handle = { cancel(): void };
+
+type Event = { atMs: number; tie: number; sequence: number; run: (() => void) | null };
+
+const isBefore = (a: Event, b: Event): boolean =>
+  a.atMs !== b.atMs ? a.atMs < b.atMs : a.tie !== b.tie ? a.tie < b.tie : a.sequence < b.sequence;
+
+/** A seed for a purpose: FNV-1a of both. */
+const seedOf = (seed: number, label: string): number => {
+  let hash = 0x811c9dc5 ^ seed;
+  for (let at = 0; at < label.length; at++) hash = Math.imul(hash ^ label.charCodeAt(at), 0x01000193);
+  return hash ^ (hash >>> 15);
+};
+
+/** Chance with the few words the world needs. */
+export class Chance {
+  readonly #state: RandomState;
+
+  constructor(state: RandomState) {
+    this.#state = state;
+  }
+
+  uint32(): number {
+    return nextUint32(this.#state);
+  }
+
+  /** A whole number in [from, to). */
+  between(from: number, to: number): number {
+    return nextBetween(this.#state, from, to);
+  }
+
+  /** A fraction in [0, 1). */
+  fraction(): number {
+    return nextUint32(this.#state) / 0x1_0000_0000;
+  }
+
+  /** True once in `1 / probability` times. */
+  happens(probability: number): boolean {
+    return this.fraction() < probability;
+  }
+
+  /** In [min, max), mostly small, now and then far out: a tail like that of disks and networks. */
+  tail(min: number, max: number): number {
+    return min + (max - min) * this.fraction() ** 4;
+  }
+
+  pick<Item>(items: readonly Item[]): Item {
+    if (items.length === 0) throw new Error('nothing to pick from');
+    return items[this.between(0, items.length)]!;
+  }
+
+  shuffled<Item>(items: readonly Item[]): Item[] {
+    const shuffled = [...items];
+    for (let at = shuffled.length - 1; at > 0; at--) {
+      const other = this.between(0, at + 1);
+      [shuffled[at], shuffled[other]] = [shuffled[other]!, shuffled[at]!];
+    }
+    return shuffled;
+  }
+}
+
+export class World {
+  readonly seed: number;
+  readonly trace: Trace;
+  /** Virtual milliseconds since the world began, in whole microseconds. */
+  nowMs = 0;
+  /** Events that have happened. */
+  steps = 0;
+  readonly #heap: Event[] = [];
+  readonly #ties: Chance;
+  #sequence = 0;
+
+  constructor(seed: number, trace: Trace) {
+    this.seed = seed;
+    this.trace = trace;
+    this.#ties = this.chance('ties');
+  }
+
+  chance(label: string): Chance {
+    return new Chance(randomFrom(seedOf(this.seed, label)));
+  }
+
+  after(delayMs: number, run: () => void): Handle {
+    const atMs = Math.ceil((this.nowMs + Math.max(0, delayMs)) * 1_000) / 1_000;
+    const event: Event = { atMs, tie: this.#ties.uint32(), sequence: this.#sequence++, run };
+    this.#push(event);
+    return {
+      cancel() {
+        event.run = null;
+      },
+    };
+  }
+
+  /** The next event; false if nothing will ever happen again. */
+  step(): boolean {
+    for (let event = this.#pop(); event !== undefined; event = this.#pop()) {
+      if (event.run === null) continue;
+      this.nowMs = event.atMs;
+      this.steps++;
+      event.run();
+      return true;
+    }
+    return false;
+  }
+
+  /** Lets `durationMs` pass, or less if `until` becomes true; says whether it did. */
+  run(durationMs: number, until: () => boolean = () => false): boolean {
+    const endMs = this.nowMs + durationMs;
+    while (!until()) {
+      const next = this.#next();
+      if (next === undefined || next.atMs > endMs) {
+        this.nowMs = endMs;
+        return until();
+      }
+      this.step();
+    }
+    return true;
+  }
+
+  #next(): Event | undefined {
+    while (this.#heap.length > 0 && this.#heap[0]!.run === null) this.#pop();
+    return this.#heap[0];
+  }
+
+  #push(event: Event): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(event);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!isBefore(event, heap[parent]!)) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = event;
+  }
+
+  #pop(): Event | undefined {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (first === undefined || last === undefined || heap.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
+      if (!isBefore(heap[child]!, last)) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = last;
+    return first;
+  }
+}

@@ -1,0 +1,144 @@
+// What the world itself promises: order, repeatability, and that the dead do nothing.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Disk } from '../../sim/disk.ts';
+import { Process } from '../../sim/process.ts';
+import { Trace } from '../../sim/trace.ts';
+import { World } from '../../sim/world.ts';
+
+const newWorld = (seed = 1): World => new World(seed, new Trace());
+const newProcess = (world: World, label = 'p'): Process =>
+  new Process(world, {
+    ...{ label, turnMs: [0.01, 0.1] },
+    onCrash(error) {
+      throw error;
+    },
+  });
+const bytes = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
+const put = (key: string, value: string) => ({ key: bytes(key), value: bytes(value) });
+
+test('events come in order of time; those of one instant are shuffled by the seed, the same way for the same seed', () => {
+  const order = (seed: number): string => {
+    const world = newWorld(seed);
+    const seen: number[] = [];
+    for (let at = 0; at < 20; at++) world.after(at < 10 ? 5 : 3, () => seen.push(at));
+    world.run(10);
+    assert.ok(seen.slice(0, 10).every((at) => at >= 10));
+    return seen.join();
+  };
+  assert.equal(order(1), order(1));
+  assert.ok(new Set([1, 2, 3, 4, 5].map(order)).size === 5);
+});
+
+test('a draw under one label moves nothing under another', () => {
+  const world = newWorld();
+  const lone = world.chance('a').uint32();
+  for (let draws = 0; draws < 7; draws++) world.chance('b').uint32();
+  assert.equal(world.chance('a').uint32(), lone);
+  assert.notEqual(world.chance('b').uint32(), lone);
+});
+
+test('what is cancelled does not happen, and time stands where it was asked to', () => {
+  const world = newWorld();
+  let happened = 0;
+  world.after(5, () => happened++).cancel();
+  world.after(7, () => happened++);
+  assert.equal(
+    world.run(100, () => happened === 1),
+    true,
+  );
+  assert.equal(world.nowMs, 7);
+  assert.equal(world.run(100), false);
+  assert.equal(world.nowMs, 107);
+});
+
+test('a turn and its afterthoughts come before the next turn', () => {
+  const world = newWorld();
+  const process = newProcess(world);
+  const seen: string[] = [];
+  process.enter('first', () => {
+    process.soon(() => {
+      seen.push('soon');
+      process.soon(() => seen.push('sooner'));
+    });
+    seen.push('first');
+  });
+  process.enter('second', () => seen.push('second'));
+  world.run(10);
+  assert.deepEqual(seen, ['first', 'soon', 'sooner', 'second']);
+});
+
+test('a paused process does nothing until it goes on, a dead one nothing more', () => {
+  const world = newWorld();
+  const process = newProcess(world);
+  const seen: string[] = [];
+  process.pause();
+  process.enter('a', () => seen.push('a'));
+  world.run(100);
+  assert.equal(seen.length, 0);
+  process.resume();
+  process.enter('b', () => {
+    seen.push('b');
+    process.soon(() => seen.push('never'));
+    process.end();
+  });
+  process.enter('c', () => seen.push('c'));
+  world.run(100);
+  assert.deepEqual(seen, ['a', 'b']);
+});
+
+test('a machine that loses its power keeps what was synced, and of the rest a prefix of whole batches', () => {
+  const lengths = new Set<number>();
+  for (let seed = 1; seed <= 40; seed++) {
+    const world = newWorld(seed);
+    const disk = new Disk(world, 'd', { syncMs: [0.1, 1] });
+    const process = newProcess(world);
+    const storage = disk.open(process);
+    storage.write([put('synced', '1')], { durable: true }, () => {});
+    for (let at = 0; at < 5; at++) storage.write([put(`a${at}`, '1'), put(`b${at}`, '1')], { durable: false }, () => {});
+    world.run(100);
+    process.end();
+    disk.losePower();
+    const after = disk.open(newProcess(world, 'q'));
+    assert.ok(after.get(bytes('synced')) !== undefined);
+    const kept = [0, 1, 2, 3, 4].filter((at) => after.get(bytes(`a${at}`)) !== undefined);
+    assert.deepEqual(kept, [0, 1, 2, 3, 4].slice(0, kept.length), 'a prefix');
+    for (let at = 0; at < 5; at++)
+      assert.equal(after.get(bytes(`a${at}`)) === undefined, after.get(bytes(`b${at}`)) === undefined, 'whole');
+    lengths.add(kept.length);
+  }
+  assert.ok(lengths.size > 3);
+});
+
+test('a process that is killed loses nothing that was written, and hears nothing any more', () => {
+  const world = newWorld();
+  const disk = new Disk(world, 'd', { syncMs: [1, 2] });
+  const process = newProcess(world);
+  const storage = disk.open(process);
+  let answers = 0;
+  storage.write([put('a', '1')], { durable: false }, () => answers++);
+  world.run(100);
+  storage.write([put('b', '1')], { durable: true }, () => answers++);
+  process.end();
+  disk.release();
+  world.run(100);
+  assert.equal(answers, 1);
+  const after = disk.open(newProcess(world, 'q'));
+  assert.ok(after.get(bytes('a')) !== undefined);
+  assert.equal(after.get(bytes('b')), undefined);
+});
+
+test('the trace tells any two runs apart', () => {
+  const hashes = new Set<string>();
+  for (const [where, what, sent] of [
+    ['n1', 'a', 'x'],
+    ['n1', 'a', 'y'],
+    ['n1', 'b', 'x'],
+    ['n2', 'a', 'x'],
+  ] as const) {
+    const trace = new Trace();
+    trace.note(1, where, what, bytes(sent));
+    hashes.add(trace.hash);
+  }
+  assert.equal(hashes.size, 4);
+});
