@@ -1,7 +1,18 @@
 // The tap through which a simulator or an inspector sees what replicas do, as plain data, after it is done. Nothing answers.
-import type { Configuration, Entry, HardState, Role } from '../machines/raft/types.ts';
+import type { Configuration, Entry, HardState, Role, SnapshotMeta } from '../machines/raft/types.ts';
 
 export type Observation =
+  /** A life of this replica begins with what its disk gave back: log entries from `snapshot.index` + 1 on. */
+  | {
+      type: 'restored';
+      group: string;
+      replica: string;
+      hardState: HardState;
+      snapshot: SnapshotMeta | null;
+      entries: Entry[];
+      /** The state machine's keyspace holds everything up to here. */
+      applied: number;
+    }
   | {
       type: 'role';
       group: string;

@@ -395,6 +395,8 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   };
 
   arm();
+  const { hardState, snapshot, entries } = restored;
+  args.observe?.({ type: 'restored', group, replica, hardState, snapshot, entries, applied: restored.applied });
 
   return {
     state,
