@@ -20,12 +20,18 @@ export type HistoryEvent = {
 };
 
 /** One call with its outcome, as a model understands it. Operations that failed, and reads without an answer, say nothing. */
-export type Operation<Action> = {
+export type Operation<Action = unknown> = {
   readonly process: number;
   readonly action: Action;
+  /**
+   * Where call and answer stand in the order of time: one operation comes before another if its answer is smaller than the
+   * other's call; equal numbers overlap. Infinity: nobody knows whether and when it happened.
+   */
+  readonly callAt: number;
+  readonly returnAt: number;
   readonly callNs: number;
-  /** Infinity: nobody knows whether and when it happened. */
   readonly returnNs: number;
-  /** Where the call and the answer were recorded: lines of the file, or places in the list, from 1. The second is 0 for none. */
-  readonly lines: readonly [call: number, answer: number];
+  /** Where call and answer were recorded: lines of the file, or places in the list, from 1; 0 for no answer. */
+  readonly callLine: number;
+  readonly returnLine: number;
 };

@@ -1,16 +1,21 @@
 // What an object promises to do when it is used by one client at a time: all that the judge of linearizability has to know of it.
 import type { Json } from '../history.ts';
 
+export type Refused = { readonly refused: string };
+
+/** The value that an `ok` came with. */
+export type Answer = { readonly value: Json | undefined };
+
 export type Model<State, Action> = {
   readonly name: string;
   readonly initial: State;
   /** True: every call names its key. False: a history without keys is about one object. */
   readonly keyed: boolean;
   /**
-   * What the words of an event mean: `asked` is the value of the call, `answered` that of its `ok`, undefined if nobody knows the
-   * outcome. `refused` says why they mean nothing; null: such an operation says nothing that could be judged.
+   * What the words of an event mean: `asked` is the value of the call, `answer` its `ok`; null: nobody knows the outcome. `refused`
+   * says why they mean nothing. Null: such an operation says nothing that could be judged.
    */
-  parse(f: string, asked: Json | undefined, answered: Json | undefined): Action | null | { readonly refused: string };
+  parse(f: string, asked: Json | undefined, answer: Answer | null): Action | null | Refused;
   /** The states it may leave the object in; none: in this state it cannot have happened, or not with this answer. */
   step(state: State, action: Action): readonly State[];
   /** Equal texts are equal states. */
