@@ -11,12 +11,12 @@ class Waiting {
   readonly #place: Int32Array;
   readonly #times: Float64Array;
 
-  constructor(values: number, valueOf: (item: number) => number, times: Float64Array) {
+  constructor(values: number, valueIn: (item: number) => number, times: Float64Array) {
     this.#lists = Array.from({ length: values }, () => []);
     this.#at = new Int32Array(values);
     this.#place = new Int32Array(times.length).fill(-1);
     this.#times = times;
-    for (let item = 0; item < times.length; item++) if (valueOf(item) >= 0) this.#lists[valueOf(item)]!.push(item);
+    for (let item = 0; item < times.length; item++) if (valueIn(item) >= 0) this.#lists[valueIn(item)]!.push(item);
     for (const list of this.#lists) {
       list.sort((a, b) => times[a]! - times[b]!);
       for (const [place, item] of list.entries()) this.#place[item] = place;
