@@ -244,8 +244,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const hostReplica = (group: string, done: (outcome: Outcome<{ replica: string }>) => void): void => {
     const fail = (why: Failure): void => done({ ok: false, failure: why });
     if (genesis === null) return fail(failure('NOT_READY', `${settings.name} has not heard of the cluster's genesis yet`));
-    if (!genesis.groups.includes(group))
-      return fail(failure('GROUP_NOT_FOUND', `${settings.name} knows no group '${group}'`));
+    if (!genesis.groups.includes(group)) return fail(failure('GROUP_NOT_FOUND', `${settings.name} knows no group '${group}'`));
     const existing = hosted.get(group);
     if (existing !== undefined) return done({ ok: true, value: { replica: existing } });
     const replica = newId();

@@ -71,8 +71,9 @@ export const partFrom = <State, Action>(part: Part<Action>, at: number, space: S
   const { needs, puts } = space;
   const kept = part.items
     .filter((item) => returnOf(item) >= at)
-    .map((item): Item<Action> =>
-      item.operation.callAt < at && item.standing === 'required' ? { ...item, standing: 'passing' } : item,
+    .map(
+      (item): Item<Action> =>
+        item.operation.callAt < at && item.standing === 'required' ? { ...item, standing: 'passing' } : item,
     );
   const items = withoutUnseen(kept, space);
   if (items.length === part.items.length) return part;

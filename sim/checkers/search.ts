@@ -28,7 +28,12 @@ type Frame = {
 };
 
 /** The longest order found that ends before an answer that no order gets past; items by number. */
-export type Stuck = { readonly order: readonly number[]; readonly due: number; readonly state: number; readonly placed: number };
+export type Stuck = {
+  readonly order: readonly number[];
+  readonly due: number;
+  readonly state: number;
+  readonly placed: number;
+};
 
 export class Search {
   readonly #space: Space<unknown, unknown>;

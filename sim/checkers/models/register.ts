@@ -39,7 +39,9 @@ const parse = (f: string, asked: Json | undefined, answer: Answer | null): Regis
   if (asked === undefined) return { refused: `a ${f} needs a value` };
   const value = canonical(asked);
   if (answer?.value !== undefined && canonical(answer.value) !== value)
-    return { refused: `the ok of a ${f} repeats its value, ${shown(value)}, or has none, but says ${shown(canonical(answer.value))}` };
+    return {
+      refused: `the ok of a ${f} repeats its value, ${shown(value)}, or has none, but says ${shown(canonical(answer.value))}`,
+    };
   if (f === 'write') return { f, value };
   if (!Array.isArray(asked) || asked.length !== 2) return { refused: "a cas's value must be the pair [old, new]" };
   const [old, next] = asked as [Json, Json];
