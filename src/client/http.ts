@@ -127,8 +127,11 @@ export const createWire = (base: URL, token: string | undefined): Wire => {
       const onAbort = (): void => void response.destroy(new NoAnswer('the call was cancelled', true, signal?.reason));
       signal?.addEventListener('abort', onAbort, { once: true });
       response.once('close', () => signal?.removeEventListener('abort', onAbort));
-      response.socket.setTimeout(silenceMs, () => response.destroy(new NoAnswer(`${base.origin} fell silent`, true)));
-      response.once('close', () => response.socket?.setTimeout(0));
+      const { socket } = response;
+      const onSilence = (): void => void response.destroy(new NoAnswer(`${base.origin} fell silent`, true));
+      socket.setTimeout(silenceMs, onSilence);
+      // The socket serves other calls after this one.
+      response.once('close', () => void socket.setTimeout(0).off('timeout', onSilence));
       if (signal?.aborted === true) onAbort();
       return response;
     },
