@@ -8,7 +8,7 @@ export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining
 
 export type GroupStatus = {
   id: string;
-  /** 'learner' is a follower that has no vote; 'none': this node hosts no replica of the group. */
+  /** 'learner' is a follower that has no vote; 'none': this node hosts no replica of the group, or one that is no member of it. */
   role: Role | 'learner' | 'none';
   term: number;
   /** The leader's node name, or null while none is known. */

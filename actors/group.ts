@@ -1,6 +1,7 @@
 // One group of the register service on one node, as one supervised actor: the Raft replica (if this node hosts one), the state
 // machine above it, and the requests of this node's users and of other nodes. When it fails, all of it starts again from disk.
 import { type Failure, failure } from '../machines/errors.ts';
+import { standingOf } from '../machines/raft/index.ts';
 import type { Configuration, RaftEvent, Member as RaftPeer, ReconfigureTarget, ReplicaId } from '../machines/raft/types.ts';
 import {
   encodeCommand,
@@ -109,6 +110,11 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
   const nameOf = (configuration: Configuration, id: ReplicaId | null): string | null =>
     id === null ? null : (configuration.members[id]?.name ?? null);
 
+  /** Not yet, or no longer, a member: what it holds says nothing of the group as it is. */
+  const isOutside = (): boolean => hosted !== null && standingOf(hosted.member.state) === 'outsider';
+
+  const serves = (): boolean => hosted !== null && !isOutside();
+
   const status = (): GroupStatus => {
     const none: GroupStatus = {
       ...{ id: group, role: 'none', term: 0, leader: null, voters: [], learners: [], commitIndex: 0, appliedIndex: 0 },
@@ -121,7 +127,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     const votes = configuration.voters.includes(state.replica) || configuration.outgoing?.includes(state.replica) === true;
     return {
       ...none,
-      role: votes || state.role === 'leader' ? state.role : 'learner',
+      role: isOutside() ? 'none' : votes || state.role === 'leader' ? state.role : 'learner',
       term: state.term,
       leader: nameOf(configuration, state.leader),
       voters: names(configuration.voters),
@@ -150,6 +156,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     if (hosted === null) return;
     const { member } = hosted;
     const { state } = member;
+    // Nothing more will happen here: whoever watches has to watch elsewhere.
+    if (isOutside()) hosted.register.stop();
     const leader = member.leaderPeer();
     const others = Object.values(state.configuration.members)
       .map((one) => one.peer)
@@ -308,7 +316,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     group,
     nodeName: settings.name,
     self: network.self,
-    leader: () => (hosted === null ? args.anyPeer() : hosted.member.leaderPeer()),
+    leader: () => (serves() ? hosted!.member.leaderPeer() : args.anyPeer()),
     leads: () => hosted !== null && hosted.member.state.role === 'leader',
   };
   const access = { scope, clock, router };
@@ -383,31 +391,40 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
         timeoutOf(event.options),
         event.done,
       );
-    if (hosted === null) return event.done({ ok: false, failure: notHosted(group, settings.name) });
-    hosted.register.read(event.read, event.done);
+    if (!serves()) return event.done({ ok: false, failure: notHosted(group, settings.name) });
+    hosted!.register.read(event.read, event.done);
   };
 
   const onBackup = (event: Extract<GroupEvent, { type: 'backup' }>): void => {
     const failed = (why: Failure): void => event.on({ type: 'failed', failure: why }, () => {});
-    if (hosted === null) return failed(notHosted(group, settings.name));
-    const { member, register } = hosted;
-    // A linearizable read of nothing first, so that the copy holds everything acknowledged before it was asked for.
+    if (!serves()) return failed(notHosted(group, settings.name));
+    const deadlineMs = clock.nowMs() + timeoutOf(event.options);
+    // A linearizable read of nothing first: everything acknowledged before the backup was asked for lies at or below its index.
     reads.execute({ read: { op: 'list', prefix: '', limit: 1 }, lease: false }, timeoutOf(event.options), (outcome) => {
       if (!outcome.ok) return failed(outcome.failure);
-      const started = {
-        index: member.state.applied,
-        term: member.state.term,
-        timeMs: member.state.log.timeAt(member.state.applied),
-      };
-      event.on({ type: 'start', group, ...started }, () => {
-        event.ended(
-          register.records((why, page, more) => {
-            if (why !== null) return failed(failure('STORAGE_FAILED', why.message));
-            if (page.length === 0) return event.on({ type: 'end' }, () => {});
-            event.on({ type: 'records', records: page }, more);
-          }),
-        );
-      });
+      untilApplied(outcome.value.index, deadlineMs, (why) => (why === null ? copy(event) : failed(why)));
+    });
+  };
+
+  /** The leader may have applied what is still on its way to this replica. */
+  const untilApplied = (index: number, deadlineMs: number, then: (why: Failure | null) => void): void => {
+    if (hosted === null || clock.nowMs() >= deadlineMs)
+      return then(failure('NO_QUORUM', `${settings.name} did not get the log of '${group}' up to ${index} in time`));
+    if (hosted.member.state.applied >= index) return then(null);
+    scope.after(appliedPollMs, () => untilApplied(index, deadlineMs, then));
+  };
+
+  const copy = (event: Extract<GroupEvent, { type: 'backup' }>): void => {
+    const { member, register } = hosted!;
+    const { applied, log, term } = member.state;
+    event.on({ type: 'start', group, index: applied, term, timeMs: log.timeAt(applied) }, () => {
+      event.ended(
+        register.records((why, page, more) => {
+          if (why !== null) return event.on({ type: 'failed', failure: failure('STORAGE_FAILED', why.message) }, () => {});
+          if (page.length === 0) return event.on({ type: 'end' }, () => {});
+          event.on({ type: 'records', records: page }, more);
+        }),
+      );
     });
   };
 
@@ -503,8 +520,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
           throw new Error(`InvariantBroken: '${group}' hosts ${replica}, asked for ${event.replica}`);
         return;
       case 'watch':
-        if (hosted === null) return event.on({ type: 'failed', failure: notHosted(group, settings.name) });
-        return event.ended(hosted.register.watch(event.prefix, event.from, event.on));
+        if (!serves()) return event.on({ type: 'failed', failure: notHosted(group, settings.name) });
+        return event.ended(hosted!.register.watch(event.prefix, event.from, event.on));
       case 'backup':
         return onBackup(event);
       case 'relinquish':
@@ -531,6 +548,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
 };
 
 const changeRetryMs = 100;
+const appliedPollMs = 10;
 
 const targetOf = (configuration: Configuration): ReconfigureTarget => ({
   voters: [...configuration.voters],

@@ -114,8 +114,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (given.some((report) => report.state === 'failed')) return life.send({ type: 'broken', reason: 'INTERNAL' });
     if (identityLost) return life.send({ type: 'impaired', reason: 'IDENTITY_LOST' });
     if (genesis === null) return life.send({ type: 'impaired', reason: 'NOT_READY' });
-    const members = [...groupStatus.values()].filter((group) => hosted.has(group.id));
-    if (members.length < hosted.size || members.some((group) => group.role === 'none' && group.halted === null))
+    const loaded = [...groupStatus.values()].filter((group) => hosted.has(group.id));
+    // A replica that was removed from its group has nothing to wait for: this node serves through others.
+    const members = loaded.filter((group) => group.role !== 'none' || group.voters.length === 0);
+    if (loaded.length < hosted.size || members.some((group) => group.role === 'none' && group.halted === null))
       return life.send({ type: 'impaired', reason: 'NOT_READY' });
     if (members.some((group) => group.halted !== null)) return life.send({ type: 'impaired', reason: 'STORAGE_FAILED' });
     if (members.some((group) => group.leader === null)) return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
