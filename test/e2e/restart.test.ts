@@ -11,7 +11,7 @@ const stopMsMax = 5_000;
 test('ten restarts, one node after the other, under load', { timeout: 120_000 + rounds * 10_000 }, (t) =>
   withCluster({ nodes: 3 }, async (cluster) => {
     const stops: number[] = [];
-    const done = await underLoad(cluster, { clients: 3 }, async (workload) => {
+    const done = await underLoad(cluster, { clients: 2 }, async (workload) => {
       for (let round = 0; round < rounds; round++) {
         // Every other time the one that leads, so that leadership moves in each round of three.
         const leader = await cluster.settled();

@@ -3,32 +3,29 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
+import { raftDefaults } from '../../machines/raft/types.ts';
 import { createClient } from '../../src/client/index.ts';
 import { type Cluster, groupOf, withCluster } from './cluster.ts';
 import type { NodeProcess } from './node-process.ts';
 import { contentOf, underLoad } from './verdict.ts';
 
 const limits = { timeout: 120_000 };
-/** A leader keeps at most so much of its log in memory for followers that are away. */
-const keptBytesMax = 32 << 20;
-const valueBytes = 1 << 20;
+/** More than a leader keeps of its log for followers that are away. */
+const writes = raftDefaults.retainEntries + 600;
+const writers = 128;
+/** What makes the snapshot more than one chunk. */
+const large = { keys: 3, bytes: 1 << 20 };
 
 const groupAt = async (node: NodeProcess) => groupOf((await node.status())!)!;
 
-/** Writes more than any log keeps, over few keys, so that the snapshot is much smaller than what was written. */
-const outgrowTheLog = async (leader: NodeProcess, keys: number): Promise<void> => {
+const outgrowTheLog = async (leader: NodeProcess): Promise<void> => {
   const client = createClient({ urls: [leader.url], timeoutMs: 30_000 });
-  try {
-    for (let written = 0; written <= keptBytesMax + 4 * valueBytes; written += valueBytes)
-      await client.put(
-        `large-${(written / valueBytes) % keys}`,
-        randomBytes(valueBytes >> 1)
-          .toString('hex')
-          .slice(1),
-      );
-  } finally {
-    client.close();
-  }
+  let left: number = writes;
+  const write = async (_: unknown, writer: number): Promise<void> => {
+    if (writer < large.keys) await client.put(`large-${writer}`, randomBytes(large.bytes));
+    while (left-- > 0) await client.put(`small-${writer}`, String(left));
+  };
+  await Promise.all(Array.from({ length: writers }, write)).finally(() => client.close());
 };
 
 const leaveAndComeBack = async (cluster: Cluster, t: TestContext): Promise<void> => {
@@ -36,7 +33,9 @@ const leaveAndComeBack = async (cluster: Cluster, t: TestContext): Promise<void>
   const away = await cluster.follower();
   await away.kill9();
   const { lastIndex } = await groupAt(leader);
-  await outgrowTheLog(leader, 6);
+  const outgrowMs = performance.now();
+  await outgrowTheLog(leader);
+  t.diagnostic(`outgrew the log in ${Math.round(performance.now() - outgrowMs)} ms`);
   const { firstIndex } = await groupAt(leader);
   assert.ok(firstIndex > lastIndex + 1, `${leader.name} still has its log from ${firstIndex}, it took no snapshot`);
   const startMs = performance.now();
@@ -58,7 +57,7 @@ const leaveAndComeBack = async (cluster: Cluster, t: TestContext): Promise<void>
   await cluster.converged();
 };
 
-const flags = ['--snapshot-entries', '100', '--snapshot-bytes', String(4 << 20)];
+const flags = ['--snapshot-entries', '500', '--snapshot-bytes', String(4 << 20)];
 
 test('a snapshot over the bulk lane', limits, (t) =>
   withCluster({ nodes: 3, flags }, (cluster) => leaveAndComeBack(cluster, t)),
