@@ -2,7 +2,7 @@
 // nothing that it cannot keep, gives no vote, and the others go on.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -72,7 +72,7 @@ test('an empty disk: IDENTITY_LOST, no vote, then removed and added again', limi
 
 test('a damaged record: halted, no vote; and no second process on a directory in use', limits, (t) =>
   withCluster({ nodes: 3 }, async (cluster) => {
-    const done = await underLoad(cluster, { explained: ['IDENTITY_LOST'] }, async (workload) => {
+    const done = await underLoad(cluster, {}, async (workload) => {
       const leader = await cluster.settled();
       const [torn, other] = cluster.others(leader) as [NodeProcess, NodeProcess];
       await t.test('the second process ends with 1 and says why', async () => {
@@ -95,13 +95,33 @@ test('a damaged record: halted, no vote; and no second process on a directory in
       await workload.progress();
       await assertNoVote(leader, other);
       await cluster.settled([leader, other]);
-      // What an operator does with a disk that rots: another disk, and the node is added anew.
+      // As good as dead: it is replaced like the node with the empty disk above.
       await torn.term();
-      torn.wipe();
-      await torn.start();
-      await cli(other, 'group', 'remove', 'kv', torn.name);
-      await cli(other, 'group', 'add', 'kv', torn.name);
+    });
+    t.diagnostic(done);
+  }),
+);
+
+test('an old copy of a disk: the leader refuses its acknowledgements and says so', limits, (t) =>
+  withCluster({ nodes: 3 }, async (cluster) => {
+    const done = await underLoad(cluster, {}, async (workload) => {
+      const leader = await cluster.settled();
+      const old = await cluster.follower();
+      const copy = `${old.plan.data}.copy`;
+      await old.term();
+      cpSync(old.plan.data, copy, { recursive: true });
+      await old.start();
       await cluster.settled();
+      await workload.progress(100);
+      await old.kill9();
+      old.wipe();
+      cpSync(copy, old.plan.data, { recursive: true });
+      await old.start();
+      await until('LOG_REGRESSED in the log of the leader', () =>
+        new RegExp(`"code":"LOG_REGRESSED".*${old.name} acknowledged`).test(leader.log()),
+      );
+      await workload.progress();
+      await old.term();
     });
     t.diagnostic(done);
   }),

@@ -1,5 +1,6 @@
 // Clients that load a cluster while it is hurt, and remember everything they were told. Three kinds of work on one history:
-// - registers: reads, writes of values that are written once, and compare-and-set, on a few keys, for the judge of linearizability;
+// - registers: reads (by the leader's lease too), writes of values that are written once, and compare-and-set, on a few keys, for
+//   the judge of linearizability;
 // - the ledger: keys that are put once (`if-index=0`), by HTTP as it is, every answer taken at its word: acknowledged is kept, a
 //   definite error did not happen;
 // - the ledger through `polity/client`, which tries again under an idempotency key: it must never meet its own first attempt.
@@ -174,7 +175,7 @@ export class Workload {
       const query = f === 'cas' ? `&if-value=${old}` : '';
       const question: Question =
         f === 'read'
-          ? { method: 'GET', key, query, meant: ['KEY_NOT_FOUND'] }
+          ? { method: 'GET', key, query: chance < 20 ? '&consistency=lease' : '', meant: ['KEY_NOT_FOUND'] }
           : { method: 'PUT', key, query, body: next!, meant: f === 'cas' ? ['CAS_MISMATCH'] : [] };
       const answer = await this.#ask(random, question);
       const absent = 'code' in answer && f === 'read' && answer.code === 'KEY_NOT_FOUND';
