@@ -205,24 +205,12 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
         return;
       }
       if (end.type === 'overwritten') return done({ type: 'again' });
-      if (end.type === 'unknown')
-        return done({
-          type: 'done',
-          outcome: {
-            ok: false,
-            failure: failure('OUTCOME_UNKNOWN', `${settings.name} lost sight of the write in '${group}'; it may have happened`),
-          },
-        });
+      if (end.type === 'unknown') return done({ type: 'lost' });
       if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: end.leader });
       if (end.reason === 'transferring') return done({ type: 'again' });
       const code = end.reason === 'too-large' ? 'TOO_LARGE' : 'OVERLOADED';
-      done({
-        type: 'done',
-        outcome: {
-          ok: false,
-          failure: failure(code, `the leader of '${group}', ${settings.name}, refused the write: ${end.reason}`),
-        },
-      });
+      const message = `the leader of '${group}', ${settings.name}, refused the write: ${end.reason}`;
+      done({ type: 'refused', failure: failure(code, message) });
     });
   };
 
@@ -231,10 +219,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       if (end.type === 'rejected') {
         if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: end.leader });
         if (end.reason === 'no-quorum') return done({ type: 'again' });
-        return done({
-          type: 'done',
-          outcome: { ok: false, failure: failure('OVERLOADED', `${settings.name} has too many reads under way`) },
-        });
+        return done({ type: 'refused', failure: failure('OVERLOADED', `${settings.name} has too many reads under way`) });
       }
       if (hosted === null) return done({ type: 'again' });
       hosted.register.read(request.read, (outcome) => done({ type: 'done', outcome }));
@@ -254,7 +239,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     done: (attempt: Attempt<{ index: number }>) => void,
   ): void => {
     const deadlineMs = clock.nowMs() + timeLeftMs;
-    const fail = (why: Failure): void => done({ type: 'done', outcome: { ok: false, failure: why } });
+    const fail = (why: Failure): void => done({ type: 'refused', failure: why });
     if (hosted === null) return done({ type: 'not-leader', leader: null });
     const { member } = hosted;
     const { configuration } = member.state;
@@ -539,9 +524,10 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
         reason === null
           ? failure('STOPPING', `${settings.name} is stopping`)
           : failure('NOT_READY', `'${group}' on ${settings.name} failed and starts again: ${reason}`);
-      for (const requests of everyRequests) requests.stop(why);
+      // The member first: it knows best which of its requests surely did nothing.
       hosted?.member.stop();
       hosted?.register.stop();
+      for (const requests of everyRequests) requests.stop(why);
       args.onQuiet({ leading: null, following: null });
     },
   };

@@ -4,15 +4,22 @@ import { errorTable, type Failure, failure } from '../machines/errors.ts';
 import { limits } from '../machines/wire/limits.ts';
 import type { Outcome } from './api.ts';
 import { createDeadlines } from './deadlines.ts';
-import type { ClockPort, PeerId, Timer } from './ports/index.ts';
+import type { ClockPort, PeerId } from './ports/index.ts';
 import type { AskFailure, Router } from './router.ts';
 import type { Scope } from './supervise.ts';
 
-/** What an attempt came to. `not-leader` surely did nothing; `again`: nothing happened, try once a leader is known. */
+/** What an attempt came to. */
 export type Attempt<Result> =
+  /** It was executed: this is the outcome, whatever became of earlier attempts. */
   | { type: 'done'; outcome: Outcome<Result> }
+  /** This attempt surely did nothing, and another one would not fare better. */
+  | { type: 'refused'; failure: Failure }
+  /** This attempt surely did nothing; `leader` may know more. */
   | { type: 'not-leader'; leader: PeerId | null }
-  | { type: 'again' };
+  /** This attempt surely did nothing: try again once a leader is known. */
+  | { type: 'again' }
+  /** It may have happened; this attempt will never tell. */
+  | { type: 'lost' };
 
 export type RequestKind<Request, Result> = {
   /** Type of its message on the wire. */
@@ -33,11 +40,14 @@ type Pending<Request, Result> = {
   request: Request;
   deadlineMs: number;
   done: (outcome: Outcome<Result>) => void;
-  /** An attempt is under way. */
+  /** An attempt is under way: at this peer, or at this node if null. */
   underWay: boolean;
+  asked: PeerId | null;
   /** The end of an earlier attempt will never be known. */
   lost: boolean;
   attempt: number;
+  /** Hints followed since the leader was last looked up here. */
+  hops: number;
   open: boolean;
 };
 
@@ -60,6 +70,9 @@ type Place = {
 };
 
 const retryMs = 40;
+/** Two nodes that each take the other for the leader must not play ball with a request. */
+const hopsMax = 3;
+const peerIdCharsMax = 128;
 
 export const createRequests = <Request, Result>(
   kind: RequestKind<Request, Result>,
@@ -70,7 +83,9 @@ export const createRequests = <Request, Result>(
   const address = `register/${place.group}`;
   const waiting = new Set<Pending<Request, Result>>();
   const open = new Set<Pending<Request, Result>>();
-  let _retry: Timer | null = null;
+  /** Requests of other nodes that are being executed here, by what answers them. */
+  const served = new Set<(answer: unknown) => void>();
+  let retrying = false;
 
   const finish = (pending: Pending<Request, Result>, outcome: Outcome<Result>): void => {
     if (!pending.open) return;
@@ -81,26 +96,29 @@ export const createRequests = <Request, Result>(
     pending.done(outcome);
   };
 
+  /** Ends it without an outcome: `why` only if no attempt can have had an effect. */
+  const giveUp = (pending: Pending<Request, Result>, why: Failure, unknown: string): void => {
+    const mayHaveHappened = kind.effect && (pending.underWay || pending.lost);
+    finish(pending, { ok: false, failure: mayHaveHappened ? failure('OUTCOME_UNKNOWN', unknown) : why });
+  };
+
   const deadlines = createDeadlines<Pending<Request, Result>>(scope, clock.nowMs, (pending) => {
-    const unknown = (pending.underWay || pending.lost) && kind.effect;
-    const leader = place.leader();
-    const why = unknown
-      ? failure(
-          'OUTCOME_UNKNOWN',
-          `${place.nodeName} got no answer from the leader of '${place.group}' in time; it may have happened`,
-        )
-      : failure(
-          'NO_QUORUM',
-          `no leader of '${place.group}' confirmed the request in time (${place.nodeName} follows ${leader ?? 'nobody'})`,
-        );
-    finish(pending, { ok: false, failure: why });
+    const { group, nodeName } = place;
+    const leader = place.leader() ?? 'nobody';
+    giveUp(
+      pending,
+      failure('NO_QUORUM', `no leader of '${group}' confirmed the request in time (${nodeName} follows ${leader})`),
+      `${nodeName} got no answer from the leader of '${group}' in time; it may have happened`,
+    );
   });
 
   const wait = (pending: Pending<Request, Result>): void => {
     if (!pending.open) return;
     waiting.add(pending);
-    _retry ??= scope.after(retryMs, () => {
-      _retry = null;
+    if (retrying) return;
+    retrying = true;
+    scope.after(retryMs, () => {
+      retrying = false;
       again();
     });
   };
@@ -111,69 +129,69 @@ export const createRequests = <Request, Result>(
     for (const pending of batch) dispatch(pending);
   };
 
-  const onAttempt = (
-    pending: Pending<Request, Result>,
-    number: number,
-    attempt: Attempt<Result>,
-    askedPeer: PeerId | null,
-  ): void => {
-    if (!pending.open || pending.attempt !== number) return;
+  const onAttempt = (pending: Pending<Request, Result>, number: number, attempt: Attempt<Result>): void => {
+    if (!pending.open) return;
+    // Success is success, even of an attempt that was given up.
+    if (attempt.type === 'done' && attempt.outcome.ok) return finish(pending, attempt.outcome);
+    if (pending.attempt !== number) return;
     if (attempt.type === 'done') return finish(pending, attempt.outcome);
     pending.underWay = false;
+    if (attempt.type === 'lost') return onLost(pending);
+    if (attempt.type === 'refused') return giveUp(pending, attempt.failure, attempt.failure.message);
     const hint = attempt.type === 'not-leader' ? attempt.leader : null;
-    if (hint !== null && askedPeer !== null && hint !== askedPeer && hint !== place.self) return askPeer(pending, hint);
-    wait(pending);
+    const { asked, hops } = pending;
+    if (hint === null || asked === null || hint === asked || hint === place.self || hops >= hopsMax) return wait(pending);
+    pending.hops++;
+    askPeer(pending, hint);
   };
 
-  const onAskFailure = (pending: Pending<Request, Result>, number: number, why: AskFailure): void => {
-    if (!pending.open || pending.attempt !== number) return;
-    pending.underWay = false;
-    if (why.definite) {
-      if (why.code !== 'NO_QUORUM')
-        return finish(pending, { ok: false, failure: failure(why.code, `${place.nodeName} cannot forward more requests`) });
-      return wait(pending);
-    }
+  const onLost = (pending: Pending<Request, Result>): void => {
     pending.lost = true;
     if (kind.repeatable(pending.request)) return wait(pending);
     const message = `the leader of '${place.group}' was lost while it worked on the request; it may have happened`;
     finish(pending, { ok: false, failure: failure('OUTCOME_UNKNOWN', message) });
   };
 
-  const askPeer = (pending: Pending<Request, Result>, peer: PeerId): void => {
-    const timeLeftMs = pending.deadlineMs - clock.nowMs();
-    const number = ++pending.attempt;
+  /** What the router knows of a question without an answer. */
+  const attemptOf = (why: AskFailure): Attempt<Result> => {
+    if (!why.definite) return { type: 'lost' };
+    if (why.code === 'NO_QUORUM') return { type: 'again' };
+    return { type: 'refused', failure: failure(why.code, `${place.nodeName} cannot forward more requests`) };
+  };
+
+  const begin = (pending: Pending<Request, Result>, asked: PeerId | null): number => {
     pending.underWay = true;
+    pending.asked = asked;
+    return ++pending.attempt;
+  };
+
+  const askPeer = (pending: Pending<Request, Result>, peer: PeerId): void => {
+    const number = begin(pending, peer);
+    const timeoutMs = pending.deadlineMs - clock.nowMs();
+    const body = kind.form(pending.request);
     router.ask(
-      {
-        peer,
-        lane: 'calls',
-        source: address,
-        target: address,
-        type: kind.type,
-        body: kind.form(pending.request),
-        timeoutMs: timeLeftMs,
-      },
-      scope.guard((why, body) => {
-        if (why !== null) return onAskFailure(pending, number, why);
-        onAttempt(pending, number, parseAnswer(body), peer);
-      }),
+      { peer, lane: 'calls', source: address, target: address, type: kind.type, body, timeoutMs },
+      scope.guard((why, answer) => onAttempt(pending, number, why === null ? parseAnswer(answer) : attemptOf(why))),
     );
   };
 
   const dispatch = (pending: Pending<Request, Result>): void => {
     if (!pending.open) return;
-    if (clock.nowMs() >= pending.deadlineMs) return wait(pending);
+    const timeLeftMs = pending.deadlineMs - clock.nowMs();
+    if (timeLeftMs <= 0) return wait(pending);
+    pending.hops = 0;
     if (place.leads()) {
-      const number = ++pending.attempt;
-      pending.underWay = true;
-      return kind.execute(pending.request, pending.deadlineMs - clock.nowMs(), (attempt) =>
-        onAttempt(pending, number, attempt, null),
-      );
+      const number = begin(pending, null);
+      return kind.execute(pending.request, timeLeftMs, (attempt) => onAttempt(pending, number, attempt));
     }
     const leader = place.leader();
     if (leader === null || leader === place.self) return wait(pending);
     askPeer(pending, leader);
   };
+
+  /** A peer that was asked and leads no more may be silent for long; who can be asked twice need not wait for it. */
+  const deserted = (pending: Pending<Request, Result>): boolean =>
+    pending.underWay && pending.asked !== null && pending.asked !== place.leader() && kind.repeatable(pending.request);
 
   const parseAnswer = (body: unknown): Attempt<Result> => {
     const malformed: Attempt<Result> = {
@@ -182,28 +200,32 @@ export const createRequests = <Request, Result>(
     };
     if (!Array.isArray(body)) return malformed;
     const [type, value] = body as unknown[];
-    if (type === 'again') return { type };
-    if (type === 'not-leader') return { type, leader: typeof value === 'string' ? value : null };
-    if (type === 'failed') {
+    if (type === 'again' || type === 'lost') return { type };
+    if (type === 'not-leader')
+      return { type, leader: typeof value === 'string' && value.length <= peerIdCharsMax ? value : null };
+    if (type === 'failed' || type === 'refused') {
       const why = parseFailure(value);
-      return why === null ? malformed : { type: 'done', outcome: { ok: false, failure: why } };
+      if (why === null) return malformed;
+      return type === 'refused' ? { type, failure: why } : { type: 'done', outcome: { ok: false, failure: why } };
     }
     const result = type === 'done' ? kind.parseResult(value) : null;
     return result === null ? malformed : { type: 'done', outcome: { ok: true, value: result } };
+  };
+
+  const formAnswer = (attempt: Attempt<Result>): unknown => {
+    if (attempt.type === 'again' || attempt.type === 'lost') return [attempt.type, null];
+    if (attempt.type === 'not-leader') return ['not-leader', attempt.leader];
+    if (attempt.type === 'refused') return ['refused', attempt.failure];
+    return attempt.outcome.ok ? ['done', kind.formResult(attempt.outcome.value)] : ['failed', attempt.outcome.failure];
   };
 
   return {
     execute(request, timeoutMs, done) {
       if (open.size >= limits.pendingCallsMax)
         return done({ ok: false, failure: failure('OVERLOADED', `${place.nodeName} has ${open.size} requests under way`) });
-      const pending = {
-        request,
-        deadlineMs: clock.nowMs() + timeoutMs,
-        done,
-        underWay: false,
-        lost: false,
-        attempt: 0,
-        open: true,
+      const pending: Pending<Request, Result> = {
+        ...{ request, deadlineMs: clock.nowMs() + timeoutMs, done },
+        ...{ underWay: false, asked: null, lost: false, attempt: 0, hops: 0, open: true },
       };
       open.add(pending);
       deadlines.add(pending, pending.deadlineMs);
@@ -211,33 +233,46 @@ export const createRequests = <Request, Result>(
     },
 
     serve(body, timeLeftMs, answer) {
+      const refuse = (why: Failure): void => answer(formAnswer({ type: 'refused', failure: why }));
       const request = kind.parse(body);
-      if (request === null) return answer(['failed', failure('INVALID_REQUEST', 'the request is malformed')]);
+      if (request === null) return refuse(failure('INVALID_REQUEST', 'the request is malformed'));
       if (!place.leads()) {
         const leader = place.leader();
-        return answer(['not-leader', leader === place.self ? null : leader]);
+        return answer(formAnswer({ type: 'not-leader', leader: leader === place.self ? null : leader }));
       }
+      if (served.size >= limits.pendingCallsMax)
+        return refuse(failure('OVERLOADED', `${place.nodeName} has ${served.size} requests of other nodes under way`));
+      served.add(answer);
       kind.execute(request, timeLeftMs, (attempt) => {
-        if (attempt.type === 'again') answer(['again', null]);
-        else if (attempt.type === 'not-leader') answer(['not-leader', attempt.leader]);
-        else if (attempt.outcome.ok) answer(['done', kind.formResult(attempt.outcome.value)]);
-        else answer(['failed', attempt.outcome.failure]);
+        if (served.delete(answer)) answer(formAnswer(attempt));
       });
     },
 
-    leaderChanged: again,
+    leaderChanged() {
+      for (const pending of open) {
+        if (!deserted(pending)) continue;
+        pending.underWay = false;
+        pending.lost = true;
+        waiting.add(pending);
+      }
+      again();
+    },
 
     stop(why) {
-      for (const pending of [...open]) {
-        const unknown = (pending.underWay || pending.lost) && kind.effect;
-        finish(pending, { ok: false, failure: unknown ? failure('OUTCOME_UNKNOWN', why.message) : why });
-      }
+      for (const pending of [...open]) giveUp(pending, why, why.message);
+      for (const answer of served) answer(formAnswer({ type: 'lost' }));
+      served.clear();
     },
   };
 };
 
+const detailCharsMax = 1_024;
+
 const isPlain = (value: unknown): value is string | number | boolean | null =>
-  value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  value === null ||
+  typeof value === 'number' ||
+  typeof value === 'boolean' ||
+  (typeof value === 'string' && value.length <= detailCharsMax);
 
 /** A failure that came from a peer: a known code, bounded text, plain details. */
 export const parseFailure = (value: unknown): Failure | null => {
