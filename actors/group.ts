@@ -251,6 +251,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       member.reconfigure(target, (end) => {
         if (end.ok) return then(end.index);
         if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: member.leaderPeer() });
+        if (end.reason === 'lost') return done({ type: 'lost' });
         const waits = end.reason === 'not-caught-up' || end.reason === 'pending';
         if (waits && clock.nowMs() + changeRetryMs < deadlineMs)
           return void scope.after(changeRetryMs, () => executeChange(change, deadlineMs - clock.nowMs(), done));

@@ -447,7 +447,8 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       for (const { done } of placed.values()) done({ type: 'unknown' });
       for (const done of reads.values()) done({ type: 'rejected', reason: 'not-leader', leader: null });
       for (const { done } of readsAhead) done({ type: 'rejected', reason: 'not-leader', leader: null });
-      for (const done of reconfigurations.values()) done({ ok: false, reason: 'not-leader', message: 'the replica stops' });
+      // Refused would have been answered at once: these are in the log, and others may go on with them.
+      for (const done of reconfigurations.values()) done({ ok: false, reason: 'lost', message: 'the replica stops' });
       for (const done of transfers.values()) done({ ok: false, reason: 'not-leader' });
       proposals.clear();
       placed.clear();

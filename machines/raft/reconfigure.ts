@@ -132,7 +132,7 @@ export const dropReconfiguration = (state: RaftState, out: Output): void => {
   out.effects.push({
     type: 'reconfigure-rejected',
     ref: pending.ref,
-    reason: 'not-leader',
+    reason: 'lost',
     message: 'leadership was lost meanwhile; it may still happen',
   });
 };

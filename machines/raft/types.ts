@@ -63,7 +63,8 @@ export type RaftMessageType = RaftMessage['type'];
 
 export type ProposalRejection = 'not-leader' | 'transferring' | 'overloaded' | 'too-large';
 export type ReadRejection = 'not-leader' | 'no-quorum' | 'overloaded';
-export type ReconfigureRejection = 'not-leader' | 'pending' | 'invalid' | 'not-caught-up' | 'overloaded';
+/** 'lost': taken, then leadership went; whether it happens is the next leader's. */
+export type ReconfigureRejection = 'not-leader' | 'lost' | 'pending' | 'invalid' | 'not-caught-up' | 'overloaded';
 export type TransferRejection = 'not-leader' | 'not-a-voter' | 'timed-out' | 'superseded';
 
 /** The configuration wanted at the end; the machine goes through a joint phase by itself where voters change. */
