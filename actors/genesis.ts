@@ -111,7 +111,7 @@ export const createGenesisActor = (scope: Scope, args: GenesisArguments): Compon
       if (event.type !== 'delivery') return run(event);
       const { peer, type, body } = event.delivery;
       const message = parseGenesisMessage(type, body);
-      if (message === null) return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
+      if (message === null) return router.refuse(peer, 'MESSAGE_MALFORMED', `what should be '${type.slice(0, 32)}' is not`);
       run({ type: 'message', peer, message });
     },
     stop: () => {},

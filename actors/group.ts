@@ -353,8 +353,9 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
   const timeoutOf = (options: CallOptions): number => Math.min(options.timeoutMs ?? defaultTimeoutMs, limits.callTimeoutMsMax);
 
   const onDelivery = (delivery: Delivery): void => {
-    const requests = { write: writes, read: reads, change: changes }[delivery.type];
-    if (requests === undefined) return sink.count('messages_refused_total', { code: 'TYPE_UNKNOWN' });
+    const { peer, type } = delivery;
+    const requests = type === 'write' ? writes : type === 'read' ? reads : type === 'change' ? changes : null;
+    if (requests === null) return router.refuse(peer, 'TYPE_UNKNOWN', `no such request: ${type.slice(0, 32)}`, { group });
     requests.serve(delivery.body, delivery.timeLeftMs, delivery.answer);
   };
 

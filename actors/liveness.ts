@@ -84,7 +84,7 @@ export const createLivenessActor = (scope: Scope, args: LivenessArguments): Comp
       return;
     }
     const beat = type === 'beat' ? parseBeat(body, limits.groupsMax) : null;
-    if (beat === null) return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
+    if (beat === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should be a beat is none');
     run({ type: 'beat', peer, beat });
   };
 

@@ -37,11 +37,11 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const { clock, random, network, sink, storage } = ports;
   const life = createActor(nodeMachine, { id: 'node', clock: xstateClock(clock) as never });
   const writer = createWriter({ storage, clock, sink });
-  const router = createRouter({ network, clock, sink });
 
   // -------------------------------------------------------------- what the disk remembers
 
   const epoch = readNumber(storage.get(metaKeys.epoch)) + 1;
+  const router = createRouter({ network, clock, sink, epoch, nameOf: (peer) => peers.get(peer)?.name ?? null });
   const stored = storage.get(metaKeys.genesis);
   let genesis = stored === undefined ? null : parseGenesis(unpack(stored));
   const groupIds = genesis?.groups ?? settings.groups;
@@ -338,9 +338,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     changed();
   };
 
-  const onPeersTold = (body: unknown): void => {
+  const onPeersTold = (from: PeerId, body: unknown): void => {
     if (!Array.isArray(body) || body.length > knownPeersMax)
-      return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
+      return router.refuse(from, 'MESSAGE_MALFORMED', 'what should be a list of peers is none');
     for (const item of body as unknown[]) {
       if (!Array.isArray(item)) continue;
       const [peer, addresses] = item as unknown[];
@@ -382,9 +382,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   };
 
   const onNodeDelivery = (delivery: Delivery): void => {
-    if (delivery.type === 'peers') return onPeersTold(delivery.body);
-    if (delivery.type !== 'host' || !isNodeName(delivery.body))
-      return sink.count('messages_refused_total', { code: 'TYPE_UNKNOWN' });
+    const { peer, type } = delivery;
+    if (type === 'peers') return onPeersTold(peer, delivery.body);
+    if (type !== 'host') return router.refuse(peer, 'TYPE_UNKNOWN', `no such message to a node: ${type.slice(0, 32)}`);
+    if (!isNodeName(delivery.body)) return router.refuse(peer, 'MESSAGE_MALFORMED', 'it asks to host no group');
     hostReplica(delivery.body, (outcome) =>
       delivery.answer(outcome.ok ? ['done', outcome.value.replica] : ['failed', outcome.failure]),
     );

@@ -389,11 +389,6 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     return true;
   };
 
-  const refuse = (code: string, message: string, peer: PeerId): void => {
-    sink.count('messages_refused_total', { code });
-    sink.log('warn', code, message, { group, peer });
-  };
-
   arm();
   const { hardState, snapshot, entries } = restored;
   args.observe?.({ type: 'restored', group, replica, hardState, snapshot, entries, applied: restored.applied });
@@ -427,11 +422,11 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     },
     receive(peer, body) {
       const parsed = parseRaftMessage(body);
-      if (!parsed.ok) return refuse(parsed.refused, parsed.message, peer);
+      if (!parsed.ok) return router.refuse(peer, parsed.refused, parsed.message, { group });
       const { message } = parsed;
       if (message.to !== replica) return sink.count('raft_misaddressed_total', { group });
       if (!speaksFor(peer, message.from))
-        return refuse('SPOKE_FOR_ANOTHER', `replica ${message.from} does not live there`, peer);
+        return router.refuse(peer, 'SPOKE_FOR_ANOTHER', `replica ${message.from} does not live there`, { group });
       run({ type: 'message', message });
     },
     event: run,

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../machines/errors.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope, wireVersion } from '../machines/wire/envelope.ts';
 import { limits } from '../machines/wire/limits.ts';
 import type { ClockPort, Lane, NetworkPort, PeerId, SinkPort, Timer } from './ports/index.ts';
+import { createRefusals, type Refuse } from './refusals.ts';
 
 /** A received message. `answer` sends the reply to whoever asked; a no-op where nobody waits. */
 export type Delivery = { peer: PeerId; type: string; body: unknown; timeLeftMs: number; answer: (body: unknown) => void };
@@ -33,16 +34,31 @@ export interface Router {
   ): void;
   receive(peer: PeerId, lane: Lane, bytes: Uint8Array): void;
   peerClosed(peer: PeerId): void;
+  /** A message that arrived is not taken: counted, and told with the peer's name. */
+  refuse: Refuse;
   stop(): void;
 }
 
 const answerType = 'answer';
 
-export const createRouter = (ports: { network: NetworkPort; clock: ClockPort; sink: SinkPort }): Router => {
-  const { network, clock, sink } = ports;
+const idsPerEpoch = 0x1_0000_0000;
+const epochsMax = 0x20_0000;
+
+export const createRouter = (ports: {
+  network: NetworkPort;
+  clock: ClockPort;
+  sink: SinkPort;
+  /**
+   * Of this start of the process: its questions have numbers of their own, so that an answer to a question asked before a crash
+   * is late and not the answer to another one.
+   */
+  epoch?: number;
+  nameOf?: (peer: PeerId) => string | null;
+}): Router => {
+  const { network, clock, sink, epoch = 0, nameOf = () => null } = ports;
   const handlers = new Map<string, (delivery: Delivery) => void>();
   const questions = new Map<number, Question>();
-  let lastId = 0;
+  let lastId = (epoch % epochsMax) * idsPerEpoch;
   let stopped = false;
 
   const transmit = (
@@ -59,10 +75,7 @@ export const createRouter = (ports: { network: NetworkPort; clock: ClockPort; si
     question.done(failure, body);
   };
 
-  const refuse = (peer: PeerId, code: string, message: string): void => {
-    sink.count('messages_refused_total', { code });
-    sink.log('warn', code, message, { peer });
-  };
+  const refuse = createRefusals({ clock, sink, nameOf });
 
   const receiveAnswer = (peer: PeerId, envelope: Envelope): void => {
     const question = questions.get(envelope.correlation);
@@ -73,6 +86,7 @@ export const createRouter = (ports: { network: NetworkPort; clock: ClockPort; si
   };
 
   return {
+    refuse,
     on(target, handle) {
       if (handlers.has(target)) throw new Error(`two handlers for ${target}`);
       handlers.set(target, handle);

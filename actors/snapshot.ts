@@ -145,7 +145,7 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
 
   const onOffer = (peer: PeerId, body: unknown): void => {
     if (!Array.isArray(body) || typeof body[0] !== 'number')
-      return sink.count('messages_refused_total', { code: 'MESSAGE_MALFORMED' });
+      return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should offer a snapshot does not', { group });
     offered = { id: body[0], peer };
     args.offer(peer, body[1]);
     if (offered !== null) transmit(peer, 'refused', [body[0]]);
