@@ -529,6 +529,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       // The member first: it knows best which of its requests surely did nothing.
       hosted?.member.stop();
       hosted?.register.stop();
+      hosted?.store.close();
       for (const requests of everyRequests) requests.stop(why);
       args.onQuiet({ leading: null, following: null });
     },

@@ -34,8 +34,12 @@ export interface RaftStore {
   beginStaging(): { operations: (records: readonly [Uint8Array, Uint8Array][]) => StorageOperation[]; generation: number };
   /** The staged generation that the next persist effect with a snapshot installs. */
   useStaged(generation: number): void;
+  /** It was not installed after all: deleted like what was never whole. */
+  forgetStaged(generation: number): void;
   /** Gives up what is being staged and deletes, page by page, every generation but the current and a wholly staged one. */
   sweep(): void;
+  /** This store is used no more: it deletes nothing further, since its successor may number what it stages as this one did. */
+  close(): void;
 }
 
 export type LoadedGroup =
@@ -87,6 +91,7 @@ const createRaftStore = (writer: Writer, group: string, keys: GroupKeys, loaded:
   let staged: number | null = null;
   let sweeping = false;
   let sweepAgain = false;
+  let closed = false;
 
   const check = (holds: boolean, invariant: string, what: () => string): void => {
     if (!holds) throw new InvariantBroken(invariant, `group '${group}': ${what()}`);
@@ -172,6 +177,7 @@ const createRaftStore = (writer: Writer, group: string, keys: GroupKeys, loaded:
 
   /** Of the disk rather than of this store: one from before a restart of its actor may still be sweeping. */
   const currentGeneration = (): number | null => {
+    if (closed) return null;
     try {
       return readState(writer, keys).generation;
     } catch {
@@ -181,6 +187,7 @@ const createRaftStore = (writer: Writer, group: string, keys: GroupKeys, loaded:
   };
 
   function startSweep(): void {
+    if (closed) return;
     if (sweeping) {
       sweepAgain = true;
       return;
@@ -253,9 +260,17 @@ const createRaftStore = (writer: Writer, group: string, keys: GroupKeys, loaded:
       staging = null;
       staged = generation;
     },
+    forgetStaged(generation) {
+      if (staged !== generation) return;
+      staged = null;
+      startSweep();
+    },
     sweep() {
       staging = null;
       startSweep();
+    },
+    close() {
+      closed = true;
     },
   };
 };

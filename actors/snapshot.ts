@@ -3,20 +3,25 @@
 import { formRaftMessage } from '../machines/raft/index.ts';
 import type { ReplicaId, SnapshotMeta } from '../machines/raft/types.ts';
 import {
+  chunkOf,
   createDigest,
   createReceiver,
   createSender,
+  fitsWindow,
   isRecords,
   onAcknowledged,
   onChunk,
+  onSent,
   type ReceiverState,
+  recordsBytes,
   type SenderState,
+  type SnapshotRecord,
   type TransferDigest,
   transferTimeoutMs,
   wantsPage,
 } from '../machines/snapshot/index.ts';
 import { limits } from '../machines/wire/limits.ts';
-import { join } from './keyspace.ts';
+import { keyAfter } from './keyspace.ts';
 import type { ClockPort, PeerId, RandomPort, SinkPort, StorageView } from './ports/index.ts';
 import type { RaftStore } from './raft-store.ts';
 import type { Delivery, Router } from './router.ts';
@@ -35,11 +40,19 @@ export interface SnapshotTransfers {
 
 type Outgoing = {
   id: number;
+  to: ReplicaId;
   peer: PeerId;
   state: SenderState;
   digest: TransferDigest;
   view: StorageView;
-  from: Uint8Array;
+  /**
+   * What is left to read, of the generation that was current at the start: an install meanwhile, if this replica leads no more,
+   * must not mix another one in.
+   */
+  range: { gte: Uint8Array; lt: Uint8Array };
+  prefixBytes: number;
+  /** Read, and waits for room in the window. */
+  ready: SnapshotRecord[] | null;
   /** What the lane refused and is sent again when it drains. */
   unsent: { type: string; body: unknown } | null;
   done: (ok: boolean) => void;
@@ -81,16 +94,26 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
   let offered: { id: number; peer: PeerId } | null = null;
   let watching = false;
 
+  /** What the records stand for, so that they pass for nothing else. */
+  const bindingOf = (id: number, from: ReplicaId, { index, term, timeMs }: SnapshotMeta): unknown => [
+    ...[group, id, from],
+    ...[index, term, timeMs],
+  ];
+
   const transmit = (peer: PeerId, type: string, body: unknown) => router.send(peer, 'bulk', address, address, type, body);
+  /** A few bytes, and the sender waits for them: not behind what this node itself may be sending on the bulk lane. */
+  const reply = (peer: PeerId, type: string, body: unknown) => router.send(peer, 'control', address, address, type, body);
 
   // -------- sending
 
-  const finish = (transfer: Outgoing, ok: boolean): void => {
-    if (outgoing.get(transfer.peer) !== transfer) return;
+  const isOpen = (transfer: Outgoing): boolean => outgoing.get(transfer.peer) === transfer;
+
+  const finish = (transfer: Outgoing, ok: boolean, tell = true): void => {
+    if (!isOpen(transfer)) return;
     outgoing.delete(transfer.peer);
     transfer.view.close();
     sink.count('raft_snapshots_sent_total', { group, ok: String(ok) });
-    transfer.done(ok);
+    if (tell) transfer.done(ok);
   };
 
   const put = (transfer: Outgoing, type: string, body: unknown): void => {
@@ -99,26 +122,37 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
     else if (sent === 'full') transfer.unsent = { type, body };
   };
 
+  /** Sends what is ready and reads the next page, as far as window and lane allow. */
   const pump = (transfer: Outgoing): void => {
-    if (transfer.unsent !== null || !wantsPage(transfer.state)) return;
-    transfer.state.reading = true;
-    const { lt } = store.stateRange();
-    transfer.view.read(
-      { gte: transfer.from, lt, limit: recordsMax, limitBytes: limits.snapshotChunkBytesMax },
+    const { state, ready } = transfer;
+    if (!isOpen(transfer) || transfer.unsent !== null) return;
+    if (ready === null) return wantsPage(state) ? readPage(transfer) : undefined;
+    const bytes = recordsBytes(ready);
+    if (!fitsWindow(state, bytes)) return;
+    transfer.ready = null;
+    transfer.digest.add(ready);
+    put(transfer, 'chunk', [transfer.id, onSent(state, bytes), ready]);
+    pump(transfer);
+  };
+
+  const readPage = (transfer: Outgoing): void => {
+    const { state, range, view } = transfer;
+    const prefixBytes = transfer.prefixBytes;
+    state.reading = true;
+    view.read(
+      { ...range, limit: recordsMax, limitBytes: limits.snapshotChunkBytesMax },
       scope.guard((why, entries) => {
-        transfer.state.reading = false;
-        if (outgoing.get(transfer.peer) !== transfer) return;
+        state.reading = false;
+        if (!isOpen(transfer)) return;
         if (why !== null) return finish(transfer, false);
-        const last = entries.at(-1);
-        if (last === undefined) {
-          transfer.state.ended = true;
-          put(transfer, 'end', [transfer.id, transfer.state.sent, transfer.digest.end()]);
-          return;
+        const page = entries.map(([key, value]): SnapshotRecord => [key.subarray(prefixBytes), value]);
+        const length = chunkOf(page);
+        if (length === 0) {
+          state.ended = true;
+          return put(transfer, 'end', [transfer.id, state.sent, transfer.digest.end()]);
         }
-        transfer.from = join(last[0], new Uint8Array(1));
-        const records = entries.map(([key, value]): [Uint8Array, Uint8Array] => [store.relativeKey(key), value]);
-        transfer.digest.add(records);
-        put(transfer, 'chunk', [transfer.id, transfer.state.sent++, records]);
+        range.gte = keyAfter(entries[length - 1]![0]);
+        transfer.ready = page.slice(0, length);
         pump(transfer);
       }),
     );
@@ -126,10 +160,13 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
 
   const onSenderMessage = (peer: PeerId, type: string, body: unknown): void => {
     const transfer = outgoing.get(peer);
+    // What an ended transfer's receiver still says is ordinary.
     if (transfer === undefined || !Array.isArray(body) || body[0] !== transfer.id) return;
     if (type === 'refused') return finish(transfer, false);
-    if (type === 'received') return finish(transfer, true);
-    if (typeof body[1] === 'number') onAcknowledged(transfer.state, body[1], clock.nowMs());
+    if (type === 'received') return finish(transfer, transfer.state.ended);
+    if (type !== 'ack' || typeof body[1] !== 'number')
+      return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should acknowledge a chunk does not', { group });
+    onAcknowledged(transfer.state, body[1], clock.nowMs());
     pump(transfer);
   };
 
@@ -138,17 +175,17 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
   const abandon = (why: string): void => {
     if (incoming === null) return;
     sink.log('warn', 'SNAPSHOT_ABANDONED', `the snapshot of '${group}' under way is given up: ${why}`, { peer: incoming.peer });
-    transmit(incoming.peer, 'refused', [incoming.id]);
+    reply(incoming.peer, 'refused', [incoming.id]);
     incoming = null;
     store.sweep();
   };
 
   const onOffer = (peer: PeerId, body: unknown): void => {
-    if (!Array.isArray(body) || typeof body[0] !== 'number')
+    if (!Array.isArray(body) || !Number.isSafeInteger(body[0]))
       return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should offer a snapshot does not', { group });
     offered = { id: body[0], peer };
     args.offer(peer, body[1]);
-    if (offered !== null) transmit(peer, 'refused', [body[0]]);
+    if (offered !== null) reply(peer, 'refused', [body[0]]);
     offered = null;
   };
 
@@ -157,13 +194,14 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
     if (transfer === null || transfer.peer !== peer || !Array.isArray(body) || body[0] !== transfer.id) return;
     const [, number, records] = body as unknown[];
     if (typeof number !== 'number' || !isRecords(records, recordsMax)) return abandon('a chunk is malformed');
-    const verdict = onChunk(transfer.state, number, clock.nowMs());
+    const verdict = onChunk(transfer.state, number, records, clock.nowMs());
     if (verdict === 'gap') return abandon(`chunk ${number} came before ${transfer.state.expected}`);
+    if (verdict === 'unordered') return abandon(`the keys of chunk ${number} do not follow those before`);
     if (verdict === 'repeated') return;
     transfer.digest.add(records);
     // The acknowledgement waits for the write, so that a slow disk slows the sender down.
     const written = scope.guard((why: unknown) => {
-      if (why === null && incoming === transfer) transmit(peer, 'ack', [transfer.id, number + 1]);
+      if (why === null && incoming === transfer) reply(peer, 'ack', [transfer.id, number + 1]);
     });
     writer.write(transfer.operations(records), { durable: false }, written);
   };
@@ -178,9 +216,11 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
     if (!whole || (digest as Uint8Array).byteLength !== own.byteLength) return abandon('what arrived is not what was sent');
     incoming = null;
     store.useStaged(transfer.generation);
-    transmit(peer, 'received', [transfer.id]);
+    reply(peer, 'received', [transfer.id]);
     sink.count('raft_snapshots_received_total', { group });
     transfer.done();
+    // The machine may have got on by itself meanwhile, or follow another leader now.
+    store.forgetStaged(transfer.generation);
   };
 
   /** Ends transfers that do not move; runs only while there is one. */
@@ -200,31 +240,28 @@ export const createSnapshotTransfers = (args: Arguments): SnapshotTransfers => {
   return {
     send(to, peer, meta, term, done) {
       const earlier = outgoing.get(peer);
-      if (earlier !== undefined) finish(earlier, false);
+      // The machine has forgotten the earlier one: told of its end now, it would take it for that of this one.
+      if (earlier !== undefined) finish(earlier, false, earlier.to !== to);
       const id = random.uint32();
+      const range = store.stateRange();
+      const digest = createDigest(bindingOf(id, replica, meta));
       const transfer: Outgoing = {
-        ...{
-          id,
-          peer,
-          state: createSender(clock.nowMs()),
-          digest: createDigest(),
-          view: writer.view(),
-          from: store.stateRange().gte,
-        },
-        ...{ unsent: null, done },
+        ...{ id, to, peer, state: createSender(clock.nowMs()), digest, view: writer.view(), done },
+        ...{ range, prefixBytes: range.gte.byteLength, ready: null, unsent: null },
       };
       outgoing.set(peer, transfer);
       put(transfer, 'offer', [id, formRaftMessage({ type: 'snapshot', from: replica, to, term, meta })]);
       watch();
     },
-    expect(_from, peer, _meta, done) {
+    expect(from, peer, meta, done) {
       if (offered === null || offered.peer !== peer) return;
       const { id } = offered;
       offered = null;
       if (incoming !== null) abandon('another one begins');
       const { generation, operations } = store.beginStaging();
-      incoming = { id, peer, state: createReceiver(clock.nowMs()), digest: createDigest(), generation, operations, done };
-      transmit(peer, 'ack', [id, 0]);
+      const digest = createDigest(bindingOf(id, from, meta));
+      incoming = { id, peer, state: createReceiver(clock.nowMs()), digest, generation, operations, done };
+      reply(peer, 'ack', [id, 0]);
       watch();
     },
     receive({ peer, type, body }) {

@@ -1,4 +1,4 @@
-// A snapshot on its way from a leader to a follower: records in numbered chunks, a small window of them unacknowledged, a
+// A snapshot on its way from a leader to a follower: records in numbered chunks, a bounded number of bytes unacknowledged, a
 // SHA-256 over all of them at the end. Loss of anything ends the transfer; Raft then begins another (Raft §7, with chunks as
 // records instead of byte offsets, so that both sides stream from and to their keyspace).
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -7,7 +7,6 @@ import { limits } from '../wire/limits.ts';
 
 export type SnapshotRecord = [Uint8Array, Uint8Array];
 
-export const windowChunks = 4;
 /** No progress for this long ends a transfer on either side. */
 export const transferTimeoutMs = 10_000;
 /** A record's key is a user's key, or a name, behind a letter for its kind. */
@@ -17,8 +16,8 @@ export const recordKeyBytesMax = limits.keyBytesMax + 64;
 export type TransferDigest = { add(records: readonly SnapshotRecord[]): void; end(): Uint8Array };
 
 /**
- * `binding` is what the records stand for (group, snapshot's label): with it in the sum, records that arrive whole under another
- * label do not pass. Both sides give the same plain data.
+ * `binding` is what the records stand for (group, transfer, snapshot's label): with it in the sum, records that arrive whole under
+ * another label do not pass. Both sides give the same plain data.
  */
 export const createDigest = (binding: unknown = null): TransferDigest => {
   const hash = sha256.create().update(pack(binding));
@@ -35,6 +34,9 @@ export type SenderState = {
   sent: number;
   /** The receiver has written every chunk before this one; never more than `sent`. */
   acknowledged: number;
+  /** Bytes of each chunk on its way, oldest first: those from `acknowledged` to `sent`. */
+  inflight: number[];
+  inflightBytes: number;
   /** A page is being read; at most one at a time. */
   reading: boolean;
   /** Everything was read: no chunk follows. */
@@ -44,16 +46,34 @@ export type SenderState = {
 };
 
 export const createSender = (nowMs: number): SenderState => ({
-  ...{ sent: 0, acknowledged: 0, reading: false, ended: false, movedMs: nowMs },
+  ...{ sent: 0, acknowledged: 0, inflight: [], inflightBytes: 0, reading: false, ended: false, movedMs: nowMs },
 });
 
-/** Should the next page be read and sent? */
-export const wantsPage = (state: SenderState): boolean =>
-  !state.reading && !state.ended && state.sent - state.acknowledged < windowChunks;
+export const recordsBytes = (records: readonly SnapshotRecord[]): number =>
+  records.reduce((sum, [key, value]) => sum + key.byteLength + value.byteLength, 0);
+
+/** How many records of a page make the next chunk: one that is large for itself travels alone. */
+export const chunkOf = (page: readonly SnapshotRecord[]): number =>
+  page.length > 1 && recordsBytes(page) > limits.snapshotChunkBytesMax ? page.length - 1 : page.length;
+
+/** Should the next page be read? Also while the window is full, so that the disk need not be waited for. */
+export const wantsPage = (state: SenderState): boolean => !state.reading && !state.ended;
+
+/** May a chunk of this size leave now? */
+export const fitsWindow = (state: SenderState, bytes: number): boolean =>
+  state.inflight.length === 0 || state.inflightBytes + bytes <= limits.snapshotInflightBytesMax;
+
+/** A chunk leaves; its number. */
+export const onSent = (state: SenderState, bytes: number): number => {
+  state.inflight.push(bytes);
+  state.inflightBytes += bytes;
+  return state.sent++;
+};
 
 /** The receiver has everything before chunk `next`. What it cannot have is ignored. */
 export const onAcknowledged = (state: SenderState, next: number, nowMs: number): void => {
   if (!isCount(next) || next <= state.acknowledged || next > state.sent) return;
+  for (const bytes of state.inflight.splice(0, next - state.acknowledged)) state.inflightBytes -= bytes;
   state.acknowledged = next;
   state.movedMs = nowMs;
 };
@@ -61,15 +81,29 @@ export const onAcknowledged = (state: SenderState, next: number, nowMs: number):
 export type ReceiverState = {
   /** Number of the chunk that comes next; every one before has come. */
   expected: number;
+  /** The last key that came: the next chunk begins after it. */
+  lastKey: Uint8Array | null;
   movedMs: number;
 };
 
-export const createReceiver = (nowMs: number): ReceiverState => ({ expected: 0, movedMs: nowMs });
+export const createReceiver = (nowMs: number): ReceiverState => ({ expected: 0, lastKey: null, movedMs: nowMs });
 
-/** Only the next chunk is taken. After a gap the transfer cannot be whole any more; a repetition is harmless and no progress. */
-export const onChunk = (state: ReceiverState, number: number, nowMs: number): 'take' | 'repeated' | 'gap' => {
+/**
+ * Only the next chunk is taken. After a gap, or keys that do not ascend, the transfer cannot be whole any more; a repetition is
+ * harmless and no progress.
+ */
+export const onChunk = (
+  state: ReceiverState,
+  number: number,
+  records: readonly SnapshotRecord[],
+  nowMs: number,
+): 'take' | 'repeated' | 'gap' | 'unordered' => {
   if (!isCount(number) || number > state.expected) return 'gap';
   if (number < state.expected) return 'repeated';
+  const [first, last] = [records[0], records.at(-1)];
+  if (first === undefined || last === undefined) return 'unordered';
+  if (state.lastKey !== null && !isBefore(state.lastKey, first[0])) return 'unordered';
+  state.lastKey = last[0].slice();
   state.expected++;
   state.movedMs = nowMs;
   return 'take';

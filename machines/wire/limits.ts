@@ -13,7 +13,10 @@ export const limits = {
   controlLaneBytesMax: 16 << 20,
   callsLaneBytesMax: 16 << 20,
   bulkLaneBytesMax: 4 << 20,
-  snapshotChunkBytesMax: 256 << 10,
+  /** A chunk of a snapshot ends with the record that reaches this. */
+  snapshotChunkBytesMax: 64 << 10,
+  /** What a snapshot's sender has on its way; a single record that is larger travels alone. */
+  snapshotInflightBytesMax: 256 << 10,
   helloBytesMax: 1024,
   handshakeFrameBytesMax: 4096,
   conditionValueBytesMax: 4096,
@@ -46,5 +49,10 @@ const assertLimits = (holds: boolean, what: string): void => {
 assertLimits(limits.valueBytesMax + limits.keyBytesMax < limits.messageBytesMax, 'a value fits a message');
 assertLimits(limits.listBytesMax + limits.valueBytesMax < limits.messageBytesMax, 'a page of a list fits a message');
 assertLimits(limits.messageBytesMax < limits.frameBytesMax, 'a message fits a frame');
-assertLimits(limits.snapshotChunkBytesMax < limits.messageBytesMax, 'a chunk fits a message');
+assertLimits(
+  limits.snapshotChunkBytesMax + limits.keyBytesMax + limits.valueBytesMax < limits.messageBytesMax,
+  'a chunk fits a message',
+);
+assertLimits(2 * limits.snapshotChunkBytesMax <= limits.snapshotInflightBytesMax, 'chunks overlap on their way');
+assertLimits(limits.snapshotInflightBytesMax < limits.bulkLaneBytesMax, 'a snapshot leaves room on its lane');
 assertLimits(limits.frameBytesMax < limits.controlLaneBytesMax, 'a frame fits a lane');

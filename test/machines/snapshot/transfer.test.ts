@@ -3,16 +3,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  chunkOf,
   createDigest,
   createReceiver,
   createSender,
+  fitsWindow,
   isRecords,
   onAcknowledged,
   onChunk,
+  onSent,
   recordKeyBytesMax,
+  recordsBytes,
   type SnapshotRecord,
   wantsPage,
-  windowChunks,
 } from '../../../machines/snapshot/index.ts';
 import { limits } from '../../../machines/wire/limits.ts';
 
@@ -22,32 +25,60 @@ const hex = (sum: Uint8Array): string => Buffer.from(sum).toString('hex');
 
 test('the window holds the sender back until the receiver has written', () => {
   const state = createSender(0);
-  let pages = 0;
-  while (wantsPage(state)) {
-    state.sent++;
-    pages++;
-  }
-  assert.equal(pages, windowChunks);
+  const chunk = limits.snapshotChunkBytesMax;
+  while (fitsWindow(state, chunk)) onSent(state, chunk);
+  assert.equal(state.inflightBytes, limits.snapshotInflightBytesMax);
+  assert.equal(fitsWindow(state, 1), false);
   onAcknowledged(state, 2, 5);
-  assert.deepEqual([state.acknowledged, state.movedMs, wantsPage(state)], [2, 5, true]);
-  state.reading = true;
-  assert.equal(wantsPage(state), false);
+  assert.deepEqual(
+    [state.acknowledged, state.movedMs, state.inflightBytes],
+    [2, 5, limits.snapshotInflightBytesMax - 2 * chunk],
+  );
+  assert.deepEqual([fitsWindow(state, 2 * chunk), fitsWindow(state, 2 * chunk + 1)], [true, false]);
+  onAcknowledged(state, state.sent, 6);
+  assert.deepEqual([state.inflight, state.inflightBytes], [[], 0]);
+  assert.equal(fitsWindow(state, limits.messageBytesMax), true, 'what is larger than the window travels alone');
+});
+
+test('one page at a time is read, and none after the last', () => {
+  const state = createSender(0);
+  assert.equal(wantsPage(state), true);
+  assert.equal(wantsPage({ ...state, reading: true }), false);
+  assert.equal(wantsPage({ ...state, ended: true }), false);
+});
+
+test('a chunk is small, or one record', () => {
+  const small = record('a', 'x');
+  const large = record('b', 'x'.repeat(limits.snapshotChunkBytesMax));
+  assert.deepEqual(
+    [[], [small], [small, small], [large], [small, large], [small, small, large]].map((page) => chunkOf(page)),
+    [0, 1, 2, 1, 1, 2],
+  );
 });
 
 test('an acknowledgement of what was never sent, or that is no number, changes nothing', () => {
   const state = createSender(0);
-  state.sent = 3;
+  for (let n = 0; n < 3; n++) onSent(state, 10);
   onAcknowledged(state, 2, 1);
   for (const next of [2, 1, 0, -1, 4, 1.5, 2.5, Number.NaN, Number.POSITIVE_INFINITY]) onAcknowledged(state, next, 9);
-  assert.deepEqual([state.acknowledged, state.movedMs], [2, 1]);
+  assert.deepEqual([state.acknowledged, state.movedMs, state.inflight, state.inflightBytes], [2, 1, [10], 10]);
 });
 
 test('a receiver takes the next chunk, shrugs at an old one, and sees a gap', () => {
   const state = createReceiver(0);
   assert.deepEqual(
-    [0, 0, 1, 3, -1, 0.5, Number.NaN, 2].map((number) => onChunk(state, number, 1)),
+    [0, 0, 1, 3, -1, 0.5, Number.NaN, 2].map((number) => onChunk(state, number, [record(`k${number}`)], 1)),
     ['take', 'repeated', 'take', 'gap', 'gap', 'gap', 'gap', 'take'],
   );
+});
+
+test('a receiver takes only chunks whose keys follow those before', () => {
+  const state = createReceiver(0);
+  const verdicts = [[record('b'), record('d')], [record('c')], [record('d')], [], [record('d\0'), record('e')]].map((records) =>
+    onChunk(state, state.expected, records, 1),
+  );
+  assert.deepEqual(verdicts, ['take', 'unordered', 'unordered', 'unordered', 'take']);
+  assert.equal(state.expected, 2);
 });
 
 test('what is no page of a keyspace is refused', () => {
@@ -105,7 +136,7 @@ type Message = { number: number; records: SnapshotRecord[] };
 test('what is accepted is what was sent, whatever the lane did', () => {
   fc.assert(
     fc.property(fc.array(page, { maxLength: 12 }), fc.array(harm, { maxLength: 30 }), (pages, harms) => {
-      const chunks = pages.map((keys, n) => keys.sort().map((key) => record(key, `v${n}`)));
+      const chunks = pages.map((keys, n) => keys.sort().map((key) => record(`${String(n).padStart(2, '0')}${key}`, `v${n}`)));
       const sender = createSender(0);
       const receiver = createReceiver(0);
       const [sum, own] = [createDigest('meta'), createDigest('meta')];
@@ -116,8 +147,8 @@ test('what is accepted is what was sent, whatever the lane did', () => {
       const harmed = harms[Symbol.iterator]();
       const deliver = (message: Message): void => {
         if (broken) return;
-        const verdict = onChunk(receiver, message.number, nowMs);
-        if (verdict === 'gap') broken = true;
+        const verdict = onChunk(receiver, message.number, message.records, nowMs);
+        if (verdict === 'gap' || verdict === 'unordered') broken = true;
         if (verdict !== 'take') return;
         own.add(message.records);
         written.push(...message.records);
@@ -131,9 +162,12 @@ test('what is accepted is what was sent, whatever the lane did', () => {
             sender.ended = true;
             break;
           }
+          // As if each value were large: a few fill the window.
+          const bytes = recordsBytes(records) * 10_000;
+          if (!fitsWindow(sender, bytes)) break;
           sum.add(records);
-          lane.push({ number: sender.sent++, records });
-          assert.ok(sender.sent - sender.acknowledged <= windowChunks);
+          lane.push({ number: onSent(sender, bytes), records });
+          assert.ok(sender.inflightBytes <= limits.snapshotInflightBytesMax || sender.inflight.length === 1);
         }
         const [first, ...rest] = lane;
         if (first === undefined) break;
