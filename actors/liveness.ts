@@ -25,6 +25,8 @@ export type LivenessActorEvent =
 
 export type LivenessArguments = {
   options: LivenessOptions;
+  /** Connected when this incarnation begins; an earlier one was told of them. */
+  connected: readonly PeerId[];
   ports: Ports;
   router: Router;
   /** The peer no longer keeps these groups (or any) quiet. */
@@ -87,6 +89,8 @@ export const createLivenessActor = (scope: Scope, args: LivenessArguments): Comp
     if (beat === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should be a beat is none');
     run({ type: 'beat', peer, beat });
   };
+
+  for (const peer of args.connected) run({ type: 'peer-open', peer });
 
   return {
     receive: (event) => (event.type === 'delivery' ? onDelivery(event.delivery) : run(event)),
