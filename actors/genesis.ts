@@ -8,8 +8,8 @@ import {
   type GenesisNode,
   step,
 } from '../machines/genesis/index.ts';
-import { parseGenesisMessage } from '../machines/genesis/messages.ts';
-import { pack } from '../machines/wire/envelope.ts';
+import { parseGenesis, parseGenesisMessage } from '../machines/genesis/messages.ts';
+import { pack, unpack } from '../machines/wire/envelope.ts';
 import { metaKeys } from './keyspace.ts';
 import type { PeerId, Ports, StorageOperation, Timer } from './ports/index.ts';
 import type { Delivery, Router } from './router.ts';
@@ -31,6 +31,8 @@ export type GenesisArguments = {
   groups: string[];
   genesis: Genesis | null;
   newClusterId: string;
+  /** Connected when this incarnation begins; an earlier one was told of them. */
+  connected: readonly PeerId[];
   ports: Ports;
   router: Router;
   writer: Writer;
@@ -42,11 +44,38 @@ export type GenesisArguments = {
   onIdentityLost: (lost: boolean) => void;
 };
 
+/** What the disk holds, or is about to; a value there that is no genesis must never pass for none. */
+export const storedGenesis = (reader: Pick<Writer, 'get'>): Genesis | null => {
+  const stored = reader.get(metaKeys.genesis);
+  if (stored === undefined) return null;
+  let genesis: Genesis | null = null;
+  try {
+    genesis = parseGenesis(unpack(stored));
+  } catch {
+    // Not even msgpack: as wrong as any other.
+  }
+  if (genesis === null)
+    throw new Error('CORRUPT: the record of the genesis is damaged; this node must not form a cluster anew');
+  return genesis;
+};
+
 export const createGenesisActor = (scope: Scope, args: GenesisArguments): Component<GenesisActorEvent> => {
   const { ports, router, writer } = args;
   const { clock, sink } = ports;
-  const state = createGenesis({ ...args, nowMs: clock.nowMs() });
+  const pending = args.genesis === null ? storedGenesis(writer) : null;
+  const state = createGenesis({ ...args, pending, nowMs: clock.nowMs() });
   let timer: Timer | null = null;
+
+  /** Answers once these and everything written before are durable. */
+  const store = (operations: StorageOperation[]): void =>
+    writer.write(
+      operations,
+      { durable: true },
+      scope.guard((why) => {
+        if (why !== null) throw new Error(`the genesis cannot be stored: ${why.code} ${why.message}`);
+        run({ type: 'persisted' });
+      }),
+    );
 
   const fulfil = (effect: GenesisEffect): void => {
     switch (effect.type) {
@@ -62,17 +91,8 @@ export const createGenesisActor = (scope: Scope, args: GenesisArguments): Compon
           taken: args.taken(),
         });
         return;
-      case 'persist': {
-        const operations = [{ key: metaKeys.genesis, value: pack(effect.genesis) }, ...args.formOperations(effect.genesis)];
-        return writer.write(
-          operations,
-          { durable: true },
-          scope.guard((why) => {
-            if (why !== null) throw new Error(`the genesis cannot be stored: ${why.code} ${why.message}`);
-            run({ type: 'persisted' });
-          }),
-        );
-      }
+      case 'persist':
+        return store([{ key: metaKeys.genesis, value: pack(effect.genesis) }, ...args.formOperations(effect.genesis)]);
       case 'formed':
         sink.log('info', 'CLUSTER_FORMED', `cluster ${effect.genesis.cluster} ${effect.genesis.clusterId}`);
         return args.onFormed(effect.genesis);
@@ -102,7 +122,9 @@ export const createGenesisActor = (scope: Scope, args: GenesisArguments): Compon
     if (atMs !== Number.POSITIVE_INFINITY) timer = scope.after(Math.max(1, atMs - clock.nowMs()), () => run({ type: 'wake' }));
   };
 
+  for (const peer of args.connected) run({ type: 'peer-open', peer });
   if (args.genesis !== null) scope.soon(() => args.onFormed(args.genesis!));
+  else if (pending !== null) store([]);
   else run({ type: 'wake' });
 
   return {

@@ -4,18 +4,18 @@ import { createStore } from '@xstate/store';
 import { createActor } from 'xstate';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
-import { isNodeName, parseGenesis } from '../machines/genesis/messages.ts';
+import { isNodeName } from '../machines/genesis/messages.ts';
 import { livenessDefaults, type QuietGroup } from '../machines/liveness/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome, PeerStatus } from './api.ts';
-import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
+import { createGenesisActor, type GenesisActorEvent, genesisAddress, storedGenesis } from './genesis.ts';
 import { createGroup, type GroupEvent } from './group.ts';
 import { metaKeys } from './keyspace.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
 import type { Observe } from './observe.ts';
-import type { NetworkEvent, PeerId, Ports, StorageOperation } from './ports/index.ts';
+import type { NetworkEvent, PeerId, Ports, SinkPort, StorageOperation } from './ports/index.ts';
 import { formGroup } from './raft-store.ts';
 import { parseFailure } from './requests.ts';
 import { createRouter, type Delivery } from './router.ts';
@@ -42,15 +42,14 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const epoch = readNumber(storage.get(metaKeys.epoch)) + 1;
   const router = createRouter({ network, clock, sink, epoch, nameOf: (peer) => peers.get(peer)?.name ?? null });
-  const stored = storage.get(metaKeys.genesis);
-  let genesis = stored === undefined ? null : parseGenesis(unpack(stored));
+  let genesis = storedGenesis(storage);
   const groupIds = genesis?.groups ?? settings.groups;
   const offered: Record<string, string> = readReplicas(storage.get(metaKeys.offer));
   const hosted = new Map<string, string>();
   for (const group of groupIds) {
-    offered[group] ??= newId();
+    if (!Object.hasOwn(offered, group)) offered[group] = newId();
     const replica = storage.get(metaKeys.hosted(group));
-    if (replica !== undefined) hosted.set(group, String(unpack(replica)));
+    if (replica !== undefined) hosted.set(group, readReplica(replica));
   }
 
   function newId(): string {
@@ -200,14 +199,15 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(`snapshot/${group}`, (delivery) => cell.send({ type: 'snapshot', delivery }));
   };
 
+  const connectedPeers = (): PeerId[] => [...peers.values()].filter((peer) => peer.connected).map(({ peerId }) => peerId);
+
   const peerNamed = (name: string): PeerId | null =>
     [...peers.values()].find((peer) => peer.connected && peer.name === name)?.peerId ?? null;
 
   /** For a group that this node does not host: its members of the genesis first, else anybody connected. */
   const anyPeer = (): PeerId | null => {
-    const connected = [...peers.values()].filter((peer) => peer.connected);
-    if (connected.length === 0) return null;
-    return connected[random.uint32() % connected.length]!.peerId;
+    const connected = connectedPeers();
+    return connected[random.uint32() % Math.max(1, connected.length)] ?? null;
   };
 
   // -------------------------------------------------------------- hosting replicas
@@ -242,6 +242,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     return Object.fromEntries((genesis?.nodes ?? []).map((node) => [node.name, node.peer]));
   };
 
+  /** Who waits for a replica that is being made. */
+  const hosting = new Map<string, ((outcome: Outcome<{ replica: string }>) => void)[]>();
+
   /** Makes an empty replica that waits for the leader's log; answers its id once it is durable. Asking twice is the same. */
   const hostReplica = (group: string, done: (outcome: Outcome<{ replica: string }>) => void): void => {
     const fail = (why: Failure): void => done({ ok: false, failure: why });
@@ -249,15 +252,25 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (!genesis.groups.includes(group)) return fail(failure('GROUP_NOT_FOUND', `${settings.name} knows no group '${group}'`));
     const existing = hosted.get(group);
     if (existing !== undefined) return done({ ok: true, value: { replica: existing } });
+    const others = hosting.get(group);
+    if (others !== undefined) return void others.push(done);
+    const asked = [done];
+    hosting.set(group, asked);
     const replica = newId();
     const operations = [{ key: metaKeys.hosted(group), value: pack(replica) }, ...formGroup(group, null)];
     writer.write(operations, { durable: true }, (why) => {
-      if (why !== null) return fail(failure('STORAGE_FAILED', `${settings.name} cannot store a replica: ${why.message}`));
-      hosted.set(group, replica);
-      startGroup(group);
-      groups.get(group)?.send({ type: 'host', replica });
-      genesisCell?.send({ type: 'hosted' });
-      done({ ok: true, value: { replica } });
+      hosting.delete(group);
+      if (why === null) {
+        hosted.set(group, replica);
+        startGroup(group);
+        groups.get(group)?.send({ type: 'host', replica });
+        genesisCell?.send({ type: 'hosted' });
+      }
+      const outcome: Outcome<{ replica: string }> =
+        why === null
+          ? { ok: true, value: { replica } }
+          : { ok: false, failure: failure('STORAGE_FAILED', `${settings.name} cannot store a replica: ${why.message}`) };
+      for (const answer of asked) answer(outcome);
     });
   };
 
@@ -332,10 +345,18 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     peers.set(peer, { ...known, connected: false, rttMs: null });
     sink.log('info', 'PEER_CLOSED', `${known.name} is gone: ${reason}`, { peer });
     router.peerClosed(peer);
+    heardAtMs.delete(peer);
+    forgetOldest();
     livenessCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
+  };
+
+  /** Peers that were here once stay in the status, but not without end: who holds the secret can make as many as he likes. */
+  const forgetOldest = (): void => {
+    if (peers.size <= knownPeersMax) return;
+    for (const { peerId, connected } of peers.values()) if (!connected) return void peers.delete(peerId);
   };
 
   const onPeersTold = (from: PeerId, body: unknown): void => {
@@ -398,9 +419,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   /** Addresses known from before, so that a restarted node finds its peers without being told. */
   const redial = (): void => {
-    const known = storage.get(metaKeys.peers);
-    if (known === undefined) return;
-    for (const [peer, addresses] of Object.entries(unpack(known) as Record<string, string[]>)) {
+    for (const [peer, addresses] of readPeers(storage.get(metaKeys.peers), sink)) {
       knownAddresses.set(peer, addresses);
       network.connect(addresses);
     }
@@ -408,10 +427,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const begin = (): void => {
     const self = { name: settings.name, peer: network.self, replicas: offered };
-    livenessCell = host<LivenessActorEvent>(livenessAddress, (scope) =>
-      createLivenessActor(scope, {
+    livenessCell = host<LivenessActorEvent>(livenessAddress, (scope) => {
+      // An incarnation knows nothing of the one before.
+      tellQuiet();
+      return createLivenessActor(scope, {
         options: { ...livenessDefaults, beatMs: settings.raft.heartbeatMs, silentMs: settings.raft.electionTimeoutMinMs + 25 },
-        ...{ ports, router },
+        ...{ ports, router, connected: connectedPeers() },
         onLost(peer, lost) {
           if (lost === 'all') return;
           for (const group of lost) groups.get(group)?.send({ type: 'peer-lost', peer });
@@ -420,12 +441,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           const known = peers.get(peer);
           if (known !== undefined) peers.set(peer, { ...known, rttMs: Math.round(rttMs * 100) / 100 });
         },
-      }),
-    );
+      });
+    });
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
       createGenesisActor(scope, {
         ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
-        ...{ newClusterId: newId(), ports, router, writer, taken, formOperations, onFormed },
+        ...{ connected: connectedPeers(), newClusterId: newId(), ports, router, writer, taken, formOperations, onFormed },
         onIdentityLost(lost) {
           identityLost = lost;
           changed();
@@ -577,8 +598,40 @@ const readNumber = (bytes: Uint8Array | undefined): number => {
   return value;
 };
 
-const readReplicas = (bytes: Uint8Array | undefined): Record<string, string> =>
-  bytes === undefined ? {} : { ...(unpack(bytes) as Record<string, string>) };
+const isReplica = (value: unknown): value is string => typeof value === 'string' && value.length > 0 && value.length <= 128;
+
+/** Under another id than its own a replica would vote twice. */
+const readReplica = (bytes: Uint8Array): string => {
+  const value = unpack(bytes);
+  if (!isReplica(value)) throw new Error('CORRUPT: the id of a hosted replica is damaged');
+  return value;
+};
+
+const readReplicas = (bytes: Uint8Array | undefined): Record<string, string> => {
+  if (bytes === undefined) return {};
+  const value = unpack(bytes);
+  if (typeof value !== 'object' || value === null || !Object.values(value).every(isReplica))
+    throw new Error('CORRUPT: the replica ids that this node offers are damaged');
+  return { ...(value as Record<string, string>) };
+};
+
+/** Addresses are only a help: what is damaged is left out. */
+const readPeers = (bytes: Uint8Array | undefined, sink: SinkPort): [PeerId, string[]][] => {
+  if (bytes === undefined) return [];
+  let value: unknown;
+  try {
+    value = unpack(bytes);
+  } catch {
+    // Told below, like anything else that is no list of addresses.
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return Object.entries(value).filter((entry): entry is [string, string[]] => isAddresses(entry[1]));
+  sink.log('warn', 'PEERS_DAMAGED', 'the addresses of peers known from before are damaged; they are learnt anew');
+  return [];
+};
+
+const isAddresses = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string' && one.length <= addressCharsMax);
 
 /** The state of a group at its genesis: every node of the cluster votes. */
 const genesisSnapshot = (genesis: Genesis, group: string): SnapshotMeta => {

@@ -25,8 +25,11 @@ export type GenesisState = {
   groups: string[];
   phase: GenesisPhase;
   genesis: Genesis | null;
+  /** By name; only names of `bootstrap`. */
   offers: Map<string, { peer: string; offer: Offer }>;
   connected: Set<string>;
+  /** Connected peers that call themselves what this node is called: while there is one, nothing is formed under the name. */
+  rivals: Set<string>;
   askAtMs: number;
   newClusterId: string;
 };
@@ -58,6 +61,8 @@ export const createGenesis = (args: {
   bootstrap: string[];
   groups: string[];
   genesis: Genesis | null;
+  /** Handed to the disk by an earlier incarnation of the actor: this node formed with it, `persisted` is still to come. */
+  pending?: Genesis | null;
   /** Used only if this node writes the genesis. */
   newClusterId: string;
   nowMs: number;
@@ -66,10 +71,11 @@ export const createGenesis = (args: {
   self: args.self,
   bootstrap: args.bootstrap,
   groups: args.groups,
-  phase: args.genesis === null ? 'empty' : 'formed',
-  genesis: args.genesis,
+  phase: args.genesis !== null ? 'formed' : args.pending ? 'forming' : 'empty',
+  genesis: args.genesis ?? args.pending ?? null,
   offers: new Map(),
   connected: new Set(),
+  rivals: new Set(),
   askAtMs: args.nowMs,
   newClusterId: args.newClusterId,
 });
@@ -94,7 +100,7 @@ const sameList = (a: readonly string[], b: readonly string[]): boolean =>
 
 /** The first-named forms when everybody named is connected and empty. */
 const tryForm = (state: GenesisState): GenesisEffect[] => {
-  if (state.phase !== 'empty' || state.bootstrap[0] !== state.self.name) return [];
+  if (state.phase !== 'empty' || state.bootstrap[0] !== state.self.name || state.rivals.size > 0) return [];
   const nodes: GenesisNode[] = [];
   for (const name of state.bootstrap) {
     if (name === state.self.name) {
@@ -110,34 +116,40 @@ const tryForm = (state: GenesisState): GenesisEffect[] => {
   return [{ type: 'persist', genesis: state.genesis }];
 };
 
+const warn = (code: string, message: string): GenesisEffect[] => [{ type: 'warn', code, message }];
+
+/** Two nodes that call themselves alike would each form a cluster of the same others. */
+const onRival = (state: GenesisState, peer: string): GenesisEffect[] => {
+  if (state.connected.has(peer)) state.rivals.add(peer);
+  return warn('NAME_TAKEN', `${peer} calls itself ${state.self.name} too; nothing is formed while it is connected`);
+};
+
 const onOffer = (state: GenesisState, peer: string, offer: Offer): GenesisEffect[] => {
   if (state.phase === 'formed' && state.genesis !== null) return [{ type: 'send-formed', peer, genesis: state.genesis }];
+  if (offer.name === state.self.name) return onRival(state, peer);
   if (state.phase !== 'empty' || state.bootstrap[0] !== state.self.name) return [];
-  if (!sameList(offer.bootstrap, state.bootstrap) || !sameList(offer.groups, state.groups))
-    return [
-      {
-        type: 'warn',
-        code: 'BOOTSTRAP_MISMATCH',
-        message: `${offer.name} bootstraps [${offer.bootstrap}] with groups [${offer.groups}], this node [${state.bootstrap}] with [${state.groups}]`,
-      },
-    ];
+  const complete = state.groups.every((group) => Object.hasOwn(offer.replicas, group));
+  const named = state.bootstrap.includes(offer.name);
+  if (!sameList(offer.bootstrap, state.bootstrap) || !sameList(offer.groups, state.groups) || !complete || !named)
+    return warn(
+      'BOOTSTRAP_MISMATCH',
+      `${offer.name} bootstraps [${offer.bootstrap}] with groups [${offer.groups}], this node [${state.bootstrap}] with [${state.groups}]`,
+    );
   const earlier = state.offers.get(offer.name);
-  if (offer.name === state.self.name || (earlier !== undefined && earlier.peer !== peer && state.connected.has(earlier.peer)))
-    return [{ type: 'warn', code: 'NAME_TAKEN', message: `two nodes call themselves ${offer.name}; the later one is ignored` }];
+  if (earlier !== undefined && earlier.peer !== peer && state.connected.has(earlier.peer))
+    return warn('NAME_TAKEN', `two nodes call themselves ${offer.name}; the later one is ignored`);
   state.offers.set(offer.name, { peer, offer });
   return tryForm(state);
 };
 
 const onFormed = (state: GenesisState, genesis: Genesis, taken: Record<string, string>): GenesisEffect[] => {
   if (genesis.cluster !== state.cluster)
-    return [
-      { type: 'warn', code: 'OTHER_CLUSTER', message: `a peer belongs to ${genesis.cluster}, this node to ${state.cluster}` },
-    ];
+    return warn('OTHER_CLUSTER', `a peer belongs to ${genesis.cluster}, this node to ${state.cluster}`);
   if (state.phase === 'formed' && state.genesis?.clusterId !== genesis.clusterId)
-    return [{ type: 'warn', code: 'OTHER_CLUSTER', message: `a peer's cluster was formed apart: ${genesis.clusterId}` }];
+    return warn('OTHER_CLUSTER', `a peer's cluster was formed apart: ${genesis.clusterId}`);
   if (state.phase === 'formed' || state.phase === 'forming') return [];
   const { name, peer, replicas } = state.self;
-  const owner = taken[name];
+  const owner = Object.hasOwn(taken, name) ? taken[name] : undefined;
   if (owner !== undefined && owner !== peer) {
     if (state.phase === 'identity-lost') return [];
     state.phase = 'identity-lost';
@@ -146,10 +158,7 @@ const onFormed = (state: GenesisState, genesis: Genesis, taken: Record<string, s
   const effects: GenesisEffect[] = state.phase === 'identity-lost' ? [{ type: 'name-free' }] : [];
   const mine = genesis.nodes.find((node) => node.peer === peer);
   if (mine !== undefined && Object.entries(mine.replicas).some(([group, id]) => replicas[group] !== id))
-    return [
-      ...effects,
-      { type: 'warn', code: 'REPLICA_MISMATCH', message: 'the genesis names replicas that this node never offered' },
-    ];
+    return warn('REPLICA_MISMATCH', 'the genesis names replicas that this node never offered');
   state.phase = 'forming';
   state.genesis = genesis;
   return [...effects, { type: 'persist', genesis }];
@@ -172,6 +181,7 @@ export const step = (state: GenesisState, nowMs: number, event: GenesisEvent): G
       return [{ type: 'send', peer: event.peer, message: question(state) }];
     case 'peer-close':
       state.connected.delete(event.peer);
+      state.rivals.delete(event.peer);
       return [];
     case 'persisted': {
       if (state.phase !== 'forming' || state.genesis === null) return [];
@@ -187,6 +197,7 @@ export const step = (state: GenesisState, nowMs: number, event: GenesisEvent): G
       const { message, peer } = event;
       if (message.type === 'offer') return onOffer(state, peer, message.offer);
       if (message.type === 'formed') return onFormed(state, message.genesis, message.taken);
+      if (message.name === state.self.name && state.phase !== 'formed') return onRival(state, peer);
       return state.phase === 'formed' && state.genesis !== null ? [{ type: 'send-formed', peer, genesis: state.genesis }] : [];
     }
   }
