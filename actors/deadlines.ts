@@ -1,7 +1,7 @@
 // Many short deadlines, one timer: a request costs a set insertion, not a timer. Fires late by at most one slot, never early.
 import type { Scope } from './supervise.ts';
 
-const slotMs = 50;
+export const slotMs = 50;
 
 export interface Deadlines<Item> {
   add(item: Item, atMs: number): void;
@@ -27,7 +27,7 @@ export const createDeadlines = <Item>(scope: Scope, nowMs: () => number, expire:
   const arm = (): void => {
     if (armed || slots.size === 0) return;
     armed = true;
-    scope.after(slotMs, sweep);
+    scope.after(slotMs - (nowMs() % slotMs), sweep);
   };
 
   return {

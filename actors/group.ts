@@ -34,7 +34,7 @@ import type { Observe } from './observe.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
 import { createMember, type Member, type ReadEnd } from './raft.ts';
 import { type LoadedGroup, loadGroup, type RaftStore } from './raft-store.ts';
-import { createRegisterReplica, expireCommand, type RegisterReplica } from './register.ts';
+import { createRegisterReplica, expireCommand, type RecordPages, type RegisterReplica } from './register.ts';
 import { type Attempt, createRequests, type Requests } from './requests.ts';
 import type { Delivery, Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
@@ -103,7 +103,10 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
   let statusDue = false;
   let leaderBefore: PeerId | null = null;
   let expireTimer: Timer | null = null;
-  const early: GroupEvent[] = [];
+  /** Copies of the keyspace under way, by what ends them. */
+  const backups = new Set<(why: Failure) => void>();
+  /** Who waits for this node to have applied an index. */
+  let appliedWaits: { index: number; run: () => void }[] = [];
 
   // -------------------------------------------------------------- status
 
@@ -157,7 +160,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     const { member } = hosted;
     const { state } = member;
     // Nothing more will happen here: whoever watches has to watch elsewhere.
-    if (isOutside()) hosted.register.stop();
+    if (isOutside()) hosted.register.stop(notHosted(group, settings.name));
     const leader = member.leaderPeer();
     const others = Object.values(state.configuration.members)
       .map((one) => one.peer)
@@ -298,6 +301,14 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
 
   // -------------------------------------------------------------- requests, from here and from other nodes
 
+  const applied = (): number => hosted?.member.state.applied ?? 0;
+
+  const answerApplied = (): void => {
+    const ready = appliedWaits.filter(({ index }) => index <= applied());
+    appliedWaits = appliedWaits.filter(({ index }) => index > applied());
+    for (const { run } of ready) run();
+  };
+
   const place = {
     group,
     nodeName: settings.name,
@@ -382,36 +393,61 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     hosted!.register.read(event.read, event.done);
   };
 
-  const onBackup = (event: Extract<GroupEvent, { type: 'backup' }>): void => {
-    const failed = (why: Failure): void => event.on({ type: 'failed', failure: why }, () => {});
+  const onChange = ({ change, options, done }: Extract<GroupEvent, { type: 'change' }>): void => {
+    const parsed = parseChange(change);
+    if (parsed === null) return done({ ok: false, failure: failure('INVALID_REQUEST', 'the change of members is malformed') });
+    changes.execute(parsed, timeoutOf(options), done);
+  };
+
+  const onWatch = ({ prefix, from, on, ended }: Extract<GroupEvent, { type: 'watch' }>): void => {
+    const failed = (why: Failure): void => on({ type: 'failed', failure: why });
+    if (typeof prefix !== 'string' || !Number.isSafeInteger(from) || from < 0)
+      return failed(failure('INVALID_REQUEST', 'a watch takes a prefix and the index to begin at, or 0'));
     if (!serves()) return failed(notHosted(group, settings.name));
-    const deadlineMs = clock.nowMs() + timeoutOf(event.options);
-    // A linearizable read of nothing first: everything acknowledged before the backup was asked for lies at or below its index.
-    reads.execute({ read: { op: 'list', prefix: '', limit: 1 }, lease: false }, timeoutOf(event.options), (outcome) => {
-      if (!outcome.ok) return failed(outcome.failure);
-      untilApplied(outcome.value.index, deadlineMs, (why) => (why === null ? copy(event) : failed(why)));
-    });
+    ended(hosted!.register.watch(prefix, from, on));
   };
 
-  /** The leader may have applied what is still on its way to this replica. */
-  const untilApplied = (index: number, deadlineMs: number, then: (why: Failure | null) => void): void => {
-    if (hosted === null || clock.nowMs() >= deadlineMs)
-      return then(failure('NO_QUORUM', `${settings.name} did not get the log of '${group}' up to ${index} in time`));
-    if (hosted.member.state.applied >= index) return then(null);
-    scope.after(appliedPollMs, () => untilApplied(index, deadlineMs, then));
-  };
-
-  const copy = (event: Extract<GroupEvent, { type: 'backup' }>): void => {
-    const { member, register } = hosted!;
-    const { applied, log, term } = member.state;
-    event.on({ type: 'start', group, index: applied, term, timeMs: log.timeAt(applied) }, () => {
-      event.ended(
-        register.records((why, page, more) => {
-          if (why !== null) return event.on({ type: 'failed', failure: failure('STORAGE_FAILED', why.message) }, () => {});
-          if (page.length === 0) return event.on({ type: 'end' }, () => {});
-          event.on({ type: 'records', records: page }, more);
-        }),
-      );
+  const onBackup = (event: Extract<GroupEvent, { type: 'backup' }>): void => {
+    let wait: Timer | null = null;
+    let pages: RecordPages | null = null;
+    const close = (): void => {
+      backups.delete(fail);
+      wait?.cancel();
+      pages?.close();
+    };
+    const fail = (why: Failure): void => {
+      if (!backups.has(fail)) return;
+      close();
+      event.on({ type: 'failed', failure: why }, () => {});
+    };
+    const more = scope.guard(() =>
+      pages?.next((why, records) => {
+        if (why !== null) return fail(failure('STORAGE_FAILED', why.message));
+        if (records.length > 0) return event.on({ type: 'records', records }, more);
+        close();
+        event.on({ type: 'end' }, () => {});
+      }),
+    );
+    const begin = (): void => {
+      if (hosted === null || !backups.has(fail)) return;
+      wait?.cancel();
+      const { applied: index, log, term } = hosted.member.state;
+      // Opened now, so that the copy is what its label says.
+      pages = hosted.register.records();
+      event.on({ type: 'start', group, index, term, timeMs: log.timeAt(index) }, more);
+    };
+    backups.add(fail);
+    event.ended(close);
+    if (!serves()) return fail(notHosted(group, settings.name));
+    const timeoutMs = timeoutOf(event.options);
+    // A linearizable read of nothing first: this node may be behind its leader, and the copy must hold everything that was
+    // acknowledged before it was asked for.
+    const behind = failure('NOT_READY', `${settings.name} is behind the leader of '${group}' and did not catch up in time`);
+    wait = scope.after(timeoutMs, () => fail(behind));
+    reads.execute({ read: { op: 'list', prefix: '', limit: 1 }, lease: false }, timeoutMs, (outcome) => {
+      if (!outcome.ok) return fail(outcome.failure);
+      appliedWaits.push({ index: outcome.value.index, run: begin });
+      answerApplied();
     });
   };
 
@@ -450,8 +486,14 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
             register.applied(index);
             tellStatus();
             scheduleExpire();
+            if (appliedWaits.length > 0) scope.soon(answerApplied);
           },
-          installed: (meta, done) => register.load(meta.index, done),
+          installed(meta, done) {
+            register.load(meta.index, () => {
+              done();
+              answerApplied();
+            });
+          },
         },
         takeOperations: (index, timeMs) => store.stateOperations(register.takeWrites(), index, timeMs),
         snapshots,
@@ -464,7 +506,6 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       });
       hosted = { member, register, store, snapshots };
       onChanged();
-      for (const event of early.splice(0)) receive(event);
     });
   };
 
@@ -490,7 +531,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       case 'read':
         return onRead(event);
       case 'change':
-        return changes.execute(event.change, timeoutOf(event.options), event.done);
+        return onChange(event);
       case 'delivery':
         return onDelivery(event.delivery);
       case 'snapshot':
@@ -507,8 +548,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
           throw new Error(`InvariantBroken: '${group}' hosts ${replica}, asked for ${event.replica}`);
         return;
       case 'watch':
-        if (!serves()) return event.on({ type: 'failed', failure: notHosted(group, settings.name) });
-        return event.ended(hosted!.register.watch(event.prefix, event.from, event.on));
+        return onWatch(event);
       case 'backup':
         return onBackup(event);
       case 'relinquish':
@@ -528,16 +568,18 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
           : failure('NOT_READY', `'${group}' on ${settings.name} failed and starts again: ${reason}`);
       // The member first: it knows best which of its requests surely did nothing.
       hosted?.member.stop();
-      hosted?.register.stop();
+      hosted?.register.stop(why);
       hosted?.store.close();
       for (const requests of everyRequests) requests.stop(why);
+      for (const fail of [...backups]) fail(why);
+      hosted = null;
       args.onQuiet({ leading: null, following: null });
+      args.onStatus(status());
     },
   };
 };
 
 const changeRetryMs = 100;
-const appliedPollMs = 10;
 
 const targetOf = (configuration: Configuration): ReconfigureTarget => ({
   voters: [...configuration.voters],

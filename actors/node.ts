@@ -135,9 +135,13 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   // -------------------------------------------------------------- the tree
 
   const cells: Cell<never>[] = [];
-  const host = <Event>(address: string, create: (scope: Scope) => Component<Event>): Cell<Event> => {
+  const host = <Event>(
+    address: string,
+    create: (scope: Scope) => Component<Event>,
+    undelivered: (event: Event) => void = () => {},
+  ): Cell<Event> => {
     const cell = supervise<Event>({
-      ...{ address, create, clock, random, sink },
+      ...{ address, create, clock, random, sink, undelivered },
       onChange(report) {
         cellReports.set(address, report);
         changed();
@@ -173,7 +177,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const startGroup = (group: string): void => {
     if (groups.has(group)) return;
-    const cell = host<GroupEvent>(`group/${group}`, (scope) =>
+    const create = (scope: Scope): Component<GroupEvent> =>
       createGroup(scope, {
         ...{ group, settings, ports, router, writer, peerNamed, anyPeer },
         askToHost: (peer, timeoutMs, done) => askToHost(peer, group, timeoutMs, done),
@@ -188,14 +192,11 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           quiet.set(group, now);
           tellQuiet();
         },
-      }),
-    );
+      });
+    const cell = host<GroupEvent>(`group/${group}`, create, (event) => refuseEvent(event, notRunning()));
     groups.set(group, cell);
     router.on(`raft/${group}`, (delivery) => cell.send({ type: 'raft', delivery }));
-    router.on(`register/${group}`, (delivery) => {
-      const sent = cell.send({ type: 'delivery', delivery });
-      if (!sent) delivery.answer(['again', null]);
-    });
+    router.on(`register/${group}`, (delivery) => cell.send({ type: 'delivery', delivery }));
     router.on(`snapshot/${group}`, (delivery) => cell.send({ type: 'snapshot', delivery }));
   };
 
@@ -511,7 +512,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         waiting--;
         if (waiting === 0) proceed();
       };
-      if (!cell.send({ type: 'relinquish', done: relinquished })) relinquished();
+      cell.send({ type: 'relinquish', done: relinquished });
     }
   };
 
@@ -542,12 +543,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     write(write, callOptions, done) {
       const at = reach(callOptions);
       if ('failure' in at) return done({ ok: false, failure: at.failure });
-      if (!at.cell.send({ type: 'write', write, options: callOptions, done })) done({ ok: false, failure: notRunning() });
+      at.cell.send({ type: 'write', write, options: callOptions, done });
     },
     read(read, callOptions, done) {
       const at = reach(callOptions);
       if ('failure' in at) return done({ ok: false, failure: at.failure });
-      if (!at.cell.send({ type: 'read', read, options: callOptions, done })) done({ ok: false, failure: notRunning() });
+      at.cell.send({ type: 'read', read, options: callOptions, done });
     },
     watch({ group, prefix, from }, on) {
       const at = reach(group === undefined ? {} : { group });
@@ -558,8 +559,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         else end = stop;
       };
       if ('failure' in at) on({ type: 'failed', failure: at.failure });
-      else if (!at.cell.send({ type: 'watch', prefix, from, on, ended: started }))
-        on({ type: 'failed', failure: notRunning() });
+      else at.cell.send({ type: 'watch', prefix, from, on, ended: started });
       return () => {
         ended = true;
         end();
@@ -568,7 +568,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     changeGroup(group, change, callOptions, done) {
       const at = reach({ group });
       if ('failure' in at) return done({ ok: false, failure: at.failure });
-      if (!at.cell.send({ type: 'change', change, options: callOptions, done })) done({ ok: false, failure: notRunning() });
+      at.cell.send({ type: 'change', change, options: callOptions, done });
     },
     backup(group, callOptions, on) {
       const at = reach({ group });
@@ -578,9 +578,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         if (ended) stop();
         else end = stop;
       };
-      const failed = (why: Failure): void => on({ type: 'failed', failure: why }, () => {});
-      if ('failure' in at) failed(at.failure);
-      else if (!at.cell.send({ type: 'backup', on, options: callOptions, ended: started })) failed(notRunning());
+      if ('failure' in at) on({ type: 'failed', failure: at.failure }, () => {});
+      else at.cell.send({ type: 'backup', on, options: callOptions, ended: started });
       return () => {
         ended = true;
         end();
@@ -588,6 +587,27 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     },
     stop,
   };
+};
+
+/** An event that its group's actor never saw: whoever waits for it is told that nothing was done. */
+const refuseEvent = (event: GroupEvent, why: Failure): void => {
+  switch (event.type) {
+    case 'write':
+    case 'read':
+    case 'change':
+      return event.done({ ok: false, failure: why });
+    case 'watch':
+      return event.on({ type: 'failed', failure: why });
+    case 'backup':
+      return event.on({ type: 'failed', failure: why }, () => {});
+    case 'delivery':
+      return event.delivery.answer(['again', null]);
+    case 'relinquish':
+      return event.done();
+    default:
+      // News of peers and messages of Raft: an actor that starts anew asks for what it needs.
+      return;
+  }
 };
 
 const readNumber = (bytes: Uint8Array | undefined): number => {

@@ -1,6 +1,6 @@
 // The register state machine where it lives: applies committed commands to the group's keyspace, answers reads from it, keeps
 // the recent events for watchers, and asks for an `expire` entry when log time must move. The rules are in machines/register.
-import { failure } from '../machines/errors.ts';
+import { type Failure, failure } from '../machines/errors.ts';
 import type { Entry } from '../machines/raft/types.ts';
 import {
   apply,
@@ -18,8 +18,8 @@ import {
   restore,
 } from '../machines/register/index.ts';
 import type { Outcome, WatchMessage } from './api.ts';
-import { keyText } from './keyspace.ts';
-import type { ClockPort, StorageFailure, StorageView } from './ports/index.ts';
+import { keyAfter, keyText } from './keyspace.ts';
+import type { ClockPort, StorageFailure } from './ports/index.ts';
 import type { RaftStore } from './raft-store.ts';
 import { createRecentRecords } from './recent.ts';
 import type { Scope } from './supervise.ts';
@@ -42,9 +42,18 @@ export interface RegisterReplica {
   watch(prefix: string, from: number, on: (message: WatchMessage) => void): () => void;
   /** Log time of the earliest expiry, or Infinity. */
   nextExpiryMs(): number;
-  /** Every record of the keyspace as of now, page by page. */
-  records(on: (failure: StorageFailure | null, page: [Uint8Array, Uint8Array][], more: () => void) => void): () => void;
-  stop(): void;
+  /** Every record of the keyspace as of now. */
+  records(): RecordPages;
+  /** Answers reads under way with `why`, ends watchers, closes what is open. */
+  stop(why: Failure): void;
+}
+
+type Page = [Uint8Array, Uint8Array][];
+
+export interface RecordPages {
+  /** The next page, empty at the end; one at a time. */
+  next(on: (failure: StorageFailure | null, page: Page) => void): void;
+  close(): void;
 }
 
 /** The command that lets log time pass. */
@@ -71,23 +80,61 @@ export const createRegisterReplica = (args: {
     return known === undefined ? writer.get(store.stateKey(key)) : (known ?? undefined);
   };
 
-  /** Reads a range of the keyspace from a frozen view; calls `on` once per page until it says stop or the end. */
-  const readPages = (
-    view: Pick<StorageView, 'read'>,
-    on: (why: StorageFailure | null, page: [Uint8Array, Uint8Array][], more: (() => void) | null) => void,
-  ): void => {
-    const { gte, lt } = store.stateRange();
-    const next = (from: Uint8Array): void =>
-      view.read(
-        { gte: from, lt, limit: pageEntries, limitBytes: pageBytes },
-        scope.guard((why, entries) => {
-          if (why !== null) return on(why, [], null);
-          const last = entries.at(-1);
-          const page = entries.map(([key, value]): [Uint8Array, Uint8Array] => [store.relativeKey(key), value]);
-          on(null, page, last === undefined ? null : () => next(keyAfter(last[0])));
-        }),
-      );
-    next(gte);
+  /** What holds a view open; each is told when this incarnation ends. */
+  const holders = new Set<(why: Failure) => void>();
+
+  /** A frozen view of the keyspace, read page by page. */
+  const openPages = (): RecordPages => {
+    const view = writer.view();
+    const range = store.stateRange();
+    const prefixBytes = range.gte.byteLength;
+    let reading = false;
+    const close = (): void => {
+      if (holders.delete(close)) view.close();
+    };
+    holders.add(close);
+    return {
+      close,
+      next(on) {
+        if (reading || !holders.has(close)) return;
+        reading = true;
+        view.read(
+          { ...range, limit: pageEntries, limitBytes: pageBytes },
+          scope.guard((why, entries) => {
+            reading = false;
+            if (!holders.has(close)) return;
+            const last = entries.at(-1);
+            if (last !== undefined) range.gte = keyAfter(last[0]);
+            on(
+              why,
+              entries.map(([key, value]): [Uint8Array, Uint8Array] => [key.subarray(prefixBytes), value]),
+            );
+          }),
+        );
+      },
+    };
+  };
+
+  const list = (request: Extract<RegisterRead, { op: 'list' }>, done: (outcome: Outcome<RegisterResult>) => void): void => {
+    const range = listRange(request);
+    const index = appliedIndex;
+    const view = writer.view();
+    const end = (outcome: Outcome<RegisterResult>): void => {
+      if (!holders.delete(give)) return;
+      view.close();
+      done(outcome);
+    };
+    const give = (why: Failure): void => end({ ok: false, failure: why });
+    holders.add(give);
+    view.read(
+      { gte: store.stateKey(range.gte), lt: store.stateKey(range.lt), limit: range.limit, limitBytes: listBytesMax },
+      scope.guard((why, entries) => {
+        if (why !== null) return give(failure('STORAGE_FAILED', `the keyspace cannot be read: ${why.message}`));
+        const complete = entries.length >= range.limit || entries.length === 0 || bytesOf(entries) < listBytesMax;
+        const records = entries.map(([key, value]): [Uint8Array, Uint8Array] => [store.relativeKey(key), value]);
+        end(outcomeOf(listResult(request, records, index, complete)));
+      }),
+    );
   };
 
   return {
@@ -96,15 +143,16 @@ export const createRegisterReplica = (args: {
       writes = [];
       recent.clear();
       appliedIndex = index;
-      const view = writer.view();
-      readPages(view, (why, page, more) => {
+      const pages = openPages();
+      const onPage = (why: StorageFailure | null, page: Page): void => {
         if (why !== null) throw new Error(`${why.code}: the keyspace cannot be read: ${why.message}`);
         restore(register, page);
-        if (more !== null) return more();
-        view.close();
+        if (page.length > 0) return pages.next(onPage);
+        pages.close();
         events.reset(index);
         done();
-      });
+      };
+      pages.next(onPage);
     },
 
     apply(entry) {
@@ -130,44 +178,19 @@ export const createRegisterReplica = (args: {
     },
 
     read(request, done) {
-      if (request.op !== 'list') return done(outcomeOf(query(register, read, request, appliedIndex)));
-      const range = listRange(request);
-      const index = appliedIndex;
-      const view = writer.view();
-      view.read(
-        { gte: store.stateKey(range.gte), lt: store.stateKey(range.lt), limit: range.limit, limitBytes: listBytesMax },
-        scope.guard((why, entries) => {
-          view.close();
-          if (why !== null)
-            return done({ ok: false, failure: failure('STORAGE_FAILED', `the keyspace cannot be read: ${why.message}`) });
-          const complete = entries.length >= range.limit || entries.length === 0 || bytesOf(entries) < listBytesMax;
-          const records = entries.map(([key, value]): [Uint8Array, Uint8Array] => [store.relativeKey(key), value]);
-          done(outcomeOf(listResult(request, records, index, complete)));
-        }),
-      );
+      if (request.op === 'list') list(request, done);
+      else done(outcomeOf(query(register, read, request, appliedIndex)));
     },
 
     watch: (prefix, from, on) => events.watch(prefix, from, on),
     nextExpiryMs: () => nextExpiryMs(register),
 
-    records(on) {
-      const view = writer.view();
-      let open = true;
-      const close = (): void => {
-        if (open) view.close();
-        open = false;
-      };
-      readPages(view, (why, page, more) => {
-        if (!open) return;
-        if (more === null) close();
-        on(why, page, () => {
-          if (open) more?.();
-        });
-      });
-      return close;
-    },
+    records: openPages,
 
-    stop: () => events.stop(),
+    stop(why) {
+      for (const end of [...holders]) end(why);
+      events.stop();
+    },
   };
 };
 
@@ -176,10 +199,3 @@ const outcomeOf = (outcome: RegisterOutcome): Outcome<RegisterResult> =>
 
 const bytesOf = (entries: readonly [Uint8Array, Uint8Array][]): number =>
   entries.reduce((sum, [key, value]) => sum + key.byteLength + value.byteLength, 0);
-
-/** The smallest key greater than `key`. */
-const keyAfter = (key: Uint8Array): Uint8Array => {
-  const after = new Uint8Array(key.byteLength + 1);
-  after.set(key);
-  return after;
-};

@@ -25,8 +25,8 @@ export type CellReport = { address: string; state: CellState; restarts: number; 
 
 export interface Cell<Event> {
   readonly address: string;
-  /** False: the actor is not running, nothing was delivered. */
-  send(event: Event): boolean;
+  /** What cannot be delivered, now or because the actor fails before its turn comes, goes to `undelivered`. */
+  send(event: Event): void;
   report(): CellReport;
   stop(): void;
 }
@@ -39,6 +39,8 @@ type SuperviseArguments<Event> = {
   random: RandomPort;
   sink: SinkPort;
   onChange: (report: CellReport) => void;
+  /** The actor is not running, or ended before it looked at this event: answers whoever waits for it. */
+  undelivered?: (event: Event) => void;
 };
 
 type Inner<Event> = { type: 'event'; event: Event } | { type: 'run'; run: () => void };
@@ -53,6 +55,10 @@ export const xstateClock = (clock: ClockPort) => ({
 
 export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> => {
   const { address, create, clock, random, sink, onChange } = args;
+  const refuse = (event: Event): void => {
+    sink.count('dead_letters_total', { address });
+    args.undelivered?.(event);
+  };
   let incarnation: ReturnType<typeof incarnate> | null = null;
   const chart: ActorRefFrom<typeof childMachine> = createActor(childMachine, {
     id: address,
@@ -62,6 +68,8 @@ export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> =
 
   const incarnate = () => {
     const timers = new Set<Timer>();
+    /** Sent and not looked at yet: an actor that sends to itself, by way of a caller's callback, is busy. */
+    const queue: Event[] = [];
     let component: Component<Event> | null = null;
     let live = true;
     const guard =
@@ -73,6 +81,7 @@ export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> =
       address,
       guard,
       after(delayMs, run) {
+        if (!live) return { cancel() {} };
         const timer = clock.after(
           delayMs,
           guard(() => {
@@ -100,11 +109,16 @@ export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> =
       } catch (error) {
         sink.log('error', 'ACTOR_STOP_THREW', reasonOf(error), { address });
       }
+      for (const event of queue.splice(0)) refuse(event);
     };
     const logic = fromTransition((state: null, inner: Inner<Event>) => {
       if (!live) return state;
-      if (inner.type === 'run') inner.run();
-      else component?.receive(inner.event);
+      if (inner.type === 'run') {
+        inner.run();
+        return state;
+      }
+      queue.shift();
+      component?.receive(inner.event);
       return state;
     }, null);
     const actor = createActor(logic, { id: address });
@@ -125,7 +139,12 @@ export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> =
           component = create(scope);
         },
       });
-    return { start, end, send: (event: Event) => actor.send({ type: 'event', event }) };
+    const send = (event: Event): void => {
+      if (!live) return refuse(event);
+      queue.push(event);
+      actor.send({ type: 'event', event });
+    };
+    return { start, end, send };
   };
 
   const report = (): CellReport => {
@@ -157,12 +176,8 @@ export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> =
   return {
     address,
     send(event) {
-      if (incarnation === null) {
-        sink.count('dead_letters_total', { address });
-        return false;
-      }
-      incarnation.send(event);
-      return true;
+      if (incarnation === null) refuse(event);
+      else incarnation.send(event);
     },
     report,
     stop() {
