@@ -8,9 +8,8 @@ import {
   type GenesisNode,
   step,
 } from '../machines/genesis/index.ts';
-import { parseGenesis, parseGenesisMessage } from '../machines/genesis/messages.ts';
-import { pack, unpack } from '../machines/wire/envelope.ts';
-import { metaKeys } from './keyspace.ts';
+import { parseGenesisMessage } from '../machines/genesis/messages.ts';
+import { genesisOperation, readGenesis } from './identity.ts';
 import type { PeerId, Ports, StorageOperation, Timer } from './ports/index.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
@@ -44,25 +43,10 @@ export type GenesisArguments = {
   onIdentityLost: (lost: boolean) => void;
 };
 
-/** What the disk holds, or is about to; a value there that is no genesis must never pass for none. */
-export const storedGenesis = (reader: Pick<Writer, 'get'>): Genesis | null => {
-  const stored = reader.get(metaKeys.genesis);
-  if (stored === undefined) return null;
-  let genesis: Genesis | null = null;
-  try {
-    genesis = parseGenesis(unpack(stored));
-  } catch {
-    // Not even msgpack: as wrong as any other.
-  }
-  if (genesis === null)
-    throw new Error('CORRUPT: the record of the genesis is damaged; this node must not form a cluster anew');
-  return genesis;
-};
-
 export const createGenesisActor = (scope: Scope, args: GenesisArguments): Component<GenesisActorEvent> => {
   const { ports, router, writer } = args;
   const { clock, sink } = ports;
-  const pending = args.genesis === null ? storedGenesis(writer) : null;
+  const pending = args.genesis === null ? readGenesis(writer) : null;
   const state = createGenesis({ ...args, pending, nowMs: clock.nowMs() });
   let timer: Timer | null = null;
 
@@ -92,7 +76,7 @@ export const createGenesisActor = (scope: Scope, args: GenesisArguments): Compon
         });
         return;
       case 'persist':
-        return store([{ key: metaKeys.genesis, value: pack(effect.genesis) }, ...args.formOperations(effect.genesis)]);
+        return store([genesisOperation(effect.genesis), ...args.formOperations(effect.genesis)]);
       case 'formed':
         sink.log('info', 'CLUSTER_FORMED', `cluster ${effect.genesis.cluster} ${effect.genesis.clusterId}`);
         return args.onFormed(effect.genesis);
@@ -122,10 +106,10 @@ export const createGenesisActor = (scope: Scope, args: GenesisArguments): Compon
     if (atMs !== Number.POSITIVE_INFINITY) timer = scope.after(Math.max(1, atMs - clock.nowMs()), () => run({ type: 'wake' }));
   };
 
-  for (const peer of args.connected) run({ type: 'peer-open', peer });
   if (args.genesis !== null) scope.soon(() => args.onFormed(args.genesis!));
   else if (pending !== null) store([]);
   else run({ type: 'wake' });
+  for (const peer of args.connected) run({ type: 'peer-open', peer });
 
   return {
     receive(event) {

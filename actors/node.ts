@@ -8,14 +8,24 @@ import { isNodeName } from '../machines/genesis/messages.ts';
 import { livenessDefaults, type QuietGroup } from '../machines/liveness/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
-import { pack, unpack } from '../machines/wire/envelope.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome, PeerStatus } from './api.ts';
-import { createGenesisActor, type GenesisActorEvent, genesisAddress, storedGenesis } from './genesis.ts';
+import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
 import { createGroup, type GroupEvent } from './group.ts';
-import { metaKeys } from './keyspace.ts';
+import {
+  epochOperation,
+  hostedOperation,
+  offerOperation,
+  peersOperation,
+  readEpoch,
+  readGenesis,
+  readHosted,
+  readOffer,
+  readPeers,
+  usableAddresses,
+} from './identity.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
 import type { Observe } from './observe.ts';
-import type { NetworkEvent, PeerId, Ports, SinkPort, StorageOperation } from './ports/index.ts';
+import type { NetworkEvent, PeerId, Ports, StorageOperation } from './ports/index.ts';
 import { formGroup } from './raft-store.ts';
 import { parseFailure } from './requests.ts';
 import { createRouter, type Delivery } from './router.ts';
@@ -28,8 +38,6 @@ const relinquishMs = 1_500;
 const statusEveryMs = 50;
 const heardEveryMs = 20;
 const knownPeersMax = 1_000;
-const addressesMax = 16;
-const addressCharsMax = 256;
 
 export type NodeTreeOptions = { observe?: Observe };
 
@@ -40,16 +48,16 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   // -------------------------------------------------------------- what the disk remembers
 
-  const epoch = readNumber(storage.get(metaKeys.epoch)) + 1;
+  const epoch = readEpoch(storage) + 1;
   const router = createRouter({ network, clock, sink, epoch, nameOf: (peer) => peers.get(peer)?.name ?? null });
-  let genesis = storedGenesis(storage);
+  let genesis = readGenesis(storage);
   const groupIds = genesis?.groups ?? settings.groups;
-  const offered: Record<string, string> = readReplicas(storage.get(metaKeys.offer));
+  const offered = readOffer(storage);
   const hosted = new Map<string, string>();
   for (const group of groupIds) {
-    if (!Object.hasOwn(offered, group)) offered[group] = newId();
-    const replica = storage.get(metaKeys.hosted(group));
-    if (replica !== undefined) hosted.set(group, readReplica(replica));
+    if (!offered.has(group)) offered.set(group, newId());
+    const replica = readHosted(storage, group);
+    if (replica !== null) hosted.set(group, replica);
   }
 
   function newId(): string {
@@ -219,7 +227,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     return formed.groups.flatMap((group) => {
       const replica = mine.replicas[group];
       if (replica === undefined) return [];
-      return [{ key: metaKeys.hosted(group), value: pack(replica) }, ...formGroup(group, genesisSnapshot(formed, group))];
+      return [hostedOperation(group, replica), ...formGroup(group, genesisSnapshot(formed, group))];
     });
   };
 
@@ -258,7 +266,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     const asked = [done];
     hosting.set(group, asked);
     const replica = newId();
-    const operations = [{ key: metaKeys.hosted(group), value: pack(replica) }, ...formGroup(group, null)];
+    const operations = [hostedOperation(group, replica), ...formGroup(group, null)];
     writer.write(operations, { durable: true }, (why) => {
       hosting.delete(group);
       if (why === null) {
@@ -312,7 +320,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (before !== undefined && before.length === addresses.length && before.every((one, at) => one === addresses[at])) return;
     knownAddresses.set(peer, addresses);
     network.connect(addresses);
-    writer.write([{ key: metaKeys.peers, value: pack(Object.fromEntries(knownAddresses)) }], { durable: false }, () => {});
+    writer.write([peersOperation(knownAddresses)], { durable: false }, () => {});
   };
 
   const onPeerOpen = (event: Extract<NetworkEvent, { type: 'peer-open' }>): void => {
@@ -367,8 +375,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       if (!Array.isArray(item)) continue;
       const [peer, addresses] = item as unknown[];
       if (typeof peer !== 'string' || peer.length > 128 || !Array.isArray(addresses)) continue;
-      const good = addresses.filter((one): one is string => typeof one === 'string' && one.length <= addressCharsMax);
-      if (peers.get(peer)?.connected !== true) learn(peer, good.slice(0, addressesMax));
+      if (peers.get(peer)?.connected !== true) learn(peer, usableAddresses(addresses));
     }
   };
 
@@ -420,14 +427,14 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   /** Addresses known from before, so that a restarted node finds its peers without being told. */
   const redial = (): void => {
-    for (const [peer, addresses] of readPeers(storage.get(metaKeys.peers), sink)) {
+    for (const [peer, addresses] of readPeers(storage, sink)) {
       knownAddresses.set(peer, addresses);
       network.connect(addresses);
     }
   };
 
   const begin = (): void => {
-    const self = { name: settings.name, peer: network.self, replicas: offered };
+    const self = { name: settings.name, peer: network.self, replicas: Object.fromEntries(offered) };
     livenessCell = host<LivenessActorEvent>(livenessAddress, (scope) => {
       // An incarnation knows nothing of the one before.
       tellQuiet();
@@ -467,11 +474,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   };
 
   // The epoch and the replica ids are durable before anybody hears of them.
-  const identity = [
-    { key: metaKeys.epoch, value: pack(epoch) },
-    { key: metaKeys.offer, value: pack(offered) },
-  ];
-  writer.write(identity, { durable: true }, (why) => {
+  writer.write([epochOperation(epoch), offerOperation(offered)], { durable: true }, (why) => {
     if (why === null && stopping === null) begin();
   });
 
@@ -520,7 +523,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   /** The group's actor, or why there is none. */
   const reach = (options: CallOptions): { cell: Cell<GroupEvent> } | { failure: Failure } => {
-    const group = options.group ?? 'kv';
+    const { group = 'kv', timeoutMs = 1 } = options;
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 1))
+      return { failure: failure('INVALID_REQUEST', 'timeoutMs is a number of milliseconds, at least 1') };
     if (stopping !== null) return { failure: failure('STOPPING', `${settings.name} is stopping`) };
     const cell = groups.get(group);
     if (cell !== undefined) return { cell };
@@ -566,12 +571,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       };
     },
     changeGroup(group, change, callOptions, done) {
-      const at = reach({ group });
+      const at = reach({ ...callOptions, group });
       if ('failure' in at) return done({ ok: false, failure: at.failure });
       at.cell.send({ type: 'change', change, options: callOptions, done });
     },
     backup(group, callOptions, on) {
-      const at = reach({ group });
+      const at = reach({ ...callOptions, group });
       let end = (): void => {};
       let ended = false;
       const started = (stop: () => void): void => {
@@ -609,49 +614,6 @@ const refuseEvent = (event: GroupEvent, why: Failure): void => {
       return;
   }
 };
-
-const readNumber = (bytes: Uint8Array | undefined): number => {
-  if (bytes === undefined) return 0;
-  const value = unpack(bytes);
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
-    throw new Error('CORRUPT: the boot epoch is not a number');
-  return value;
-};
-
-const isReplica = (value: unknown): value is string => typeof value === 'string' && value.length > 0 && value.length <= 128;
-
-/** Under another id than its own a replica would vote twice. */
-const readReplica = (bytes: Uint8Array): string => {
-  const value = unpack(bytes);
-  if (!isReplica(value)) throw new Error('CORRUPT: the id of a hosted replica is damaged');
-  return value;
-};
-
-const readReplicas = (bytes: Uint8Array | undefined): Record<string, string> => {
-  if (bytes === undefined) return {};
-  const value = unpack(bytes);
-  if (typeof value !== 'object' || value === null || !Object.values(value).every(isReplica))
-    throw new Error('CORRUPT: the replica ids that this node offers are damaged');
-  return { ...(value as Record<string, string>) };
-};
-
-/** Addresses are only a help: what is damaged is left out. */
-const readPeers = (bytes: Uint8Array | undefined, sink: SinkPort): [PeerId, string[]][] => {
-  if (bytes === undefined) return [];
-  let value: unknown;
-  try {
-    value = unpack(bytes);
-  } catch {
-    // Told below, like anything else that is no list of addresses.
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return Object.entries(value).filter((entry): entry is [string, string[]] => isAddresses(entry[1]));
-  sink.log('warn', 'PEERS_DAMAGED', 'the addresses of peers known from before are damaged; they are learnt anew');
-  return [];
-};
-
-const isAddresses = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((one) => typeof one === 'string' && one.length <= addressCharsMax);
 
 /** The state of a group at its genesis: every node of the cluster votes. */
 const genesisSnapshot = (genesis: Genesis, group: string): SnapshotMeta => {

@@ -1,12 +1,11 @@
 // `polity recover`: after a majority of a group is lost for good, tells a surviving replica, offline, who votes from now on. Without
 // --accept-data-loss it only says what would be given up.
-import { metaKeys } from '../../actors/keyspace.ts';
+import { readHosted } from '../../actors/identity.ts';
 import type { SinkPort, StoragePort } from '../../actors/ports/index.ts';
 import { type LoadedGroup, loadGroup } from '../../actors/raft-store.ts';
 import { forceConfiguration, type Recovery } from '../../actors/recovery.ts';
 import { createWriter, type Writer } from '../../actors/writer.ts';
 import type { Member } from '../../machines/raft/types.ts';
-import { unpack } from '../../machines/wire/envelope.ts';
 import { realClock } from '../clock.ts';
 import { databaseIn, holdsDatabase } from '../storage/directory.ts';
 import { openLevelStorage } from '../storage/level.ts';
@@ -23,9 +22,9 @@ const sink: SinkPort = {
 };
 
 const hostedReplica = (storage: StoragePort, group: string): string => {
-  const stored = storage.get(metaKeys.hosted(group));
-  if (stored === undefined) throw new CommandError(`this directory holds no replica of group '${group}'`);
-  return String(unpack(stored));
+  const replica = readHosted(storage, group);
+  if (replica === null) throw new CommandError(`this directory holds no replica of group '${group}'`);
+  return replica;
 };
 
 const load = (writer: Writer, group: string): Promise<Extract<LoadedGroup, { ok: true }>> =>
