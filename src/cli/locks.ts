@@ -64,17 +64,25 @@ const runUnder = (lock: Lock, command: readonly string[]): Promise<number> =>
     child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal!]));
   });
 
-export const lockRun = (name: string, command: readonly string[], options: LockCommandOptions): Promise<void> =>
-  withClient(options, async (client) => {
+export const lockRun = (name: string, words: readonly string[], options: LockCommandOptions): Promise<void> => {
+  // `lock run NAME -- COMMAND`: the mark between our words and the command's is not the command.
+  const command = words[0] === '--' ? words.slice(1) : words;
+  if (command.length === 0) throw new UsageError('name the command to run under the lock');
+  return withClient(options, async (client) => {
     const waitMs = options.wait === undefined ? 0 : durationOf(options.wait, '--wait');
     const ttlMs = durationOf(options.ttl ?? '15s', '--ttl');
     const lock = await client.lock(name, { ttlMs, waitMs, owner: options.owner ?? ownerDefault() });
     const lost = (): boolean => lock.signal.aborted;
-    const code = await runUnder(lock, command);
+    const code = await runUnder(lock, command).catch(async (error: unknown) => {
+      // Nothing ran: nobody shall wait for the lease to run out.
+      await lock.release().catch(() => {});
+      throw error;
+    });
     if (lost()) throw new CommandError(`the lock ${name} was lost while ${command[0]} ran, which was stopped`, 'unknown');
     await lock.release();
     process.exitCode = code;
   });
+};
 
 const leaseTold = (
   options: ReachOptions,

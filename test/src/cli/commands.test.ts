@@ -146,7 +146,12 @@ test('lock run: the command holds the lock, and its exit code is ours', async ()
   assert.match(ran.stdout, /^guarded:3\.\d+$/);
   assert.equal(ran.code, 7);
   assert.match((await at(['lock', 'get', 'guarded'])).stdout, /^nobody/);
+  const dashes = await at(['lock', 'run', 'guarded', '--', process.execPath, '-e', 'process.exit(7)']);
+  assert.deepEqual([dashes.code, dashes.stderr], [7, '']);
+  assert.equal((await at(['lock', 'run', 'guarded', '--'])).code, 2);
   assert.equal((await at(['lock', 'run', 'guarded', 'no-such-command'])).code, 1);
+  // What did not run holds nothing.
+  assert.match((await at(['lock', 'get', 'guarded'])).stdout, /^nobody/);
 });
 
 test('a backup restores into an empty cluster, and only a whole one, and only there', async () => {
