@@ -107,23 +107,26 @@ export class Attempts {
     const attemptMs = this.#wires.length === 1 ? timeoutMs : Math.max(attemptMsMin, timeoutMs / 3);
     let last = failure('UNREACHABLE', 'there was no time for an attempt');
     let cause: unknown;
+    /** What a node said last. More worth telling than that the last bit of time was too short for another answer. */
+    let said: Failure | null = null;
     /** An attempt may have had its effect. */
     let lost = false;
     for (let attempt = 1; ; attempt++) {
       if (isAborted(signal)) throw cancelled(signal, lost);
       const timeLimitMs = Math.min(attemptMs, deadlineMs - performance.now());
-      if (timeLimitMs < 1) throw ended(last, lost, cause);
+      if (timeLimitMs < 1) throw ended(said ?? last, lost, cause);
       const result = await this.#attempt(attempted, Math.ceil(timeLimitMs), signal);
       if ('answered' in result) return result.answered;
       if (isAborted(signal)) throw cancelled(signal, lost || (attempted.effect && result.sent));
       ({ last, cause } = { last: result.why, cause: result.cause });
+      if (result.cause === undefined) said = last;
       const isUnknown = attempted.effect && (unknown.has(last.code) || (last.code === 'UNREACHABLE' && result.sent));
       const again = elsewhere.has(last.code) || unknown.has(last.code);
       if (isUnknown) lost = true;
-      if (!again || (lost && !attempted.repeatable)) throw ended(last, lost, cause);
+      if (!again || (lost && !attempted.repeatable)) throw ended(said ?? last, lost, cause);
       this.next();
       const round = Math.floor(attempt / this.#wires.length);
-      if (round >= this.#roundsMax) throw ended(last, lost, cause);
+      if (round >= this.#roundsMax) throw ended(said ?? last, lost, cause);
       if (attempt % this.#wires.length === 0)
         await sleep(Math.min(backoffMs(round - 1), Math.max(0, deadlineMs - performance.now())), signal);
     }

@@ -143,6 +143,18 @@ test('the time for a call is one for all its attempts', async () => {
   assert.equal(await codeOf(client.get('k', { timeoutMs: 0 })), 'INVALID_REQUEST');
 });
 
+test('silence at the end does not hide what a node said before', async () => {
+  let at = 0;
+  node.intercept = () => (at++ === 0 ? failure('NO_QUORUM', 'two of three are gone') : 'silent');
+  const read = await client.get('k', { timeoutMs: 300 }).catch((why: unknown) => why);
+  assert.ok(read instanceof PolityError && at > 1);
+  assert.deepEqual([read.code, read.message], ['NO_QUORUM', 'two of three are gone']);
+  at = 0;
+  const write = await client.put('k', 'x', { timeoutMs: 300 }).catch((why: unknown) => why);
+  assert.ok(write instanceof PolityError && at > 1);
+  assert.deepEqual([write.code, write.message], ['OUTCOME_UNKNOWN', 'it may have happened: two of three are gone']);
+});
+
 test('a change of members is never sent twice', async () => {
   node.changeOutcome = { ok: false, failure: failure('OUTCOME_UNKNOWN', 'lost') };
   node.changes.length = 0;
