@@ -42,6 +42,11 @@ const withoutConfigurations = (entries: readonly Entry[]): Entry[] =>
 
 const nameOf = (member: Member): string => `${member.name} (${member.replica})`;
 
+const ownName = ({ members }: Configuration, self: ReplicaId): string => {
+  const member = members[self];
+  return member === undefined ? self : nameOf(member);
+};
+
 /** `self` is the replica whose disk this is; `voters` are among the members it knows and contain it. */
 export const forceConfiguration = (
   store: RaftStore,
@@ -54,7 +59,8 @@ export const forceConfiguration = (
   const unknown = voters.filter((id) => before.members[id] === undefined);
   if (unknown.length > 0) return { ok: false, message: `not members as far as this replica knows: ${unknown.join(', ')}` };
   if (new Set(voters).size !== voters.length) return { ok: false, message: 'a voter is named twice' };
-  if (!voters.includes(self)) return { ok: false, message: `${self}, whose disk this is, must be one of the voters` };
+  if (!voters.includes(self))
+    return { ok: false, message: `${ownName(before, self)}, whose disk this is, must be one of the voters` };
 
   const members = Object.fromEntries(voters.map((id) => [id, before.members[id]!]));
   const configuration: Configuration = { voters: [...voters], outgoing: null, learners: [], learnersNext: [], members };

@@ -222,10 +222,13 @@ const revoke = (turn: Turn, { lease: name }: Write<'lease-revoke'>): RegisterOut
 
 const isSameToken = (a: FencingToken, b: FencingToken): boolean => a.term === b.term && a.index === b.index;
 
+/** As people write it: in `fence` of HTTP and of the command line. */
+const shownToken = ({ term, index }: FencingToken): string => `${term}.${index}`;
+
 const fenced = (lock: string, token: FencingToken, current: FencingToken | null): Failure => {
-  const state = current === null ? 'is held by nobody' : `is held under (${current.term}, ${current.index})`;
+  const state = current === null ? 'is held by nobody' : `is held under ${shownToken(current)}`;
   const details = { term: current?.term ?? null, index: current?.index ?? null };
-  return failure('FENCED', `lock ${shown(lock)} ${state}, not under (${token.term}, ${token.index})`, details);
+  return failure('FENCED', `lock ${shown(lock)} ${state}, not under ${shownToken(token)}`, details);
 };
 
 const acquire = (turn: Turn, { lock: name, lease: leaseName, owner }: Write<'lock-acquire'>): RegisterOutcome => {

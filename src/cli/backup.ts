@@ -26,7 +26,7 @@ const parseLine = (line: string, number: number): Line => {
   } catch {
     // Told below.
   }
-  throw new CommandError(`line ${number} of the backup is not a JSON object`);
+  throw new CommandError(`line ${number} of the backup is not a JSON object: it is damaged or cut off`);
 };
 
 const headerOf = (line: Line): BackupHeader => {

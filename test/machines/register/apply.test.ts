@@ -165,7 +165,7 @@ describe('leases and locks', () => {
     assert.deepEqual(replica.put('k', 'late', { fence }), {
       ok: false,
       failure: {
-        ...{ code: 'FENCED', message: "lock 'm' is held under (1, 5), not under (1, 2)", details: { term: 1, index: 5 } },
+        ...{ code: 'FENCED', message: "lock 'm' is held under 1.5, not under 1.2", details: { term: 1, index: 5 } },
       },
     });
     assert.equal(replica.code({ op: 'delete', key: 'k', fence }), 'FENCED');
