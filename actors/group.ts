@@ -172,10 +172,15 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     });
     if (leader !== leaderBefore) {
       leaderBefore = leader;
-      if (leader !== null)
+      if (leader === null)
+        sink.log('info', 'LEADER_UNKNOWN', `no leader of '${group}' is known in term ${state.term}`, { group });
+      else {
+        const name = nameOf(state.configuration, state.leader);
+        sink.log('info', 'LEADER', `${name} leads '${group}' in term ${state.term}`, { group, term: state.term });
         scope.soon(() => {
           for (const requests of everyRequests) requests.leaderChanged();
         });
+      }
     }
     scheduleExpire();
   };
