@@ -266,7 +266,6 @@ export class Transport implements NetworkPort {
     const second = Math.floor(nowMs() / 1000);
     if (second !== this.#refusedSecond.second) this.#refusedSecond = { second, events: 0 };
     if (this.#refusedSecond.events++ >= this.#limits.refusedEventsPerSecondMax) return;
-    this.#options.sink.log('warn', 'ADMISSION_REFUSED', message, { refused: code, peer, address });
     this.#tell({ type: 'refused', code, message, peer, address });
   }
 
