@@ -26,19 +26,42 @@ export const devTable = (rows: readonly DevRow[]): string =>
 const bold = (text: string): string => `\x1b[1m${text}\x1b[0m`;
 const dim = (text: string): string => `\x1b[2m${text}\x1b[0m`;
 
+/** Any node takes a request, but one that starts or waits would only say so. */
+const serves = (row: DevRow): boolean => !row.isDown && row.state === 'ready';
+
 /** The lines below the table: what a visitor may try, with words that work as they stand. */
 export const hintLines = (rows: readonly DevRow[], nodeDefault: string): string[] => {
-  const up = rows.filter((row) => !row.isDown);
+  const up = rows.filter(serves);
+  const [first] = up;
   const leader = up.find((row) => row.isLeader);
-  const other = up.findLast((row) => !row.isLeader && row.http !== nodeDefault) ?? up[0];
-  const first = up[0]?.http === nodeDefault ? '' : ` --node ${up[0]?.http ?? nodeDefault}`;
+  if (first === undefined || leader === undefined) return [];
+  const other = up.findLast((row) => !row.isLeader && row.http !== nodeDefault) ?? first;
   return [
     'Try in another terminal:',
-    `  npx polity kv put greeting hello${first}`,
-    ...(other === undefined ? [] : [`  npx polity kv get greeting --node ${other.http}`]),
-    ...(leader === undefined
+    `  npx polity kv put greeting hello${first.http === nodeDefault ? '' : ` --node ${first.http}`}`,
+    `  npx polity kv get greeting --node ${other.http}`,
+    `  kill -9 ${leader.pid}    # ${leader.name}, the leader${rows.length < 3 ? '' : ': watch another lead within a second'}`,
+  ];
+};
+
+/** What is unusual about the cluster as it stands, and what to do about it. `voters`: the group's, as far as anybody knows. */
+export const noteLines = (rows: readonly DevRow[], voters: readonly string[], nodeDefault: string): string[] => {
+  const ready = rows.filter(serves);
+  const running = voters.filter((name) => rows.some((row) => row.name === name && !row.isDown)).length;
+  const needed = Math.floor(voters.length / 2) + 1;
+  const [first] = ready;
+  const outside = ready.filter((row) => row.role === 'none').map((row) => row.name);
+  const isLed = ready.some((row) => row.isLeader);
+  return [
+    ...(running >= needed
       ? []
-      : [`  kill -9 ${leader.pid}    # ${leader.name}, the leader: watch another lead within a second`]),
+      : [`No quorum: ${running} of ${voters.length} voters run (${voters.join(', ')}), and ${needed} are needed.`]),
+    ...(outside.length === 0 || !isLed
+      ? []
+      : [
+          `Not members of kv: ${outside.join(', ')}. To add one: npx polity group add kv ${outside[0]}` +
+            (first!.http === nodeDefault ? '' : ` --node ${first!.http}`),
+        ]),
   ];
 };
 

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '../client/index.ts';
 import { DevNode, type DevNodeEvent } from './dev-node.ts';
-import { type DevRow, devTable, hintLines, keysLine, LiveView } from './dev-view.ts';
+import { type DevRow, devTable, hintLines, keysLine, LiveView, noteLines } from './dev-view.ts';
 import { CommandError, UsageError } from './exit.ts';
 import { print } from './output.ts';
 import { countOf, nodeDefault } from './reach.ts';
@@ -67,7 +67,15 @@ const prepare = (directory: string, names: readonly string[]): { secretFile: str
 
 type Seen = {
   state: string;
-  groups: { id: string; role: string; term: number; leader: string | null; commitIndex: number; appliedIndex: number }[];
+  groups: {
+    id: string;
+    role: string;
+    term: number;
+    leader: string | null;
+    voters: string[];
+    commitIndex: number;
+    appliedIndex: number;
+  }[];
 };
 
 class Dev {
@@ -76,15 +84,23 @@ class Dev {
   readonly #seen = new Map<DevNode, Seen>();
   readonly #view: LiveView | null = process.stdout.isTTY ? new LiveView(process.stdout) : null;
   readonly #title: string;
+  /** Voters of kv as the node with the newest configuration knows them; before anybody does, those that form the cluster. */
+  #voters: readonly string[];
   #leader: string | null = null;
   #wasReady = false;
+  #notes = '';
   #firstSignalMs: number | null = null;
   #stopping = false;
   #finished: () => void = () => {};
 
-  constructor(nodes: (onEvent: (event: DevNodeEvent, at: number) => void) => DevNode[], title: string) {
+  constructor(
+    nodes: (onEvent: (event: DevNodeEvent, at: number) => void) => DevNode[],
+    title: string,
+    bootstrap: readonly string[],
+  ) {
     this.#nodes = nodes((event, at) => this.#onEvent(event, at));
     this.#title = title;
+    this.#voters = bootstrap;
     for (const node of this.#nodes) this.#clients.set(node, createClient({ urls: [node.url], roundsMax: 1, timeoutMs: 1_000 }));
   }
 
@@ -123,6 +139,11 @@ class Dev {
         }
       }),
     );
+    const known = [...this.#seen.values()].flatMap((seen) =>
+      seen.groups.filter((group) => group.id === 'kv' && group.voters.length > 0),
+    );
+    const newest = known.sort((a, b) => b.appliedIndex - a.appliedIndex)[0];
+    if (newest !== undefined) this.#voters = newest.voters;
   }
 
   #rows(): DevRow[] {
@@ -149,7 +170,7 @@ class Dev {
     return seen?.state ?? (node.state === 'running' ? 'no answer' : node.state);
   }
 
-  /** What a person wants to be told once: all ready, another leader. */
+  /** What a person wants to be told once: all ready, another leader, something amiss. */
   #judge(sinceStartMs: number): void {
     const states = [...this.#seen.values()].map((seen) => seen.state);
     const allReady = states.length === this.#nodes.length && states.every((state) => state === 'ready');
@@ -163,6 +184,9 @@ class Dev {
       );
       this.#say(`${devTable(rows)}\n\n${hintLines(rows, nodeDefault).join('\n')}\n`);
     }
+    const notes = noteLines(this.#rows(), this.#voters, nodeDefault).join('\n');
+    if (notes !== '' && notes !== this.#notes) this.#say(notes);
+    this.#notes = notes;
     const leads = [...this.#seen.values()].flatMap((seen) =>
       seen.groups.filter((group) => group.id === 'kv' && group.leader !== null),
     );
@@ -170,6 +194,12 @@ class Dev {
     const leader = newest === undefined ? null : `${newest.leader} leads kv in term ${newest.term}`;
     if (leader !== null && leader !== this.#leader && this.#wasReady && this.#leader !== null) this.#say(leader);
     if (leader !== null) this.#leader = leader;
+  }
+
+  #advice(rows: readonly DevRow[]): string[] {
+    const notes = noteLines(rows, this.#voters, nodeDefault);
+    const hints = hintLines(rows, nodeDefault);
+    return [...notes, ...(notes.length > 0 && hints.length > 0 ? [''] : []), ...hints];
   }
 
   #onEvent(event: DevNodeEvent, at: number): void {
@@ -194,8 +224,8 @@ class Dev {
     const trouble = this.#nodes
       .filter((node) => node.state === 'given up')
       .map((node) => `${node.plan.name} keeps dying: ${node.reason}`);
-    const hints = this.#wasReady ? hintLines(rows, nodeDefault) : ['Starting …'];
-    this.#view.draw(rows, this.#title, [...trouble, ...hints, '', keysLine]);
+    const advice = this.#wasReady ? this.#advice(rows) : [...noteLines(rows, this.#voters, nodeDefault), 'Starting …'];
+    this.#view.draw(rows, this.#title, [...trouble, ...advice, '', keysLine]);
   }
 
   // -------------------------------------------------------------- ending
@@ -250,10 +280,7 @@ export const dev = async (options: DevOptions): Promise<void> => {
   const { secretFile, bootstrap, isOld } = prepare(directory, names);
   const addresses = names.map((_, at) => `/ip4/127.0.0.1/tcp/${basePort + at + 1}`);
   const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url));
-  const outside = names.filter((name) => !bootstrap.includes(name));
-  const title =
-    `Polity: ${count} node${count === 1 ? '' : 's'} in ${directory}${isOld ? ' (used before)' : ''}` +
-    (outside.length === 0 ? '' : `; not in the cluster yet: ${outside.join(', ')} (polity group add kv NAME)`);
+  const title = `Polity: ${count} node${count === 1 ? '' : 's'} in ${directory}${isOld ? ' (used before)' : ''}`;
   const cluster = new Dev(
     (onEvent) =>
       names.map((name, at) => {
@@ -263,6 +290,7 @@ export const dev = async (options: DevOptions): Promise<void> => {
         );
       }),
     title,
+    bootstrap,
   );
   await cluster.run();
 };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { failure } from '../../../machines/errors.ts';
-import { devTable, hintLines } from '../../../src/cli/dev-view.ts';
+import { devTable, hintLines, noteLines } from '../../../src/cli/dev-view.ts';
 import { CommandError, describeError, exitOf, UsageError } from '../../../src/cli/exit.ts';
 import { parseFence } from '../../../src/cli/kv.ts';
 import { cell, parseDuration, table } from '../../../src/cli/output.ts';
@@ -76,5 +76,22 @@ test('the hints of a cluster name what is really there', () => {
     '  npx polity kv get greeting --node http://127.0.0.1:7502',
     '  kill -9 10    # n1, the leader: watch another lead within a second',
   ]);
+  const starting = row('n4', { state: 'starting' });
+  assert.deepEqual(hintLines([...rows, starting], 'http://127.0.0.1:7501'), hintLines(rows, 'http://127.0.0.1:7501'));
+  assert.deepEqual(hintLines([row('n1', { state: 'joining' }), row('n2')], 'http://127.0.0.1:7501'), []);
   assert.match(devTable(rows), /^NODE\s+STATE\s+ROLE\s+TERM\s+LEADER\s+COMMIT\s+APPLIED\s+PID\s+HTTP\nn1 /);
+});
+
+test('a cluster that misses something says what, and what helps', () => {
+  const at = (rows: ReturnType<typeof row>[], voters: string[]) => noteLines(rows, voters, 'http://127.0.0.1:7501');
+  const led = [row('n1', { isLeader: true, role: 'leader' }), row('n2'), row('n3')];
+  assert.deepEqual(at(led, ['n1', 'n2', 'n3']), []);
+  assert.deepEqual(at([row('n1', { state: 'joining' }), row('n2', { isDown: true })], ['n1', 'n2', 'n3', 'n4', 'n5']), [
+    'No quorum: 1 of 5 voters run (n1, n2, n3, n4, n5), and 3 are needed.',
+  ]);
+  const outside = row('n4', { role: 'none' });
+  assert.deepEqual(at([...led, outside], ['n1', 'n2', 'n3']), [
+    'Not members of kv: n4. To add one: npx polity group add kv n4',
+  ]);
+  assert.deepEqual(at([row('n1', { state: 'joining', role: 'none' })], ['n1']), []);
 });
