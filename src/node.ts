@@ -22,6 +22,7 @@ import { type NodeConfigInput, resolveConfig } from './config/index.ts';
 import { PolityError } from './errors.ts';
 import { createLog } from './log.ts';
 import { realRandom } from './random.ts';
+import { runtimeProblem } from './runtime.ts';
 import { databaseIn } from './storage/directory.ts';
 import { openLevelStorage } from './storage/level.ts';
 import { createTransport, generateIdentity } from './transport/index.ts';
@@ -184,6 +185,8 @@ export class Node {
  * says where. Throws a PolityError INVALID_REQUEST that names every mistake, a StorageFault or a TransportFault.
  */
 export const createNode = async (config: NodeConfigInput): Promise<Node> => {
+  const unfit = runtimeProblem(process.versions.node);
+  if (unfit !== null) throw new PolityError(failure('INVALID_REQUEST', unfit));
   const resolution = resolveConfig({
     defaults: { http: null, log: { level: 'warn' } },
     code: config as Record<string, unknown>,
