@@ -1,0 +1,104 @@
+// The examples run as they are printed, against the build of the package (they know its name only), and do what they say.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { createClient } from '../src/client/index.ts';
+
+const examples = fileURLToPath(new URL('../examples/', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'polity-examples-'));
+
+type Example = { child: ChildProcess; out: () => string; ended: Promise<number | null> };
+const started: Example[] = [];
+let url = '';
+
+const run = (name: string, ...words: string[]): Example => {
+  const env = { ...process.env, POLITY_NODE: url, NODE_COMPILE_CACHE: join(tmpdir(), 'polity-compile-cache') };
+  const child = spawn(process.execPath, [join(examples, `${name}.ts`), ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  const take = (chunk: Buffer): void => void (out += chunk.toString());
+  child.stdout.on('data', take);
+  child.stderr.on('data', take);
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const example = { child, out: () => out, ended };
+  started.push(example);
+  return example;
+};
+
+/** Resolves once the example has printed what matches; rejects with what it did print when it ends before. */
+const printed = (example: Example, pattern: RegExp): Promise<RegExpExecArray> =>
+  new Promise((resolve, reject) => {
+    const look = (): void => {
+      const match = pattern.exec(example.out());
+      if (match !== null) resolve(match);
+    };
+    example.child.stdout!.on('data', look);
+    void example.ended.then(() => reject(new Error(`ended without ${pattern}:\n${example.out()}`)));
+    look();
+  });
+
+before(async () => {
+  const embedded = run('embedded', join(directory, 'data'), '127.0.0.1:0');
+  url = (await printed(embedded, /HTTP on (\S+)/))[1]!;
+});
+after(async () => {
+  for (const { child } of started) child.kill('SIGKILL');
+  await Promise.all(started.map(({ ended }) => ended));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test('they import the package by its name only', () => {
+  const files = readdirSync(examples).filter((file) => file.endsWith('.ts'));
+  assert.ok(files.length >= 5);
+  for (const file of files) {
+    const imported = [...readFileSync(join(examples, file), 'utf8').matchAll(/from '([^']+)'/g)].map((match) => match[1]!);
+    assert.ok(imported.length > 0, file);
+    for (const name of imported) assert.match(name, /^(polity|polity\/client|node:[a-z/]+|\.\/cluster\.ts)$/, file);
+  }
+});
+
+test('counter: three programs at once, and no addition is lost', { timeout: 30_000 }, async () => {
+  const counters = [1, 2, 3].map(() => run('counter', 'sum', '20'));
+  assert.deepEqual(await Promise.all(counters.map(({ ended }) => ended)), [0, 0, 0], counters.map(({ out }) => out()).join(''));
+  using client = createClient({ urls: [url] });
+  assert.equal((await client.get('sum'))?.text(), '60');
+});
+
+test('leader-job: one leads at a time; after its kill -9 another goes on where it was', { timeout: 30_000 }, async () => {
+  const first = run('leader-job', 'first', '5');
+  await printed(first, /first leads under/);
+  const second = run('leader-job', 'second', '5');
+  await printed(first, /first did step 2/);
+  first.child.kill('SIGKILL');
+  assert.equal(await second.ended, 0, second.out());
+  const steps = (example: Example): number[] => [...example.out().matchAll(/did step (\d+)/g)].map((match) => Number(match[1]));
+  const last = steps(second)[0]! - 1;
+  // The step under way when it was killed may be done without having been told.
+  assert.ok(last - steps(first).length <= 1, `${first.out()}${second.out()}`);
+  assert.deepEqual(
+    steps(second),
+    Array.from({ length: 5 - last }, (_, at) => last + 1 + at),
+  );
+});
+
+test('cache: knows what was there, follows what changes, and survives a restart of the node', { timeout: 30_000 }, async () => {
+  using client = createClient({ urls: [url], timeoutMs: 10_000 });
+  await client.put('config/a', '1');
+  await client.put('other', 'x');
+  const cache = run('cache', 'config/');
+  await printed(cache, /1 keys as of index \d+/);
+  await client.put('config/b', '2');
+  await printed(cache, /put config\/b: 2 \(2 keys\)/);
+  const [embedded] = started;
+  embedded!.child.kill('SIGTERM');
+  assert.equal(await embedded!.ended, 0, embedded!.out());
+  const again = run('embedded', join(directory, 'data'), new URL(url).host);
+  await printed(again, /start 2, HTTP on/);
+  await client.delete('config/a');
+  await printed(cache, /delete config\/a: gone \(1 keys\)/);
+  cache.child.kill('SIGINT');
+  assert.equal(await cache.ended, 0, cache.out());
+});
