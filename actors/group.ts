@@ -264,7 +264,11 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
         if (waits && clock.nowMs() + changeRetryMs < deadlineMs)
           return void scope.after(changeRetryMs, () => executeChange(change, deadlineMs - clock.nowMs(), done));
         const code = waits ? 'RECONFIGURATION_PENDING' : end.reason === 'overloaded' ? 'OVERLOADED' : 'INVALID_REQUEST';
-        fail(failure(code, `'${group}' refuses to ${change.type} ${change.node}: ${end.message}`));
+        const so =
+          end.reason === 'not-caught-up'
+            ? `${change.node} is a learner of '${group}' and has no vote yet; ask again later`
+            : `'${group}' refuses to ${change.type} ${change.node}`;
+        fail(failure(code, `${so}: ${end.message}`));
       });
     const finish = (index: number): void => done({ type: 'done', outcome: { ok: true, value: { index } } });
 
