@@ -67,6 +67,8 @@ const runUnder = (lock: Lock, command: readonly string[]): Promise<number> =>
 export const lockRun = (name: string, words: readonly string[], options: LockCommandOptions): Promise<void> => {
   // `lock run NAME -- COMMAND`: the mark between our words and the command's is not the command.
   const command = words[0] === '--' ? words.slice(1) : words;
+  if (words[0] !== '--' && words[0]?.startsWith('-') === true)
+    throw new UsageError(`options stand before the lock's name: polity lock run ${words[0]} … ${name} -- COMMAND`);
   if (command.length === 0) throw new UsageError('name the command to run under the lock');
   return withClient(options, async (client) => {
     const waitMs = options.wait === undefined ? 0 : durationOf(options.wait, '--wait');

@@ -149,6 +149,8 @@ test('lock run: the command holds the lock, and its exit code is ours', async ()
   const dashes = await at(['lock', 'run', 'guarded', '--', process.execPath, '-e', 'process.exit(7)']);
   assert.deepEqual([dashes.code, dashes.stderr], [7, '']);
   assert.equal((await at(['lock', 'run', 'guarded', '--'])).code, 2);
+  const late = await at(['lock', 'run', 'guarded', '--wait', '1s', 'true']);
+  assert.deepEqual([late.code, late.stderr.includes('polity lock run --wait … guarded -- COMMAND')], [2, true]);
   assert.equal((await at(['lock', 'run', 'guarded', 'no-such-command'])).code, 1);
   // What did not run holds nothing.
   assert.match((await at(['lock', 'get', 'guarded'])).stdout, /^nobody/);
