@@ -35,6 +35,9 @@ export class AdmissionRefused extends Error {
 /** Code of the one refusal that is neither counted nor told. */
 export const ownAddress = 'OWN_ADDRESS';
 export const ownAddressMessage = 'this address is our own';
+/** Noise proved another peer than the one dialled: its address was given to somebody else, or its disk was replaced. */
+export const otherPeer = 'OTHER_PEER';
+export const otherPeerMessage = 'another node answers at this address';
 
 const frameLengthBytes = 2;
 
@@ -143,6 +146,7 @@ const sendWhole = (raw: MessageStream): void => {
 
 const asRefused = (error: unknown, timedOut: boolean, timeLimitMs: number): AdmissionRefused => {
   if (error instanceof AdmissionRefused) return error;
+  if (error instanceof Error && error.name === 'UnexpectedPeerError') return new AdmissionRefused(otherPeer, otherPeerMessage);
   if (timedOut) return new AdmissionRefused('TIMED_OUT', `no Noise handshake within ${timeLimitMs} ms`);
   return new AdmissionRefused('NO_PROOF', `Noise handshake failed: ${error instanceof Error ? error.message : 'unknown'}`);
 };

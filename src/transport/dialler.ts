@@ -12,6 +12,8 @@ type Target = {
   dialling: boolean;
   timer: NodeJS.Timeout | null;
   removed: boolean;
+  /** At the last attempt somebody else answered. */
+  isOther: boolean;
 };
 
 export type DiallerOptions = {
@@ -25,6 +27,8 @@ export type DiallerOptions = {
   dial(addresses: readonly string[], timeLimitMs: number): Promise<PeerId>;
   /** True for the failure to dial an address of our own. */
   isOwn(error: Error): boolean;
+  /** True for an address at which another peer lives. */
+  isOther(error: Error): boolean;
   onFailed(peer: PeerId | null, addresses: readonly string[], attempt: number, error: Error): void;
 };
 
@@ -72,6 +76,7 @@ export class Dialler {
       dialling: false,
       timer: null,
       removed: false,
+      isOther: false,
     };
     this.#targets.add(target);
     this.#schedule(target, 0);
@@ -126,6 +131,7 @@ export class Dialler {
   async #try(target: Target): Promise<void> {
     if (target.dialling || (target.peer !== null && this.#options.isOpen(target.peer))) return;
     target.dialling = true;
+    target.isOther = false;
     target.attempt++;
     try {
       const peer = await this.#options.dial(dialledOf(target), this.#options.limits.dialMs);
@@ -134,6 +140,7 @@ export class Dialler {
       // Also when the other end's dial won meanwhile and this one was closed as a spare.
       if (target.removed || (target.peer !== null && this.#options.isOpen(target.peer))) return;
       const reason = error instanceof Error ? error : new Error(String(error));
+      target.isOther = this.#options.isOther(reason);
       // An address of our own in the list of addresses to join.
       if (target.peer === null && this.#options.isOwn(reason)) this.#remove(target);
       else this.#options.onFailed(target.peer, target.addresses, target.attempt, reason);
@@ -158,7 +165,8 @@ export class Dialler {
   }
 
   #delayMs(target: Target): number {
-    const { redialMsMin, redialMsMax, redialRecentMsMax, recentMs } = this.#options.limits;
+    const { redialMsMin, redialMsMax, redialRecentMsMax, recentMs, redialOtherMs } = this.#options.limits;
+    if (target.isOther) return redialOtherMs * (0.5 + this.#options.random() / 2);
     const isRecent = target.openedAtMs !== null && this.#options.nowMs() - target.openedAtMs < recentMs;
     const maxMs = isRecent ? redialRecentMsMax : redialMsMax;
     const delayMs = Math.min(maxMs, redialMsMin * 2 ** Math.min(target.attempt - 1, 16));

@@ -27,6 +27,8 @@ export type TransportLimits = {
   /** While a peer was open within the last `recentMs`, it is redialled at least this often. */
   redialRecentMsMax: number;
   recentMs: number;
+  /** Where another node answered is looked again after this: who is wanted will rather dial us. */
+  redialOtherMs: number;
   dialMs: number;
   targetsMax: number;
   targetAddressesMax: number;
@@ -62,6 +64,7 @@ export const transportLimits: TransportLimits = {
   redialMsMax: 2_000,
   redialRecentMsMax: 400,
   recentMs: 60_000,
+  redialOtherMs: 60_000,
   dialMs: 2_500,
   targetsMax: 1_024,
   targetAddressesMax: 16,

@@ -4,7 +4,7 @@ import type { Connection, MessageStream, Stream } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId, type SinkPort } from '../../actors/ports/index.ts';
 import { deriveKeys, secretBytesMin } from '../../machines/admission/index.ts';
-import { type AdmissionRefused, admission, ownAddress, ownAddressMessage } from './admission.ts';
+import { type AdmissionRefused, admission, otherPeerMessage, ownAddress, ownAddressMessage } from './admission.ts';
 import { Dialler } from './dialler.ts';
 import { TransportFault } from './fault.ts';
 import { Gate } from './gate.ts';
@@ -99,6 +99,7 @@ export class Transport implements NetworkPort {
       isOpen: (peer) => this.#links.selected(peer) !== undefined,
       dial: (addresses, timeLimitMs) => this.#dial(addresses, timeLimitMs),
       isOwn: (error) => error.message.includes(ownAddressMessage),
+      isOther: (error) => error.message.includes(otherPeerMessage),
       onFailed: (peer, addresses, attempt, error) => {
         options.sink.count('dial_failed_total');
         // Once when it begins and then now and then: a member that is down for a day is one line every few minutes.

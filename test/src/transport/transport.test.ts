@@ -56,6 +56,17 @@ describe('making a transport', () => {
     assert.equal(probe.of('refused').length, 0);
     assert.equal(probe.of('peer-open').length, 1);
   });
+
+  it('says that another node lives by now where it dials', async () => {
+    const gone = peerIdOf((await given()).identity);
+    const options = await given();
+    const probe = start('dialler', await createTransport(options));
+    const other = start('other', await createTransport(await given()));
+    await until(() => other.addresses.length > 0, 'the other listens');
+    probe.port.connect([`${other.addresses[0]!.split('/p2p/')[0]!}/p2p/${gone}`]);
+    await until(() => probe.of('refused').length > 0, 'it hears whose address it is');
+    assert.equal(probe.of('refused')[0]!.code, 'OTHER_PEER');
+  });
 });
 
 describe('hello', () => {
