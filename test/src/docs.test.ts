@@ -1,6 +1,6 @@
 // The reference pages and the code say the same, both ways.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Command } from 'commander';
 import { errorTable } from '../../machines/errors.ts';
@@ -9,6 +9,9 @@ import { createProgram } from '../../src/cli/program.ts';
 import { options } from '../../src/config/options.ts';
 import { everyRoute } from '../../src/gateway/index.ts';
 import { createMetrics } from '../../src/metrics.ts';
+
+const root = new URL('../../', import.meta.url);
+const pages = ['README.md', ...globSync('docs/**/*.md', { cwd: root.pathname })];
 
 const page = (name: string): string => readFileSync(new URL(`../../docs/reference/${name}.md`, import.meta.url), 'utf8');
 
@@ -56,4 +59,42 @@ test('commands and exit codes', () => {
   assert.deepEqual(documented.toSorted(), commandsOf(createProgram(), 'polity').toSorted());
   const expected = Object.values(exitCodes).map(({ code, meaning }) => [String(code), meaning]);
   assert.deepEqual(rows(page('cli'), /^\d$/), expected);
+});
+
+test('links lead somewhere', () => {
+  assert.ok(pages.length > 15);
+  for (const name of pages)
+    for (const [, link] of readFileSync(new URL(name, root), 'utf8').matchAll(/\]\(([^)#\s]+)[^)]*\)/g))
+      if (!/^https?:/.test(link!)) assert.ok(existsSync(new URL(link!, new URL(name, root))), `${name} links to ${link}`);
+});
+
+/** The command that these words begin with, and whether every option among them is its own. */
+const unknownIn = (words: readonly string[]): string | null => {
+  let command = createProgram();
+  let at = 0;
+  for (; at < words.length; at++) {
+    const next = command.commands.find((one) => one.name() === words[at]);
+    if (next === undefined) break;
+    command = next;
+  }
+  if (at === 0) return words[0] ?? 'nothing';
+  for (const word of words.slice(at)) {
+    if (word === '--') return null;
+    if (word.startsWith('--') && !command.options.some(({ long }) => long === word)) return word;
+  }
+  return null;
+};
+
+test('commands in the README and the guides exist, with their options', () => {
+  let seen = 0;
+  for (const name of pages.filter((one) => one === 'README.md' || one.startsWith('docs/guides/')))
+    for (const [, block] of readFileSync(new URL(name, root), 'utf8').matchAll(/```sh\n([\s\S]*?)```/g))
+      for (const line of block!.replaceAll('\\\n', ' ').split('\n')) {
+        const words = line.replace(/ +#.*$/, '').split(/\s+/);
+        const start = words[0] === 'npx' ? 1 : 0;
+        if (words[start] !== 'polity') continue;
+        assert.equal(unknownIn(words.slice(start + 1)), null, `${name}: ${line}`);
+        seen++;
+      }
+  assert.ok(seen > 30, `${seen}`);
 });
