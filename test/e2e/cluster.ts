@@ -20,6 +20,8 @@ export type ClusterOptions = {
   nodes: number;
   /** Further nodes that know the others' addresses, are not started, and belong to no group. */
   spare?: number;
+  /** From the build instead of the sources. */
+  built?: boolean;
   /** Further words after `polity start`. */
   flags?: readonly string[];
   /** Where to keep everything; a temporary directory when absent. */
@@ -86,6 +88,7 @@ const planNodes = async (options: ClusterOptions, directory: string): Promise<No
     ];
     return new NodeProcess({
       name,
+      built: options.built === true,
       listenPort: ports[2 * at]!,
       httpPort,
       data,

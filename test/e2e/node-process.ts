@@ -9,7 +9,8 @@ import { jsonOf } from '../../src/client/attempts.ts';
 import { createWire, type Wire } from '../../src/client/http.ts';
 import type { NodeStatus } from '../../src/index.ts';
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const sources = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const built = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 /** A node says that it is there after three seconds at the latest; the rest is the patience of a busy machine. */
 const readyMsMax = 20_000;
@@ -43,6 +44,8 @@ export type NodePlan = {
   httpPort: number;
   data: string;
   logFile: string;
+  /** From the build instead of the sources, as users run it. */
+  built: boolean;
   /** Everything after `polity start`. */
   words: readonly string[];
 };
@@ -98,7 +101,7 @@ export class NodeProcess {
     if (this.#child !== null) throw new Error(`${this.name} is running already`);
     const startMs = performance.now();
     const log = openSync(this.plan.logFile, 'a', 0o600);
-    const child = spawn(process.execPath, [main, 'start', ...this.plan.words], {
+    const child = spawn(process.execPath, [this.plan.built ? built : sources, 'start', ...this.plan.words], {
       env: cleanEnvironment(),
       stdio: ['ignore', 'pipe', log, 'ipc'],
     });

@@ -1,0 +1,72 @@
+// A member of a cluster that loads itself through the embedded API, in a process of its own: createNode from the built package, as
+// a program that embeds it would. Speaks with its parent over the channel.
+import { createNode } from 'polity';
+import { keysOfClient, type Load, summarise } from './load.ts';
+
+export type MemberPlan = {
+  name: string;
+  names: string[];
+  data: string;
+  listenPort: number;
+  httpPort: number;
+  joinPorts: number[];
+};
+
+export type MemberQuestion = { type: 'role' } | { type: 'load'; clients: number; forMs: number } | { type: 'stop' };
+export type MemberAnswer =
+  | { type: 'ready' }
+  | { type: 'role'; role: string }
+  | { type: 'load'; load: Load }
+  | { type: 'stopped' };
+
+const answer = (message: MemberAnswer): void => {
+  process.send?.(message);
+};
+
+const plan = JSON.parse(process.argv[2]!) as MemberPlan;
+const at = (port: number): string => `/ip4/127.0.0.1/tcp/${port}`;
+const node = await createNode({
+  ...{
+    name: plan.name,
+    cluster: 'bench',
+    data: plan.data,
+    bootstrap: plan.names,
+    secret: 'a secret of the benchmark, 32 bytes',
+  },
+  ...{ listen: [at(plan.listenPort)], join: plan.joinPorts.map(at), http: `127.0.0.1:${plan.httpPort}` },
+});
+const kv = node.kv();
+const value = new Uint8Array(100);
+
+const loadItself = async (clients: number, forMs: number): Promise<Load> => {
+  const tookMs: number[] = [];
+  let errors = 0;
+  const cpuBefore = process.cpuUsage();
+  const beganMs = performance.now();
+  const endMs = beganMs + forMs;
+  const client = async (id: number): Promise<void> => {
+    for (let requests = 0, startMs = performance.now(); startMs < endMs; startMs = performance.now()) {
+      try {
+        await kv.put(`c${id}-${requests++ % keysOfClient}`, value);
+        tookMs.push(performance.now() - startMs);
+      } catch {
+        errors++;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, (_, id) => client(id)));
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return summarise(clients, tookMs, performance.now() - beganMs, errors, (user + system) / 1000);
+};
+
+process.on('message', async (question: MemberQuestion) => {
+  if (question.type === 'role') answer({ type: 'role', role: node.status().groups[0]?.role ?? 'none' });
+  if (question.type === 'load') answer({ type: 'load', load: await loadItself(question.clients, question.forMs) });
+  if (question.type !== 'stop') return;
+  await node.stop();
+  answer({ type: 'stopped' });
+  process.disconnect?.();
+});
+process.on('disconnect', () => process.exit(0));
+await node.ready();
+answer({ type: 'ready' });
