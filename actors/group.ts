@@ -525,10 +525,15 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
   };
 
   const relinquish = (done: () => void): void => {
-    if (hosted === null || hosted.member.state.role !== 'leader') return done();
-    const successor = hosted.member.successor();
-    if (successor === null) return done();
-    hosted.member.transfer(successor, () => done());
+    const successor = hosted?.member.state.role === 'leader' ? hosted.member.successor() : null;
+    if (successor === null) return untilIdle(done);
+    hosted!.member.transfer(successor, () => untilIdle(done));
+  };
+
+  /** Whoever waits for an answer gets it, from the new leader if need be; the node's patience is the limit. */
+  const untilIdle = (done: () => void): void => {
+    if (everyRequests.every((requests) => !requests.isBusy)) return done();
+    scope.after(idlePollMs, () => untilIdle(done));
   };
 
   const receive = (event: GroupEvent): void => {
@@ -589,6 +594,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
 };
 
 const changeRetryMs = 100;
+const idlePollMs = 10;
 
 const targetOf = (configuration: Configuration): ReconfigureTarget => ({
   voters: [...configuration.voters],

@@ -56,6 +56,8 @@ export interface Requests<Request, Result> {
   /** A request of another node: executed here if this node leads, else refused with a hint. */
   serve(body: unknown, timeLeftMs: number, answer: (body: unknown) => void): void;
   leaderChanged(): void;
+  /** Somebody, here or at another node, waits for an answer. */
+  readonly isBusy: boolean;
   stop(why: Failure): void;
 }
 
@@ -246,6 +248,10 @@ export const createRequests = <Request, Result>(
       kind.execute(request, timeLeftMs, (attempt) => {
         if (served.delete(answer)) answer(formAnswer(attempt));
       });
+    },
+
+    get isBusy() {
+      return open.size > 0 || served.size > 0;
     },
 
     leaderChanged() {

@@ -101,6 +101,21 @@ test('without a leader a request waits for one, and surely did nothing if none c
   assert.deepEqual(codes(world.answers), ['ok 1', 'NO_QUORUM']);
 });
 
+test('a node is busy while anybody waits for an answer, for itself or for another: that is what its stop waits for', () => {
+  const world = createWorld();
+  const isBusy = (): string => names.filter((name) => world.nodes.get(name)!.requests.isBusy).join('');
+  world.believe('b');
+  assert.equal(isBusy(), '');
+  world.ask('a', 1);
+  assert.equal(isBusy(), 'a');
+  world.network.deliverAll();
+  assert.equal(isBusy(), 'ab');
+  world.execute(ok(1));
+  assert.equal(isBusy(), 'a');
+  world.network.deliverAll();
+  assert.equal(isBusy(), '');
+});
+
 test('a request whose deadline passes while it is under way is unknown, here and at a peer; a read never is', () => {
   for (const [effect, leader, code] of [
     [true, 'a', 'OUTCOME_UNKNOWN'],
