@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { NodeStatus } from '../../src/index.ts';
 import { type Cluster, groupOf, seesPeer, sleep, until, withCluster } from './cluster.ts';
+import type { NodeProcess } from './node-process.ts';
 import { underLoad } from './verdict.ts';
 import type { Workload } from './workload.ts';
 
@@ -33,6 +34,28 @@ test('kill -9 of the leader', limits, (t) =>
     assert.notEqual((await cluster.settled()).name, leader.name);
     await leader.start();
     await cluster.settled();
+  }),
+);
+
+test('kill -9 of the leader while nothing happens and the group is quiet', limits, (t) =>
+  withCluster({ nodes: 3 }, async (cluster) => {
+    const leader = await cluster.settled();
+    assert.equal((await leader.ask('PUT', '/v1/kv/before', 'b')).status, 200);
+    await until('the group is quiet on all nodes', async () => {
+      const statuses = await Promise.all(cluster.nodes.map((node) => node.status()));
+      return statuses.every((status) => status !== null && groupOf(status)?.quiet === true);
+    });
+    await leader.kill9();
+    const startMs = performance.now();
+    const [one] = cluster.others(leader) as [NodeProcess];
+    const written = await one.ask('PUT', `/v1/kv/after?timeout-ms=${backMsMax}`, 'a');
+    t.diagnostic(`a write was acknowledged ${Math.round(performance.now() - startMs)} ms after the kill`);
+    assert.equal(written.status, 200, JSON.stringify(written.fields));
+    assert.equal((await one.ask('GET', '/v1/kv/before')).fields.value, 'b');
+    assert.notEqual((await cluster.settled()).name, leader.name);
+    await leader.start();
+    await cluster.settled();
+    assert.equal((await leader.ask('GET', '/v1/kv/after')).fields.value, 'a');
   }),
 );
 

@@ -8,8 +8,8 @@ import type { NodeProcess } from './node-process.ts';
 import { assertKept, underLoad } from './verdict.ts';
 import { Workload } from './workload.ts';
 
-const limits = { timeout: 120_000 };
 const rounds = process.env.POLITY_E2E === 'long' ? 30 : 3;
+const limits = { timeout: 90_000 + rounds * 15_000 };
 
 const kv = async (node: NodeProcess) => groupOf(await until(`${node.name} answers`, () => node.status()))!;
 
