@@ -6,7 +6,7 @@ import { withCluster } from './cluster.ts';
 
 const rounds = 60;
 
-test('a backup by a follower, right after a write at the leader', { timeout: 60_000 }, () =>
+test('a backup by a follower, right after a write at the leader', { timeout: 300_000 }, () =>
   withCluster({ nodes: 3 }, async (cluster) => {
     const leader = createClient({ urls: [(await cluster.settled()).url] });
     const follower = createClient({ urls: [(await cluster.follower()).url] });

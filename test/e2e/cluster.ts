@@ -12,7 +12,7 @@ import { NodeProcess } from './node-process.ts';
 /** Below the ports that the kernel gives to outgoing connections, which could take a stopped node's port. */
 const portMin = 20_000;
 const portMax = 32_000;
-const settleMsMax = 30_000;
+const settleMsMax = 60_000;
 const pollMs = 25;
 
 export type ClusterOptions = {
@@ -188,8 +188,12 @@ export class Cluster {
     });
   }
 
+  /** Somebody has read the ends of the logs. */
+  isTold = false;
+
   /** What to read when something went wrong. */
   tails(): string {
+    this.isTold = true;
     return this.nodes.map((node) => `--- the log of ${node.name} (${node.plan.logFile}) ends with\n${node.tail()}`).join('\n');
   }
 
@@ -207,7 +211,7 @@ export const withCluster = async (options: ClusterOptions, body: (cluster: Clust
     await cluster.settled();
     await body(cluster);
   } catch (error) {
-    console.error(cluster.tails());
+    if (!cluster.isTold) console.error(cluster.tails());
     throw error;
   } finally {
     await cluster.close();

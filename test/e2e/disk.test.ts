@@ -14,7 +14,7 @@ import { cli, groupOf, sleep, until, withCluster } from './cluster.ts';
 import type { NodeProcess } from './node-process.ts';
 import { underLoad } from './verdict.ts';
 
-const limits = { timeout: 90_000 };
+const limits = { timeout: 300_000 };
 
 /** Longer than several elections take: a vote that should not be there would have made a leader. */
 const leaderlessMs = 1_200;

@@ -9,7 +9,7 @@ import { assertKept, underLoad } from './verdict.ts';
 import { Workload } from './workload.ts';
 
 const rounds = process.env.POLITY_E2E === 'long' ? 30 : 3;
-const limits = { timeout: 90_000 + rounds * 15_000 };
+const limits = { timeout: 300_000 + rounds * 30_000 };
 
 const kv = async (node: NodeProcess) => groupOf(await until(`${node.name} answers`, () => node.status()))!;
 

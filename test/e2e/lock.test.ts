@@ -2,18 +2,35 @@
 // under it any more.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createClient, PolityError } from '../../src/client/index.ts';
-import { until, withCluster } from './cluster.ts';
+import { type Client, createClient, PolityError } from '../../src/client/index.ts';
+import { sleep, until, withCluster } from './cluster.ts';
 
-const ttlMs = 6_000;
+const ttlMs = 8_000;
+const renewMs = 500;
+
+/** Keeps a lease alive, over failovers too, until it is told to stop. */
+const keepAlive = (client: Client, lease: string): (() => Promise<void>) => {
+  let isOver = false;
+  const running = (async () => {
+    while (!isOver) {
+      await client.leases.renew(lease, { timeoutMs: 2_000 }).catch(() => {});
+      await sleep(renewMs);
+    }
+  })();
+  return async () => {
+    isOver = true;
+    await running;
+  };
+};
 
 const refusedWith = (code: string) => (error: unknown) => error instanceof PolityError && error.code === code && error.definite;
 
-test('a lock is held over a kill -9 of the leader; an old holder is fenced off', { timeout: 60_000 }, () =>
+test('a lock is held over a kill -9 of the leader; an old holder is fenced off', { timeout: 300_000 }, () =>
   withCluster({ nodes: 3 }, async (cluster) => {
     const client = createClient({ urls: cluster.nodes.map((node) => node.url), timeoutMs: 15_000 });
+    const { lease } = await client.leases.grant(ttlMs);
+    const freeze = keepAlive(client, lease);
     try {
-      const { lease } = await client.leases.grant(ttlMs);
       const token = await client.locks.acquire('job', { lease, owner: 'old' });
       const fence = { lock: 'job', token };
       await client.put('work', 'by the old holder', { fence });
@@ -25,7 +42,8 @@ test('a lock is held over a kill -9 of the leader; an old holder is fenced off',
       await client.put('work', 'by the old holder, at the new leader', { fence });
       await leader.start();
 
-      // From here on the old holder is frozen, say: it renews no more.
+      // From here on the old holder renews no more, as if it were frozen.
+      await freeze();
       const lock = await client.lock('job', { owner: 'new', waitMs: 4 * ttlMs });
       assert.ok(
         lock.token.term > token.term || (lock.token.term === token.term && lock.token.index > token.index),
@@ -46,6 +64,7 @@ test('a lock is held over a kill -9 of the leader; an old holder is fenced off',
       await assert.rejects(client.put('work', 'after the release', { fence: lock.fence }), refusedWith('FENCED'));
       assert.equal(await client.locks.get('job'), null);
     } finally {
+      await freeze();
       client.close();
     }
   }),

@@ -9,7 +9,7 @@ import { type Cluster, groupOf, withCluster } from './cluster.ts';
 import type { NodeProcess } from './node-process.ts';
 import { contentOf, underLoad } from './verdict.ts';
 
-const limits = { timeout: 120_000 };
+const limits = { timeout: 300_000 };
 /** More than a leader keeps of its log for followers that are away. */
 const writes = raftDefaults.retainEntries + 600;
 const writers = 128;

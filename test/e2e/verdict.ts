@@ -76,7 +76,7 @@ export const assertKept = async (cluster: Cluster, workload: Workload): Promise<
   const members = await cluster.members(leader, group);
   await cluster.converged(members, group);
   const authoritative = await contentOf(leader.url, group, 'linearizable');
-  const ledger = new Map([...authoritative].filter(([key]) => key.startsWith('ledger/')));
+  const ledger = new Map([...authoritative].filter(([key]) => key.startsWith(workload.ledgerPrefix)));
   assertLedger(workload.ledger, ledger, leader.name);
   const plain = (content: ReadonlyMap<string, Entry>): string[] =>
     [...content.values()].map((entry) => `${entry.key}=${entry.text()} @${entry.index}`);
@@ -104,6 +104,9 @@ export const underLoad = async (
     await body(workload);
     await workload.progress();
     return await assertKept(cluster, workload);
+  } catch (error) {
+    console.error(cluster.tails());
+    throw error;
   } finally {
     await workload.stop();
   }

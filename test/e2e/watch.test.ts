@@ -6,7 +6,8 @@ import { until, withCluster } from './cluster.ts';
 import { underLoad } from './verdict.ts';
 import type { Workload } from './workload.ts';
 
-const prefix = 'ledger/';
+const seed = 1;
+const prefix = `ledger-${seed}/`;
 
 class Watcher {
   readonly seen: WatchEvent[] = [];
@@ -50,13 +51,13 @@ const assertComplete = (events: readonly WatchEvent[], { ledger }: Workload): vo
   assert.deepEqual(risen, [], 'surely not happened, but told');
 };
 
-test('watches over a kill -9 of the leader and a restart of a follower', { timeout: 90_000 }, (t) =>
+test('watches over a kill -9 of the leader and a restart of a follower', { timeout: 300_000 }, (t) =>
   withCluster({ nodes: 3 }, async (cluster) => {
     const leader = await cluster.settled();
     const rotated = (from: number): string[] => cluster.nodes.map((_, at) => cluster.nodes[(at + from) % 3]!.url);
     const watchers = cluster.nodes.map((_, at) => new Watcher(rotated(at)));
     let judged: Workload | null = null;
-    const done = await underLoad(cluster, {}, async (workload) => {
+    const done = await underLoad(cluster, { seed }, async (workload) => {
       judged = workload;
       await leader.kill9();
       await workload.progress();

@@ -70,6 +70,11 @@ export class Workload {
     this.#options = { seed, clients, keys, thinkMs, group, explained };
   }
 
+  /** Of keys that are put once; another for each seed, so that several may load one cluster, one after the other or at once. */
+  get ledgerPrefix(): string {
+    return `ledger-${this.#options.seed}/`;
+  }
+
   get group(): string {
     return this.#options.group;
   }
@@ -99,7 +104,7 @@ export class Workload {
   }
 
   /** Waits until so many more writes were acknowledged: the cluster serves. */
-  async progress(writes = 30, limitMs = 15_000): Promise<void> {
+  async progress(writes = 30, limitMs = 60_000): Promise<void> {
     const target = this.#writesAcknowledged + writes;
     await until(`${writes} acknowledged writes`, () => this.#writesAcknowledged >= target, limitMs);
     this.assertExplained();
@@ -165,7 +170,7 @@ export class Workload {
     const known = new Map<string, string>();
     let process = this.history.newProcess();
     while (!this.#stopped) {
-      const key = `register-${nextBetween(random, 0, this.#options.keys)}`;
+      const key = `register-${this.#options.seed}-${nextBetween(random, 0, this.#options.keys)}`;
       const old = known.get(key);
       const chance = nextBetween(random, 0, 100);
       const f = chance < 40 ? 'read' : chance < 70 || old === undefined ? 'write' : 'cas';
@@ -200,7 +205,7 @@ export class Workload {
   async #append(random: RandomState): Promise<void> {
     while (!this.#stopped) {
       const value = this.#nextValue();
-      const key = `ledger/${value}`;
+      const key = `${this.ledgerPrefix}${value}`;
       // Nobody else puts this key: a mismatch would be this very request, executed twice.
       const answer = await this.#ask(random, { method: 'PUT', key, query: '&if-index=0', body: value, meant: [] });
       this.ledger.push({ key, value, outcome: 'fields' in answer ? { type: 'ok', value } : answer });
@@ -215,7 +220,7 @@ export class Workload {
     const client = createClient({ urls, timeoutMs: insistMsMax, group: this.#options.group });
     while (!this.#stopped) {
       const value = this.#nextValue();
-      const key = `ledger/${value}`;
+      const key = `${this.ledgerPrefix}${value}`;
       const outcome = await client.put(key, value, { ifIndex: 0 }).then(
         (): Outcome => ({ type: 'ok', value }),
         (error: unknown): Outcome => {
