@@ -95,7 +95,10 @@ export type MemberArguments<Outcome> = {
 
 type Persist = Extract<RaftEffect, { type: 'persist' }>;
 
-const replicaPeersMax = 1_024;
+/** Who waits for an entry. A leader that lost its term and won another may place a second entry where the first one was. */
+type Placed<Outcome> = { term: number; done: (end: ProposalEnd<Outcome>) => void; earlier: Placed<Outcome> | null };
+
+const strangersMax = 1_024;
 const applyEntriesMax = 512;
 
 export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Outcome> => {
@@ -106,7 +109,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   // -------- what waits for an answer
   let lastRef = 0;
   const proposals = new Map<number, (end: ProposalEnd<Outcome>) => void>();
-  const placed = new Map<number, { term: number; done: (end: ProposalEnd<Outcome>) => void }>();
+  const placed = new Map<number, Placed<Outcome>>();
   const reads = new Map<number, (end: ReadEnd) => void>();
   const reconfigurations = new Map<number, (end: ReconfigureEnd) => void>();
   const transfers = new Map<number, (end: TransferEnd) => void>();
@@ -121,7 +124,9 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   let applyScheduled = false;
   let appliedConfiguration = configurationAt(restored);
   let sinceCompaction = { entries: 0, bytes: 0 };
-  const replicaPeers = new Map<ReplicaId, PeerId>();
+  /** Replicas that no configuration known here names, by the peer that spoke for them; each peer has one, the oldest first. */
+  const strangers = new Map<PeerId, ReplicaId>();
+  const strangerPeers = new Map<ReplicaId, PeerId>();
   /** Writes that ended while a snapshot's keyspace is being loaded, in order; null when none is. */
   let installing: Persist[] | null = null;
 
@@ -167,7 +172,10 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   };
 
   const peerOf = (id: ReplicaId | null): PeerId | null =>
-    id === null ? null : (state.configuration.members[id]?.peer ?? replicaPeers.get(id) ?? null);
+    id === null ? null : (memberPeer(id) ?? strangerPeers.get(id) ?? null);
+
+  const memberPeer = (id: ReplicaId): PeerId | null =>
+    Object.hasOwn(state.configuration.members, id) ? state.configuration.members[id]!.peer : null;
 
   const send = (message: RaftMessage): void => {
     const peer = peerOf(message.to);
@@ -234,7 +242,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     for (const [index, waiting] of placed) {
       if (index > meta.index) continue;
       placed.delete(index);
-      waiting.done({ type: 'unknown' });
+      loseSight(waiting);
     }
     answerReads();
   };
@@ -262,8 +270,21 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     turn(() => applyEntries(entries));
   };
 
+  const countProposals = (outcome: ProposalRejection | 'applied' | 'overwritten' | 'unknown', by = 1): void => {
+    if (by > 0) sink.count('raft_proposals_total', { group, outcome }, by);
+  };
+
+  /** They may have happened, but nobody here will know. */
+  const loseSight = (waiting: Placed<Outcome>): void => {
+    for (let one: Placed<Outcome> | null = waiting; one !== null; one = one.earlier) {
+      countProposals('unknown');
+      one.done({ type: 'unknown' });
+    }
+  };
+
   const applyEntries = (entries: Entry[]): void => {
     const ends: (() => void)[] = [];
+    let own = 0;
     for (const entry of entries) {
       if (entry.index !== applied + 1) throw new Error(`InvariantBroken: apply ${entry.index} after ${applied} in '${group}'`);
       applied = entry.index;
@@ -274,11 +295,14 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       const waiting = placed.get(entry.index);
       if (waiting === undefined) continue;
       placed.delete(entry.index);
-      ends.push(() =>
-        waiting.term === entry.term && outcome !== null
-          ? waiting.done({ type: 'applied', outcome, index: entry.index, term: entry.term })
-          : waiting.done({ type: 'overwritten' }),
-      );
+      for (let one: Placed<Outcome> | null = waiting; one !== null; one = one.earlier) {
+        const { term, done } = one;
+        const mine = term === entry.term && outcome !== null;
+        if (mine) own++;
+        ends.push(() =>
+          done(mine ? { type: 'applied', outcome, index: entry.index, term: entry.term } : { type: 'overwritten' }),
+        );
+      }
     }
     const last = entries.at(-1);
     if (last === undefined) return;
@@ -287,6 +311,8 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     replicated.applied(applied);
     queue.push({ type: 'applied', index: applied });
     compact(last);
+    countProposals('applied', own);
+    countProposals('overwritten', ends.length - own);
     for (const end of ends) end();
     answerReads();
   };
@@ -343,9 +369,14 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
         return args.snapshots.expect(from, peer, meta, () => run({ type: 'snapshot-received', from, meta }));
       }
       case 'proposed':
-        placed.set(effect.index, { term: effect.term, done: take(proposals, effect.ref) });
+        placed.set(effect.index, {
+          term: effect.term,
+          done: take(proposals, effect.ref),
+          earlier: placed.get(effect.index) ?? null,
+        });
         return;
       case 'proposal-rejected':
+        countProposals(effect.reason);
         return take(proposals, effect.ref)({ type: 'rejected', reason: effect.reason, leader: peerOf(effect.leader) });
       case 'read-ready':
         readsAhead.push({ index: effect.index, done: take(reads, effect.ref) });
@@ -384,9 +415,18 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   const speaksFor = (peer: PeerId, from: ReplicaId): boolean => {
     const known = peerOf(from);
     if (known !== null) return known === peer;
-    if (replicaPeers.size >= replicaPeersMax) return false;
-    replicaPeers.set(from, peer);
+    forgetStranger(peer);
+    const [oldest] = strangers.keys();
+    if (oldest !== undefined && strangers.size >= strangersMax) forgetStranger(oldest);
+    strangers.set(peer, from);
+    strangerPeers.set(from, peer);
     return true;
+  };
+
+  const forgetStranger = (peer: PeerId): void => {
+    const replicaThere = strangers.get(peer);
+    strangers.delete(peer);
+    if (replicaThere !== undefined) strangerPeers.delete(replicaThere);
   };
 
   arm();
@@ -438,8 +478,9 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
         .map((member) => member.replica),
     stop() {
       args.snapshots.stop();
+      countProposals('not-leader', proposals.size);
       for (const done of proposals.values()) done({ type: 'rejected', reason: 'not-leader', leader: null });
-      for (const { done } of placed.values()) done({ type: 'unknown' });
+      for (const waiting of placed.values()) loseSight(waiting);
       for (const done of reads.values()) done({ type: 'rejected', reason: 'not-leader', leader: null });
       for (const { done } of readsAhead) done({ type: 'rejected', reason: 'not-leader', leader: null });
       // Refused would have been answered at once: these are in the log, and others may go on with them.

@@ -20,6 +20,7 @@ export const sinkCounters = {
   publish_lost_total: { help: 'Messages to many that reached nobody, by reason', labels: ['reason'] },
   raft_compactions_total: { help: 'Compactions of the log', labels: ['group'] },
   raft_misaddressed_total: { help: 'Raft messages for a replica that is not here', labels: ['group'] },
+  raft_proposals_total: { help: 'Proposals to the log at this node, by what came of them', labels: ['group', 'outcome'] },
   raft_snapshots_received_total: { help: 'Snapshots installed', labels: ['group'] },
   raft_snapshots_sent_total: { help: 'Snapshots sent, by success', labels: ['group', 'ok'] },
   raft_warnings_total: { help: 'Warnings of the Raft machine, by code', labels: ['group', 'code'] },

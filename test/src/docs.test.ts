@@ -45,6 +45,19 @@ test('options of a node', () => {
   assert.deepEqual(rows(page('configuration'), /^[a-z][A-Za-z.]*$/), expected);
 });
 
+test('metrics', async () => {
+  const { registry } = createMetrics({ name: 'n', version: '0' });
+  const expected = (await registry.getMetricsAsJSON())
+    .filter(({ name }) => name.startsWith('polity_'))
+    .map(({ name, type, help }) => {
+      const { labelNames } = registry.getSingleMetric(name) as unknown as { labelNames: string[] };
+      return [name, String(type), labelNames.join(', ') || '-', help];
+    });
+  const documented = rows(page('metrics'), /^polity_/);
+  const byName = ([a]: string[], [b]: string[]): number => (a! < b! ? -1 : 1);
+  assert.deepEqual(documented.toSorted(byName), expected.toSorted(byName));
+});
+
 test('routes', () => {
   const routes = everyRoute(createMetrics({ name: 'n', version: '0' })).map(({ method, path }) => `${method} ${path}`);
   const documented = rows(page('http'), /^(GET|PUT|POST|DELETE)$/).map(([method, path]) => `${method} ${path}`);
