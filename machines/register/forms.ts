@@ -3,7 +3,7 @@
 import { errorTable, type Failure } from '../errors.ts';
 import { limits } from '../wire/limits.ts';
 import { decodeCommand, encodeCommand } from './command.ts';
-import { parseIdempotencyKey, parseRead, parseWrite } from './parse.ts';
+import { parseRead } from './parse.ts';
 import type { FencingToken, KeyValue, RegisterOutcome, RegisterRead, RegisterResult, RegisterWrite } from './types.ts';
 
 // ---------------------------------------------------------------- requests
@@ -15,18 +15,10 @@ export type ReadRequest = { read: RegisterRead; lease: boolean };
 export const formRequestWrite = ({ write, idempotencyKey }: WriteRequest): Uint8Array =>
   encodeCommand(idempotencyKey === null ? { write } : { write, session: { id: idempotencyKey } });
 
-/** Also takes the plain form `[write, idempotencyKey]`. */
 export const parseRequestWrite = (body: unknown): WriteRequest | null => {
-  if (body instanceof Uint8Array) {
-    const command = decodeCommand(body);
-    if (command === null || command.write.op === 'expire') return null;
-    return { write: command.write, idempotencyKey: command.session?.id ?? null };
-  }
-  if (!Array.isArray(body) || body.length !== 2) return null;
-  const [value, key] = body as unknown[];
-  const write = parseWrite(value);
-  if (!write.ok || !(key === null || parseIdempotencyKey(key).ok)) return null;
-  return { write: write.value, idempotencyKey: key as string | null };
+  const command = body instanceof Uint8Array ? decodeCommand(body) : null;
+  if (command === null || command.write.op === 'expire') return null;
+  return { write: command.write, idempotencyKey: command.session?.id ?? null };
 };
 
 export const formRequestRead = ({ read, lease }: ReadRequest): unknown => [read, lease];

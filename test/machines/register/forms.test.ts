@@ -76,7 +76,7 @@ describe('commands', () => {
         assert.equal(decoded?.digest?.byteLength, id === null ? undefined : 16);
         const request = { write: plain(wanted), idempotencyKey: id };
         assert.deepEqual(plain(parseRequestWrite(unpack(pack(formRequestWrite(request))))), request);
-        assert.deepEqual(parseRequestWrite([request.write, id]), request);
+        assert.equal(parseRequestWrite([request.write, id]), null, 'there is one form');
         assert.deepEqual(parseWrite(request.write), { ok: true, value: request.write });
       }),
       { numRuns: 400, seed: 3 },
