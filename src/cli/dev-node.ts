@@ -1,7 +1,8 @@
 // One node of `polity dev`: a child process that is started, watched, started again after it died, and never left behind.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '../storage/directory.ts';
 
 export type DevPlan = {
   name: string;
@@ -84,7 +85,7 @@ export class DevNode {
     this.#timer = null;
     this.state = 'starting';
     this.#startedAtMs = performance.now();
-    mkdirSync(this.plan.directory, { recursive: true });
+    makeDirectory(this.plan.directory);
     const log = openSync(this.logFile, 'a');
     // The shell's variables are for its own node, not for these.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLITY_')));

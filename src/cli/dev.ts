@@ -1,11 +1,12 @@
 // `polity dev`: a cluster of real processes on this machine, to look at and to hurt. Each node has a directory, a log and a port of
 // its own; a directory that was used before is used again. No node outlives this process.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '../client/index.ts';
+import { makeDirectory } from '../storage/directory.ts';
 import { DevNode, type DevNodeEvent } from './dev-node.ts';
 import { type DevRow, devTable, hintLines, keysLine, LiveView, noteLines } from './dev-view.ts';
 import { CommandError, UsageError } from './exit.ts';
@@ -50,7 +51,7 @@ const assertFree = async (port: number): Promise<void> => {
 /** Who forms the cluster is decided when the directory is made; nodes beyond them join and are added by hand. */
 const prepare = (directory: string, names: readonly string[]): { secretFile: string; bootstrap: string[]; isOld: boolean } => {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
     const secretFile = join(directory, 'secret');
     if (!existsSync(secretFile)) writeFileSync(secretFile, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
     chmodSync(secretFile, 0o600);

@@ -5,7 +5,6 @@
 // lost while later, even synced, batches in the new file are there: a hole, not a lost tail, and the state machine's keyspace
 // would silently miss an entry that counts as applied (decision 12 relies on losing nothing but a tail). `durable: false` is what
 // lets the writer wait and merge; it is not worth a hole.
-import { mkdirSync } from 'node:fs';
 import { Level } from 'level';
 import {
   type StorageFailure,
@@ -14,6 +13,7 @@ import {
   type StorageRange,
   type StorageView,
 } from '../../actors/ports/index.ts';
+import { makeDirectory } from './directory.ts';
 import { migrate } from './format.ts';
 
 type Database = Level<Uint8Array, Uint8Array>;
@@ -55,7 +55,7 @@ const named = (directory: string, error: unknown): StorageFault => {
 };
 
 const openDatabase = async (directory: string): Promise<Database> => {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   const options = { keyEncoding: 'view', valueEncoding: 'view', writeBufferSize: writeBufferBytes } as const;
   const database: Database = new Level(directory, options);
   await database.open();
