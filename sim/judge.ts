@@ -1,8 +1,7 @@
 // The judges of one run: Raft's promises while it goes on, linearizability of what clients saw at its end.
 import type { Observation } from '../actors/observe.ts';
 import type { HistoryEvent } from './checkers/index.ts';
-import { judgeHistory } from './checkers/linearizability.ts';
-import { registerModel } from './checkers/models/register.ts';
+import { judgeHistory, registerModel } from './checkers/index.ts';
 
 export type Judge = {
   observe(node: string, observation: Observation): void;

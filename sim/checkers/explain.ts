@@ -69,7 +69,7 @@ const headOf = (part: Part<unknown>, space: AnySpace): string => {
   const count = part.items.length === 1 ? 'This operation has no place' : `These ${part.items.length} operations have no order`;
   if (part.whole) return `${count} in which every answer is right, beginning with ${statesOf(part.starts, space)}:`;
   const begin = Math.min(...part.items.map((item) => item.operation.callLine));
-  return `${count} in which every answer is right. Around line ${begin}, where they begin, the ${space.model.name} held ${statesOf(part.starts, space)}:`;
+  return `${count} in which every answer is right. Around line ${begin}, where they begin, the ${space.model.noun} may have held ${statesOf(part.starts, space)}:`;
 };
 
 /** How far the longest order comes, if it is short enough to be read. Searched plainly, without foresight, as a person would. */
@@ -80,16 +80,16 @@ const endOf = (part: Part<unknown>, space: AnySpace): string[] => {
   const { order, due, state } = search.stuck;
   if (order.length > orderShownMax) return [];
   const next = nameOf(part.items[due]!, space);
-  const held = `the ${space.model.name} then holds ${space.model.describeState(space.states[state])}`;
+  const held = `the ${space.model.noun} then holds ${space.model.describeState(space.states[state])}`;
   if (order.length === 0) return [`Nothing can come first: ${next} ends before all that could help it, and ${held}.`];
   const names = order.map((item) => nameOf(part.items[item]!, space));
   return [`The longest order: ${names.join(', ')}. Then ${next} should come, but ${held}.`];
 };
 
-export const explain = (part: Part<unknown>, space: AnySpace): string =>
-  [
-    headOf(part, space),
-    ...rowsOf(part, space),
-    ...endOf(part, space),
-    'Operations that make no difference to this are left out.',
-  ].join('\n');
+/** `outOf`: how many operations the object had in all. */
+export const explain = (part: Part<unknown>, space: AnySpace, outOf: number): string => {
+  const left = outOf - part.items.length;
+  const rest =
+    left === 0 ? [] : [`The other ${left === 1 ? 'operation makes' : `${left} operations make`} no difference to this.`];
+  return [headOf(part, space), ...rowsOf(part, space), ...endOf(part, space), ...rest].join('\n');
+};

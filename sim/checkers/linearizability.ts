@@ -68,7 +68,7 @@ export const judgeObject = <State, Action>(
   if (failing === null) return { type: 'linearizable' };
   if (failing === 'undecided') return { type: 'undecided', why: budget.over ?? 'memory' };
   const part = shrink(whole, failing, space) as Part<Action>;
-  return { type: 'violated', part, explanation: explain(part, space) };
+  return { type: 'violated', part, explanation: explain(part, space, operations.length) };
 };
 
 /** Judges the objects of a history, the smallest first: a failure in a small one is found soonest and is easiest to read. */
@@ -88,7 +88,7 @@ export const judgeObjects = <State, Action>(
     const key = isKeyed ? name : null;
     const judged = judgeObject(model, list, budget);
     if (judged.type === 'violated') {
-      const of = key === null ? `The ${model.name}` : `Key ${JSON.stringify(key)}`;
+      const of = key === null ? `The ${model.noun}` : `Key ${JSON.stringify(key)}`;
       const part = judged.part.items.map((item) => item.operation);
       return { type: 'violated', ...size, key, part, explanation: `${of} is not linearizable.\n${judged.explanation}` };
     }

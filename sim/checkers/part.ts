@@ -68,7 +68,7 @@ export const partUntil = <State, Action>(part: Part<Action>, at: number, space: 
  * holds one of this part, so that it, too, is enough to refute.
  */
 export const partFrom = <State, Action>(part: Part<Action>, at: number, space: Space<State, Action>): Part<Action> => {
-  const { needs, puts } = space;
+  const { puts } = space;
   const kept = part.items
     .filter((item) => returnOf(item) >= at)
     .map(
@@ -84,7 +84,16 @@ export const partFrom = <State, Action>(part: Part<Action>, at: number, space: S
     if (item.standing === 'required' && returnOf(item) < at) lastPut = Math.max(lastPut, item.operation.callAt);
   const possible = new Set<number>(lastPut === Number.NEGATIVE_INFINITY ? part.starts : []);
   for (const item of before) if (returnOf(item) >= lastPut) possible.add(puts[item.kind]!);
+  return { items, starts: startsThatMatter(items, [...possible], space), whole: false };
+};
+
+/** States that nobody in the part needs are one. */
+export const startsThatMatter = <State, Action>(
+  items: readonly Item<Action>[],
+  starts: readonly number[],
+  { needs }: Space<State, Action>,
+): number[] => {
   const needed = new Set(items.map(({ kind }) => needs[kind]!).filter((state) => state >= 0));
-  const starts = [...possible].filter((state) => needed.has(state));
-  return { items, starts: starts.length < possible.size ? [...starts, unseen] : starts, whole: false };
+  const kept = starts.filter((state) => needed.has(state));
+  return kept.length < starts.length ? [...kept, unseen] : kept;
 };

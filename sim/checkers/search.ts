@@ -17,6 +17,7 @@ import { Values } from './values.ts';
 export type Progress = 'found' | 'exhausted' | 'paused' | 'full';
 
 const never = Number.POSITIVE_INFINITY;
+const noMoves: number[] = [];
 const noStates: readonly number[] = [];
 
 type Frame = {
@@ -24,6 +25,7 @@ type Frame = {
   readonly trail: number;
   /** What may come next: item and state after it, in turn; ~item: it is due, and happened before the part or never. */
   readonly moves: readonly number[];
+  readonly isOwed: boolean;
   next: number;
 };
 
@@ -63,8 +65,16 @@ export class Search {
   readonly #bestPassing: Int32Array;
   readonly #bestFree: Int32Array;
   readonly #kinds: number[] = [];
-  /** By state: the latest look that saw somebody who may come next and needs it. */
+  /**
+   * By state: the latest look that saw somebody who may come next and needs it: one who surely happened, or one of unknown outcome
+   * whose own state is needed.
+   */
   readonly #openWants: Float64Array;
+  /** The states that they need, and, by state, the latest look at which what may come next could lead there. */
+  readonly #demands: number[] = [];
+  readonly #reachable: Float64Array;
+  /** What was put last may be left out, so it was put for somebody: who comes next must need it. */
+  #isOwed = false;
   #look = 0;
   /** How far it came: the latest answer that was ever waited for. */
   deepest = Number.NEGATIVE_INFINITY;
@@ -87,6 +97,7 @@ export class Search {
     this.#isSkipped = new Uint8Array(count);
     this.#values = space.isCell && !isPlain ? new Values(layout, space.states.length) : null;
     for (let item = 0; item < count; item++) this.#requiredLeft += layout.isRequired[item]!;
+    this.#reachable = new Float64Array(space.isCell ? space.states.length : 0);
     this.#openWants = new Float64Array(space.isCell ? space.states.length : 0);
     const kinds = space.actions.length;
     this.#bestRequired = new Int32Array(kinds).fill(-1);
@@ -100,6 +111,7 @@ export class Search {
       if (frame === undefined) {
         const start = this.#part.starts[this.#startsTried++];
         if (start === undefined) return 'exhausted';
+        this.#isOwed = false;
         if (!this.#isHopeless(start) && this.#enter(this.#startState(start), 0)) return 'found';
         continue;
       }
@@ -112,6 +124,7 @@ export class Search {
       const state = frame.moves[frame.next + 1]!;
       frame.next += 2;
       const trail = this.#placed;
+      this.#isOwed = item < 0 ? frame.isOwed : this.#values !== null && this.#layout.isRequired[item] === 0;
       if (item >= 0) this.#absorb(item);
       this.#isSkipped[item < 0 ? ~item : item] = item < 0 ? 1 : 0;
       this.#place(item < 0 ? ~item : item);
@@ -163,13 +176,13 @@ export class Search {
     const dueAt = this.#layout.returnAt[due]!;
     if (dueAt > this.deepest) this.deepest = dueAt;
     this.#row[0] = due;
-    this.#row[1] = this.#state;
+    this.#row[1] = 2 * this.#state + (this.#isOwed ? 1 : 0);
     if (this.#memo.knows(this.#row)) {
       this.#takeBackTo(trail);
       return false;
     }
     if (this.#isPlain) this.#rememberStuck(due);
-    this.#frames.push({ trail, moves: this.#moves(), next: 0 });
+    this.#frames.push({ trail, moves: this.#moves(), isOwed: this.#isOwed, next: 0 });
     return false;
   }
 
@@ -191,10 +204,10 @@ export class Search {
 
   /** Takes the reads that fit, finds what is due first and, of each kind, what may come next. */
   #lookAround(): void {
-    const { callAt, returnAt, kind, needs, count } = this.#layout;
+    const { callAt, returnAt, kind, count } = this.#layout;
+    const placed = this.#placed;
     this.#forgetCandidates();
-    this.#look++;
-    let firstReturnAt = Number.POSITIVE_INFINITY;
+    let firstReturnAt = never;
     this.#due = -1;
     for (let item = this.#after[count]!; item !== count && callAt[item]! <= firstReturnAt; item = this.#after[item]!) {
       if (this.#isFittingRead(kind[item]!)) {
@@ -206,8 +219,8 @@ export class Search {
         this.#due = item;
       }
       this.#offer(item);
-      if (this.#values !== null && needs[item]! >= 0) this.#openWants[needs[item]!] = this.#look;
     }
+    if (this.#placed > placed) this.#isOwed = false;
   }
 
   #isFittingRead(kind: number): boolean {
@@ -218,6 +231,8 @@ export class Search {
   }
 
   #forgetCandidates(): void {
+    this.#look++;
+    this.#demands.length = 0;
     for (const kind of this.#kinds) {
       this.#bestRequired[kind] = -1;
       this.#bestPassing[kind] = -1;
@@ -227,8 +242,13 @@ export class Search {
   }
 
   #offer(item: number): void {
-    const { kind, isRequired, returnAt } = this.#layout;
+    const { kind, isRequired, returnAt, needs } = this.#layout;
     const its = kind[item]!;
+    const need = needs[item]!;
+    if (isRequired[item] === 1 && need >= 0 && this.#values !== null && this.#openWants[need] !== this.#look) {
+      this.#openWants[need] = this.#look;
+      this.#demands.push(need);
+    }
     if (this.#space.isRead[its]) return;
     if (this.#bestRequired[its]! + this.#bestPassing[its]! + this.#bestFree[its]! === -3) this.#kinds.push(its);
     const isFree = returnAt[item] === Number.POSITIVE_INFINITY;
@@ -239,6 +259,26 @@ export class Search {
   // -------------------------------------------------------------- what may come next
 
   #moves(): number[] {
+    this.#gatherCandidates();
+    if (this.#values !== null) {
+      this.#spreadWants();
+      if (!this.#reachesDemands(this.#values)) return noMoves;
+    }
+    const { isRequired, needs, puts, returnAt } = this.#layout;
+    const wanted = needs[this.#due]!;
+    const isHelped = this.#candidates.some((item) => isRequired[item] === 1 && puts[item] === wanted);
+    const moves: { item: number; state: number; rank: number; dueAt: number }[] = [];
+    for (const item of this.#candidates) {
+      if (this.#values !== null && this.#isOwed && needs[item] !== this.#state) continue;
+      const dueAt = Math.min(returnAt[item]!, Number.MAX_VALUE);
+      for (const state of this.#statesAfter(item)) moves.push({ item, state, dueAt, rank: this.#rank(item, state, isHelped) });
+    }
+    if (isRequired[this.#due] === 0) moves.push({ item: ~this.#due, state: this.#state, rank: -1, dueAt: 0 });
+    moves.sort((a, b) => a.rank - b.rank || a.dueAt - b.dueAt);
+    return moves.flatMap(({ item, state }) => [item, state]);
+  }
+
+  #gatherCandidates(): void {
     this.#candidates.length = 0;
     for (const kind of this.#kinds) {
       const [required, passing, free] = [this.#bestRequired[kind]!, this.#bestPassing[kind]!, this.#bestFree[kind]!];
@@ -246,17 +286,51 @@ export class Search {
       if (passing >= 0) this.#candidates.push(passing);
       if (free >= 0 && required < 0 && passing < 0) this.#candidates.push(free);
     }
+  }
+
+  /** Whoever could put what is wanted, and needs something for it, makes that wanted too. */
+  #spreadWants(): void {
     const { isRequired, needs, puts } = this.#layout;
-    const wanted = needs[this.#due]!;
-    const isHelped = this.#candidates.some((item) => isRequired[item] === 1 && puts[item] === wanted);
-    const moves: { item: number; state: number; rank: number }[] = [];
-    for (const item of this.#candidates)
-      for (const state of this.#statesAfter(item)) moves.push({ item, state, rank: this.#rank(item, state, isHelped) });
-    if (this.#layout.isRequired[this.#due] === 0) moves.push({ item: ~this.#due, state: this.#state, rank: -1 });
-    const { returnAt } = this.#layout;
-    const dueAt = ({ item }: { item: number }): number => returnAt[item < 0 ? ~item : item]!;
-    moves.sort((a, b) => a.rank - b.rank || Math.min(dueAt(a), Number.MAX_VALUE) - Math.min(dueAt(b), Number.MAX_VALUE));
-    return moves.flatMap(({ item, state }) => [item, state]);
+    const wants = this.#openWants;
+    for (let spreads = true; spreads; ) {
+      spreads = false;
+      for (const item of this.#candidates) {
+        const need = needs[item]!;
+        if (isRequired[item] === 1 || need < 0 || wants[need] === this.#look || wants[puts[item]!] !== this.#look) continue;
+        wants[need] = this.#look;
+        spreads = true;
+      }
+    }
+  }
+
+  /** False if somebody must find a value to which nothing leads that may be called before his answer. */
+  #reachesDemands(values: Values): boolean {
+    if (this.#state >= 0) this.#reachable[this.#state] = this.#look;
+    const demands = this.#demands.map((value) => ({ value, by: values.demandedBy(value) })).sort((a, b) => a.by - b.by);
+    return demands.every(({ value, by }) => {
+      this.#spreadReachable(values, by);
+      return this.#reachable[value] === this.#look || this.#isPutLater(values, value, by) || this.#isInTime(by);
+    });
+  }
+
+  #isPutLater(values: Values, value: number, until: number): boolean {
+    return values.isPutBetween(value, this.#layout.returnAt[this.#due]!, until);
+  }
+
+  #spreadReachable(values: Values, until: number): void {
+    const { needs, puts } = this.#layout;
+    const reachable = this.#reachable;
+    const look = this.#look;
+    for (let spreads = true; spreads; ) {
+      spreads = false;
+      for (const item of this.#candidates) {
+        const need = needs[item]!;
+        if (reachable[puts[item]!] === look) continue;
+        if (need >= 0 && reachable[need] !== look && !this.#isPutLater(values, need, until)) continue;
+        reachable[puts[item]!] = look;
+        spreads = true;
+      }
+    }
   }
 
   /**
@@ -266,9 +340,20 @@ export class Search {
   #rank(item: number, state: number, isHelped: boolean): number {
     const { isRequired, needs } = this.#layout;
     const isSure = isRequired[item] === 1;
-    if (needs[this.#due]! >= 0 && needs[this.#due] === state) return isSure || !isHelped ? 0 : 3;
-    if (!isSure) return 4;
-    return needs[item]! >= 0 ? 1 : 2;
+    const late = state !== this.#state && !this.#returnsSurely(item) ? 8 : 0;
+    if (needs[this.#due]! >= 0 && needs[this.#due] === state) return late + (isSure || !isHelped ? 0 : 3);
+    if (!isSure) return late + 4;
+    return late + (needs[item]! >= 0 ? 1 : 2);
+  }
+
+  /** False: somebody must still find the present state, which only something of unknown outcome could bring back after `item`. */
+  #returnsSurely(item: number): boolean {
+    const values = this.#values;
+    if (values === null || this.#state < 0) return true;
+    values.place(item);
+    const returns = values.returnsSurely(this.#state);
+    values.takeBack(item);
+    return returns;
   }
 
   #statesAfter(item: number): readonly number[] {

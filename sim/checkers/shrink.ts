@@ -3,7 +3,7 @@
 // larger part, with it struck out, is an order of the smaller one: reads always; of a cell, what puts a value that nobody
 // in the part needs. A write whose value is needed stays, or its reads would seem to come from nowhere.
 import { Budget } from './budget.ts';
-import { type Item, type Part, partFrom, partUntil, returnOf, withoutUnseen } from './part.ts';
+import { type Item, type Part, partFrom, partUntil, startsThatMatter, withoutUnseen } from './part.ts';
 import { Search } from './search.ts';
 import type { Space } from './space.ts';
 
@@ -11,9 +11,9 @@ type AnySpace = Space<unknown, unknown>;
 
 /** So few operations are looked at without cutting the beginning off first. */
 const wholeItemsMax = 64;
-/** A proof that begins where the history begins is easier to believe, if it is not longer than this. */
-const closedItemsMax = 12;
-const closedItemsTriedMax = 200;
+/** A longer part that is easier to believe is shown if it is not longer than this. */
+const shownItemsMax = 12;
+const widerItemsMax = 400;
 const shrinkStepsMax = 2_000_000;
 const attemptStepsMax = 100_000;
 
@@ -75,6 +75,11 @@ const droppable = (items: readonly Item<unknown>[], chunk: ReadonlySet<Item<unkn
   }
 };
 
+const smallerPart = (part: Part<unknown>, chosen: readonly Item<unknown>[], space: AnySpace): Part<unknown> => {
+  const items = withoutUnseen(chosen, space);
+  return part.whole ? { ...part, items } : { ...part, items, starts: startsThatMatter(items, part.starts, space) };
+};
+
 /** Leaves out as many operations as possible, first many at a time, then one by one until none can go. */
 const drop = (part: Part<unknown>, space: AnySpace, budget: Budget): Part<unknown> => {
   let current = part;
@@ -82,7 +87,7 @@ const drop = (part: Part<unknown>, space: AnySpace, budget: Budget): Part<unknow
     let hasDropped = false;
     for (let at = 0; at < current.items.length; ) {
       const items = droppable(current.items, new Set(current.items.slice(at, at + size)), space);
-      const smaller = { ...current, items: withoutUnseen(items, space) };
+      const smaller = smallerPart(current, items, space);
       const goes = smaller.items.length < current.items.length && isRefuted(smaller, space, budget, attemptStepsMax);
       if (goes) {
         current = smaller;
@@ -96,25 +101,50 @@ const drop = (part: Part<unknown>, space: AnySpace, budget: Budget): Part<unknow
   return current;
 };
 
-/** The part, with all that puts what it needs and what put something else last before it, from the history's beginning. */
-const closed = (whole: Part<unknown>, part: Part<unknown>, space: AnySpace): Part<unknown> => {
+/** What surely was put before `part` begins, and called last. */
+const lastPutBefore = (until: Part<unknown>, part: Part<unknown>, { puts }: AnySpace): Item<unknown> | null => {
+  const first = Math.min(...part.items.map((item) => item.operation.callAt));
+  const before = until.items.filter(
+    (item) => item.standing === 'required' && puts[item.kind]! >= 0 && item.operation.returnAt < first,
+  );
+  const callAt = Math.max(...before.map((item) => item.operation.callAt));
+  return before.find((item) => item.operation.callAt === callAt) ?? null;
+};
+
+/** The part, with `last` and all that puts what is needed, from the history's beginning. */
+const closed = (until: Part<unknown>, part: Part<unknown>, last: Item<unknown> | null, space: AnySpace): Part<unknown> => {
   const { needs, puts } = space;
   const lines = new Set(part.items.map((item) => item.operation.callLine));
-  const last = Math.max(...part.items.map((item) => (item.standing === 'free' ? item.operation.callAt : returnOf(item))));
-  const until = partUntil(whole, last, space);
-  const first = Math.min(...part.items.map((item) => item.operation.callAt));
-  const over = until.items.filter((item) => item.standing === 'required' && puts[item.kind]! >= 0 && returnOf(item) < first);
-  const latest = over.reduce<Item<unknown> | null>(
-    (best, item) => (best === null || item.operation.callAt > best.operation.callAt ? item : best),
-    null,
-  );
-  const chosen = new Set(until.items.filter((item) => lines.has(item.operation.callLine) || item === latest));
+  const chosen = new Set(until.items.filter((item) => lines.has(item.operation.callLine) || item === last));
   for (let size = -1; size !== chosen.size; ) {
     size = chosen.size;
     const needed = new Set([...chosen].map(({ kind }) => needs[kind]!).filter((state) => state >= 0));
     for (const item of until.items) if (needed.has(puts[item.kind]!)) chosen.add(item);
   }
   return { ...until, items: until.items.filter((item) => chosen.has(item)) };
+};
+
+/** What last put a value that `part` needs, before it begins. */
+const lastPutOfNeeded = (until: Part<unknown>, part: Part<unknown>, { needs, puts }: AnySpace): Item<unknown> | null => {
+  const first = Math.min(...part.items.map((item) => item.operation.callAt));
+  const needed = new Set(part.items.map(({ kind }) => needs[kind]!).filter((state) => state >= 0));
+  return until.items.findLast((item) => item.operation.callAt < first && needed.has(puts[item.kind]!)) ?? null;
+};
+
+/**
+ * The shortest part can be hard to believe: a value was not there, but why? Shows also where it came from and what put another
+ * since, or, if that is not longer, everything of importance since the beginning.
+ */
+const widen = (until: Part<unknown>, part: Part<unknown>, space: AnySpace, budget: Budget): Part<unknown> => {
+  const source = lastPutOfNeeded(until, part, space);
+  const candidates = [closed(until, part, lastPutBefore(until, part, space), space)];
+  if (source !== null) candidates.push(partFrom(until, source.operation.callAt, space));
+  const wider = candidates
+    .filter((one) => one.items.length <= widerItemsMax && isRefuted(one, space, budget, attemptStepsMax))
+    .map((one) => drop(one, space, budget))
+    .filter((one) => one.items.length <= shownItemsMax);
+  const shortest = Math.min(...wider.map((one) => one.items.length));
+  return wider.find((one) => one.items.length === shortest) ?? part;
 };
 
 /** `failing` has no order and is a part of `whole`. Has limits of its own: who has found a failure wants to see it. */
@@ -127,8 +157,5 @@ export const shrink = (whole: Part<unknown>, failing: Part<unknown>, space: AnyS
   const cut = isLong ? cutBeginning(until, search.deepest, space, budget) : until;
   const part = drop(cut, space, budget);
   if (part.whole) return part;
-  const wider = closed(whole, part, space);
-  if (wider.items.length > closedItemsTriedMax || !isRefuted(wider, space, budget, attemptStepsMax)) return part;
-  const smallest = drop(wider, space, budget);
-  return smallest.items.length <= closedItemsMax ? smallest : part;
+  return widen(until.whole ? until : partUntil(whole, search.deepest, space), part, space, budget);
 };

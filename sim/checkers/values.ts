@@ -11,12 +11,12 @@ class Waiting {
   readonly #place: Int32Array;
   readonly #times: Float64Array;
 
-  constructor(values: number, valueIn: (item: number) => number, times: Float64Array) {
+  constructor(values: number, its: (item: number) => number, times: Float64Array) {
     this.#lists = Array.from({ length: values }, () => []);
     this.#at = new Int32Array(values);
     this.#place = new Int32Array(times.length).fill(-1);
     this.#times = times;
-    for (let item = 0; item < times.length; item++) if (valueIn(item) >= 0) this.#lists[valueIn(item)]!.push(item);
+    for (let item = 0; item < times.length; item++) if (its(item) >= 0) this.#lists[its(item)]!.push(item);
     for (const list of this.#lists) {
       list.sort((a, b) => times[a]! - times[b]!);
       for (const [place, item] of list.entries()) this.#place[item] = place;
@@ -26,6 +26,18 @@ class Waiting {
   first(value: number): number {
     const item = this.#lists[value]![this.#at[value]!];
     return item === undefined ? never : this.#times[item]!;
+  }
+
+  /** The first after this time, placed or not. */
+  firstAfter(value: number, time: number): number {
+    const list = this.#lists[value]!;
+    let [low, high] = [0, list.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#times[list[middle]!]! <= time) low = middle + 1;
+      else high = middle;
+    }
+    return low === list.length ? never : this.#times[list[low]!]!;
   }
 
   placed(value: number, isPlaced: Uint8Array): void {
@@ -49,6 +61,7 @@ export class Values {
   readonly #demands: Waiting;
   readonly #wants: Waiting;
   readonly #putters: Waiting;
+  readonly #surePutters: Waiting;
   /** By item: no later than this, what it put is gone, since something was surely put after it. */
   readonly lastsUntil: Float64Array;
   /** The same for the state at the beginning. */
@@ -62,6 +75,7 @@ export class Values {
     this.#demands = new Waiting(values, (item) => (isRequired[item] === 1 ? needs[item]! : -1), returnAt);
     this.#wants = new Waiting(values, (item) => needs[item]!, callAt);
     this.#putters = new Waiting(values, (item) => puts[item]!, callAt);
+    this.#surePutters = new Waiting(values, (item) => (isRequired[item] === 1 ? puts[item]! : -1), callAt);
     this.lastsUntil = new Float64Array(count).fill(never);
     const surePuts = [...callAt.keys()].filter((item) => isRequired[item] === 1 && puts[item]! >= 0);
     const doneFrom = new Float64Array(surePuts.length + 1).fill(never);
@@ -84,7 +98,9 @@ export class Values {
       this.#wants.placed(needs, this.#isPlaced);
       if (this.#isRequired[item] === 1) this.#demands.placed(needs, this.#isPlaced);
     }
-    if (puts >= 0) this.#putters.placed(puts, this.#isPlaced);
+    if (puts < 0) return;
+    this.#putters.placed(puts, this.#isPlaced);
+    if (this.#isRequired[item] === 1) this.#surePutters.placed(puts, this.#isPlaced);
   }
 
   takeBack(item: number): void {
@@ -95,7 +111,9 @@ export class Values {
       this.#wants.takenBack(needs, item);
       if (this.#isRequired[item] === 1) this.#demands.takenBack(needs, item);
     }
-    if (puts >= 0) this.#putters.takenBack(puts, item);
+    if (puts < 0) return;
+    this.#putters.takenBack(puts, item);
+    if (this.#isRequired[item] === 1) this.#surePutters.takenBack(puts, item);
   }
 
   /** Does anybody left need this value, and come in time to find it if it lasts until then? */
@@ -110,5 +128,21 @@ export class Values {
   missedBy(value: number): number {
     const demandedBy = this.#demands.first(value);
     return demandedBy < this.#putters.first(value) ? demandedBy : never;
+  }
+
+  /** The first answer that relies on finding this value. */
+  demandedBy(value: number): number {
+    return this.#demands.first(value);
+  }
+
+  /** Is there somebody who puts this value and is called within these times? */
+  isPutBetween(value: number, after: number, until: number): boolean {
+    return this.#putters.firstAfter(value, after) <= until;
+  }
+
+  /** Could all who must find this value still find it, put by what surely happened? */
+  returnsSurely(value: number): boolean {
+    const demandedBy = this.#demands.first(value);
+    return demandedBy === never || this.#surePutters.first(value) <= demandedBy;
   }
 }

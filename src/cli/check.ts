@@ -1,48 +1,71 @@
-// `polity check`, `polity bench`: doors to parts that stand outside of src/. What a build does not have is said, not
-// guessed at.
+// `polity check` and `polity bench`: doors to parts that stand outside of src/. What a build does not have is said, not guessed at.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { type CheckAnswer, createCheck, historyLimits, historyModels } from '../../sim/checkers/index.ts';
 import { CommandError, UsageError } from './exit.ts';
 import { durationOf } from './reach.ts';
 
-/** What the checker of sim/checkers answers (design, contracts: exit 0, 1, 2, 3). */
-export type CheckVerdict = { verdict: 'linearizable' | 'violated' | 'undecided' | 'unreadable'; explanation: string };
-
-export type CheckHistory = (
-  text: string,
-  options: { model: 'register' | 'kv'; timeLimitMs: number; nowMs: () => number },
-) => CheckVerdict;
-
+/** Of its own, and a contract (design; docs/reference/cli.md). */
 export const checkExit = { linearizable: 0, violated: 1, undecided: 2, unreadable: 3 } as const satisfies Record<
-  CheckVerdict['verdict'],
+  CheckAnswer['verdict'],
   number
 >;
 
-/** A module of another part of the house, or null where this build does not have it. */
-const optional = async (path: string): Promise<Record<string, unknown> | null> => {
-  // Sources are .ts, the build is .js; both lie at the same place relative to each other.
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const url = new URL(`../../${path}${extension}`, import.meta.url);
-  return existsSync(url) ? ((await import(url.href)) as Record<string, unknown>) : null;
+export type CheckOptions = { model: string; timeout: string; json?: boolean };
+
+const lineFeed = 10;
+
+type Lines = { line(text: string): void; unreadableLine(message: string): void };
+
+/** Lines of a file of any size, one at a time; a line that is no text or does not end is said to be so. */
+const readLines = async (input: AsyncIterable<Buffer>, lines: Lines): Promise<void> => {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let rest: Buffer[] = [];
+  let restBytes = 0;
+  const end = (): void => {
+    try {
+      lines.line(decoder.decode(rest.length === 1 ? rest[0] : Buffer.concat(rest)));
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      lines.unreadableLine('not UTF-8');
+    }
+    rest = [];
+    restBytes = 0;
+  };
+  for await (const chunk of input) {
+    let from = 0;
+    for (let to = chunk.indexOf(lineFeed); to !== -1; to = chunk.indexOf(lineFeed, from)) {
+      rest.push(chunk.subarray(from, to));
+      end();
+      from = to + 1;
+    }
+    rest.push(chunk.subarray(from));
+    restBytes += chunk.length - from;
+    // A character has at most four bytes.
+    if (restBytes > 4 * historyLimits.lineCharsMax)
+      return lines.unreadableLine(`the line is longer than ${historyLimits.lineCharsMax} characters`);
+  }
+  if (restBytes > 0) end();
 };
 
-export type CheckOptions = { model: string; timeout: string; json?: boolean };
+const judge = async (file: string, model: keyof typeof historyModels, timeLimitMs: number): Promise<CheckAnswer> => {
+  const check = createCheck({ model, timeLimitMs, nowMs: () => performance.now() });
+  try {
+    await readLines(file === '-' ? process.stdin : createReadStream(file), check);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    return { verdict: 'unreadable', explanation: (error as Error).message };
+  }
+  return check.end();
+};
 
 export const check = async (file: string, options: CheckOptions): Promise<void> => {
   const { model } = options;
-  if (model !== 'register' && model !== 'kv') throw new UsageError(`--model must be register or kv, not '${model}'`);
+  if (!Object.hasOwn(historyModels, model))
+    throw new UsageError(`--model must be ${Object.keys(historyModels).join(' or ')}, not '${model}'`);
   const timeLimitMs = durationOf(options.timeout, '--timeout');
-  const checkers = await optional('sim/checkers/index');
-  const checkHistory = checkers?.checkHistory as CheckHistory | undefined;
-  if (typeof checkHistory !== 'function') throw new UsageError('this build has no checker (sim/checkers)');
-  let answer: CheckVerdict;
-  try {
-    answer = checkHistory(readFileSync(file, 'utf8'), { model, timeLimitMs, nowMs: () => performance.now() });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    answer = { verdict: 'unreadable', explanation: (error as Error).message };
-  }
+  const answer = await judge(file, model as keyof typeof historyModels, timeLimitMs);
   process.stdout.write(options.json === true ? `${JSON.stringify(answer)}\n` : `${answer.verdict}\n${answer.explanation}\n`);
   process.exitCode = checkExit[answer.verdict];
 };

@@ -169,7 +169,9 @@ const addTools = (program: Command): void => {
   const load = () => import('./check.ts');
   program
     .command('check <file>')
-    .description('is a recorded history linearizable? exit 0 yes, 1 no, 2 undecided, 3 unreadable')
+    .description(
+      'is a recorded history linearizable? - reads it from standard input; exit 0 yes, 1 no, 2 undecided, 3 unreadable',
+    )
     .requiredOption('--model <model>', 'register or kv')
     .option('--timeout <time>', 'how long to try', '60s')
     .option('--json', 'machine output')

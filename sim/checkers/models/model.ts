@@ -8,6 +8,8 @@ export type Answer = { readonly value: Json | undefined };
 
 export type Model<State, Action> = {
   readonly name: string;
+  /** What one object of it is called in a sentence. */
+  readonly noun: string;
   readonly initial: State;
   /** True: every call names its key. False: a history without keys is about one object. */
   readonly keyed: boolean;

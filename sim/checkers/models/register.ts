@@ -55,8 +55,11 @@ const describe = (action: RegisterAction, none: string): string => {
   return `cas ${word(action.old)} → ${word(action.value)}`;
 };
 
-const registerLike = (name: string, keyed: boolean, none: string): Model<Value, RegisterAction> => ({
-  ...{ name, keyed, initial: nothing, parse },
+const changesNothing = (action: RegisterAction): boolean =>
+  action.f === 'read' || (action.f === 'cas' && action.old === action.value);
+
+const registerLike = (name: string, noun: string, keyed: boolean, none: string): Model<Value, RegisterAction> => ({
+  ...{ name, noun, keyed, initial: nothing, parse },
   step(state, action) {
     if (action.f === 'write') return [action.value];
     if (action.f === 'read') return state === action.value ? [state] : [];
@@ -64,14 +67,14 @@ const registerLike = (name: string, keyed: boolean, none: string): Model<Value, 
   },
   keyOf: (state) => state,
   classOf: (action) => (action.f === 'cas' ? `cas ${action.old} ${action.value}` : `${action.f} ${action.value}`),
-  isRead: (action) => action.f === 'read',
+  isRead: changesNothing,
   describe: (action) => describe(action, none),
   describeState: (state) => (state === nothing ? none : shown(state)),
   cell: {
     needs: (action) => (action.f === 'write' ? null : { state: action.f === 'cas' ? action.old : action.value }),
-    puts: (action) => (action.f === 'read' ? null : { state: action.value }),
+    puts: (action) => (changesNothing(action) ? null : { state: action.value }),
   },
 });
 
-export const registerModel = registerLike('register', false, 'null');
-export const kvModel = registerLike('kv', true, 'nothing');
+export const registerModel = registerLike('register', 'register', false, 'null');
+export const kvModel = registerLike('kv', 'key', true, 'nothing');

@@ -217,10 +217,3 @@ test('help and version are no mistakes, nothing at all is', async () => {
   assert.match(help.stdout, /Exit codes:/);
   assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
 });
-
-test('what a build does not have is said', async () => {
-  const history = join(directory, 'history.jsonl');
-  writeFileSync(history, '');
-  const model = await polity(['check', history, '--model', 'bank']);
-  assert.deepEqual([model.code, /register or kv/.test(model.stderr)], [2, true]);
-});
