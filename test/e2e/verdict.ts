@@ -4,12 +4,13 @@ import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { judgeHistory, kvModel } from '../../sim/checkers/index.ts';
 import { createClient, type Entry } from '../../src/client/index.ts';
 import type { Cluster } from './cluster.ts';
-import { judgeRegisters, type Operation } from './linearizable.ts';
 import { type LedgerEntry, Workload, type WorkloadOptions } from './workload.ts';
 
 const namedMax = 10;
+const judgeMsMax = 60_000;
 
 /** Everything one node holds; `local` asks its own replica alone. */
 export const contentOf = async (
@@ -44,12 +45,6 @@ const assertLedger = (ledger: readonly LedgerEntry[], held: ReadonlyMap<string, 
   assert.ok(foreign.length === 0, `nobody wrote what is on ${where}: ${some(foreign)}`);
 };
 
-const lineOf = ({ process, f, value, old, callNs, returnNs }: Operation): string => {
-  const ms = (ns: number): string => (ns === Number.POSITIVE_INFINITY ? 'unknown' : `${(ns / 1e6).toFixed(2)} ms`);
-  const what = f === 'cas' ? `cas ${old} → ${value}` : `${f} ${value}`;
-  return `  process ${process}: ${what}, from ${ms(callNs)} to ${ms(returnNs)}`;
-};
-
 const saveHistory = ({ history }: Workload): string => {
   const file = join(mkdtempSync(join(tmpdir(), 'polity-history-')), 'history.jsonl');
   history.save(file);
@@ -57,13 +52,11 @@ const saveHistory = ({ history }: Workload): string => {
 };
 
 const assertLinearizable = (workload: Workload): void => {
-  const verdict = judgeRegisters(workload.history.events);
+  const untilMs = performance.now() + judgeMsMax;
+  const verdict = judgeHistory(kvModel, workload.history.events, { expired: () => performance.now() > untilMs });
   if (verdict.type === 'linearizable') return;
-  const kept = `the whole history is in ${saveHistory(workload)}`;
-  if (verdict.type === 'undecided') assert.fail(`${verdict.key}: too many orders to try; ${kept}`);
-  const { key, state, window } = verdict;
   assert.fail(
-    `${key} is not linearizable: after ${state} none of these can come next\n${window.map(lineOf).join('\n')}\n${kept}`,
+    `${verdict.type}: ${verdict.explanation}\nThe whole history is in ${saveHistory(workload)} (polity check --model kv)`,
   );
 };
 
