@@ -15,4 +15,4 @@ export { HistoryFile, historyLimits, parseLine, type Unreadable } from './histor
 export { type Judged, judgeHistory, judgeObject, judgeObjects, type Verdict } from './linearizability.ts';
 export type { Answer, Cell, Model, Refused } from './models/model.ts';
 export { canonical, kvModel, type RegisterAction, registerModel } from './models/register.ts';
-export type { RaftJudge, RaftPromise, RaftViolation } from './raft.ts';
+export { createRaftJudge, type RaftJudge, type RaftPromise, type RaftViolation } from './raft.ts';

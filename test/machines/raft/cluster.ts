@@ -1,6 +1,7 @@
 // A few Raft machines with a seeded network that loses, doubles, reorders and cuts, clocks that drift, and disks that forget what
 // was not synced: the smallest world in which safety can be broken. The judge looks after every step.
 import assert from 'node:assert/strict';
+import type { Observe } from '../../../actors/observe.ts';
 import { createRaft, formRaftMessage, parseRaftMessage, type RaftState, step } from '../../../machines/raft/index.ts';
 import {
   type Configuration,
@@ -54,10 +55,13 @@ export type ClusterOptions = {
   closes: boolean;
   compactEvery: number;
   raft: Partial<RaftOptions>;
+  /** Sees what actors/raft.ts would show of its replicas, in the same order. */
+  observe: Observe;
 };
 
 const defaults: ClusterOptions = {
   ...{ lossRatio: 0, latencyMs: [1, 5], diskMs: [1, 4], driftRatio: 0, closes: false, compactEvery: 20, raft: {} },
+  observe: () => {},
 };
 
 export class Cluster {
@@ -131,6 +135,8 @@ export class Cluster {
       restored: { hardState, snapshot, entries: [...entries], applied, restarted },
     });
     replica.applied = replica.state.applied;
+    const shown = { group: 'g', replica: id };
+    this.options.observe({ type: 'restored', ...shown, hardState, snapshot, entries: [...entries], applied });
     replica.chart.step(replica.state, 'start');
     if (this.options.closes) this.tellOthers(id, 'peer-found');
   }
@@ -205,7 +211,10 @@ export class Cluster {
       case 'warn':
         this.warnings.push(effect.code);
         return;
-      case 'changed':
+      case 'changed': {
+        const { role, term, leader, commit, configuration } = replica.state!;
+        return this.options.observe({ type: 'role', group: 'g', replica: replica.id, role, term, leader, commit, configuration });
+      }
       case 'expect-snapshot':
         return;
       default:
@@ -242,14 +251,23 @@ export class Cluster {
     };
     if (replica.disk.failing) return this.at(1, () => this.send(replica.id, { type: 'persist-failed' }));
     replica.disk.write(change, () => {
+      this.observePersisted(replica.id, effect);
       for (const message of messages) this.transmit(message);
       this.send(replica.id, { type: 'persisted', token });
     });
   }
 
+  private observePersisted(id: ReplicaId, { hardState, entries, snapshot }: Extract<RaftEffect, { type: 'persist' }>): void {
+    const shown = { group: 'g', replica: id };
+    if (hardState !== null) this.options.observe({ type: 'hard-state', ...shown, hardState });
+    if (entries.length > 0) this.options.observe({ type: 'logged', ...shown, entries });
+    if (snapshot !== null) this.options.observe({ type: 'installed', ...shown, index: snapshot.index, term: snapshot.term });
+  }
+
   private apply(replica: Replica, entries: Entry[]): void {
     assert.equal(entries[0]!.index, replica.applied + 1, `${replica.id} applies in order`);
     this.judge.applied(entries, replica.id);
+    this.options.observe({ type: 'applied', group: 'g', replica: replica.id, entries });
     const last = entries.at(-1)!;
     replica.applied = last.index;
     replica.disk.write((kept) => {
