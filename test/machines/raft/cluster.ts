@@ -213,7 +213,16 @@ export class Cluster {
         return;
       case 'changed': {
         const { role, term, leader, commit, configuration } = replica.state!;
-        return this.options.observe({ type: 'role', group: 'g', replica: replica.id, role, term, leader, commit, configuration });
+        return this.options.observe({
+          type: 'role',
+          group: 'g',
+          replica: replica.id,
+          role,
+          term,
+          leader,
+          commit,
+          configuration,
+        });
       }
       case 'expect-snapshot':
         return;

@@ -1,0 +1,362 @@
+// The judge of Raft: silent over healthy clusters under faults, and each promise, broken on purpose, is named.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Observation } from '../../../actors/observe.ts';
+import type { Configuration, Entry } from '../../../machines/raft/types.ts';
+import { nextBetween } from '../../../machines/random.ts';
+import { createRaftJudge, type RaftJudge, type RaftPromise } from '../../../sim/checkers/index.ts';
+import { Cluster, configurationOf } from '../../machines/raft/cluster.ts';
+
+const abc = ['a', 'b', 'c'];
+
+// ---------------------------------------------------------------- healthy clusters
+
+const storm = (seed: number, observe: (observation: Observation) => void): Cluster => {
+  const ids = seed % 2 === 0 ? abc : [...abc, 'd', 'e'];
+  const cluster = new Cluster(seed, ids, {
+    ...{ lossRatio: 0.05, latencyMs: [1, 20], diskMs: [0, 15], closes: seed % 3 === 0, compactEvery: 5, observe },
+    raft: { inflightMessagesMax: 3, appendBytesMax: 200, retainEntries: 3 },
+  });
+  for (let round = 0; round < 60; round++) {
+    const chosen = ids[nextBetween(cluster.random, 0, ids.length)]!;
+    const rest = ids.filter((id) => id !== chosen);
+    const fault = nextBetween(cluster.random, 0, 8);
+    if (fault === 0) cluster.crash(chosen);
+    if (fault === 1) for (const id of ids) cluster.crash(id);
+    if (fault === 2 || fault === 3) for (const id of ids) cluster.start(id);
+    if (fault === 4) cluster.partition([[chosen], rest]);
+    if (fault === 5) cluster.heal();
+    const leader = cluster.leader();
+    if (fault === 6 && leader !== undefined) cluster.transfer(leader.replica, chosen);
+    if (fault === 7 && leader !== undefined) {
+      const { voters } = leader.configuration;
+      const target =
+        voters.includes(chosen) && voters.length > 2 ? voters.filter((id) => id !== chosen) : [...new Set([...voters, chosen])];
+      cluster.reconfigure(leader.replica, target);
+    }
+    for (const state of cluster.up())
+      if (state.role === 'leader') for (let count = 0; count < 4; count++) cluster.propose(state.replica, `${round}-${count}`);
+    cluster.run(nextBetween(cluster.random, 5, 150));
+  }
+  return cluster;
+};
+
+test('says nothing of clusters that keep their word through crashes, cuts, losses, snapshots and reconfigurations', () => {
+  const seen = { logged: 0, applied: 0, installed: 0, restored: 0, role: 0, 'hard-state': 0 };
+  for (let seed = 1; seed <= 40; seed++) {
+    const judge = createRaftJudge();
+    storm(seed, (observation) => {
+      seen[observation.type]++;
+      assert.deepEqual(judge.observe(observation), [], `seed ${seed}`);
+    });
+  }
+  for (const [type, count] of Object.entries(seen)) assert.ok(count > 40, `${type} ${count}`);
+});
+
+// ---------------------------------------------------------------- planted violations
+
+const group = 'g';
+const configuration: Configuration = configurationOf(abc);
+const entry = (index: number, term: number, text = 'x'): Entry => ({
+  ...{ index, term, kind: 'command', timeMs: 0, data: new TextEncoder().encode(text) },
+});
+
+/** Says what replicas show, shortly. */
+const tell = (judge: RaftJudge) => ({
+  starts: (replica: string, hardState = { term: 0, vote: null as string | null }, entries: Entry[] = [], applied = 0) =>
+    judge.observe({ type: 'restored', group, replica, hardState, snapshot: null, entries, applied }),
+  votes: (replica: string, term: number, vote: string | null) =>
+    judge.observe({ type: 'hard-state', group, replica, hardState: { term, vote } }),
+  leads: (replica: string, term: number, commit = 2) =>
+    judge.observe({ type: 'role', group, replica, role: 'leader', term, leader: replica, commit, configuration }),
+  follows: (replica: string, term: number, leader: string | null, commit = 2) =>
+    judge.observe({ type: 'role', group, replica, role: 'follower', term, leader, commit, configuration }),
+  logs: (replica: string, ...entries: Entry[]) => judge.observe({ type: 'logged', group, replica, entries }),
+  applies: (replica: string, ...entries: Entry[]) => judge.observe({ type: 'applied', group, replica, entries }),
+  installs: (replica: string, index: number, term: number) => judge.observe({ type: 'installed', group, replica, index, term }),
+});
+
+type Told = ReturnType<typeof tell>;
+
+/** Three replicas; a leads term 1 and entries 1 and 2 are applied by all. */
+const calm = (): { judge: RaftJudge; told: Told } => {
+  const judge = createRaftJudge();
+  const told = tell(judge);
+  for (const id of abc) told.starts(id);
+  for (const id of abc) {
+    told.votes(id, 1, 'a');
+    told.follows(id, 1, null);
+  }
+  told.leads('a', 1);
+  for (const id of ['b', 'c']) told.follows(id, 1, 'a');
+  for (const id of abc) told.logs(id, entry(1, 1), entry(2, 1));
+  for (const id of abc) told.applies(id, entry(1, 1), entry(2, 1));
+  assert.deepEqual(judge.violations, []);
+  return { judge, told };
+};
+
+const elect = (told: Told, id: string, term: number, ...voters: string[]): void => {
+  for (const voter of voters) told.votes(voter, term, id);
+  for (const voter of voters) told.follows(voter, term, null);
+  told.leads(id, term);
+};
+
+const planted: [string, RaftPromise, (told: Told, judge: RaftJudge) => void][] = [
+  ['a second leader in a term', 'election-safety', (told) => told.leads('b', 1)],
+  ['followers of two leaders in a term', 'election-safety', (told) => told.follows('c', 1, 'b')],
+  ['a second vote', 'one-vote-a-term', (told) => told.votes('b', 1, 'c')],
+  ['a vote taken back', 'one-vote-a-term', (told) => told.votes('b', 1, null)],
+  [
+    'a second vote in another life',
+    'durable-kept',
+    (told) => {
+      told.starts('b', { term: 1, vote: 'c' }, [entry(1, 1), entry(2, 1)], 2);
+    },
+  ],
+  ['a term that falls on disk', 'term-monotone', (told) => told.votes('b', 0, null)],
+  [
+    'a term that falls in memory',
+    'term-monotone',
+    (told) => {
+      told.follows('b', 3, null);
+      told.follows('b', 2, null);
+    },
+  ],
+  [
+    'a leader that overwrites its entry',
+    'leader-append-only',
+    (told) => {
+      told.logs('a', entry(3, 1, 'x'), entry(4, 1, 'y'));
+      told.logs('a', entry(4, 1, 'z'));
+    },
+  ],
+  [
+    'a leader that drops its entry',
+    'leader-append-only',
+    (told) => {
+      told.logs('a', entry(3, 1), entry(4, 1));
+      told.logs('a', entry(3, 1));
+    },
+  ],
+  [
+    'one index and term, two entries',
+    'log-matching',
+    (told) => {
+      told.logs('a', entry(3, 1, 'x'));
+      told.logs('b', entry(3, 1, 'y'));
+    },
+  ],
+  [
+    'one index and term after different entries',
+    'log-matching',
+    (told) => {
+      elect(told, 'b', 2, 'b', 'c');
+      told.logs('b', entry(3, 2, 'x'), entry(4, 2));
+      told.logs('a', entry(3, 1, 'x'));
+      told.logs('a', entry(4, 2));
+    },
+  ],
+  ['a gap in a log', 'log-matching', (told) => told.logs('b', entry(4, 1))],
+  [
+    'terms that fall within a log',
+    'log-matching',
+    (told) => {
+      told.logs('c', entry(3, 2));
+      told.logs('c', entry(4, 1));
+    },
+  ],
+  [
+    'a later leader without a committed entry',
+    'leader-completeness',
+    (told) => {
+      told.logs('a', entry(3, 1));
+      told.logs('b', entry(3, 1));
+      told.applies('a', entry(3, 1));
+      elect(told, 'c', 2, 'b', 'c');
+      told.logs('c', entry(3, 2));
+    },
+  ],
+  [
+    'a later leader with another entry before its first',
+    'leader-completeness',
+    (told) => {
+      told.logs('c', entry(3, 1, 'stale'));
+      for (const id of ['a', 'b']) told.votes(id, 2, 'a');
+      told.leads('a', 2);
+      told.logs('a', entry(3, 2));
+      told.logs('b', entry(3, 2));
+      told.applies('a', entry(3, 2));
+      elect(told, 'c', 3, 'b', 'c');
+      told.logs('c', entry(4, 3));
+    },
+  ],
+  [
+    'two entries applied at an index',
+    'state-machine-safety',
+    (told) => {
+      told.logs('a', entry(3, 1));
+      told.logs('b', entry(3, 1));
+      told.applies('a', entry(3, 1));
+      told.logs('c', entry(3, 1, 'y'));
+      told.applies('c', entry(3, 1, 'y'));
+    },
+  ],
+  ['a snapshot of what nobody applied', 'state-machine-safety', (told) => told.installs('c', 7, 1)],
+  [
+    'a snapshot under another term',
+    'state-machine-safety',
+    (told, judge) => {
+      judge.restarted('c');
+      told.installs('c', 2, 2);
+    },
+  ],
+  ['a commit that falls', 'commit-monotone', (told) => told.follows('b', 1, 'a', 1)],
+  ['an entry applied twice', 'applied-in-order', (told) => told.applies('b', entry(2, 1))],
+  [
+    'an entry passed over',
+    'applied-in-order',
+    (told) => {
+      for (const id of abc) told.logs(id, entry(3, 1), entry(4, 1));
+      told.applies('b', entry(4, 1));
+    },
+  ],
+  ['a snapshot behind what is applied', 'applied-in-order', (told) => told.installs('b', 2, 1)],
+  [
+    'applied before it is on the own disk',
+    'durable-before-said',
+    (told) => {
+      told.logs('a', entry(3, 1));
+      told.logs('b', entry(3, 1));
+      told.applies('c', entry(3, 1));
+    },
+  ],
+  [
+    'applied before it is on a quorum of disks',
+    'durable-before-said',
+    (told) => {
+      told.logs('a', entry(3, 1));
+      told.applies('a', entry(3, 1));
+    },
+  ],
+  [
+    'a leader by votes that are not on disks',
+    'durable-before-said',
+    (told) => {
+      told.votes('b', 2, 'b');
+      told.follows('b', 2, null);
+      told.leads('b', 2);
+    },
+  ],
+  [
+    'a leader whose own term is not on its disk',
+    'durable-before-said',
+    (told) => {
+      told.votes('a', 2, 'b');
+      told.votes('c', 2, 'b');
+      told.leads('b', 2);
+    },
+  ],
+  [
+    'a log that is shorter after a restart',
+    'durable-kept',
+    (told) => {
+      told.starts('b', { term: 1, vote: 'a' }, [entry(1, 1)], 1);
+    },
+  ],
+  [
+    'a term forgotten over a restart',
+    'durable-kept',
+    (told) => {
+      told.starts('b', { term: 0, vote: null }, [entry(1, 1), entry(2, 1)], 2);
+    },
+  ],
+  ['a committed entry replaced', 'durable-kept', (told) => told.logs('c', entry(2, 1, 'y'))],
+];
+
+for (const [what, promise, break_] of planted)
+  test(`${what} breaks ${promise}`, () => {
+    const { judge, told } = calm();
+    break_(told, judge);
+    const found = judge.violations.map((one) => one.promise);
+    assert.ok(found.includes(promise), JSON.stringify(judge.violations));
+    for (const one of judge.violations) assert.ok(one.group === group && one.message.length > 0);
+  });
+
+// ---------------------------------------------------------------- what may happen
+
+const allowed: [string, (told: Told, judge: RaftJudge) => void][] = [
+  [
+    'a tail that was not committed is replaced',
+    (told) => {
+      told.logs('c', entry(3, 1, 'stale'), entry(4, 1));
+      elect(told, 'b', 2, 'a', 'b');
+      told.logs('b', entry(3, 2));
+      told.logs('c', entry(3, 2));
+      told.applies('b', entry(3, 2));
+      told.applies('c', entry(3, 2));
+    },
+  ],
+  [
+    'a write that nobody heard of is found at a restart',
+    (told) => {
+      told.logs('c', entry(3, 1, 'stale'), entry(4, 1));
+      elect(told, 'b', 2, 'a', 'b');
+      told.logs('b', entry(3, 2));
+      told.starts('c', { term: 2, vote: null }, [entry(1, 1), entry(2, 1), entry(3, 2)], 2);
+      told.applies('c', entry(3, 2));
+    },
+  ],
+  [
+    'entries are applied again in a new life',
+    (told) => {
+      told.starts('b', { term: 1, vote: 'a' }, [entry(1, 1), entry(2, 1)], 0);
+      told.applies('b', entry(1, 1), entry(2, 1));
+    },
+  ],
+  [
+    'a damaged disk forgets, and the replica is as new',
+    (told, judge) => {
+      judge.damaged('c');
+      told.starts('c', { term: 0, vote: null }, [], 0);
+      told.votes('c', 1, 'a');
+      told.logs('c', entry(1, 1), entry(2, 1));
+      told.applies('c', entry(1, 1), entry(2, 1));
+    },
+  ],
+  [
+    'a snapshot replaces a log that lagged, and compaction begins a log later',
+    (told, judge) => {
+      for (const id of ['a', 'b']) told.logs(id, entry(3, 1), entry(4, 1));
+      for (const id of ['a', 'b']) told.applies(id, entry(3, 1), entry(4, 1));
+      told.installs('c', 4, 1);
+      told.logs('c', entry(5, 1));
+      const snapshot = { index: 4, term: 1, timeMs: 0, configuration };
+      const observed = { type: 'restored', group, replica: 'c', hardState: { term: 1, vote: 'a' } } as const;
+      judge.observe({ ...observed, snapshot, entries: [entry(5, 1)], applied: 4 });
+      told.logs('a', entry(5, 1));
+      told.applies('c', entry(5, 1));
+    },
+  ],
+  [
+    'groups have nothing to do with each other',
+    (_, judge) => {
+      const role = { type: 'role', role: 'leader', term: 1, commit: 0, configuration } as const;
+      judge.observe({ type: 'hard-state', group: 'h', replica: 'b', hardState: { term: 1, vote: 'b' } });
+      judge.observe({ type: 'hard-state', group: 'h', replica: 'c', hardState: { term: 1, vote: 'b' } });
+      judge.observe({ ...role, group: 'h', replica: 'b', leader: 'b' });
+    },
+  ],
+];
+
+for (const [what, happen] of allowed)
+  test(`${what}: nothing is broken`, () => {
+    const { judge, told } = calm();
+    happen(told, judge);
+    assert.deepEqual(judge.violations, []);
+  });
+
+test('remembers a limited number of violations', () => {
+  const { judge, told } = calm();
+  for (let round = 0; round < 500; round++) told.votes('b', 1, round % 2 === 0 ? 'c' : 'b');
+  assert.equal(judge.violations.length, 100);
+});
