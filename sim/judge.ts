@@ -1,7 +1,6 @@
 // The judges of one run: Raft's promises while it goes on, linearizability of what clients saw at its end.
 import type { Observation } from '../actors/observe.ts';
-import type { HistoryEvent } from './checkers/index.ts';
-import { judgeHistory, registerModel } from './checkers/index.ts';
+import { createRaftJudge, type HistoryEvent, judgeHistory, registerModel } from './checkers/index.ts';
 
 export type Judge = {
   observe(node: string, observation: Observation): void;
@@ -15,12 +14,18 @@ export type Judge = {
 const historySteps = 5_000_000;
 
 export const judgeRun = (): Judge => {
+  const raft = createRaftJudge();
   return {
-    observe() {},
+    observe: (_node, observation) => void raft.observe(observation),
+    // The tap itself tells what a new process finds on its disk.
     restarted() {},
-    violation: () => null,
+    violation() {
+      const first = raft.violations[0];
+      return first === undefined ? null : `${first.promise} of '${first.group}': ${first.message}`;
+    },
     history(events) {
-      const verdict = judgeHistory(registerModel, events, { stepsMax: historySteps });
+      // One recorder saw all events in their order.
+      const verdict = judgeHistory(registerModel, events, { stepsMax: historySteps, order: 'place' });
       return verdict.type === 'violated' || verdict.type === 'unreadable' ? verdict.explanation : null;
     },
   };
