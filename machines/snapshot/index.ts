@@ -59,9 +59,12 @@ export const chunkOf = (page: readonly SnapshotRecord[]): number =>
 /** Should the next page be read? Also while the window is full, so that the disk need not be waited for. */
 export const wantsPage = (state: SenderState): boolean => !state.reading && !state.ended;
 
+/** Of records larger than the window two travel at a time: one crosses the lane while the other is written. */
+const largeInflightMax = 2;
+
 /** May a chunk of this size leave now? */
 export const fitsWindow = (state: SenderState, bytes: number): boolean =>
-  state.inflight.length === 0 || state.inflightBytes + bytes <= limits.snapshotInflightBytesMax;
+  state.inflight.length < largeInflightMax || state.inflightBytes + bytes <= limits.snapshotInflightBytesMax;
 
 /** A chunk leaves; its number. */
 export const onSent = (state: SenderState, bytes: number): number => {

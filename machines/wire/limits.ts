@@ -15,7 +15,7 @@ export const limits = {
   bulkLaneBytesMax: 4 << 20,
   /** A chunk of a snapshot ends with the record that reaches this. */
   snapshotChunkBytesMax: 64 << 10,
-  /** What a snapshot's sender has on its way; a single record that is larger travels alone. */
+  /** What a snapshot's sender has on its way; of chunks that are larger, being one record each, there may be two. */
   snapshotInflightBytesMax: 256 << 10,
   helloBytesMax: 1024,
   handshakeFrameBytesMax: 4096,
@@ -54,5 +54,8 @@ assertLimits(
   'a chunk fits a message',
 );
 assertLimits(2 * limits.snapshotChunkBytesMax <= limits.snapshotInflightBytesMax, 'chunks overlap on their way');
-assertLimits(limits.snapshotInflightBytesMax < limits.bulkLaneBytesMax, 'a snapshot leaves room on its lane');
+assertLimits(
+  Math.max(limits.snapshotInflightBytesMax, 2 * limits.valueBytesMax) < limits.bulkLaneBytesMax,
+  'a snapshot leaves room on its lane',
+);
 assertLimits(limits.frameBytesMax < limits.controlLaneBytesMax, 'a frame fits a lane');
