@@ -154,13 +154,19 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     });
   };
 
+  /** Whoever reads from this replica's state is told to go elsewhere. */
+  const dismiss = (why: Failure): void => {
+    for (const fail of [...backups]) fail(why);
+    hosted?.register.dismiss(why);
+  };
+
   const onChanged = (): void => {
     tellStatus();
     if (hosted === null) return;
     const { member } = hosted;
     const { state } = member;
     // Nothing more will happen here: whoever watches has to watch elsewhere.
-    if (isOutside()) hosted.register.stop(notHosted(group, settings.name));
+    if (isOutside()) dismiss(notHosted(group, settings.name));
     const leader = member.leaderPeer();
     const others = Object.values(state.configuration.members)
       .map((one) => one.peer)
@@ -582,10 +588,10 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
           : failure('NOT_READY', `'${group}' on ${settings.name} failed and starts again: ${reason}`);
       // The member first: it knows best which of its requests surely did nothing.
       hosted?.member.stop();
+      dismiss(why);
       hosted?.register.stop(why);
       hosted?.store.close();
       for (const requests of everyRequests) requests.stop(why);
-      for (const fail of [...backups]) fail(why);
       hosted = null;
       args.onQuiet({ leading: null, following: null });
       args.onStatus(status());

@@ -44,7 +44,9 @@ export interface RegisterReplica {
   nextExpiryMs(): number;
   /** Every record of the keyspace as of now. */
   records(): RecordPages;
-  /** Answers reads under way with `why`, ends watchers, closes what is open. */
+  /** Answers reads under way with `why` and ends watchers; what this replica itself reads goes on. */
+  dismiss(why: Failure): void;
+  /** Dismisses everybody and closes what is open. */
   stop(why: Failure): void;
 }
 
@@ -80,11 +82,13 @@ export const createRegisterReplica = (args: {
     return known === undefined ? writer.get(store.stateKey(key)) : (known ?? undefined);
   };
 
-  /** What holds a view open; each is told when this incarnation ends. */
-  const holders = new Set<(why: Failure) => void>();
+  /** Readers that hold a view open, by what ends them. */
+  const readers = new Set<(why: Failure) => void>();
+  /** The same for this replica's own reading of the whole keyspace. */
+  const loads: typeof readers = new Set();
 
   /** A frozen view of the keyspace, read page by page. */
-  const openPages = (): RecordPages => {
+  const openPages = (holders: typeof readers): RecordPages => {
     const view = writer.view();
     const range = store.stateRange();
     const prefixBytes = range.gte.byteLength;
@@ -120,12 +124,12 @@ export const createRegisterReplica = (args: {
     const index = appliedIndex;
     const view = writer.view();
     const end = (outcome: Outcome<RegisterResult>): void => {
-      if (!holders.delete(give)) return;
+      if (!readers.delete(give)) return;
       view.close();
       done(outcome);
     };
     const give = (why: Failure): void => end({ ok: false, failure: why });
-    holders.add(give);
+    readers.add(give);
     view.read(
       { gte: store.stateKey(range.gte), lt: store.stateKey(range.lt), limit: range.limit, limitBytes: listBytesMax },
       scope.guard((why, entries) => {
@@ -137,13 +141,18 @@ export const createRegisterReplica = (args: {
     );
   };
 
+  const dismiss = (why: Failure): void => {
+    for (const end of [...readers]) end(why);
+    events.stop();
+  };
+
   return {
     load(index, done) {
       register = createRegister();
       writes = [];
       recent.clear();
       appliedIndex = index;
-      const pages = openPages();
+      const pages = openPages(loads);
       const onPage = (why: StorageFailure | null, page: Page): void => {
         if (why !== null) throw new Error(`${why.code}: the keyspace cannot be read: ${why.message}`);
         restore(register, page);
@@ -185,11 +194,12 @@ export const createRegisterReplica = (args: {
     watch: (prefix, from, on) => events.watch(prefix, from, on),
     nextExpiryMs: () => nextExpiryMs(register),
 
-    records: openPages,
+    records: () => openPages(readers),
+    dismiss,
 
     stop(why) {
-      for (const end of [...holders]) end(why);
-      events.stop();
+      dismiss(why);
+      for (const end of [...loads]) end(why);
     },
   };
 };

@@ -202,6 +202,18 @@ test('when the actor ends, a list under way is answered once, and nothing stays 
   world.scope.end();
 });
 
+test('a replica that leaves its group dismisses its readers, and goes on reading for itself', () => {
+  const world = open();
+  world.apply(put('a', '1'));
+  const outcomes = world.ask({ op: 'list', prefix: '', limit: 10 });
+  let loaded = 0;
+  world.register.load(world.index(), () => loaded++);
+  world.register.dismiss(stopping);
+  world.at.clock.settle();
+  assert.deepEqual([outcomes, loaded, world.views.size], [[{ ok: false, failure: stopping }], 1, 0]);
+  assert.equal(world.get('a'), '1');
+});
+
 test('log time moves by an entry of its own: what has expired is gone then, and not before', () => {
   const world = open();
   world.apply({ op: 'put', key: 'short', value: bytes('x'), ttlMs: 500 });
