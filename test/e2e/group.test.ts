@@ -114,7 +114,7 @@ test('kill -9 of the leader in the middle of a change of members', limits, (t) =
         const type: Change = isMember ? 'remove' : 'add';
         const asked = changed(type, 'n4', via);
         // From before the request arrives to after its end.
-        await sleep((round * 37) % 150);
+        await sleep(30 + ((round * 230) % 900));
         await leader.kill9();
         const end = await asked;
         await leader.start();
