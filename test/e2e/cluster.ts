@@ -142,7 +142,10 @@ export class Cluster {
     return this.nodes.filter((node) => node.isRunning).map((node) => node.url);
   }
 
-  /** Waits until the running nodes among these (all by default) serve and name the same leader, which itself says that it leads. */
+  /**
+   * Waits until the running nodes among these (all by default) serve and name the same leader, which itself says that it leads; it
+   * need not be one of them.
+   */
   settled(among: readonly NodeProcess[] = this.nodes, group = 'kv'): Promise<NodeProcess> {
     return until('a leader that all nodes name', async () => {
       const asked = among.filter((node) => node.isRunning);
@@ -150,8 +153,9 @@ export class Cluster {
       const groups = statuses.map((status) => (status?.state === 'ready' ? groupOf(status, group) : undefined));
       const leader = groups[0]?.leader ?? null;
       if (leader === null || groups.some((one) => one?.leader !== leader)) return null;
-      const at = asked.findIndex((node) => node.name === leader);
-      return groups[at]?.role === 'leader' ? asked[at]! : null;
+      const leading = this.node(leader);
+      const status = await leading.status();
+      return status !== null && groupOf(status, group)?.role === 'leader' ? leading : null;
     });
   }
 
