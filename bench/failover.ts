@@ -53,7 +53,8 @@ const lostOf = async (url: string, acknowledged: ReadonlyMap<string, string>): P
   return [...acknowledged].filter(([key, value]) => held.get(key) !== value).length;
 };
 
-export const measureFailover = async (kind: 'busy' | 'quiet', kills: number): Promise<Row> => {
+/** One line to read, and how long each kill took. */
+export const measureFailover = async (kind: 'busy' | 'quiet', kills: number): Promise<{ row: Row; tookMs: number[] }> => {
   const cluster = await Cluster.plan({ nodes: 3, built: true });
   const acknowledged = new Map<string, string>();
   const tookMs: number[] = [];
@@ -73,10 +74,14 @@ export const measureFailover = async (kind: 'busy' | 'quiet', kills: number): Pr
     }
     const leader = await cluster.settled();
     const lost = await lostOf(leader.url, acknowledged);
-    return {
+    const row: Row = {
       ...{ group: kind, kills, 'median ms': Math.round(median(tookMs)), 'p90 ms': Math.round(quantile(tookMs, 0.9)) },
       ...{ 'worst ms': Math.round(Math.max(...tookMs)), acknowledged: acknowledged.size, lost },
     };
+    return { row, tookMs };
+  } catch (error) {
+    console.error(cluster.tails());
+    throw error;
   } finally {
     await cluster.close();
   }

@@ -34,11 +34,13 @@ export const table = (rows: readonly Row[]): string => {
   ].join('\n');
 };
 
+/** proc(5): USER_HZ, the same on every Linux that Node runs on. */
+const ticksPerSecond = 100;
+
 /** Processor time a process has used so far, milliseconds, all threads. */
 export const cpuMsOf = (pid: number): number => {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const ticksPerSecond = 100;
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond;
 };
 

@@ -1,22 +1,20 @@
 // What this machine itself can do: synced LevelDB batches, a sync of the file system, a loopback round trip between two processes.
 // Everything else is judged against these.
-import { spawn } from 'node:child_process';
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Level } from 'level';
+import { makeDirectory, outputOf, removeDirectory } from './children.ts';
 import { median, quantile, type Row, round } from './figures.ts';
 
-export type Limits = { syncP50Ms: number; roundTripP50Ms: number; rows: Row[] };
-
 const valueBytes = 100;
+const floorSamples = 300;
+const roundTripsMsMax = 60_000;
+/** statfs(2): a file system in memory, where a sync costs nothing and no figure means anything. */
+const tmpfsMagic = 0x01021994;
 
-const syncedBatches = async (
-  directory: string,
-  size: number,
-  batches: number,
-): Promise<{ p50Ms: number; perSecond: number }> => {
+/** Times of synced batches, one after the other, milliseconds. */
+const syncedBatches = async (directory: string, size: number, batches: number): Promise<number[]> => {
   const database = new Level<string, Uint8Array>(join(directory, `level-${size}`), { valueEncoding: 'view' });
   await database.open();
   const tookMs: number[] = [];
@@ -31,10 +29,10 @@ const syncedBatches = async (
     tookMs.push(performance.now() - startMs);
   }
   await database.close();
-  return { p50Ms: median(tookMs), perSecond: (batches * size * 1000) / tookMs.reduce((sum, ms) => sum + ms, 0) };
+  return tookMs;
 };
 
-const fileSync = (directory: string, count: number): number[] => {
+const fileSyncs = (directory: string, count: number): number[] => {
   const file = openSync(join(directory, 'file'), 'w');
   const bytes = new Uint8Array(valueBytes);
   const tookMs: number[] = [];
@@ -68,46 +66,52 @@ const roundTrips = async (count: number): Promise<number[]> => {
   const server = createServer((socket) => {
     socket.setNoDelay(true);
     socket.on('data', (chunk) => socket.write(chunk));
+    socket.on('error', () => socket.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const child = spawn(process.execPath, ['-e', client, String(port), String(count), String(valueBytes)]);
-  let text = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  await new Promise((resolve) => child.once('close', resolve));
-  server.close();
-  return JSON.parse(text) as number[];
+  try {
+    return JSON.parse(
+      await outputOf(['-e', client, String(port), String(count), String(valueBytes)], roundTripsMsMax),
+    ) as number[];
+  } finally {
+    server.close();
+  }
 };
 
-export const measureLimits = async (quick: boolean): Promise<Limits> => {
-  const directory = mkdtempSync(join(tmpdir(), 'polity-bench-'));
+/** The least that a replicated write can take: one sync and one round trip, each at its median, as the machine is now. */
+export const measureFloorMs = async (): Promise<number> => {
+  const directory = makeDirectory();
   try {
+    return median(await syncedBatches(directory, 1, floorSamples)) + median(await roundTrips(floorSamples));
+  } finally {
+    removeDirectory(directory);
+  }
+};
+
+export const measureLimits = async (quick: boolean): Promise<Row[]> => {
+  const directory = makeDirectory();
+  try {
+    if (statfsSync(directory).type === tmpfsMagic)
+      console.error(`${directory} is in memory: name a directory on a disk by TMPDIR`);
     const count = quick ? 200 : 1_000;
     const rows: Row[] = [];
-    let syncP50Ms = 0;
-    for (const size of [1, 16, 256]) {
-      const { p50Ms, perSecond } = await syncedBatches(directory, size, Math.ceil(count / Math.sqrt(size)));
-      if (size === 1) syncP50Ms = p50Ms;
-      rows.push({
-        limit: `LevelDB, synced batch of ${size} × ${valueBytes} B`,
-        'p50 ms': round(p50Ms),
-        'a second': Math.round(perSecond),
-      });
-    }
-    const syncs = fileSync(directory, count);
-    rows.push({ limit: 'fdatasync', 'p50 ms': round(median(syncs)), 'a second': Math.round(1000 / median(syncs)) });
-    const trips = await roundTrips(3 * count);
-    const roundTripP50Ms = median(trips);
-    rows.push({
-      limit: 'loopback round trip, two processes',
-      'p50 ms': round(roundTripP50Ms),
-      'p99 ms': round(quantile(trips, 0.99)),
-    });
-    return { syncP50Ms, roundTripP50Ms, rows };
+    const add = (limit: string, tookMs: readonly number[], each: number): void => {
+      const sumMs = tookMs.reduce((sum, ms) => sum + ms, 0);
+      const times = { 'p50 ms': round(median(tookMs)), 'p99 ms': round(quantile(tookMs, 0.99)) };
+      rows.push({ limit, ...times, 'a second': Math.round((tookMs.length * each * 1000) / sumMs) });
+    };
+    for (const size of [1, 16, 256])
+      add(
+        `LevelDB, synced batch of ${size} × ${valueBytes} B`,
+        await syncedBatches(directory, size, Math.ceil(count / Math.sqrt(size))),
+        size,
+      );
+    add('fdatasync', fileSyncs(directory, count), 1);
+    add('loopback round trip, two processes', await roundTrips(3 * count), 1);
+    return rows;
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    removeDirectory(directory);
   }
 };

@@ -1,17 +1,21 @@
-// A process that loads a cluster and does nothing else, so that its own cost is seen and bounded: closed-loop clients, one request
-// at a time each, over HTTP/1.1 on sockets of its own or, inside of a member, over the embedded API.
-// As a program: node bench/load.ts '{"targets":[{"host","port"}],"clients":N,"forMs":N,"kind":"polity"|"etcd"}' prints Load as JSON.
-import { connect } from 'node:net';
+// The load, a process of its own, so that its own cost is seen and bounded: closed-loop clients, one connection and one request at a
+// time each. As a program: node bench/load.ts '{"targets":[{"host","port"}],"clients":N,"forMs":N,"kind":"polity"}' prints Load as
+// JSON. Clients inside of a member (bench/member.ts) keep the same tally.
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { quantile } from './figures.ts';
+import { type Wire, type WireKind, wires } from './wires.ts';
 
 export type Load = {
   clients: number;
+  /** Acknowledged writes, all of them. */
+  writes: number;
   perSecond: number;
   p50Ms: number;
   p99Ms: number;
   errors: number;
-  /** Processor time of the load itself, in processors. */
+  /** Processor time of the process that loads, in processors. */
   ownCpu: number;
 };
 
@@ -19,77 +23,124 @@ export type LoadPlan = {
   targets: readonly { host: string; port: number }[];
   clients: number;
   forMs: number;
-  kind: 'polity' | 'etcd';
+  kind: WireKind;
 };
 
 export const keysOfClient = 100;
-const value = 'v'.repeat(100);
+/** A client that was refused waits: a loop of refusals would measure nothing but itself. */
+export const refusedPauseMs = 20;
+/** How long answers may come after the end; what is still out then counts as an error. */
+export const graceMs = 10_000;
+/** Fewer than a listener's backlog. */
+const dialsAtOnce = 64;
 
-/** What a closed loop measured. */
-export const summarise = (clients: number, tookMs: readonly number[], forMs: number, errors: number, cpuMs: number): Load => ({
-  ...{ clients, errors, perSecond: Math.round((tookMs.length * 1000) / forMs), ownCpu: Number((cpuMs / forMs).toFixed(2)) },
-  ...{ p50Ms: Number(quantile(tookMs, 0.5).toFixed(2)), p99Ms: Number(quantile(tookMs, 0.99).toFixed(2)) },
-});
+/** What closed loops measured. Only answers before the end count for the rate, so that one late answer does not stretch it. */
+export class Tally {
+  readonly #forMs: number;
+  readonly #endMs: number;
+  readonly #beganMs = performance.now();
+  readonly #cpuBefore = process.cpuUsage();
+  readonly #tookMs: number[] = [];
+  #inTime = 0;
+  #errors = 0;
 
-const requestOf = (kind: LoadPlan['kind'], key: string): string => {
-  if (kind === 'polity')
-    return `PUT /v1/kv/${key} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: ${value.length}\r\n\r\n${value}`;
-  const base64 = (text: string): string => Buffer.from(text).toString('base64');
-  const body = JSON.stringify({ key: base64(key), value: base64(value) });
-  return `POST /v3/kv/put HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
-};
+  constructor(forMs: number) {
+    this.#forMs = forMs;
+    this.#endMs = this.#beganMs + forMs;
+  }
 
-/** The bytes of one whole response, or 0 while it is not there. Both servers say how long it is. */
-const responseLength = (text: string): number => {
-  const head = text.indexOf('\r\n\r\n');
-  if (head === -1) return 0;
-  const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, head + 2));
-  const whole = head + 4 + Number(length?.[1] ?? 0);
-  return text.length >= whole ? whole : 0;
-};
+  get isOver(): boolean {
+    return performance.now() >= this.#endMs;
+  }
 
-export const loadOverHttp = (plan: LoadPlan): Promise<Load> =>
-  new Promise((resolve, reject) => {
-    const { targets, clients, forMs, kind } = plan;
-    const tookMs: number[] = [];
-    let errors = 0;
-    let open = clients;
-    const cpuBefore = process.cpuUsage();
-    const beganMs = performance.now();
-    const endMs = beganMs + forMs;
-    const over = (): void => {
-      if (--open > 0) return;
-      const { user, system } = process.cpuUsage(cpuBefore);
-      resolve(summarise(clients, tookMs, performance.now() - beganMs, errors, (user + system) / 1000));
+  acknowledged(startMs: number): void {
+    const nowMs = performance.now();
+    this.#tookMs.push(nowMs - startMs);
+    if (nowMs < this.#endMs) this.#inTime++;
+  }
+
+  failed(): void {
+    this.#errors++;
+  }
+
+  load(clients: number): Load {
+    const { user, system } = process.cpuUsage(this.#cpuBefore);
+    const tookMs = performance.now() - this.#beganMs;
+    return {
+      ...{ clients, errors: this.#errors, writes: this.#tookMs.length },
+      perSecond: Math.round((this.#inTime * 1000) / this.#forMs),
+      p50Ms: Number(quantile(this.#tookMs, 0.5).toFixed(3)),
+      p99Ms: Number(quantile(this.#tookMs, 0.99).toFixed(3)),
+      ownCpu: Number(((user + system) / 1000 / tookMs).toFixed(2)),
     };
-    for (let client = 0; client < clients; client++) {
-      const { host, port } = targets[client % targets.length]!;
-      const socket = connect({ host, port, noDelay: true });
-      let startMs = 0;
-      let text = '';
-      let requests = 0;
-      const send = (): void => {
-        startMs = performance.now();
-        if (startMs >= endMs) {
-          socket.destroy();
-          return over();
-        }
-        socket.write(requestOf(kind, `c${client}-${requests++ % keysOfClient}`));
-      };
-      socket.on('connect', send);
-      socket.on('data', (chunk) => {
-        text += chunk.toString('latin1');
-        if (responseLength(text) === 0) return;
-        if (text.startsWith('HTTP/1.1 200')) tookMs.push(performance.now() - startMs);
-        else errors++;
-        text = '';
-        send();
-      });
-      socket.on('error', reject);
-    }
+  }
+}
+
+const dial = (host: string, port: number): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const socket = connect({ host, port, noDelay: true });
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', reject);
   });
+
+/** Writes until the tally is over; ends early when its connection does. */
+const writeOn = (socket: Socket, wire: Wire, client: number, tally: Tally): Promise<void> =>
+  new Promise((resolve) => {
+    let startMs = 0;
+    let requests = 0;
+    let isDone = false;
+    const put = (): void => {
+      if (tally.isOver) {
+        isDone = true;
+        socket.destroy();
+        return;
+      }
+      startMs = performance.now();
+      socket.write(wire.put(`c${client}-${requests++ % keysOfClient}`));
+    };
+    const say = (bytes: Uint8Array): void => void socket.write(bytes);
+    socket.on('data', (chunk) => {
+      const answer = wire.heard(chunk, say);
+      if (answer === null) return;
+      if (answer === 'acknowledged') {
+        tally.acknowledged(startMs);
+        return put();
+      }
+      tally.failed();
+      setTimeout(put, refusedPauseMs);
+    });
+    socket.on('error', () => {});
+    socket.once('close', () => {
+      if (!isDone) tally.failed();
+      resolve();
+    });
+    if (wire.greeting.byteLength > 0) socket.write(wire.greeting);
+    put();
+  });
+
+export const loadOverSockets = async ({ targets, clients, forMs, kind }: LoadPlan): Promise<Load> => {
+  const sockets: Socket[] = [];
+  while (sockets.length < clients) {
+    const count = Math.min(dialsAtOnce, clients - sockets.length);
+    const first = sockets.length;
+    const dialled = Array.from({ length: count }, (_, at) => targets[(first + at) % targets.length]!);
+    sockets.push(...(await Promise.all(dialled.map(({ host, port }) => dial(host, port)))));
+  }
+  const tally = new Tally(forMs);
+  const patience = new AbortController();
+  const limit = sleep(forMs + graceMs, null, { signal: patience.signal }).then(
+    () => {
+      for (const socket of sockets) socket.destroy();
+    },
+    () => {},
+  );
+  await Promise.all(sockets.map((socket, client) => writeOn(socket, wires[kind](), client, tally)));
+  patience.abort();
+  await limit;
+  return tally.load(clients);
+};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const plan = JSON.parse(process.argv[2]!) as LoadPlan;
-  process.stdout.write(JSON.stringify(await loadOverHttp(plan)));
+  process.stdout.write(JSON.stringify(await loadOverSockets(plan)));
 }

@@ -1,60 +1,70 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
 // can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle; all of them by default.
 import { writeFileSync } from 'node:fs';
+import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { measureDurable } from './durable.ts';
 import { etcdVersion } from './etcd.ts';
 import { measureFailover } from './failover.ts';
 import { load, type Row, table } from './figures.ts';
 import { measureIdle } from './idle.ts';
-import { type Limits, measureLimits } from './limits.ts';
+import { measureLimits } from './limits.ts';
 
-const parts = ['limits', 'durable-3', 'durable-5', 'failover', 'idle'] as const;
-type Part = (typeof parts)[number];
+const usage = 'npm run bench [-- limits | durable-3 | durable-5 | failover | idle …] [--quick] [--kills N] [--json FILE]';
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, kills: { type: 'string', default: '20' }, json: { type: 'string' } },
-});
-const wrong = positionals.find((name) => !parts.includes(name as Part));
-const kills = Number(options.kills);
-if (wrong !== undefined || !Number.isSafeInteger(kills) || kills < 1 || kills > 1_000) {
-  console.error(
-    wrong === undefined
-      ? '--kills is a whole number from 1 to 1000'
-      : `there is no part '${wrong}'; there is ${parts.join(', ')}`,
-  );
-  process.exit(2);
-}
-const wanted = positionals.length === 0 ? parts : parts.filter((part) => positionals.includes(part));
-const quick = options.quick;
+/** What a part measured: the rows that people read and, beside them, what they were made of. */
+type Measured = { rows: Row[]; samples?: unknown };
+type Options = { quick: boolean; kills: number };
 
-let limits: Limits | null = null;
-const limitsOfNow = async (): Promise<Limits> => {
-  limits ??= await measureLimits(quick);
-  return limits;
+const parts: Record<string, (options: Options) => Promise<Measured>> = {
+  limits: async ({ quick }) => ({ rows: await measureLimits(quick) }),
+  'durable-3': ({ quick }) => measureDurable(3, quick),
+  'durable-5': ({ quick }) => measureDurable(5, quick),
+  failover: async ({ kills }) => {
+    const measured = [await measureFailover('busy', kills), await measureFailover('quiet', kills)];
+    return { rows: measured.map(({ row }) => row), samples: measured.map(({ tookMs }) => tookMs) };
+  },
+  idle: async ({ quick }) => ({ rows: [...(await measureIdle(3, quick)), ...(await measureIdle(5, quick))] }),
 };
 
-const measure = async (part: Part): Promise<Row[]> => {
-  switch (part) {
-    case 'limits':
-      return (await limitsOfNow()).rows;
-    case 'durable-3':
-      return measureDurable(3, await limitsOfNow(), quick);
-    case 'durable-5':
-      return measureDurable(5, await limitsOfNow(), quick);
-    case 'failover':
-      return [await measureFailover('busy', kills), await measureFailover('quiet', quick ? Math.min(kills, 4) : kills)];
-    case 'idle':
-      return [...(await measureIdle(3, quick)), ...(await measureIdle(5, quick))];
+const refuse = (why: string): never => {
+  console.error(`${why}\n${usage}`);
+  process.exit(2);
+};
+
+const wordsOf = (): Options & { wanted: string[]; json: string | undefined } => {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { quick: { type: 'boolean', default: false }, kills: { type: 'string' }, json: { type: 'string' } },
+    });
+    const unknown = positionals.find((name) => !Object.hasOwn(parts, name));
+    if (unknown !== undefined) return refuse(`there is no part '${unknown}'`);
+    const kills = Number(values.kills ?? (values.quick ? 4 : 20));
+    if (!Number.isSafeInteger(kills) || kills < 1 || kills > 1_000) return refuse('--kills is a whole number from 1 to 1000');
+    const wanted = Object.keys(parts).filter((name) => positionals.length === 0 || positionals.includes(name));
+    return { wanted, kills, quick: values.quick, json: values.json };
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
   }
 };
 
-const results: Record<string, Row[]> = {};
-console.log(`Node ${process.version}, etcd ${etcdVersion() ?? 'not installed'}, load ${load()}\n`);
-for (const part of wanted) {
-  results[part] = await measure(part);
-  console.log(`${part}\n${table(results[part])}\n`);
+const { wanted, json, ...options } = wordsOf();
+const machine = { node: process.version, kernel: release(), processors: availableParallelism(), etcd: etcdVersion() };
+const results: Record<string, Measured & { seconds: number; load: { before: string; after: string } }> = {};
+console.log(`Node ${machine.node}, ${machine.processors} processors, etcd ${machine.etcd ?? 'not installed'}\n`);
+for (const name of wanted) {
+  const before = load();
+  const beganMs = performance.now();
+  try {
+    const measured = await parts[name]!(options);
+    const seconds = Math.round((performance.now() - beganMs) / 1000);
+    results[name] = { ...measured, seconds, load: { before, after: load() } };
+    console.log(`${name} (${seconds} s, load average ${before} before, ${load()} after)\n${table(measured.rows)}\n`);
+    // After each part: what is measured stays measured if a later part fails.
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, results }, null, 2)}\n`);
+  } catch (error) {
+    console.error(`${name} failed:`, error);
+    process.exitCode = 1;
+  }
 }
-if (options.json !== undefined)
-  writeFileSync(options.json, `${JSON.stringify({ node: process.version, etcd: etcdVersion(), results }, null, 2)}\n`);

@@ -1,7 +1,8 @@
 // A member of a cluster that loads itself through the embedded API, in a process of its own: createNode from the built package, as
 // a program that embeds it would. Speaks with its parent over the channel.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createNode } from 'polity';
-import { keysOfClient, type Load, summarise } from './load.ts';
+import { keysOfClient, type Load, refusedPauseMs, Tally } from './load.ts';
 
 export type MemberPlan = {
   name: string;
@@ -39,24 +40,21 @@ const kv = node.kv();
 const value = new Uint8Array(100);
 
 const loadItself = async (clients: number, forMs: number): Promise<Load> => {
-  const tookMs: number[] = [];
-  let errors = 0;
-  const cpuBefore = process.cpuUsage();
-  const beganMs = performance.now();
-  const endMs = beganMs + forMs;
+  const tally = new Tally(forMs);
   const client = async (id: number): Promise<void> => {
-    for (let requests = 0, startMs = performance.now(); startMs < endMs; startMs = performance.now()) {
+    for (let requests = 0; !tally.isOver; ) {
+      const startMs = performance.now();
       try {
         await kv.put(`c${id}-${requests++ % keysOfClient}`, value);
-        tookMs.push(performance.now() - startMs);
+        tally.acknowledged(startMs);
       } catch {
-        errors++;
+        tally.failed();
+        await sleep(refusedPauseMs);
       }
     }
   };
   await Promise.all(Array.from({ length: clients }, (_, id) => client(id)));
-  const { user, system } = process.cpuUsage(cpuBefore);
-  return summarise(clients, tookMs, performance.now() - beganMs, errors, (user + system) / 1000);
+  return tally.load(clients);
 };
 
 process.on('message', async (question: MemberQuestion) => {

@@ -1,39 +1,52 @@
 // Members in processes of their own, for the benchmarks of durable writes.
-import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePorts } from '../test/e2e/cluster.ts';
-import { sleep } from './figures.ts';
-import type { Load, LoadPlan } from './load.ts';
+import { freePorts, until } from '../test/e2e/cluster.ts';
+import { gone, makeDirectory, owned, removeDirectory } from './children.ts';
+import { loadFrom, loopback } from './generator.ts';
+import type { Load } from './load.ts';
 import type { MemberAnswer, MemberPlan, MemberQuestion } from './member.ts';
 
-const pathOf = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const program = fileURLToPath(new URL('member.ts', import.meta.url));
+const stopMsMax = 8_000;
 
+/** One process. Questions are asked one after the other. */
 class Member {
   readonly process: ChildProcess;
   readonly httpPort: number;
-  readonly #waiting = new Map<string, (answer: MemberAnswer) => void>();
+  #waiting: { type: MemberAnswer['type']; resolve: (answer: MemberAnswer) => void; reject: (error: Error) => void } | null =
+    null;
+  #ended: string | null = null;
 
   constructor(plan: MemberPlan) {
     this.httpPort = plan.httpPort;
-    this.process = fork(pathOf('member.ts'), [JSON.stringify(plan)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    this.process = owned(fork(program, [JSON.stringify(plan)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }));
     this.process.on('message', (answer: MemberAnswer) => {
-      this.#waiting.get(answer.type)?.(answer);
-      this.#waiting.delete(answer.type);
+      if (this.#waiting?.type === answer.type) this.#waiting.resolve(answer);
+    });
+    this.process.once('exit', (code, signal) => {
+      this.#ended = `${plan.name} ended (${signal ?? `exit code ${code}`})`;
+      this.#waiting?.reject(new Error(this.#ended));
     });
   }
 
   hears<Type extends MemberAnswer['type']>(type: Type): Promise<Extract<MemberAnswer, { type: Type }>> {
     return new Promise((resolve, reject) => {
-      this.process.once('exit', (code) => reject(new Error(`a member ended with ${code}`)));
-      this.#waiting.set(type, resolve as (answer: MemberAnswer) => void);
+      if (this.#ended !== null) return reject(new Error(this.#ended));
+      this.#waiting = { type, resolve: resolve as (answer: MemberAnswer) => void, reject };
     });
   }
 
-  ask(question: MemberQuestion): void {
-    this.process.send(question);
+  ask<Type extends 'role' | 'load'>(type: Type, question: MemberQuestion): Promise<Extract<MemberAnswer, { type: Type }>> {
+    const heard = this.hears(type);
+    if (this.#ended === null) this.process.send(question);
+    return heard;
+  }
+
+  async stop(): Promise<void> {
+    if (this.process.connected) this.process.send({ type: 'stop' } satisfies MemberQuestion);
+    await gone(this.process, stopMsMax);
   }
 }
 
@@ -47,7 +60,7 @@ export class Members {
   }
 
   static async start(count: number): Promise<Members> {
-    const directory = mkdtempSync(join(tmpdir(), 'polity-bench-'));
+    const directory = makeDirectory();
     const ports = await freePorts(2 * count);
     const names = Array.from({ length: count }, (_, at) => `n${at + 1}`);
     const members = names.map(
@@ -57,66 +70,47 @@ export class Members {
           joinPorts: ports.slice(0, count).filter((_, other) => other !== at),
         }),
     );
-    await Promise.all(members.map((member) => member.hears('ready')));
-    return new Members(members, directory);
+    const started = new Members(members, directory);
+    try {
+      await Promise.all(members.map((member) => member.hears('ready')));
+      return started;
+    } catch (error) {
+      await started.stop();
+      throw error;
+    }
   }
 
   get pids(): number[] {
     return this.#members.map((member) => member.process.pid!);
   }
 
-  async #leader(): Promise<Member> {
-    for (let tries = 0; tries < 100; tries++) {
-      for (const member of this.#members) {
-        const heard = member.hears('role');
-        member.ask({ type: 'role' });
-        if ((await heard).role === 'leader') return member;
-      }
-      await sleep(50);
-    }
-    throw new Error('no member leads');
+  #leader(): Promise<Member> {
+    return until('a member that leads', async () => {
+      for (const member of this.#members) if ((await member.ask('role', { type: 'role' })).role === 'leader') return member;
+      return null;
+    });
   }
 
   /** Load through the embedded API of the leader. */
   async embedded(clients: number, forMs: number): Promise<Load> {
     const leader = await this.#leader();
-    const heard = leader.hears('load');
-    leader.ask({ type: 'load', clients, forMs });
-    return (await heard).load;
+    return (await leader.ask('load', { type: 'load', clients, forMs })).load;
   }
 
   /** Load over HTTP, clients spread over all members. */
   overHttp(clients: number, forMs: number): Promise<Load> {
-    const targets = this.#members.map(({ httpPort }) => ({ host: '127.0.0.1', port: httpPort }));
+    const targets = loopback(this.#members.map(({ httpPort }) => httpPort));
     return loadFrom({ targets, clients, forMs, kind: 'polity' });
   }
 
+  /** Load over HTTP, all clients at the leader. */
+  async atLeader(clients: number, forMs: number): Promise<Load> {
+    const { httpPort } = await this.#leader();
+    return loadFrom({ targets: loopback([httpPort]), clients, forMs, kind: 'polity' });
+  }
+
   async stop(): Promise<void> {
-    const ended = this.#members.map(
-      (member) =>
-        new Promise<void>((resolve) => {
-          const limit = setTimeout(() => member.process.kill('SIGKILL'), 8_000);
-          member.process.once('exit', () => {
-            clearTimeout(limit);
-            resolve();
-          });
-        }),
-    );
-    for (const member of this.#members) member.ask({ type: 'stop' });
-    await Promise.all(ended);
-    rmSync(this.#directory, { recursive: true, force: true });
+    await Promise.all(this.#members.map((member) => member.stop()));
+    removeDirectory(this.#directory);
   }
 }
-
-/** Runs the load in a process of its own. */
-export const loadFrom = (plan: LoadPlan): Promise<Load> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [pathOf('load.ts'), JSON.stringify(plan)], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let text = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
-    });
-    child.once('close', (code) =>
-      code === 0 ? resolve(JSON.parse(text) as Load) : reject(new Error(`the load ended with ${code}`)),
-    );
-  });
