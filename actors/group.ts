@@ -324,11 +324,23 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     for (const { run } of ready) run();
   };
 
+  /**
+   * Who leaves may never hear how that ended, for the others need not tell it. While it hears of no leader it asks them, as one that
+   * is outside already does.
+   */
+  const leaderOrGuide = (): PeerId | null => {
+    if (hosted === null || isOutside()) return args.anyPeer();
+    const { member } = hosted;
+    const { configuration, replica: own } = member.state;
+    const stays = configuration.voters.includes(own) || configuration.learners.includes(own);
+    return member.leaderPeer() ?? (stays ? null : args.anyPeer());
+  };
+
   const place = {
     group,
     nodeName: settings.name,
     self: network.self,
-    leader: () => (serves() ? hosted!.member.leaderPeer() : args.anyPeer()),
+    leader: leaderOrGuide,
     leads: () => hosted !== null && hosted.member.state.role === 'leader',
   };
   const access = { scope, clock, router };
