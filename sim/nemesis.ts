@@ -1,7 +1,11 @@
 // What a simulated cluster is made to suffer: every fault is drawn, done, and undone after a while. None of them does more than a
-// cluster promises to survive: no synced data is lost, whatever else dies.
+// cluster promises to survive: synced data is lost only with whole disks, and only of as few at a time as the voters that are left
+// can do without (sim/operator.ts counts them).
+
+import type { GroupChange } from '../actors/api.ts';
 import { addressOf, type Network } from './network.ts';
 import type { SimulatedNode } from './node.ts';
+import type { Operator } from './operator.ts';
 import type { Chance, World } from './world.ts';
 
 export const faults = [
@@ -22,6 +26,8 @@ export const faults = [
   'reset',
   'clock-jump',
   'transfer',
+  'lost-disk',
+  'membership',
 ] as const;
 
 export type Fault = (typeof faults)[number];
@@ -40,14 +46,16 @@ export class Nemesis {
   readonly #world: World;
   readonly #network: Network;
   readonly #nodes: readonly SimulatedNode[];
+  readonly #operator: Operator;
   readonly #options: NemesisOptions;
   readonly #chance: Chance;
   #isStopped = false;
 
-  constructor(world: World, network: Network, nodes: readonly SimulatedNode[], options: NemesisOptions) {
+  constructor(world: World, network: Network, nodes: readonly SimulatedNode[], operator: Operator, options: NemesisOptions) {
     this.#world = world;
     this.#network = network;
     this.#nodes = nodes;
+    this.#operator = operator;
     this.#options = options;
     this.#chance = world.chance('nemesis');
   }
@@ -135,6 +143,29 @@ export class Nemesis {
       for (const [from, to] of paths) this.#network.unblock(from.name, to.name);
     });
     return true;
+  }
+
+  /** The machine dies, and comes back with an empty disk and so with another identity. */
+  #loseDisk(node: SimulatedNode): boolean {
+    if (node.api?.status().state !== 'ready' || this.#operator.spare <= 0) return false;
+    node.crash({ silently: true });
+    node.wipe();
+    this.#operator.replace(node);
+    this.#startLater(node);
+    return true;
+  }
+
+  #changeMembers(through: SimulatedNode): boolean {
+    // A second operator beside the one who replaces somebody would undo his work.
+    if (this.#nodes.length < 3 || !this.#operator.isIdle) return false;
+    const { name: node } = this.#chance.pick(this.#nodes);
+    const change = this.#chance.pick<GroupChange>([
+      { type: 'remove', node },
+      { type: 'promote', node },
+      { type: 'add', node, role: 'learner' },
+      { type: 'add', node, role: 'voter' },
+    ]);
+    return through.enter('membership', (api) => api.changeGroup('kv', change, { timeoutMs: 4_000 }, () => {}));
   }
 
   #do(fault: Fault): boolean {
@@ -228,6 +259,10 @@ export class Nemesis {
         return node.enter('transfer', (api) =>
           api.changeGroup('kv', { type: 'transfer', node: chance.pick(nodes).name }, { timeoutMs: 2_000 }, () => {}),
         );
+      case 'lost-disk':
+        return this.#loseDisk(node);
+      case 'membership':
+        return this.#changeMembers(node);
     }
   }
 }

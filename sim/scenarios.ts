@@ -26,6 +26,11 @@ export const scenarios: readonly Scenario[] = [
     sentence: 'Disks are slow, full or broken, and lose what was not synced.',
     faults: ['slow-disk', 'full-disk', 'broken-disk', 'power-loss'],
   },
+  {
+    name: 'membership',
+    sentence: 'Members leave, come back and lose their disks while nodes crash and the network falls apart.',
+    faults: ['membership', 'lost-disk', 'transfer', 'kill', 'power-loss', 'partition', 'isolate-leader'],
+  },
   { name: 'clock-trouble', sentence: 'Wall clocks jump while nodes pause.', faults: ['clock-jump', 'pause', 'transfer'] },
   {
     name: 'slow-node',

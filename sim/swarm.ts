@@ -9,6 +9,7 @@ import { judgeRun } from './judge.ts';
 import { type Fault, faults, joinAddresses, Nemesis } from './nemesis.ts';
 import { Network } from './network.ts';
 import { SimulatedNode } from './node.ts';
+import { Operator } from './operator.ts';
 import { Trace } from './trace.ts';
 import { Workload } from './workload.ts';
 import { type Chance, World } from './world.ts';
@@ -135,7 +136,8 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
       }),
   );
   const workload = new Workload(world, nodes, knobs);
-  const nemesis = new Nemesis(world, network, nodes, knobs);
+  const operator = new Operator(world, nodes, 'kv');
+  const nemesis = new Nemesis(world, network, nodes, operator, knobs);
 
   /** Lets time pass and looks at what happened; true if `until` came. */
   const pass = (durationMs: number, until: () => boolean = () => false): boolean =>
@@ -160,6 +162,10 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     pass(options.timeMs ?? timeMsDefault);
     nemesis.stop();
     trace.note(world.nowMs, 'world', 'mended');
+    if (nemesis.done.has('lost-disk') || nemesis.done.has('membership')) {
+      operator.restore();
+      demand('every node is a voter again', () => operator.isIdle, states);
+    }
     demand('every node is ready again', () => nodes.every(isReady), states);
     const before = workload.acknowledged;
     if (knobs.thinkMs < 1_000) demand('clients are served', () => workload.acknowledged > before + 5, states);
