@@ -80,6 +80,7 @@ export type GroupArguments = {
   /** Name → peer of the group's current members. */
   onMembers: (members: Record<string, PeerId>) => void;
   observe?: Observe;
+  checkAll: boolean;
   /** Groups' quietness, for the beats between nodes. */
   onQuiet: (quiet: { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }) => void;
 };
@@ -526,6 +527,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
         snapshots,
         onChanged,
         ...(args.observe === undefined ? {} : { observe: args.observe }),
+        checkAll: args.checkAll,
         onWarn(code, message) {
           sink.log('warn', code, message, { group });
           sink.count('raft_warnings_total', { group, code });

@@ -39,7 +39,11 @@ const statusEveryMs = 50;
 const heardEveryMs = 20;
 const knownPeersMax = 1_000;
 
-export type NodeTreeOptions = { observe?: Observe };
+export type NodeTreeOptions = {
+  observe?: Observe;
+  /** Raft's costly invariants too, after every step (simulator, tests). */
+  checkAll?: boolean;
+};
 
 export const createNodeTree = (settings: NodeSettings, ports: Ports, options: NodeTreeOptions = {}): NodeApi => {
   const { clock, random, network, sink, storage } = ports;
@@ -191,6 +195,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         askToHost: (peer, timeoutMs, done) => askToHost(peer, group, timeoutMs, done),
         onMembers: (names) => members.set(group, names),
         ...(options.observe === undefined ? {} : { observe: options.observe }),
+        checkAll: options.checkAll ?? false,
         replica: hosted.get(group) ?? null,
         onStatus(status) {
           groupStatus.set(group, status);

@@ -90,6 +90,8 @@ export type MemberArguments<Outcome> = {
   snapshots: SnapshotTransfers;
   onChanged: () => void;
   observe?: Observe;
+  /** Asserts Raft's costly invariants too. */
+  checkAll?: boolean;
   onWarn: (code: string, message: string) => void;
 };
 
@@ -104,7 +106,8 @@ const applyEntriesMax = 512;
 export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Outcome> => {
   const { scope, clock, random, sink, router, writer, store, group, replica, restored, replicated } = args;
   const address = `raft/${group}`;
-  const state = createRaft({ replica, options: args.options, restored, seed: random.uint32(), nowMs: clock.nowMs() });
+  const { options, checkAll } = args;
+  const state = createRaft({ replica, options, restored, checkAll: checkAll ?? false, seed: random.uint32(), nowMs: clock.nowMs() });
 
   // -------- what waits for an answer
   let lastRef = 0;

@@ -21,12 +21,24 @@ export type SimulatedNodeOptions = {
   onStart(name: string): void;
   /** An exception that nobody caught, or an actor that failed: what a correct program does not do, whatever the world does. */
   onFault(name: string, error: unknown): void;
+  /** A promise is broken, by the word of a replica. */
+  onBroken(name: string, what: string): void;
 };
 
 type Life = { process: Process; port: SimulatedPort; api: NodeApi | null };
 
 /** What actors log when they fail. A disk that refuses is no fault of theirs. */
 const faultCodes: ReadonlySet<string> = new Set(['ACTOR_FAILED', 'ACTOR_STOP_THREW', 'WRITE_CALLBACK_THREW']);
+
+/** What replicas say when the world did to them what it never does here: among honest nodes on honest disks nobody may say it. */
+const brokenCodes: ReadonlySet<string> = new Set([
+  'TWO_LEADERS',
+  'COMMITTED_CONFLICT',
+  'LOG_REGRESSED',
+  'LOG_CORRUPT',
+  'MESSAGE_MALFORMED',
+  'SPOKE_FOR_ANOTHER',
+]);
 
 export class SimulatedNode {
   readonly name: string;
@@ -92,7 +104,8 @@ export class SimulatedNode {
       const ports = { clock: createClock(process, this.skew), random, network: port, sink: this.#sink(process) };
       try {
         const storage = this.disk.open(process);
-        life.api = createNodeTree(settings, { ...ports, storage }, { observe: (seen) => observe(this.name, seen) });
+        const tap = { observe: (seen: Observation) => observe(this.name, seen), checkAll: true };
+        life.api = createNodeTree(settings, { ...ports, storage }, tap);
       } catch (error) {
         // A disk that is not what it was ends the start in words, as `polity start` does.
         if (!(error instanceof StorageFault)) throw error;
@@ -107,6 +120,7 @@ export class SimulatedNode {
       log: (level, code, message) => {
         this.#world.trace.note(this.#world.nowMs, process.label, `${level} ${code} ${message}`);
         if (faultCodes.has(code)) this.#options.onFault(this.name, new Error(`${code}: ${message}`));
+        if (brokenCodes.has(code)) this.#options.onBroken(this.name, `${code}: ${message}`);
       },
       count: (name, _labels, by = 1) => {
         this.counters.set(name, (this.counters.get(name) ?? 0) + by);

@@ -120,6 +120,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   });
   const judge = judgeRun();
   let fault: { node: string; error: unknown } | null = null;
+  let broken: string | null = null;
   const names = Array.from({ length: knobs.nodes }, (_, at) => `n${at + 1}`);
   const chance = world.chance('machines');
   const nodes = names.map(
@@ -133,6 +134,9 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
         onFault: (node, error) => {
           fault ??= { node, error };
         },
+        onBroken: (node, what) => {
+          broken ??= `${node} says ${what}`;
+        },
       }),
   );
   const workload = new Workload(world, nodes, knobs);
@@ -143,7 +147,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const pass = (durationMs: number, until: () => boolean = () => false): boolean =>
     world.run(durationMs, () => {
       if (fault !== null) throw new Broken('crash', `${fault.node}: ${describeError(fault.error)}`);
-      const violation = judge.violation();
+      const violation = judge.violation() ?? broken;
       if (violation !== null) throw new Broken('correctness', violation);
       if (world.steps > stepsMax) throw new Broken('liveness', `${stepsMax} events and no end`);
       return until();
