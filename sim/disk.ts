@@ -44,6 +44,8 @@ export type DiskOptions = {
   syncMs: readonly [number, number];
   /** For the tests that must catch it: says that it synced, and did not. */
   lies?: boolean;
+  /** For the tests that must catch it: these keys keep the first value that they were given. */
+  keepsFirst?: (key: Uint8Array) => boolean;
 };
 
 export class Disk {
@@ -57,6 +59,8 @@ export class Disk {
   readonly #chance: Chance;
   #synced: Contents = new Map();
   #unsynced: (readonly StorageOperation[])[] = [];
+  /** Handed over and not answered yet, oldest first; what a failure was answered for stays, for who knows. */
+  #doubtful: (readonly StorageOperation[])[] = [];
   /** What a process sees: everything that was written. */
   #contents: Contents = new Map();
   #isOpen = false;
@@ -69,15 +73,19 @@ export class Disk {
 
   /** The power goes: of what was not synced a prefix stays. */
   losePower(): void {
-    const kept = this.#chance.between(0, this.#unsynced.length + 1);
-    for (const operations of this.#unsynced.slice(0, kept)) applyTo(this.#synced, operations);
+    const written = [...this.#unsynced, ...this.#doubtful];
+    for (const operations of written.slice(0, this.#chance.between(0, written.length + 1))) applyTo(this.#synced, operations);
     this.#unsynced = [];
+    this.#doubtful = [];
     this.#contents = new Map(this.#synced);
     this.#isOpen = false;
   }
 
-  /** The process is gone, the kernel writes what it had. */
+  /** The process is gone, the kernel writes what it had; of what was on its way a prefix had arrived. */
   release(): void {
+    const landed = this.#doubtful.slice(0, this.#chance.between(0, this.#doubtful.length + 1));
+    for (const operations of landed) this.#written(operations, false);
+    this.#doubtful = [];
     this.#isOpen = false;
   }
 
@@ -91,6 +99,10 @@ export class Disk {
     for (const contents of [this.#contents, this.#synced])
       if (contents.has(keyText(key))) applyTo(contents, [{ key, value: rotten }]);
     return key;
+  }
+
+  #isKept(key: Uint8Array): boolean {
+    return this.options.keepsFirst?.(key) === true && this.#contents.has(keyText(key));
   }
 
   get bytes(): number {
@@ -121,14 +133,16 @@ export class Disk {
     const latencyMs = (): number => this.#chance.tail(...this.options.syncMs) * this.slowness;
 
     const write: StoragePort['write'] = (operations, { durable }, done) => {
-      const batch = copied(operations);
+      const batch = copied(operations).filter(({ key }) => !this.#isKept(key));
+      this.#doubtful.push(batch);
       freeAtMs = Math.max(freeAtMs, world.nowMs) + latencyMs() * (durable ? 1 : 0.1);
       const refused = closed ? closedFailure : null;
       world.after(freeAtMs - world.nowMs, () => {
-        // A process that is gone has handed nothing more to the kernel.
+        // What became of it was drawn when the process died.
         if (!process.isAlive) return;
         failed ??= this.failing;
         const why = refused ?? failed;
+        if (why === null || why === closedFailure) this.#doubtful = this.#doubtful.filter((other) => other !== batch);
         if (why === null) this.#written(batch, durable);
         process.enter(durable ? 'synced' : 'written', () => done(why));
       });

@@ -1,5 +1,6 @@
 // One seed, one life of a cluster: the seed draws the configuration as well as the faults (swarm testing, Groce et al. 2012). First
 // safety under fire, then everything is mended, and the cluster must serve and agree within a bound. The result is plain data.
+import { groupKeys, keyText } from '../actors/keyspace.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { settingsDefaults } from '../actors/settings.ts';
 import { raftDefaults } from '../machines/raft/types.ts';
@@ -24,7 +25,7 @@ export type RunOptions = {
   /** Lines of the trace to keep. */
   linesMax?: number;
   /** For tests: a world that breaks a promise on purpose. */
-  planted?: 'lying-disk';
+  planted?: 'lying-disk' | 'forgotten-vote';
 };
 
 export type Knobs = {
@@ -102,6 +103,9 @@ const settingsOf = (name: string, names: readonly string[], knobs: Knobs): NodeS
   snapshotEntries: knobs.snapshotEntries,
 });
 
+/** Term and vote of the group that clients use. */
+const isHardState = (key: Uint8Array): boolean => keyText(key) === keyText(groupKeys('kv').hard);
+
 class Broken extends Error {
   readonly verdict: Verdict;
   constructor(verdict: Verdict, message: string) {
@@ -127,7 +131,10 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     (name) =>
       new SimulatedNode(world, network, {
         ...{ name, settings: settingsOf(name, names, knobs), turnMs: knobs.turnMs },
-        disk: { syncMs: knobs.syncMs, lies: options.planted === 'lying-disk' },
+        disk: {
+          ...{ syncMs: knobs.syncMs, lies: options.planted === 'lying-disk' },
+          ...(options.planted === 'forgotten-vote' ? { keepsFirst: isHardState } : {}),
+        },
         skew: { rate: 1 + knobs.drift * (2 * chance.fraction() - 1), wallAheadMs: chance.between(-5_000, 5_000) },
         observe: (node, observation) => judge.observe(node, observation),
         onStart: (node) => judge.restarted(node),

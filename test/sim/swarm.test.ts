@@ -38,3 +38,10 @@ test('a disk that says it synced and did not is caught', () => {
   );
   assert.ok(verdicts.some(({ verdict }) => verdict === 'correctness'));
 });
+
+test('a vote that is not on the disk when it is given is caught', () => {
+  const verdicts = Array.from({ length: 8 }, (_, at) =>
+    runSeed(at + 1, { planted: 'forgotten-vote', faults: ['kill', 'power-loss', 'isolate-leader'], nodes: 3, timeMs: 6_000 }),
+  );
+  assert.ok(verdicts.some(({ verdict }) => verdict === 'correctness'));
+});
