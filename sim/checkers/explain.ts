@@ -75,7 +75,7 @@ const headOf = (part: Part<unknown>, space: AnySpace): string => {
 /** How far the longest order comes, if it is short enough to be read. Searched plainly, without foresight, as a person would. */
 const endOf = (part: Part<unknown>, space: AnySpace): string[] => {
   const starts = part.starts.filter((state) => state >= 0);
-  const search = new Search({ ...part, starts }, space, new Budget({ stepsMax: searchStepsMax }), true);
+  const search = new Search({ ...part, starts }, space, new Budget({ stepsMax: searchStepsMax }), { isPlain: true });
   if (starts.length === 0 || search.run(searchStepsMax) !== 'exhausted' || search.stuck === null) return [];
   const { order, due, state } = search.stuck;
   if (order.length > orderShownMax) return [];

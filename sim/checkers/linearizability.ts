@@ -6,7 +6,7 @@ import { explain } from './explain.ts';
 import type { HistoryEvent, Operation } from './history.ts';
 import type { Model } from './models/model.ts';
 import { type Part, partUntil, wholePart } from './part.ts';
-import { Search } from './search.ts';
+import { type Progress, Search } from './search.ts';
 import { refuteNear, shrink } from './shrink.ts';
 import { Space } from './space.ts';
 
@@ -38,21 +38,65 @@ export type Verdict =
   | { readonly type: 'unreadable'; readonly line: number; readonly explanation: string };
 
 const firstSteps = 20_000;
+const stepsWhenFullMax = 20_000_000;
+const hastySteps = 300;
+const decisionsGivenUpMin = 8;
+const doublingsMax = 8;
 
 /**
- * Searches for an order; whenever that takes long, looks for a short part around the place where it is stuck that has none, which
- * proves as much and is found sooner.
+ * Looks for an order only: whenever it comes no further for a while it gives up its latest decisions, more each time, and if that
+ * leads nowhere it begins anew and tries things in another order. Mistakes that show late do not keep it for ever.
+ */
+const findHastily = (
+  part: Part<unknown>,
+  space: Space<unknown, unknown>,
+  budget: Budget,
+  stepsMax: number,
+  luck: number,
+): { isFound: boolean; deepest: number } => {
+  let deepest = Number.NEGATIVE_INFINITY;
+  for (let steps = 0, attempt = 0; steps < stepsMax && budget.over === null; attempt++) {
+    const search = new Search(part, space, budget, { luck: luck + attempt });
+    let best = Number.NEGATIVE_INFINITY;
+    let doublings = 0;
+    for (; steps < stepsMax; steps += hastySteps) {
+      const progress = search.run(hastySteps);
+      deepest = Math.max(deepest, search.deepest);
+      if (progress === 'found') return { isFound: true, deepest };
+      if (progress !== 'paused' || budget.over !== null) break;
+      if (search.deepest > best) doublings = Math.max(0, doublings - 1);
+      else {
+        search.giveUp(decisionsGivenUpMin << doublings);
+        doublings = (doublings + 1) % doublingsMax;
+      }
+      best = search.deepest;
+    }
+  }
+  return { isFound: false, deepest };
+};
+
+/**
+ * Searches for an order. While that has no end, it also searches hastily, which may find an order sooner, and looks for a short part
+ * that has none around the place where both are stuck, which proves that there is none.
  */
 const decide = (part: Part<unknown>, space: Space<unknown, unknown>, budget: Budget): Part<unknown> | null | 'undecided' => {
   const search = new Search(part, space, budget);
-  for (let steps = firstSteps; ; steps *= 4) {
-    const progress = search.run(steps);
+  let isFull = false;
+  let luck = 1;
+  for (let steps = firstSteps; ; steps *= 2) {
+    const progress: Progress = isFull ? 'full' : search.run(steps);
     if (progress === 'found') return null;
     if (progress === 'exhausted') return partUntil(part, search.deepest, space);
     if (budget.over !== null) return 'undecided';
-    const near = refuteNear(part, search.deepest, space, budget, steps);
+    // With a full memory the search itself would go round in circles. The other two are tried once more, and longer.
+    if (isFull && steps > stepsWhenFullMax) return 'undecided';
+    isFull = progress === 'full';
+    const hasty = findHastily(part, space, budget, 2 * steps, luck);
+    if (hasty.isFound) return null;
+    luck += steps;
+    const near = refuteNear(part, Math.max(search.deepest, hasty.deepest), space, budget, steps);
     if (near !== null) return near;
-    if (progress === 'full' || budget.over !== null) return 'undecided';
+    if (budget.over !== null) return 'undecided';
   }
 };
 

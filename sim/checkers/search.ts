@@ -6,6 +6,7 @@
 // - What is free (of unknown outcome) is used only where somebody needs it, and of two ways to one place the one that used less stays.
 // - For a cell: a state that somebody still needs and nobody can put again is not left; a value that nobody needs is put just before
 //   another value, where it disturbs nobody; states that nobody needs are one state.
+import { nextUint32, type RandomState, randomFrom } from '../../machines/random.ts';
 import type { Budget } from './budget.ts';
 import { type Layout, layOut } from './layout.ts';
 import { Memo } from './memo.ts';
@@ -16,7 +17,16 @@ import { Values } from './values.ts';
 /** `paused`: nothing is known yet; `run` goes on. `full`: the memory is used up. */
 export type Progress = 'found' | 'exhausted' | 'paused' | 'full';
 
+export type SearchOptions = {
+  /** No foresight, but a memory of how far it came: for explanations. */
+  readonly isPlain?: boolean;
+  /** Now and then tries the second first, by this seed. */
+  readonly luck?: number;
+};
+
 const never = Number.POSITIVE_INFINITY;
+/** How often a lucky search takes what it would have taken second. */
+const swapsOf32Bits = 0.15 * 0x1_0000_0000;
 const noMoves: number[] = [];
 const noStates: readonly number[] = [];
 
@@ -44,8 +54,8 @@ export class Search {
   readonly #memo: Memo;
   readonly #row: Int32Array;
   readonly #budget: Budget;
-  /** No foresight, but a memory of how far it came: for explanations. */
   readonly #isPlain: boolean;
+  readonly #luck: RandomState | null;
   readonly #isSkipped: Uint8Array;
   /** The items not placed, in order of calls: a ring with a head at `count`. */
   readonly #before: Int32Array;
@@ -80,14 +90,15 @@ export class Search {
   deepest = Number.NEGATIVE_INFINITY;
   stuck: Stuck | null = null;
 
-  constructor(part: Part<unknown>, space: Space<unknown, unknown>, budget: Budget, isPlain = false) {
+  constructor(part: Part<unknown>, space: Space<unknown, unknown>, budget: Budget, options: SearchOptions = {}) {
+    this.#luck = options.luck === undefined ? null : randomFrom(options.luck);
     const layout = layOut(part, space);
     const { count, dueWords, freeWords } = layout;
     this.#space = space;
     this.#part = part;
     this.#layout = layout;
     this.#budget = budget;
-    this.#isPlain = isPlain;
+    this.#isPlain = options.isPlain === true;
     this.#memo = new Memo(2 + dueWords, freeWords, budget.memoBytesMax);
     this.#row = new Int32Array(2 + dueWords + freeWords);
     this.#before = Int32Array.from({ length: count + 1 }, (_, at) => (at === 0 ? count : at - 1));
@@ -95,7 +106,7 @@ export class Search {
     this.#trail = new Int32Array(count);
     this.#state = unseen;
     this.#isSkipped = new Uint8Array(count);
-    this.#values = space.isCell && !isPlain ? new Values(layout, space.states.length) : null;
+    this.#values = space.isCell && !this.#isPlain ? new Values(layout, space.states.length) : null;
     for (let item = 0; item < count; item++) this.#requiredLeft += layout.isRequired[item]!;
     this.#reachable = new Float64Array(space.isCell ? space.states.length : 0);
     this.#openWants = new Float64Array(space.isCell ? space.states.length : 0);
@@ -132,6 +143,14 @@ export class Search {
       if (this.#memo.isFull) return 'full';
     }
     return 'paused';
+  }
+
+  /**
+   * Gives up what was decided last, so many decisions: when a mistake lies far back, trying everything after it takes for ever. What
+   * was seen stays remembered, so that something else is tried; `exhausted` proves nothing from now on.
+   */
+  giveUp(decisions: number): void {
+    for (let count = 0; count < decisions && this.#frames.length > 1; count++) this.#leave(this.#frames.at(-1)!);
   }
 
   // -------------------------------------------------------------- placing and taking back
@@ -275,6 +294,9 @@ export class Search {
     }
     if (isRequired[this.#due] === 0) moves.push({ item: ~this.#due, state: this.#state, rank: -1, dueAt: 0 });
     moves.sort((a, b) => a.rank - b.rank || a.dueAt - b.dueAt);
+    if (this.#luck !== null)
+      for (let at = 1; at < moves.length; at++)
+        if (nextUint32(this.#luck) < swapsOf32Bits) [moves[at - 1], moves[at]] = [moves[at]!, moves[at - 1]!];
     return moves.flatMap(({ item, state }) => [item, state]);
   }
 
@@ -351,7 +373,7 @@ export class Search {
     const values = this.#values;
     if (values === null || this.#state < 0) return true;
     values.place(item);
-    const returns = values.returnsSurely(this.#state);
+    const returns = values.returnsSurely(this.#state, this.#layout.puts[item]!);
     values.takeBack(item);
     return returns;
   }
@@ -380,7 +402,7 @@ export class Search {
     const values = this.#values!;
     if (state < 0 || put === state) return true;
     values.place(item);
-    const missedBy = values.missedBy(state);
+    const missedBy = values.missedBy(state, put);
     values.takeBack(item);
     return this.#isInTime(missedBy);
   }
@@ -391,14 +413,10 @@ export class Search {
     return missedBy === never;
   }
 
-  /** A value that somebody must find, but nobody puts in time. */
+  /** Some answer cannot be given in any order that begins with this state. */
   #isHopeless(start: number): boolean {
     const values = this.#values;
-    if (values === null) return false;
-    let missedBy = never;
-    for (let state = 0; state < this.#space.states.length; state++)
-      if (state !== start) missedBy = Math.min(missedBy, values.missedBy(state));
-    return !this.#isInTime(missedBy);
+    return values !== null && !this.#isInTime(values.unservedBy(start, this.#layout));
   }
 
   #startState(start: number): number {

@@ -2,7 +2,21 @@
 // back, by lists in order of time with a pointer to the first item that is left.
 import type { Layout } from './layout.ts';
 
+/** How many operations in a row are followed back to see whether a value can come. */
+const stepsForeseen = 3;
 const never = Number.POSITIVE_INFINITY;
+
+/** How many of a sorted list are no later than `time`; with `times`, the list is of items. */
+const countUpTo = (list: readonly number[], time: number, times?: Float64Array): number => {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const at = times === undefined ? list[middle]! : times[list[middle]!]!;
+    if (at <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+};
 
 /** Items of each value in order of a time of theirs; `first` is that of the first one not placed. */
 class Waiting {
@@ -31,13 +45,16 @@ class Waiting {
   /** The first after this time, placed or not. */
   firstAfter(value: number, time: number): number {
     const list = this.#lists[value]!;
-    let [low, high] = [0, list.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#times[list[middle]!]! <= time) low = middle + 1;
-      else high = middle;
-    }
-    return low === list.length ? never : this.#times[list[low]!]!;
+    const at = countUpTo(list, time, this.#times);
+    return at === list.length ? never : this.#times[list[at]!]!;
+  }
+
+  /** Those not placed whose time is no later than `until`: calls `look` with each until it answers true. */
+  some(value: number, until: number, isPlaced: Uint8Array, look: (item: number) => boolean): boolean {
+    const list = this.#lists[value]!;
+    for (let at = this.#at[value]!; at < list.length && this.#times[list[at]!]! <= until; at++)
+      if (isPlaced[list[at]!] === 0 && look(list[at]!)) return true;
+    return false;
   }
 
   placed(value: number, isPlaced: Uint8Array): void {
@@ -61,7 +78,10 @@ export class Values {
   readonly #demands: Waiting;
   readonly #wants: Waiting;
   readonly #putters: Waiting;
-  readonly #surePutters: Waiting;
+  readonly #isFree: (item: number) => boolean;
+  /** Those that are due some time, and those that are free. */
+  readonly #duePutters: Waiting;
+  readonly #freePutters: Waiting;
   /** By item: no later than this, what it put is gone, since something was surely put after it. */
   readonly lastsUntil: Float64Array;
   /** The same for the state at the beginning. */
@@ -75,7 +95,10 @@ export class Values {
     this.#demands = new Waiting(values, (item) => (isRequired[item] === 1 ? needs[item]! : -1), returnAt);
     this.#wants = new Waiting(values, (item) => needs[item]!, callAt);
     this.#putters = new Waiting(values, (item) => puts[item]!, callAt);
-    this.#surePutters = new Waiting(values, (item) => (isRequired[item] === 1 ? puts[item]! : -1), callAt);
+    const isFree = (item: number): boolean => returnAt[item] === never;
+    this.#duePutters = new Waiting(values, (item) => (isFree(item) ? -1 : puts[item]!), callAt);
+    this.#freePutters = new Waiting(values, (item) => (isFree(item) ? puts[item]! : -1), callAt);
+    this.#isFree = isFree;
     this.lastsUntil = new Float64Array(count).fill(never);
     const surePuts = [...callAt.keys()].filter((item) => isRequired[item] === 1 && puts[item]! >= 0);
     const doneFrom = new Float64Array(surePuts.length + 1).fill(never);
@@ -90,6 +113,32 @@ export class Values {
     }
   }
 
+  /**
+   * The first answer that no order can give, whatever else it does: everything that puts the value found is called after it, or was
+   * surely overwritten before. Infinity: there is none. `start` is there from the beginning.
+   */
+  unservedBy(start: number, { callAt, returnAt }: Layout): number {
+    const reach = new Map<number, { calls: number[]; lasting: number[] }>();
+    for (let item = 0; item < this.#puts.length; item++) {
+      const value = this.#puts[item]!;
+      if (value < 0) continue;
+      let its = reach.get(value);
+      if (its === undefined) reach.set(value, (its = { calls: [], lasting: [] }));
+      its.calls.push(callAt[item]!);
+      its.lasting.push(Math.max(its.lasting.at(-1) ?? Number.NEGATIVE_INFINITY, this.lastsUntil[item]!));
+    }
+    let first = never;
+    for (let item = 0; item < this.#needs.length; item++) {
+      const value = this.#needs[item]!;
+      if (value < 0 || this.#isRequired[item] === 0 || returnAt[item]! >= first) continue;
+      if (value === start && callAt[item]! <= this.startLastsUntil) continue;
+      const its = reach.get(value);
+      const called = its === undefined ? 0 : countUpTo(its.calls, returnAt[item]!);
+      if (called === 0 || its!.lasting[called - 1]! < callAt[item]!) first = returnAt[item]!;
+    }
+    return first;
+  }
+
   place(item: number): void {
     this.#isPlaced[item] = 1;
     const needs = this.#needs[item]!;
@@ -100,7 +149,7 @@ export class Values {
     }
     if (puts < 0) return;
     this.#putters.placed(puts, this.#isPlaced);
-    if (this.#isRequired[item] === 1) this.#surePutters.placed(puts, this.#isPlaced);
+    (this.#isFree(item) ? this.#freePutters : this.#duePutters).placed(puts, this.#isPlaced);
   }
 
   takeBack(item: number): void {
@@ -113,7 +162,7 @@ export class Values {
     }
     if (puts < 0) return;
     this.#putters.takenBack(puts, item);
-    if (this.#isRequired[item] === 1) this.#surePutters.takenBack(puts, item);
+    (this.#isFree(item) ? this.#freePutters : this.#duePutters).takenBack(puts, item);
   }
 
   /** Does anybody left need this value, and come in time to find it if it lasts until then? */
@@ -122,12 +171,29 @@ export class Values {
   }
 
   /**
-   * The answer that nobody can give, if this value is not there now: the first of those who must find it comes before anybody can
-   * put it. Infinity: there is none.
+   * The answer that nobody can give if the state is `state`: the first of those who must find `value` comes before anybody can put
+   * it. Infinity: there is none.
    */
-  missedBy(value: number): number {
+  missedBy(value: number, state: number): number {
     const demandedBy = this.#demands.first(value);
-    return demandedBy < this.#putters.first(value) ? demandedBy : never;
+    return demandedBy === never || this.#canCome(value, demandedBy, state, stepsForeseen, false) ? never : demandedBy;
+  }
+
+  /** Could all who must find this value still find it, without help from what is free? */
+  returnsSurely(value: number, state: number): boolean {
+    const demandedBy = this.#demands.first(value);
+    return demandedBy === never || this.#canCome(value, demandedBy, state, stepsForeseen, true);
+  }
+
+  /** Could it be put by somebody called by then, who finds what he needs for it? Beyond so many steps: perhaps. */
+  #canCome(value: number, until: number, state: number, steps: number, isSure: boolean): boolean {
+    if (value === state || steps === 0) return true;
+    const puts = (item: number): boolean => {
+      const need = this.#needs[item]!;
+      return need < 0 || (need !== value && this.#canCome(need, until, state, steps - 1, isSure));
+    };
+    if (this.#duePutters.some(value, until, this.#isPlaced, puts)) return true;
+    return !isSure && this.#freePutters.some(value, until, this.#isPlaced, puts);
   }
 
   /** The first answer that relies on finding this value. */
@@ -138,11 +204,5 @@ export class Values {
   /** Is there somebody who puts this value and is called within these times? */
   isPutBetween(value: number, after: number, until: number): boolean {
     return this.#putters.firstAfter(value, after) <= until;
-  }
-
-  /** Could all who must find this value still find it, put by what surely happened? */
-  returnsSurely(value: number): boolean {
-    const demandedBy = this.#demands.first(value);
-    return demandedBy === never || this.#surePutters.first(value) <= demandedBy;
   }
 }

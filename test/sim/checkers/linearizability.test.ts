@@ -88,7 +88,9 @@ test('agrees with a search without foresight on longer histories', () => {
     fc.property(fc.oneof(someSpans(16, 3, 20), someSpans(24, 7, 60), someSpans(14, 2, 8)), (spans) => {
       const operations = operationsOf(eventsOf(spans));
       const space = new Space(registerModel) as Space<unknown, unknown>;
-      const plain = new Search(wholePart<unknown, unknown>(operations, space), space, new Budget({}), true).run(200_000);
+      const plain = new Search(wholePart<unknown, unknown>(operations, space), space, new Budget({}), { isPlain: true }).run(
+        200_000,
+      );
       if (plain !== 'found' && plain !== 'exhausted') return;
       const expected = plain === 'found' ? 'linearizable' : 'violated';
       seen[expected]++;
