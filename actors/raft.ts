@@ -107,7 +107,14 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   const { scope, clock, random, sink, router, writer, store, group, replica, restored, replicated } = args;
   const address = `raft/${group}`;
   const { options, checkAll } = args;
-  const state = createRaft({ replica, options, restored, checkAll: checkAll ?? false, seed: random.uint32(), nowMs: clock.nowMs() });
+  const state = createRaft({
+    replica,
+    options,
+    restored,
+    checkAll: checkAll ?? false,
+    seed: random.uint32(),
+    nowMs: clock.nowMs(),
+  });
 
   // -------- what waits for an answer
   let lastRef = 0;
