@@ -34,6 +34,8 @@ export type TransportLimits = {
   targetAddressesMax: number;
   /** A second connection that its dialler keeps open this long replaces the first: the other end has lost it. */
   supersedeMs: number;
+  /** How long a connection is kept that its dialler turned out not to need; well below `supersedeMs`. */
+  spareMs: number;
   /** A connection that the peer neither selects nor closes within this is closed. */
   selectMs: number;
   /** What `stop` waits for queues to leave. */
@@ -69,6 +71,7 @@ export const transportLimits: TransportLimits = {
   targetsMax: 1_024,
   targetAddressesMax: 16,
   supersedeMs: 500,
+  spareMs: 50,
   selectMs: 2_000,
   flushMs: 300,
   publishQueueBytesMax: 8 << 20,

@@ -95,8 +95,10 @@ export class Links {
       else this.#await(link);
       return;
     }
-    // Who still has a selected connection needs no second one of his own dialling.
-    if (link.connection.direction === 'outbound') this.close(link, 'already connected', 'close');
+    // Who still has a selected connection needs no second one of his own dialling. It stays for a moment: a dial that ends in a
+    // closed connection would not learn who answered, and be tried again for ever.
+    if (link.connection.direction === 'outbound')
+      this.#after(link, this.#options.limits.spareMs, () => this.close(link, 'already connected', 'close'));
     else if (isJudge) this.#after(link, this.#options.limits.supersedeMs, () => this.#supersede(link));
     else this.#await(link);
   }
