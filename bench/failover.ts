@@ -48,7 +48,7 @@ const writers = (urls: readonly string[], acknowledged: Map<string, string>, cou
 const lostOf = async (url: string, acknowledged: ReadonlyMap<string, string>): Promise<number> => {
   const client = createClient({ urls: [url], timeoutMs: 15_000 });
   const held = new Map<string, string>();
-  for await (const entry of client.list('', { limit: 1_000 })) held.set(entry.key, entry.text());
+  for await (const entry of client.list('')) held.set(entry.key, entry.text());
   client.close();
   return [...acknowledged].filter(([key, value]) => held.get(key) !== value).length;
 };
