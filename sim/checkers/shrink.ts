@@ -16,6 +16,7 @@ const shownItemsMax = 12;
 const widerItemsMax = 400;
 const shrinkStepsMax = 2_000_000;
 const attemptStepsMax = 100_000;
+const attemptsMax = 10;
 
 const isRefuted = (part: Part<unknown>, space: AnySpace, budget: Budget, stepsMax: number): boolean =>
   new Search(part, space, budget).run(stepsMax) === 'exhausted';
@@ -151,7 +152,11 @@ const widen = (until: Part<unknown>, part: Part<unknown>, space: AnySpace, budge
 export const shrink = (whole: Part<unknown>, failing: Part<unknown>, space: AnySpace): Part<unknown> => {
   const budget = new Budget({ stepsMax: shrinkStepsMax });
   const search = new Search(failing, space, budget);
-  if (search.run(attemptStepsMax) !== 'exhausted') return failing;
+  if (search.run(attemptStepsMax) !== 'exhausted') {
+    // It took long to find; a smaller part of it may be found soon.
+    const near = refuteNear(failing, search.deepest, space, budget, attemptsMax * attemptStepsMax);
+    return near === null ? failing : shrink(whole, near, space);
+  }
   const until = partUntil(failing, search.deepest, space);
   const isLong = space.isCell && until.whole && until.items.length > wholeItemsMax;
   const cut = isLong ? cutBeginning(until, search.deepest, space, budget) : until;

@@ -6,6 +6,14 @@ import type { Layout } from './layout.ts';
 const stepsForeseen = 3;
 const never = Number.POSITIVE_INFINITY;
 
+const nobody = { calls: [] as number[], lasting: [] as number[] };
+
+const listOf = (lists: Map<number, number[]>, key: number): number[] => {
+  let list = lists.get(key);
+  if (list === undefined) lists.set(key, (list = []));
+  return list;
+};
+
 /** How many of a sorted list are no later than `time`; with `times`, the list is of items. */
 const countUpTo = (list: readonly number[], time: number, times?: Float64Array): number => {
   let [low, high] = [0, list.length];
@@ -114,10 +122,35 @@ export class Values {
   }
 
   /**
-   * The first answer that no order can give, whatever else it does: everything that puts the value found is called after it, or was
-   * surely overwritten before. Infinity: there is none. `start` is there from the beginning.
+   * The first answer that no order can give, whatever else it does. Infinity: there is none. Either all that puts the value found is
+   * called after the answer, or was surely overwritten before the call; or more who change that value have been answered than
+   * anybody has put it. `start` is there from the beginning.
    */
   unservedBy(start: number, { callAt, returnAt }: Layout): number {
+    const reach = this.#reachOfPutters(callAt);
+    const takers = new Map<number, number[]>();
+    let first = never;
+    for (let item = 0; item < this.#needs.length; item++) {
+      const value = this.#needs[item]!;
+      if (value < 0 || this.#isRequired[item] === 0) continue;
+      if (this.#puts[item]! >= 0) listOf(takers, value).push(returnAt[item]!);
+      if (returnAt[item]! >= first || (value === start && callAt[item]! <= this.startLastsUntil)) continue;
+      const { calls, lasting } = reach.get(value) ?? nobody;
+      const called = countUpTo(calls, returnAt[item]!);
+      if (called === 0 || lasting[called - 1]! < callAt[item]!) first = returnAt[item]!;
+    }
+    for (const [value, returns] of takers) {
+      const { calls } = reach.get(value) ?? nobody;
+      const given = value === start ? 1 : 0;
+      returns.sort((a, b) => a - b);
+      const missed = returns.find((returnAt, taken) => countUpTo(calls, returnAt) + given <= taken);
+      if (missed !== undefined && missed < first) first = missed;
+    }
+    return first;
+  }
+
+  /** By value: when those who put it are called, and how long the longest of so many of them can last. */
+  #reachOfPutters(callAt: Float64Array): Map<number, { calls: number[]; lasting: number[] }> {
     const reach = new Map<number, { calls: number[]; lasting: number[] }>();
     for (let item = 0; item < this.#puts.length; item++) {
       const value = this.#puts[item]!;
@@ -127,16 +160,7 @@ export class Values {
       its.calls.push(callAt[item]!);
       its.lasting.push(Math.max(its.lasting.at(-1) ?? Number.NEGATIVE_INFINITY, this.lastsUntil[item]!));
     }
-    let first = never;
-    for (let item = 0; item < this.#needs.length; item++) {
-      const value = this.#needs[item]!;
-      if (value < 0 || this.#isRequired[item] === 0 || returnAt[item]! >= first) continue;
-      if (value === start && callAt[item]! <= this.startLastsUntil) continue;
-      const its = reach.get(value);
-      const called = its === undefined ? 0 : countUpTo(its.calls, returnAt[item]!);
-      if (called === 0 || its!.lasting[called - 1]! < callAt[item]!) first = returnAt[item]!;
-    }
-    return first;
+    return reach;
   }
 
   place(item: number): void {
