@@ -39,6 +39,8 @@ export type Verdict =
 
 const firstSteps = 20_000;
 const stepsWhenFullMax = 20_000_000;
+/** Of its time, against one part of the search proper. */
+const hastyShare = 4;
 const hastySteps = 300;
 const decisionsGivenUpMin = 8;
 const doublingsMax = 8;
@@ -59,11 +61,10 @@ const findHastily = (
     const search = new Search(part, space, budget, { luck: luck + attempt });
     let best = Number.NEGATIVE_INFINITY;
     let doublings = 0;
-    for (; steps < stepsMax; steps += hastySteps) {
+    for (let isOver = false; !isOver && steps < stepsMax; steps += hastySteps) {
       const progress = search.run(hastySteps);
-      deepest = Math.max(deepest, search.deepest);
-      if (progress === 'found') return { isFound: true, deepest };
-      if (progress !== 'paused' || budget.over !== null) break;
+      if (progress === 'found') return { isFound: true, deepest: search.deepest };
+      isOver = progress !== 'paused' || budget.over !== null;
       if (search.deepest > best) doublings = Math.max(0, doublings - 1);
       else {
         search.giveUp(decisionsGivenUpMin << doublings);
@@ -71,6 +72,7 @@ const findHastily = (
       }
       best = search.deepest;
     }
+    deepest = Math.max(deepest, search.deepest);
   }
   return { isFound: false, deepest };
 };
@@ -91,7 +93,7 @@ const decide = (part: Part<unknown>, space: Space<unknown, unknown>, budget: Bud
     // With a full memory the search itself would go round in circles. The other two are tried once more, and longer.
     if (isFull && steps > stepsWhenFullMax) return 'undecided';
     isFull = progress === 'full';
-    const hasty = findHastily(part, space, budget, 2 * steps, luck);
+    const hasty = findHastily(part, space, budget, hastyShare * steps, luck);
     if (hasty.isFound) return null;
     luck += steps;
     const near = refuteNear(part, Math.max(search.deepest, hasty.deepest), space, budget, steps);

@@ -327,11 +327,19 @@ export class Search {
 
   /** False if somebody must find a value to which nothing leads that may be called before his answer. */
   #reachesDemands(values: Values): boolean {
-    if (this.#state >= 0) this.#reachable[this.#state] = this.#look;
-    const demands = this.#demands.map((value) => ({ value, by: values.demandedBy(value) })).sort((a, b) => a.by - b.by);
-    return demands.every(({ value, by }) => {
+    const { needs, puts } = this.#layout;
+    const reachable = this.#reachable;
+    const look = this.#look;
+    if (this.#state >= 0) reachable[this.#state] = look;
+    for (const item of this.#candidates) if (needs[item]! < 0 || needs[item] === this.#state) reachable[puts[item]!] = look;
+    const isNear = (value: number, by: number): boolean => reachable[value] === look || this.#isPutLater(values, value, by);
+    const far = this.#demands
+      .map((value) => ({ value, by: values.demandedBy(value) }))
+      .filter(({ value, by }) => !isNear(value, by));
+    far.sort((a, b) => a.by - b.by);
+    return far.every(({ value, by }) => {
       this.#spreadReachable(values, by);
-      return this.#reachable[value] === this.#look || this.#isPutLater(values, value, by) || this.#isInTime(by);
+      return reachable[value] === look || this.#isInTime(by);
     });
   }
 
