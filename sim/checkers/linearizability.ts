@@ -7,7 +7,7 @@ import type { HistoryEvent, Operation } from './history.ts';
 import type { Model } from './models/model.ts';
 import { type Part, partUntil, wholePart } from './part.ts';
 import { type Progress, Search } from './search.ts';
-import { refuteNear, shrink } from './shrink.ts';
+import { refuteAnywhere, refuteNear, shrink } from './shrink.ts';
 import { Space } from './space.ts';
 
 export type Judged<Action = unknown> =
@@ -38,6 +38,7 @@ export type Verdict =
   | { readonly type: 'unreadable'; readonly line: number; readonly explanation: string };
 
 const firstSteps = 20_000;
+const firstWidth = 64;
 const stepsWhenFullMax = 20_000_000;
 /** Of its time, against one part of the search proper. */
 const hastyShare = 4;
@@ -85,6 +86,7 @@ const decide = (part: Part<unknown>, space: Space<unknown, unknown>, budget: Bud
   const search = new Search(part, space, budget);
   let isFull = false;
   let luck = 1;
+  let width = firstWidth;
   for (let steps = firstSteps; ; steps *= 2) {
     const progress: Progress = isFull ? 'full' : search.run(steps);
     if (progress === 'found') return null;
@@ -98,6 +100,9 @@ const decide = (part: Part<unknown>, space: Space<unknown, unknown>, budget: Bud
     luck += steps;
     const near = refuteNear(part, Math.max(search.deepest, hasty.deepest), space, budget, steps);
     if (near !== null) return near;
+    const anywhere = refuteAnywhere(part, width, space, budget, steps);
+    if (anywhere !== null) return anywhere;
+    width *= 2;
     if (budget.over !== null) return 'undecided';
   }
 };

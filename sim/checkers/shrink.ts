@@ -16,7 +16,9 @@ const shownItemsMax = 12;
 const widerItemsMax = 400;
 const shrinkStepsMax = 2_000_000;
 const attemptStepsMax = 100_000;
+const attemptStepsMin = 200;
 const attemptsMax = 10;
+const looksMax = 400;
 
 const isRefuted = (part: Part<unknown>, space: AnySpace, budget: Budget, stepsMax: number): boolean =>
   new Search(part, space, budget).run(stepsMax) === 'exhausted';
@@ -42,6 +44,29 @@ export const refuteNear = (
     const steps = Math.min(stepsLeft, attemptStepsMax);
     stepsLeft -= steps;
     if (isRefuted(from, space, budget, steps)) return from;
+  }
+  return null;
+};
+
+/** Looks at parts of `width` operations all over the history, each overlapping the next by half. */
+export const refuteAnywhere = (
+  part: Part<unknown>,
+  width: number,
+  space: AnySpace,
+  budget: Budget,
+  stepsMax: number,
+): Part<unknown> | null => {
+  const { items } = part;
+  if (!space.isCell || items.length <= width) return null;
+  // Each look costs as much as the history is long.
+  const stride = Math.max(Math.ceil(width / 2), Math.ceil(items.length / looksMax));
+  const steps = Math.max(attemptStepsMin, Math.floor((stepsMax * stride) / items.length));
+  for (let end = width; budget.over === null; end += stride) {
+    const last = Math.min(end, items.length - 1);
+    const until = partUntil(part, items[last]!.operation.callAt, space);
+    const from = partFrom(until, items[last - width]!.operation.callAt, space);
+    if (isRefuted(from, space, budget, steps)) return from;
+    if (last < end) return null;
   }
   return null;
 };
