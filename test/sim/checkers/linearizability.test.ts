@@ -6,6 +6,7 @@ import { Budget } from '../../../sim/checkers/budget.ts';
 import { Collector } from '../../../sim/checkers/collect.ts';
 import type { HistoryEvent, Operation } from '../../../sim/checkers/history.ts';
 import { judgeHistory, judgeObject } from '../../../sim/checkers/linearizability.ts';
+import type { Model } from '../../../sim/checkers/models/model.ts';
 import { type RegisterAction, registerModel } from '../../../sim/checkers/models/register.ts';
 import { wholePart } from '../../../sim/checkers/part.ts';
 import { Search } from '../../../sim/checkers/search.ts';
@@ -55,6 +56,62 @@ test('a stale read, a value out of nothing, a lost update and two winners are fo
     { f: 'write', value: 'z', from: 2, to: 3, type: 'info' },
   ];
   assert.equal(judged(...early), 'violated', 'nobody reads what is not called yet');
+});
+
+test('what was never answered may have happened', () => {
+  const events: HistoryEvent[] = [
+    { process: 0, type: 'invoke', f: 'write', value: 1, time: 0 },
+    { process: 1, type: 'invoke', f: 'read', time: 5 },
+    { process: 1, type: 'ok', f: 'read', value: 1, time: 6 },
+  ];
+  assert.equal(judgeHistory(registerModel, events).type, 'linearizable');
+  assert.equal(judgeHistory(registerModel, events.slice(1)).type, 'violated');
+});
+
+test('a stale read is shown with where its value came from and what overwrote it', () => {
+  const spans: Span[] = [
+    { f: 'write', value: 'x', from: 0, to: 1 },
+    { f: 'write', value: 'a', from: 2, to: 3 },
+    { f: 'read', value: 'a', from: 4, to: 5 },
+    { f: 'write', value: 'b', from: 6, to: 7 },
+    { f: 'read', value: 'b', from: 8, to: 9 },
+    { f: 'read', value: 'a', from: 10, to: 11 },
+    { f: 'write', value: 'c', from: 12, to: 13 },
+  ];
+  const verdict = judgeHistory(registerModel, eventsOf(spans));
+  assert.ok(verdict.type === 'violated');
+  const shown = verdict.part.map(({ action }) => registerModel.describe(action as RegisterAction));
+  assert.deepEqual(shown, ['write "a"', 'write "b"', 'read "a"']);
+});
+
+test('a model of another kind is judged too, by the same search', () => {
+  type Append = { f: 'append'; value: string } | { f: 'read'; list: string };
+  const list: Model<string, Append> = {
+    ...{ name: 'list', noun: 'list', keyed: false, initial: '' },
+    parse(f, asked, answer) {
+      if (f === 'append') return { f, value: String(asked) };
+      return answer === null ? null : { f: 'read', list: String(answer.value) };
+    },
+    step: (state, action) => (action.f === 'append' ? [state + action.value] : state === action.list ? [state] : []),
+    keyOf: (state) => state,
+    classOf: (action) => JSON.stringify(action),
+    isRead: (action) => action.f === 'read',
+    describe: (action) => (action.f === 'append' ? `append ${action.value}` : `read ${action.list}`),
+    describeState: (state) => `'${state}'`,
+  };
+  const append = (value: string, from: number, to: number, type: Span['type'] = 'ok'): Span => ({
+    f: 'append',
+    value,
+    from,
+    to,
+    type,
+  });
+  const read = (value: string, from: number, to: number): Span => ({ f: 'read', value, from, to });
+  const both = [append('a', 0, 5), append('b', 0, 5), append('c', 1, 2, 'info')];
+  assert.equal(judgeHistory(list, eventsOf([...both, read('ba', 6, 7), read('bac', 8, 9)])).type, 'linearizable');
+  const lost = judgeHistory(list, eventsOf([...both, read('ba', 6, 7), read('b', 8, 9)]));
+  assert.ok(lost.type === 'violated');
+  assert.match(lost.explanation, /Then read b of process 4 should come, but the list then holds '[abc]+'/);
 });
 
 test('equal times overlap, unless events are taken as they come', () => {
