@@ -5,11 +5,11 @@ export type Limits = {
   readonly stepsMax?: number;
   /** Asked now and then; true: the time is over. */
   readonly expired?: () => boolean;
-  /** Memory for places where the search has been. */
+  /** Memory for places where a search has been; two may be under way at a time. */
   readonly memoBytesMax?: number;
 };
 
-export const defaultMemoBytesMax = 256 << 20;
+export const defaultMemoBytesMax = 128 << 20;
 const stepsBetweenLooks = 256;
 
 export class Budget {
