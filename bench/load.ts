@@ -33,6 +33,7 @@ export const refusedPauseMs = 20;
 export const graceMs = 10_000;
 /** Fewer than a listener's backlog. */
 const dialsAtOnce = 64;
+const dialMsMax = 15_000;
 
 /** What closed loops measured. Only answers before the end count for the rate, so that one late answer does not stretch it. */
 export class Tally {
@@ -76,11 +77,17 @@ export class Tally {
   }
 }
 
+/** Within `dialMsMax`: a connection that does not come up must not hold up the whole run. */
 const dial = (host: string, port: number): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true });
-    socket.once('connect', () => resolve(socket));
-    socket.once('error', reject);
+    const limit = setTimeout(() => socket.destroy(new Error(`no connection to ${host}:${port} in ${dialMsMax} ms`)), dialMsMax);
+    socket.once('connect', () => {
+      clearTimeout(limit);
+      resolve(socket);
+    });
+    // Stays: a connection may also fail later, between its dial and its first request. What follows is a close.
+    socket.on('error', reject);
   });
 
 /** Writes until the tally is over; ends early when its connection does. */
@@ -109,11 +116,13 @@ const writeOn = (socket: Socket, wire: Wire, client: number, tally: Tally): Prom
       tally.failed();
       setTimeout(put, refusedPauseMs);
     });
-    socket.on('error', () => {});
-    socket.once('close', () => {
+    const over = (): void => {
       if (!isDone) tally.failed();
       resolve();
-    });
+    };
+    // The server may have closed it while the others were dialled.
+    if (socket.destroyed) return over();
+    socket.once('close', over);
     if (wire.greeting.byteLength > 0) socket.write(wire.greeting);
     put();
   });

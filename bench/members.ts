@@ -10,16 +10,20 @@ import type { MemberAnswer, MemberPlan, MemberQuestion } from './member.ts';
 
 const program = fileURLToPath(new URL('member.ts', import.meta.url));
 const stopMsMax = 8_000;
+/** What a member on a busy machine may take beyond what it was asked to do. */
+const answerMsMax = 60_000;
 
 /** One process. Questions are asked one after the other. */
 class Member {
   readonly process: ChildProcess;
+  readonly #name: string;
   readonly httpPort: number;
   #waiting: { type: MemberAnswer['type']; resolve: (answer: MemberAnswer) => void; reject: (error: Error) => void } | null =
     null;
   #ended: string | null = null;
 
   constructor(plan: MemberPlan) {
+    this.#name = plan.name;
     this.httpPort = plan.httpPort;
     this.process = owned(fork(program, [JSON.stringify(plan)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }));
     this.process.on('message', (answer: MemberAnswer) => {
@@ -31,15 +35,26 @@ class Member {
     });
   }
 
-  hears<Type extends MemberAnswer['type']>(type: Type): Promise<Extract<MemberAnswer, { type: Type }>> {
+  hears<Type extends MemberAnswer['type']>(type: Type, withinMs: number): Promise<Extract<MemberAnswer, { type: Type }>> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== null) return reject(new Error(this.#ended));
-      this.#waiting = { type, resolve: resolve as (answer: MemberAnswer) => void, reject };
+      const limit = setTimeout(() => reject(new Error(`${this.#name} said no '${type}' in ${withinMs} ms`)), withinMs);
+      const settled =
+        <Value>(settle: (value: Value) => void) =>
+        (value: Value): void => {
+          clearTimeout(limit);
+          settle(value);
+        };
+      this.#waiting = { type, resolve: settled(resolve as (answer: MemberAnswer) => void), reject: settled(reject) };
     });
   }
 
-  ask<Type extends 'role' | 'load'>(type: Type, question: MemberQuestion): Promise<Extract<MemberAnswer, { type: Type }>> {
-    const heard = this.hears(type);
+  ask<Type extends 'role' | 'load'>(
+    type: Type,
+    question: MemberQuestion,
+    forMs = 0,
+  ): Promise<Extract<MemberAnswer, { type: Type }>> {
+    const heard = this.hears(type, forMs + answerMsMax);
     if (this.#ended === null) this.process.send(question);
     return heard;
   }
@@ -72,7 +87,7 @@ export class Members {
     );
     const started = new Members(members, directory);
     try {
-      await Promise.all(members.map((member) => member.hears('ready')));
+      await Promise.all(members.map((member) => member.hears('ready', answerMsMax)));
       return started;
     } catch (error) {
       await started.stop();
@@ -94,7 +109,7 @@ export class Members {
   /** Load through the embedded API of the leader. */
   async embedded(clients: number, forMs: number): Promise<Load> {
     const leader = await this.#leader();
-    return (await leader.ask('load', { type: 'load', clients, forMs })).load;
+    return (await leader.ask('load', { type: 'load', clients, forMs }, forMs)).load;
   }
 
   /** Load over HTTP, clients spread over all members. */
