@@ -262,14 +262,20 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     if (change.type !== 'add' && existing === undefined)
       return fail(failure('MEMBER_NOT_FOUND', `'${group}' has no member ${change.node}`));
 
+    /** Tries the whole change again shortly; false where the time does not allow it. */
+    const again = (): boolean => {
+      if (clock.nowMs() + changeRetryMs >= deadlineMs) return false;
+      scope.after(changeRetryMs, () => executeChange(change, deadlineMs - clock.nowMs(), done));
+      return true;
+    };
+
     const reconfigure = (target: ReconfigureTarget, then: (index: number) => void): void =>
       member.reconfigure(target, (end) => {
         if (end.ok) return then(end.index);
         if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: member.leaderPeer() });
         if (end.reason === 'lost') return done({ type: 'lost' });
         const waits = end.reason === 'not-caught-up' || end.reason === 'pending';
-        if (waits && clock.nowMs() + changeRetryMs < deadlineMs)
-          return void scope.after(changeRetryMs, () => executeChange(change, deadlineMs - clock.nowMs(), done));
+        if (waits && again()) return;
         const code = waits ? 'RECONFIGURATION_PENDING' : end.reason === 'overloaded' ? 'OVERLOADED' : 'INVALID_REQUEST';
         const so =
           end.reason === 'not-caught-up'
@@ -305,7 +311,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       peer,
       timeLeftMs,
       scope.guard((outcome) => {
-        if (!outcome.ok) return fail(outcome.failure);
+        // It was started a moment ago, or its name was another's until a moment ago: it asks for the genesis twice a second.
+        if (!outcome.ok) return outcome.failure.code === 'NOT_READY' && again() ? undefined : fail(outcome.failure);
         const added: RaftPeer = { replica: outcome.value.replica, name: change.node, peer };
         reconfigure(withLearner(member.state.configuration, added), (index) => {
           if (change.role === 'learner') return finish(index);

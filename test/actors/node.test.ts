@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { BackupPart, GroupChange, NodeApi, WatchMessage } from '../../actors/api.ts';
 import { readHosted } from '../../actors/identity.ts';
 import type { RegisterResult } from '../../machines/register/types.ts';
+import { parseRaftMessage } from '../../machines/raft/messages.ts';
 import { encodeEnvelope, wireVersion } from '../../machines/wire/envelope.ts';
 import { bytesOf, collector, createHandCluster, envelopeOf, groupOf, type HandNode } from './hand-cluster.ts';
 
@@ -406,4 +407,55 @@ test('a peer that is forgotten in the status was not connected', () => {
   const { peers } = n1.api.status();
   assert.ok(peers.length <= 1_001, `${peers.length}`);
   assert.equal(peers.filter(({ connected }) => connected).length, 2);
+});
+
+test('a node that is added before it has heard of the cluster is added when it has', () => {
+  const cluster = createHandCluster();
+  cluster.form();
+  const added = cluster.start('n4', { bootstrap: [] });
+  cluster.lose((letter, { type }) => letter.to === added.peer && type === 'formed');
+  cluster.pass(100);
+  const changes = collector<{ index: number }>();
+  cluster.leader().api.changeGroup('kv', { type: 'add', node: 'n4', role: 'voter' }, { timeoutMs: 3_000 }, changes.done());
+  cluster.pass(800);
+  assert.deepEqual(changes.codes(), []);
+  cluster.lose(() => false);
+  cluster.until(() => changes.outcomes.length === 1);
+  assert.deepEqual(changes.codes(), ['ok']);
+});
+
+test('a node that never hears of the cluster is not added, and that is definite', () => {
+  const cluster = createHandCluster();
+  cluster.form();
+  const added = cluster.start('n4', { bootstrap: [] });
+  cluster.lose((letter, { type }) => letter.to === added.peer && type === 'formed');
+  const changes = collector<{ index: number }>();
+  cluster.leader().api.changeGroup('kv', { type: 'add', node: 'n4', role: 'voter' }, { timeoutMs: 1_000 }, changes.done());
+  cluster.until(() => changes.outcomes.length === 1, 1_100);
+  assert.deepEqual(changes.codes(), ['NOT_READY']);
+});
+
+test('who leaves a group and never hears how that ended serves by way of the others', () => {
+  const cluster = createHandCluster();
+  const nodes = cluster.form();
+  const leader = cluster.leader();
+  const leaving = nodes.find((node) => node !== leader)!;
+  write(cluster, leader, 'k', 'v');
+  let told = false;
+  cluster.lose((letter, { target, body }) => {
+    if (letter.to !== leaving.peer || target !== 'raft/kv') return false;
+    const parsed = parseRaftMessage(body);
+    const lost = told;
+    told ||= parsed.ok && parsed.message.type === 'append' && parsed.message.entries.length > 0;
+    return lost;
+  });
+  const changes = collector<{ index: number }>();
+  leader.api.changeGroup('kv', { type: 'remove', node: leaving.name }, { timeoutMs: 3_000 }, changes.done());
+  cluster.until(() => changes.outcomes.length === 1);
+  assert.deepEqual(changes.codes(), ['ok']);
+  cluster.pass(2_000);
+  const { role, leader: heardOf, joint } = groupOf(leaving)!;
+  assert.deepEqual({ told, joint, heardOf, stands: role !== 'none' }, { told: true, joint: true, heardOf: null, stands: true });
+  assert.equal(read(cluster, leaving, 'k'), 'v');
+  write(cluster, leaving, 'k', 'w');
 });
