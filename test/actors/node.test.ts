@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BackupPart, GroupChange, NodeApi, WatchMessage } from '../../actors/api.ts';
 import { readHosted } from '../../actors/identity.ts';
-import type { RegisterResult } from '../../machines/register/types.ts';
 import { parseRaftMessage } from '../../machines/raft/messages.ts';
+import type { RegisterResult } from '../../machines/register/types.ts';
 import { encodeEnvelope, wireVersion } from '../../machines/wire/envelope.ts';
 import { bytesOf, collector, createHandCluster, envelopeOf, groupOf, type HandNode } from './hand-cluster.ts';
 
