@@ -38,6 +38,11 @@ export const owned = (child: ChildProcess): ChildProcess => {
 const isOver = (child: ChildProcess): boolean =>
   child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
 
+/** To processes of this benchmark that are still there. */
+export const signal = (name: 'SIGSTOP' | 'SIGCONT', pids: readonly number[]): void => {
+  for (const child of running) if (child.pid !== undefined && pids.includes(child.pid)) child.kill(name);
+};
+
 /** Resolves when it is gone; after `patienceMs` it is killed. */
 export const gone = (child: ChildProcess, patienceMs: number): Promise<void> =>
   new Promise((resolve) => {

@@ -1,6 +1,8 @@
 // Durable writes: a hundred bytes each, acknowledged when a majority has synced them. Through the embedded API on the leader, over
 // HTTP spread over the members and at the leader alone, and etcd beside it. Systems take turns within a round, and every ratio is
-// taken within a round before the median is, so that noise hits both of its sides.
+// taken within a round before the median is, so that noise hits both of its sides. Whose turn it is not is frozen: even without work
+// the members of either cluster take processors from the other.
+import { signal } from './children.ts';
 import { Etcd, etcdVersion } from './etcd.ts';
 import { cpuMsOf, load, median, type Row, round, sleep } from './figures.ts';
 import { measureFloorMs } from './limits.ts';
@@ -46,6 +48,28 @@ const systemsOfEtcd = (etcd: Etcd): System[] => {
   ];
 };
 
+/** After a freeze: peers missed each other's heartbeats, some elect anew. */
+const thawMs = 1_500;
+
+/** One cluster runs at a time, or none. */
+class Turns {
+  #awake: readonly number[];
+
+  constructor(all: readonly number[]) {
+    this.#awake = all;
+  }
+
+  async give(pids: readonly number[]): Promise<void> {
+    if (pids === this.#awake) return;
+    signal('SIGSTOP', this.#awake);
+    signal('SIGCONT', pids);
+    this.#awake = pids;
+    if (pids.length > 0) await sleep(thawMs);
+  }
+}
+
+const nobody: readonly number[] = [];
+
 const cpuOf = (pids: readonly number[]): number => pids.reduce((sum, pid) => sum + cpuMsOf(pid), 0);
 
 const runOnce = async (system: System, clients: number, forMs: number): Promise<Load & { cpuUsPerWrite: number }> => {
@@ -64,12 +88,18 @@ const measure = async (
   forMs: number,
 ): Promise<Sample[]> => {
   const samples: Sample[] = [];
+  const turns = new Turns([...new Set(systems.flatMap(({ pids }) => pids))]);
   // Compilers warm up on work that does not count.
-  for (const system of systems) await system.run(256, forMs);
+  for (const system of systems) {
+    await turns.give(system.pids);
+    await system.run(256, forMs);
+  }
   for (let round = 0; round < rounds; round++)
     for (const clients of sizes) {
+      await turns.give(nobody);
       const floorMs = await measureFloorMs();
       for (const system of systems) {
+        await turns.give(system.pids);
         const ran = await runOnce(system, clients, forMs);
         samples.push({ ...ran, nodes, system: system.name, round, floorMs, load: load() });
       }
@@ -111,6 +141,7 @@ export const measureDurable = async (nodes: number, quick: boolean): Promise<{ r
     const samples = await measure(nodes, systems, sizes, quick ? 1 : 3, quick ? 2_000 : 3_000);
     return { rows: sizes.flatMap((clients) => systems.map((system) => rowOf(system, clients, samples))), samples };
   } finally {
+    signal('SIGCONT', [...members.pids, ...(etcd?.pids ?? [])]);
     await members.stop();
     await etcd?.stop();
   }

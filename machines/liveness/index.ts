@@ -95,15 +95,28 @@ const sameGroups = (a: readonly QuietGroup[], b: readonly QuietGroup[]): boolean
   a.length === b.length && a.every((one, at) => one.group === b[at]!.group && one.term === b[at]!.term);
 
 const beatPeer = (state: LivenessState, name: string, peer: PeerState, nowMs: number): LivenessEffect => {
-  const { beatMs, probeMs, answerEvery } = state.options;
+  const { answerEvery } = state.options;
   peer.sequence++;
   const fast = peer.leading.length > 0;
   const answer = !fast || peer.sequence % answerEvery === 0;
   if (answer) peer.asked = { sequence: peer.sequence, atMs: nowMs };
   const led = peer.told ? null : peer.leading;
   peer.told = true;
-  peer.beatAtMs = nowMs + (fast ? beatMs : probeMs);
+  peer.beatAtMs = nowMs + intervalMs(state, peer);
   return { type: 'send-beat', peer: name, beat: { sequence: peer.sequence, led, answer } };
+};
+
+const intervalMs = ({ options }: LivenessState, peer: PeerState): number =>
+  peer.leading.length > 0 ? options.beatMs : options.probeMs;
+
+/**
+ * Once somebody's beat is due, everybody's that comes within half an interval leaves with it: whatever they began with, soon all
+ * leave in one turn. Being woken once for each is most of what an idle node costs.
+ */
+const dueForBeats = (state: LivenessState, nowMs: number): Set<PeerState> => {
+  const peers = [...state.peers.values()];
+  if (!peers.some((peer) => nowMs >= peer.beatAtMs)) return new Set();
+  return new Set(peers.filter((peer) => nowMs >= peer.beatAtMs - intervalMs(state, peer) / 2));
 };
 
 const loseGroups = (peer: PeerState, name: string, groups: string[]): LivenessEffect => {
@@ -117,6 +130,7 @@ const onWake = (state: LivenessState, nowMs: number): LivenessEffect[] => {
   // This process was held up (SIGSTOP, a long pause): the silence is ours, so everybody gets one more interval (Lifeguard).
   const heldUp = nowMs - state.wokenMs > options.dropMs;
   state.wokenMs = nowMs;
+  const due = dueForBeats(state, nowMs);
   for (const [name, peer] of state.peers) {
     if (heldUp) peer.heardMs = nowMs - Math.min(nowMs - peer.heardMs, options.silentMs);
     const silent = nowMs - peer.heardMs;
@@ -135,7 +149,7 @@ const onWake = (state: LivenessState, nowMs: number): LivenessEffect[] => {
           lost.map(({ group }) => group),
         ),
       );
-    if (nowMs >= peer.beatAtMs) effects.push(beatPeer(state, name, peer, nowMs));
+    if (due.has(peer)) effects.push(beatPeer(state, name, peer, nowMs));
   }
   return effects;
 };

@@ -273,3 +273,18 @@ test('a beat survives the wire, and nothing else passes for one', () => {
     { seed: 13 },
   );
 });
+
+test('beats to several peers leave in one turn, however far apart their connections opened', () => {
+  const node = createNode();
+  for (const peer of ['p', 'q', 'r', 's']) {
+    node.send({ type: 'peer-open', peer });
+    node.send({ type: 'leading', peer, groups: kv });
+    node.pass(11);
+  }
+  node.pass(options.beatMs * 2);
+  node.told.length = 0;
+  node.pass(options.beatMs * 10);
+  const beats = node.of('send-beat');
+  assert.equal(beats.length, 40);
+  assert.equal(new Set(beats.map(({ atMs }) => atMs)).size, 10);
+});
