@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeFlags } from '../runtime.ts';
 import { makeDirectory } from '../storage/directory.ts';
 
 export type DevPlan = {
@@ -90,7 +91,7 @@ export class DevNode {
     // The shell's variables are for its own node, not for these.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLITY_')));
     // A group of its own, so that Ctrl-C reaches this process only; the channel, so that even a kill -9 of this process ends it.
-    const child = spawn(process.execPath, [this.#main, ...this.#words()], {
+    const child = spawn(process.execPath, [...nodeFlags, this.#main, ...this.#words()], {
       detached: true,
       env,
       stdio: ['ignore', 'ignore', log, 'ipc'],

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8
 // The command `polity`. Nothing but a file without imports is loaded before the version of Node is known to be good enough: on an old one the imports
 // themselves fail, with words that help nobody.
 import { runtimeProblem } from '../runtime.ts';

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { jsonOf } from '../../src/client/attempts.ts';
 import { createWire, type Wire } from '../../src/client/http.ts';
 import type { NodeStatus } from '../../src/index.ts';
+import { nodeFlags } from '../../src/runtime.ts';
 
 const sources = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const built = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
@@ -101,7 +102,7 @@ export class NodeProcess {
     if (this.#child !== null) throw new Error(`${this.name} is running already`);
     const startMs = performance.now();
     const log = openSync(this.plan.logFile, 'a', 0o600);
-    const child = spawn(process.execPath, [this.plan.built ? built : sources, 'start', ...this.plan.words], {
+    const child = spawn(process.execPath, [...nodeFlags, this.plan.built ? built : sources, 'start', ...this.plan.words], {
       env: cleanEnvironment(),
       stdio: ['ignore', 'pipe', log, 'ipc'],
     });
