@@ -289,6 +289,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       member.transfer(existing!.replica, (end) => {
         if (end.ok) return finish(member.state.commit);
         if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: member.leaderPeer() });
+        if (end.reason === 'unanswered') return done({ type: 'lost' });
         const code = end.reason === 'not-a-voter' ? 'INVALID_REQUEST' : 'NO_QUORUM';
         fail(failure(code, `leadership of '${group}' did not move to ${change.node}: ${end.reason}`));
       });

@@ -9,7 +9,7 @@ export const onTransfer = (state: RaftState, out: Output, ref: number, to: Repli
   if (state.role !== 'leader') return refuse('not-leader');
   if (!isVoter(state.configuration, to)) return refuse('not-a-voter');
   if (to === state.replica) return void out.effects.push({ type: 'transferred', ref });
-  if (state.transfer !== null) out.effects.push({ type: 'transfer-rejected', ref: state.transfer.ref, reason: 'superseded' });
+  giveUp(state, out, 'superseded');
   state.transfer = { ref, to, deadlineMs: nowMs + state.options.electionTimeoutMaxMs, sent: false };
   out.flush.add(to);
   hurryTransfer(state, out);
@@ -25,8 +25,14 @@ export const hurryTransfer = (state: RaftState, out: Output): void => {
 };
 
 export const expireTransfer = (state: RaftState, out: Output, nowMs: number): void => {
-  if (state.transfer === null || nowMs < state.transfer.deadlineMs) return;
-  out.effects.push({ type: 'transfer-rejected', ref: state.transfer.ref, reason: 'timed-out' });
+  if (state.transfer !== null && nowMs >= state.transfer.deadlineMs) giveUp(state, out, 'timed-out');
+};
+
+/** Whoever was told to campaign may still do so: then nobody knows yet how it ends. */
+const giveUp = (state: RaftState, out: Output, reason: 'superseded' | 'timed-out'): void => {
+  const { transfer } = state;
+  if (transfer === null) return;
+  out.effects.push({ type: 'transfer-rejected', ref: transfer.ref, reason: transfer.sent ? 'unanswered' : reason });
   state.transfer = null;
 };
 

@@ -65,7 +65,8 @@ export type ProposalRejection = 'not-leader' | 'transferring' | 'overloaded' | '
 export type ReadRejection = 'not-leader' | 'no-quorum' | 'overloaded';
 /** 'lost': taken, then leadership went; whether it happens is the next leader's. */
 export type ReconfigureRejection = 'not-leader' | 'lost' | 'pending' | 'invalid' | 'not-caught-up' | 'overloaded';
-export type TransferRejection = 'not-leader' | 'not-a-voter' | 'timed-out' | 'superseded';
+/** `unanswered`: the target was told to campaign and may still do so; the others surely changed nothing. */
+export type TransferRejection = 'not-leader' | 'not-a-voter' | 'timed-out' | 'superseded' | 'unanswered';
 
 /** The configuration wanted at the end; the machine goes through a joint phase by itself where voters change. */
 export type ReconfigureTarget = { voters: ReplicaId[]; learners: ReplicaId[]; members: Record<ReplicaId, Member> };

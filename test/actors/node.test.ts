@@ -459,3 +459,25 @@ test('who leaves a group and never hears how that ended serves by way of the oth
   assert.equal(read(cluster, leaving, 'k'), 'v');
   write(cluster, leaving, 'k', 'w');
 });
+
+test('a transfer whose target was told and is not heard of is unknown: it may still take over', () => {
+  const cluster = createHandCluster();
+  const nodes = cluster.form();
+  const leader = cluster.leader();
+  const target = nodes.find((node) => node !== leader)!;
+  const transfer = () => {
+    const changes = collector<{ index: number }>();
+    leader.api.changeGroup('kv', { type: 'transfer', node: target.name }, { timeoutMs: 3_000 }, changes.done());
+    cluster.until(() => changes.outcomes.length === 1);
+    return changes.codes();
+  };
+  cluster.lose((_letter, { target: address, body }) => {
+    const parsed = address === 'raft/kv' ? parseRaftMessage(body) : null;
+    return parsed?.ok === true && parsed.message.type === 'time-out-now';
+  });
+  assert.deepEqual(transfer(), ['OUTCOME_UNKNOWN']);
+  // Nothing reaches it, so it lags, and is never told to campaign.
+  cluster.lose((letter) => letter.to === target.peer);
+  write(cluster, leader, 'k');
+  assert.deepEqual(transfer(), ['NO_QUORUM']);
+});
