@@ -1,5 +1,5 @@
 // Named mixtures of faults. Without a name the seed draws its own mixture.
-import { type Fault, faults } from './nemesis.ts';
+import { type Fault, faults } from './nemesis/index.ts';
 
 export type Scenario = { name: string; sentence: string; faults: readonly Fault[] };
 

@@ -1,19 +1,17 @@
 // One seed, one life of a cluster: the seed draws the configuration as well as the faults (swarm testing, Groce et al. 2012). First
 // safety under fire, then everything is mended, and the cluster must serve and agree within a bound. The result is plain data.
 import { groupKeys, keyText } from '../actors/keyspace.ts';
-import type { NodeSettings } from '../actors/settings.ts';
-import { settingsDefaults } from '../actors/settings.ts';
-import { raftDefaults } from '../machines/raft/types.ts';
 import type { RegisterResult } from '../machines/register/types.ts';
 import type { HistoryEvent } from './checkers/index.ts';
 import { judgeRun } from './judge.ts';
-import { type Fault, faults, joinAddresses, Nemesis } from './nemesis.ts';
+import { drawKnobs, type Knobs, settingsOf } from './knobs.ts';
+import { countOfFaults, type Fault, type FaultDone, Nemesis, Scene } from './nemesis/index.ts';
 import { Network } from './network.ts';
 import { SimulatedNode } from './node.ts';
 import { Operator } from './operator.ts';
 import { Trace } from './trace.ts';
 import { Workload } from './workload.ts';
-import { type Chance, World } from './world.ts';
+import { World } from './world.ts';
 
 export type RunOptions = {
   /** Drawn when absent. */
@@ -22,29 +20,16 @@ export type RunOptions = {
   timeMs?: number;
   /** Which faults may happen; drawn when absent. */
   faults?: readonly Fault[];
+  /** Numbers of faults that are left out; all others are what they were. */
+  without?: readonly number[];
+  /** Drawn when absent; fewer of them are the first ones. */
+  clients?: number;
+  /** Calls of a client, at most. */
+  operations?: number;
   /** Lines of the trace to keep. */
   linesMax?: number;
   /** For tests: a world that breaks a promise on purpose. */
   planted?: 'lying-disk' | 'forgotten-vote';
-};
-
-export type Knobs = {
-  nodes: number;
-  clients: number;
-  keys: number;
-  thinkMs: number;
-  timeoutMs: number;
-  latencyMs: [number, number];
-  bytesPerMs: number;
-  syncMs: [number, number];
-  turnMs: [number, number];
-  drift: number;
-  snapshotEntries: number;
-  retainEntries: number;
-  quietAfterMs: number;
-  faults: Fault[];
-  everyMs: [number, number];
-  lastsMs: [number, number];
 };
 
 export type Verdict = 'held' | 'crash' | 'liveness' | 'correctness';
@@ -60,7 +45,10 @@ export type RunResult = {
   acknowledged: number;
   operations: number;
   endings: Record<string, number>;
+  /** How often each fault was done. */
   done: Record<string, number>;
+  /** What was really done, in order of time. */
+  faults: readonly FaultDone[];
   knobs: Knobs;
   history: readonly HistoryEvent[];
   lines: readonly string[];
@@ -71,36 +59,11 @@ const timeMsDefault = 20_000;
 const recoveryMs = 60_000;
 const stepsMax = 20_000_000;
 
-export const drawKnobs = (chance: Chance, options: RunOptions): Knobs => {
-  const nodes = options.nodes ?? chance.pick([1, 3, 3, 3, 3, 5]);
-  const slowest = chance.pick([1, 5, 30]);
-  return {
-    nodes,
-    clients: chance.between(1, 9),
-    keys: chance.between(1, 5),
-    thinkMs: chance.pick([1, 20, 200, 3_000]),
-    timeoutMs: chance.pick([300, 1_000, 3_000]),
-    latencyMs: [0.05, slowest],
-    bytesPerMs: chance.pick([1_000, 100_000]),
-    syncMs: [0.1, chance.pick([1, 5, 40])],
-    turnMs: [0.005, chance.pick([0.05, 0.5, 3])],
-    drift: chance.pick([0, 0.001, 0.04]),
-    snapshotEntries: chance.pick([5, 20, 100, 10_000]),
-    retainEntries: chance.pick([0, 5, 50, 5_000]),
-    quietAfterMs: chance.pick([0, 100, 1_000]),
-    // Some faults are off in every run, so that others have room to show what they do alone.
-    faults: [...(options.faults ?? faults.filter(() => chance.happens(0.45)))],
-    everyMs: [50, chance.pick([500, 2_000, 8_000])],
-    lastsMs: [20, chance.pick([500, 3_000, 10_000])],
-  };
-};
-
-const settingsOf = (name: string, names: readonly string[], knobs: Knobs): NodeSettings => ({
-  ...settingsDefaults,
-  ...{ name, cluster: 'sim', version: 'sim', bootstrap: [...names], join: joinAddresses(names, name), http: null },
-  groups: [...settingsDefaults.groups],
-  raft: { ...raftDefaults, quietAfterMs: knobs.quietAfterMs, retainEntries: knobs.retainEntries },
-  snapshotEntries: knobs.snapshotEntries,
+/** What the options set; the rest is drawn. */
+const setBy = ({ nodes, clients, faults }: RunOptions): Partial<Knobs> => ({
+  ...(nodes === undefined ? {} : { nodes }),
+  ...(clients === undefined ? {} : { clients }),
+  ...(faults === undefined ? {} : { faults: [...faults] }),
 });
 
 /** Term and vote of the group that clients use. */
@@ -117,7 +80,7 @@ class Broken extends Error {
 export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const trace = new Trace({ linesMax: options.linesMax ?? 0 });
   const world = new World(seed, trace);
-  const knobs = drawKnobs(world.chance('knobs'), options);
+  const knobs = drawKnobs((label) => world.chance(label), setBy(options));
   const network = new Network(world, {
     ...{ latencyMs: knobs.latencyMs, bytesPerMs: knobs.bytesPerMs },
     ...{ publishLoss: 0.01, publishTwice: 0.01, publishReorder: true },
@@ -126,29 +89,28 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   let fault: { node: string; error: unknown } | null = null;
   let broken: string | null = null;
   const names = Array.from({ length: knobs.nodes }, (_, at) => `n${at + 1}`);
-  const chance = world.chance('machines');
-  const nodes = names.map(
-    (name) =>
-      new SimulatedNode(world, network, {
-        ...{ name, settings: settingsOf(name, names, knobs), turnMs: knobs.turnMs },
-        disk: {
-          ...{ syncMs: knobs.syncMs, lies: options.planted === 'lying-disk' },
-          ...(options.planted === 'forgotten-vote' ? { keepsFirst: isHardState } : {}),
-        },
-        skew: { rate: 1 + knobs.drift * (2 * chance.fraction() - 1), wallAheadMs: chance.between(-5_000, 5_000) },
-        observe: (node, observation) => judge.observe(node, observation),
-        onStart: (node) => judge.restarted(node),
-        onFault: (node, error) => {
-          fault ??= { node, error };
-        },
-        onBroken: (node, what) => {
-          broken ??= `${node} says ${what}`;
-        },
-      }),
-  );
-  const workload = new Workload(world, nodes, knobs);
+  const nodes = names.map((name) => {
+    const chance = world.chance(`machine ${name}`);
+    return new SimulatedNode(world, network, {
+      ...{ name, settings: settingsOf(name, names, knobs), turnMs: knobs.turnMs },
+      disk: {
+        ...{ syncMs: knobs.syncMs, lies: options.planted === 'lying-disk' },
+        ...(options.planted === 'forgotten-vote' ? { keepsFirst: isHardState } : {}),
+      },
+      skew: { rate: 1 + knobs.drift * (2 * chance.fraction() - 1), wallAheadMs: chance.between(-5_000, 5_000) },
+      observe: (node, observation) => judge.observe(node, observation),
+      onStart: (node) => judge.restarted(node),
+      onFault: (node, error) => {
+        fault ??= { node, error };
+      },
+      onBroken: (node, what) => {
+        broken ??= `${node} says ${what}`;
+      },
+    });
+  });
+  const workload = new Workload(world, nodes, { ...knobs, operationsMax: options.operations ?? Number.POSITIVE_INFINITY });
   const operator = new Operator(world, nodes, 'kv');
-  const nemesis = new Nemesis(world, network, nodes, operator, knobs);
+  const nemesis = new Nemesis(new Scene(world, network, nodes, operator), { ...knobs, without: options.without ?? [] });
 
   /** Lets time pass and looks at what happened; true if `until` came. */
   const pass = (durationMs: number, until: () => boolean = () => false): boolean =>
@@ -166,20 +128,21 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const isReady = (node: SimulatedNode): boolean => node.api?.status().state === 'ready';
 
   const run = (): void => {
-    for (const node of nodes) world.after(chance.between(0, 300), () => node.start());
+    for (const node of nodes) world.after(world.chance(`start ${node.name}`).between(0, 300), () => node.start());
     demand('the cluster forms', () => nodes.every(isReady), states);
     workload.start();
     nemesis.start();
     pass(options.timeMs ?? timeMsDefault);
     nemesis.stop();
     trace.note(world.nowMs, 'world', 'mended');
-    if (nemesis.done.has('lost-disk') || nemesis.done.has('membership')) {
+    if (nemesis.done.some(({ fault }) => fault === 'lost-disk' || fault === 'membership')) {
       operator.restore();
       demand('every node is a voter again', () => operator.isIdle, states);
     }
     demand('every node is ready again', () => nodes.every(isReady), states);
     const before = workload.acknowledged;
-    if (knobs.thinkMs < 1_000) demand('clients are served', () => workload.acknowledged > before + 5, states);
+    if (knobs.thinkMs < 1_000)
+      demand('clients are served', () => workload.acknowledged > before + 5 || workload.isOver, states);
     workload.stop();
     demand(
       'every call ends',
@@ -256,8 +219,8 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   return {
     ...{ seed, verdict, reason, hash: trace.hash, steps: world.steps, virtualMs: Math.round(world.nowMs) },
     ...{ acknowledged: workload.acknowledged, operations: workload.history.length / 2 },
-    ...{ endings: Object.fromEntries(workload.endings), done: Object.fromEntries(nemesis.done) },
-    ...{ knobs, history: workload.history, lines: trace.lines },
+    ...{ endings: Object.fromEntries(workload.endings), done: countOfFaults(nemesis.done) },
+    ...{ faults: nemesis.done, knobs, history: workload.history, lines: trace.lines },
   };
 };
 

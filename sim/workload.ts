@@ -15,6 +15,8 @@ export type WorkloadOptions = {
   thinkMs: number;
   /** What a node is given to answer. */
   timeoutMs: number;
+  /** Calls of each client, at most. */
+  operationsMax: number;
 };
 
 type Value = string | null;
@@ -36,7 +38,7 @@ export class Workload {
   readonly #options: WorkloadOptions;
   #isStopped = false;
   #processes = 0;
-  #values = 0;
+  #busy = 0;
 
   constructor(world: World, nodes: readonly SimulatedNode[], options: WorkloadOptions) {
     this.#world = world;
@@ -45,7 +47,10 @@ export class Workload {
   }
 
   start(): void {
-    for (let at = 0; at < this.#options.clients; at++) new Client(this, this.#world.chance(`client ${at}`)).next();
+    for (let at = 0; at < this.#options.clients; at++) {
+      this.#busy++;
+      new Client(this, at).next();
+    }
   }
 
   /** No new calls; those under way still end. */
@@ -55,6 +60,15 @@ export class Workload {
 
   get isStopped(): boolean {
     return this.#isStopped;
+  }
+
+  /** Every client has done all that it may do. */
+  get isOver(): boolean {
+    return this.#busy === 0;
+  }
+
+  clientIsOver(): void {
+    this.#busy--;
   }
 
   get world(): World {
@@ -73,10 +87,6 @@ export class Workload {
     return this.#processes++;
   }
 
-  newValue(): string {
-    return `v${++this.#values}`;
-  }
-
   note(process: number, type: HistoryEvent['type'], { f, key }: Call, value: HistoryEvent['value']): void {
     const time = Math.round(this.#world.nowMs * 1e6);
     this.history.push({ process, type, f, key, value: value ?? null, time });
@@ -90,34 +100,46 @@ export class Workload {
 
 class Client {
   readonly #workload: Workload;
-  readonly #chance: Chance;
+  readonly #number: number;
+  /** Of the call that is next or under way: each has its own, so that leaving one out moves no other. */
+  #chance: Chance;
+  #calls = 0;
   /** What it last saw in each key. */
   readonly #seen = new Map<string, string>();
   #process: number;
   #requests = 0;
 
-  constructor(workload: Workload, chance: Chance) {
+  constructor(workload: Workload, number: number) {
     this.#workload = workload;
-    this.#chance = chance;
+    this.#number = number;
+    this.#chance = this.#chanceOfCall();
     this.#process = workload.newProcess();
+  }
+
+  #chanceOfCall(): Chance {
+    return this.#workload.world.chance(`client ${this.#number} call ${this.#calls}`);
   }
 
   next(): void {
     const { world, options } = this.#workload;
+    if (this.#calls >= options.operationsMax) return this.#workload.clientIsOver();
+    this.#chance = this.#chanceOfCall();
+    this.#calls++;
     world.after(this.#chance.fraction() * options.thinkMs, () => {
       if (!this.#workload.isStopped) this.#call();
     });
   }
 
   #draw(): Call {
+    const next = `v${this.#number}.${this.#calls}`;
     const key = `k${this.#chance.between(0, this.#workload.options.keys)}`;
     const old = this.#seen.get(key);
     const chance = this.#chance.between(0, 100);
     if (chance < 40) return { f: 'read', key, value: null };
-    if (chance < 70) return { f: 'write', key, value: this.#workload.newValue() };
+    if (chance < 70) return { f: 'write', key, value: next };
     if (chance < 75) return { f: 'write', key, value: null };
-    if (chance < 82 || old === undefined) return { f: 'cas', key, value: [null, this.#workload.newValue()] };
-    return { f: 'cas', key, value: [old, this.#workload.newValue()] };
+    if (chance < 82 || old === undefined) return { f: 'cas', key, value: [null, next] };
+    return { f: 'cas', key, value: [old, next] };
   }
 
   #call(): void {

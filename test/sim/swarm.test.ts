@@ -27,6 +27,24 @@ test('a seed is the same run again, whatever ran before it', () => {
   }
 });
 
+test('a fault that is left out moves no other, and fewer calls are the first ones', () => {
+  const options = { nodes: 3, clients: 3, timeMs: 10_000, faults: ['reset', 'clock-jump', 'pause', 'slow-disk'] as const };
+  for (const seed of [2, 6]) {
+    const all = runSeed(seed, options);
+    assert.ok(all.faults.length > 2, `${all.faults.length} faults`);
+    const gone = all.faults[1]!.number;
+    const fewer = runSeed(seed, { ...options, without: [gone] });
+    const timed = ({ faults }: typeof all) => faults.map(({ number, fault, where }) => `${number} ${fault} ${where}`);
+    assert.deepEqual(
+      timed(fewer),
+      timed(all).filter((line) => !line.startsWith(`${gone} `)),
+    );
+    const short = runSeed(seed, { ...options, clients: 2, operations: 4 });
+    assert.equal(short.operations, 8);
+    assert.deepEqual(timed(short), timed(all));
+  }
+});
+
 test('different seeds are different runs', () => {
   const hashes = new Set(Array.from({ length: 5 }, (_, at) => runSeed(30 + at, { timeMs: 500 }).hash));
   assert.equal(hashes.size, 5);

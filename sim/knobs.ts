@@ -1,0 +1,63 @@
+// What a seed draws before anything happens: the shape of the cluster and of its world, as well as which faults there may be (swarm
+// testing, Groce et al. 2012). Every knob has chance of its own, so that setting one, or adding one, moves no other.
+import type { NodeSettings } from '../actors/settings.ts';
+import { settingsDefaults } from '../actors/settings.ts';
+import { raftDefaults } from '../machines/raft/types.ts';
+import { type Fault, faults } from './nemesis/index.ts';
+import { addressOf } from './network.ts';
+import type { Chance } from './world.ts';
+
+export type Knobs = {
+  nodes: number;
+  clients: number;
+  keys: number;
+  thinkMs: number;
+  timeoutMs: number;
+  latencyMs: [number, number];
+  bytesPerMs: number;
+  syncMs: [number, number];
+  turnMs: [number, number];
+  drift: number;
+  snapshotEntries: number;
+  retainEntries: number;
+  quietAfterMs: number;
+  faults: Fault[];
+  everyMs: [number, number];
+  lastsMs: [number, number];
+};
+
+export const drawKnobs = (chanceOf: (label: string) => Chance, set: Partial<Knobs> = {}): Knobs => {
+  const knob = (name: string): Chance => chanceOf(`knob ${name}`);
+  const pick = <Value>(name: string, values: readonly Value[]): Value => knob(name).pick(values);
+  const drawn: Knobs = {
+    nodes: pick('nodes', [1, 3, 3, 3, 3, 5]),
+    clients: knob('clients').between(1, 9),
+    keys: knob('keys').between(1, 5),
+    thinkMs: pick('think', [1, 20, 200, 3_000]),
+    timeoutMs: pick('time-out', [300, 1_000, 3_000]),
+    latencyMs: [0.05, pick('latency', [1, 5, 30])],
+    bytesPerMs: pick('bandwidth', [1_000, 100_000]),
+    syncMs: [0.1, pick('sync', [1, 5, 40])],
+    turnMs: [0.005, pick('turn', [0.05, 0.5, 3])],
+    drift: pick('drift', [0, 0.001, 0.04]),
+    snapshotEntries: pick('snapshot', [5, 20, 100, 10_000]),
+    retainEntries: pick('retain', [0, 5, 50, 5_000]),
+    quietAfterMs: pick('quiet', [0, 100, 1_000]),
+    // Some faults are off in every run, so that others have room to show what they do alone.
+    faults: faults.filter((fault) => knob(`fault ${fault}`).happens(0.45)),
+    everyMs: [50, pick('every', [500, 2_000, 8_000])],
+    lastsMs: [20, pick('lasts', [500, 3_000, 10_000])],
+  };
+  return { ...drawn, ...set };
+};
+
+const joinAddresses = (names: readonly string[], self: string): string[] =>
+  names.filter((name) => name !== self).map(addressOf);
+
+export const settingsOf = (name: string, names: readonly string[], knobs: Knobs): NodeSettings => ({
+  ...settingsDefaults,
+  ...{ name, cluster: 'sim', version: 'sim', bootstrap: [...names], join: joinAddresses(names, name), http: null },
+  groups: [...settingsDefaults.groups],
+  raft: { ...raftDefaults, quietAfterMs: knobs.quietAfterMs, retainEntries: knobs.retainEntries },
+  snapshotEntries: knobs.snapshotEntries,
+});

@@ -1,0 +1,3 @@
+// The door of the nemesis.
+export { countOfFaults, type Fault, type FaultDone, faults, Nemesis, type NemesisOptions } from './nemesis.ts';
+export { Scene } from './scene.ts';
