@@ -5,6 +5,7 @@
 import { type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId } from '../actors/ports/index.ts';
 import { limits } from '../machines/wire/limits.ts';
 import type { Process } from './process.ts';
+import type { NetworkTap } from './record.ts';
 import type { Chance, Handle, World } from './world.ts';
 
 export type NetworkOptions = {
@@ -66,6 +67,8 @@ export class Network {
   readonly chance: Chance;
   /** Times the ordinary latency, by direction. */
   readonly slowness = new Map<string, number>();
+  /** Set while a run is recorded. */
+  tap: NetworkTap | null = null;
   readonly #blocked = new Set<string>();
   readonly #hosts = new Map<string, SimulatedPort>();
 
@@ -367,6 +370,7 @@ export class SimulatedPort implements NetworkPort {
   #transmit(end: End, lane: Lane, frame: Frame): void {
     const state = end.lanes[lane];
     state.pipe.push(frame);
+    this.#network.tap?.sent(frame, this.host, end.other.port.host, lane, frame.messages);
     const latencyMs = this.#network.latencyMs(this.host, end.other.port.host, frame.bytes);
     state.lastAtMs = Math.max(state.lastAtMs, this.#world.nowMs + latencyMs);
     this.#world.after(state.lastAtMs - this.#world.nowMs, () => this.#pass(end, lane));
@@ -392,6 +396,7 @@ export class SimulatedPort implements NetworkPort {
     const frame = state.pipe.shift()!;
     // Nobody there any more: its host says so.
     if (!end.other.isOpen || !receiver.process.isAlive) {
+      this.#network.tap?.lost(frame, receiver.process.isAlive ? 'the connection was closed' : 'nobody is there any more');
       if (this.#network.portAt(receiver.host) !== undefined) this.#network.tellClosed(end.other, 'connection reset');
       return;
     }
@@ -399,7 +404,8 @@ export class SimulatedPort implements NetworkPort {
     receiver.process.enter(
       `${lane} ×${frame.messages.length} from ${this.host}`,
       () => {
-        if (!end.other.isOpen) return;
+        if (!end.other.isOpen) return this.#network.tap?.lost(frame, 'the connection was closed');
+        this.#network.tap?.received(frame);
         this.#taken(end, lane, frame.bytes);
         for (const bytes of frame.messages) receiver.#emit({ type: 'message', peer: this.self, lane, bytes });
       },
@@ -453,15 +459,20 @@ export class SimulatedPort implements NetworkPort {
   #publishTo(other: SimulatedPort, topic: string, message: Uint8Array): void {
     const network = this.#network;
     const { publishLoss, publishTwice, publishReorder } = network.options;
-    if (!other.#topics.has(topic) || network.chance.happens(publishLoss)) return;
+    if (!other.#topics.has(topic)) return;
+    const frame = { messages: [message] };
+    network.tap?.sent(frame, this.host, other.host, 'topic', frame.messages);
+    if (network.chance.happens(publishLoss)) return network.tap?.lost(frame, 'published messages may be lost');
     const times = network.chance.happens(publishTwice) ? 2 : 1;
     for (let time = 0; time < times; time++) {
       const atMs = this.#world.nowMs + network.latencyMs(this.host, other.host, message.byteLength);
       const orderedMs = publishReorder ? atMs : Math.max(atMs, (this.#publishedAtMs.get(other.self) ?? 0) + 0.001);
       this.#publishedAtMs.set(other.self, orderedMs);
       this.#world.after(orderedMs - this.#world.nowMs, () => {
-        if (!network.isBlocked(this.host, other.host) && other.isListening)
-          other.#tell({ type: 'published', peer: this.self, topic, bytes: message });
+        if (network.isBlocked(this.host, other.host) || !other.isListening)
+          return network.tap?.lost(frame, other.isListening ? 'the path is blocked' : 'nobody listens');
+        network.tap?.received(frame);
+        other.#tell({ type: 'published', peer: this.self, topic, bytes: message });
       });
     }
   }

@@ -19,6 +19,8 @@ export type SimulatedNodeOptions = {
   observe(name: string, observation: Observation): void;
   /** A new life begins on what the disk holds. */
   onStart(name: string): void;
+  /** A life ended; `silently`: with its machine. */
+  onEnd(name: string, silently: boolean): void;
   /** An exception that nobody caught, or an actor that failed: what a correct program does not do, whatever the world does. */
   onFault(name: string, error: unknown): void;
   /** A promise is broken, by the word of a replica. */
@@ -135,6 +137,7 @@ export class SimulatedNode {
     this.#life = null;
     life.process.end();
     this.#network.leave(life.port, silently);
+    this.#options.onEnd(this.name, silently);
     if (silently) this.disk.losePower();
     else this.disk.release();
   }

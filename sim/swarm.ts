@@ -9,6 +9,7 @@ import { countOfFaults, type Fault, type FaultDone, Nemesis, Scene } from './nem
 import { Network } from './network.ts';
 import { SimulatedNode } from './node.ts';
 import { Operator } from './operator.ts';
+import { createTeller, type Listen } from './record.ts';
 import { Trace } from './trace.ts';
 import { Workload } from './workload.ts';
 import { World } from './world.ts';
@@ -28,6 +29,8 @@ export type RunOptions = {
   operations?: number;
   /** Lines of the trace to keep. */
   linesMax?: number;
+  /** Hears all that happens; it changes nothing. */
+  listen?: Listen;
   /** For tests: a world that breaks a promise on purpose. */
   planted?: 'lying-disk' | 'forgotten-vote';
 };
@@ -54,7 +57,8 @@ export type RunResult = {
   lines: readonly string[];
 };
 
-const timeMsDefault = 20_000;
+/** How long the fire lasts if nobody says. */
+export const timeMsDefault = 20_000;
 /** Within this everything must be well again after the last fault, milliseconds. */
 const recoveryMs = 60_000;
 const stepsMax = 20_000_000;
@@ -86,6 +90,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     ...{ publishLoss: 0.01, publishTwice: 0.01, publishReorder: true },
   });
   const judge = judgeRun();
+  const teller = options.listen === undefined ? null : createTeller(world, network, options.listen);
   let fault: { node: string; error: unknown } | null = null;
   let broken: string | null = null;
   const names = Array.from({ length: knobs.nodes }, (_, at) => `n${at + 1}`);
@@ -98,8 +103,15 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
         ...(options.planted === 'forgotten-vote' ? { keepsFirst: isHardState } : {}),
       },
       skew: { rate: 1 + knobs.drift * (2 * chance.fraction() - 1), wallAheadMs: chance.between(-5_000, 5_000) },
-      observe: (node, observation) => judge.observe(node, observation),
-      onStart: (node) => judge.restarted(node),
+      observe(node, observation) {
+        judge.observe(node, observation);
+        teller?.observed(node, observation);
+      },
+      onStart(node) {
+        judge.restarted(node);
+        teller?.started(node);
+      },
+      onEnd: (node, silently) => teller?.ended(node, silently),
       onFault: (node, error) => {
         fault ??= { node, error };
       },
@@ -115,6 +127,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   /** Lets time pass and looks at what happened; true if `until` came. */
   const pass = (durationMs: number, until: () => boolean = () => false): boolean =>
     world.run(durationMs, () => {
+      teller?.clients(workload.history);
       if (fault !== null) throw new Broken('crash', `${fault.node}: ${describeError(fault.error)}`);
       const violation = judge.violation() ?? broken;
       if (violation !== null) throw new Broken('correctness', violation);

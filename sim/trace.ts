@@ -9,6 +9,8 @@ export class Trace {
   #high = 0x23456789 | 0;
   #lines: string[] | null;
   readonly #linesMax: number;
+  /** Hears every line; set while a run is recorded. */
+  tap: ((atMs: number, where: string, what: string) => void) | null = null;
   count = 0;
 
   /** Keeps the lines themselves too, up to `linesMax`; the hash is of all. */
@@ -18,6 +20,7 @@ export class Trace {
   }
 
   note(atMs: number, where: string, what: string, bytes: Uint8Array | null = null): void {
+    this.tap?.(atMs, where, what);
     const line = `${atMs.toFixed(3)} ${where} ${what}`;
     this.count++;
     for (let at = 0; at < line.length; at++) this.#mix(line.charCodeAt(at));
