@@ -1,0 +1,123 @@
+// Bugs that this project had: each is one of its fixes, undone. The sentence names the commit.
+import type { Mutant } from '../mutant.ts';
+
+export const history: readonly Mutant[] = [
+  {
+    name: 'snapshot-acknowledged-early',
+    sentence: 'A snapshot is acknowledged before its replica counts it, and a heartbeat in between says less (9310ae7).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'actors/raft.ts',
+        find: '    installing = [];\n    replicated.installed(',
+        replace: '    installing = [];\n    for (const message of effect.messages) send(message);\n    replicated.installed(',
+      },
+    ],
+  },
+  {
+    name: 'writes-overtake-snapshot',
+    sentence: 'A write that ends while a snapshot is loaded is answered before it (d7a9a69).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'actors/raft.ts',
+        find: '        if (installing !== null) installing.push(effect);\n        else answerPersist(effect);\n      }),',
+        replace: '        answerPersist(effect);\n      }),',
+      },
+    ],
+  },
+  {
+    name: 'compacted-batch-kept',
+    sentence: 'A batch whose remains are all compacted is written again, and contradicts the base at the next start (e53ba8c).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'actors/raft-store.ts',
+        find: '    if (from <= baseIndex + 1) return void operations.push({ key, value: null });\n',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'leaver-asks-nobody',
+    sentence: 'Who leaves a group and hears of no leader waits for one instead of asking the others (4f23110).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'actors/group.ts',
+        find: 'return member.leaderPeer() ?? (stays ? null : args.anyPeer());',
+        replace: 'return member.leaderPeer() ?? (stays ? null : null);',
+      },
+    ],
+  },
+  {
+    name: 'answers-cross-restarts',
+    sentence:
+      'Questions are numbered from one at every start, so that an answer to an earlier process is taken for one to this (899874b).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'actors/router.ts',
+        find: 'let lastId = (epoch % epochsMax) * idsPerEpoch;',
+        replace: 'let lastId = (epoch * 0 * epochsMax) % idsPerEpoch;',
+      },
+    ],
+  },
+  {
+    name: 'definite-after-lost',
+    sentence: 'A request is refused for good although an earlier attempt of it may have happened (0a40862).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'actors/requests.ts',
+        find: 'const mayHaveHappened = kind.effect && (pending.underWay || pending.lost);',
+        replace: 'const mayHaveHappened = kind.effect && pending.underWay;',
+      },
+    ],
+  },
+  {
+    name: 'own-load-dismissed',
+    sentence: 'A replica outside of its group breaks off its own loading of a snapshot with its readers (e59bb94).',
+    from: 'own-history',
+    edits: [
+      { file: 'actors/register.ts', find: 'const pages = openPages(loads);', replace: 'const pages = openPages(readers);' },
+    ],
+  },
+  {
+    name: 'halted-disturbs',
+    sentence: 'A replica whose disk failed goes on as if nothing were (8446874).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'machines/raft/machine.ts',
+        find: '  state.halted = true;\n  out.changed = true;\n',
+        replace: '  out.changed = true;\n',
+      },
+    ],
+  },
+  {
+    name: 'snapshot-range-moves',
+    sentence: 'A snapshot under way reads on in the generation that is current by now, not in the one it began with (62af59d).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'actors/snapshot.ts',
+        find: '    const { state, range, view } = transfer;\n    const prefixBytes = transfer.prefixBytes;',
+        replace:
+          '    const { state, range, view } = transfer;\n    const now = store.stateRange();\n    if (range.lt.join() !== now.lt.join()) Object.assign(range, now);\n    const prefixBytes = transfer.prefixBytes;',
+      },
+    ],
+  },
+  {
+    name: 'regression-trusted',
+    sentence: 'The acknowledgements of a replica whose log ends before what it acknowledged still count (decision 12).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'machines/raft/replication.ts',
+        find: '  message.round > progress.matchRound && message.round <= state.round && message.index < progress.match;',
+        replace: '  message.round > progress.matchRound && message.round <= state.round && message.index < 0 * progress.match;',
+      },
+    ],
+  },
+];

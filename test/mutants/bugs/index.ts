@@ -1,0 +1,21 @@
+// All mutants, in the order in which they are told.
+import type { Mutant } from '../mutant.ts';
+import { disk } from './disk.ts';
+import { history } from './history.ts';
+import { members } from './members.ts';
+import { reads } from './reads.ts';
+import { replication } from './replication.ts';
+import { requests } from './requests.ts';
+import { snapshots } from './snapshots.ts';
+import { votes } from './votes.ts';
+
+export const mutants: readonly Mutant[] = [
+  ...votes,
+  ...replication,
+  ...disk,
+  ...reads,
+  ...members,
+  ...snapshots,
+  ...requests,
+  ...history,
+];

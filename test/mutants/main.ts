@@ -1,0 +1,107 @@
+// `npm run mutants [NAME …] [--seeds 200] [--first 1] [--time 10] [--jobs 2] [--json FILE] [--markdown]`: plants known bugs, one at a
+// time, and shows how many seeds the simulator needs to find each. Ends with 1 if one survives, or if the source as it is fails.
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { mutants } from './bugs/index.ts';
+import { type Hunt, type HuntOptions, hunt } from './hunt.ts';
+import { type Mutant, MutantUnfit } from './mutant.ts';
+import { mutated } from './plant.ts';
+import { lineOf, markdownOf } from './table.ts';
+
+const usage = `npm run mutants -- [NAME …] [options]
+
+  NAME          only these mutants (default: all ${mutants.length})
+  --seeds N     give a mutant up after so many seeds (default 200)
+  --first N     the first seed (default 1)
+  --time N      virtual seconds under fire a seed (default 10)
+  --jobs N      processes at a time (default 2)
+  --json FILE   write what was found as JSON
+  --markdown    print the table of docs/internals/simulator.md
+  --list        name the mutants and end`;
+
+class Usage extends Error {}
+
+const countOf = (text: string | undefined, name: string, otherwise: number, max: number): number => {
+  if (text === undefined) return otherwise;
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > max) throw new Usage(`--${name} takes a whole number from 1 to ${max}`);
+  return count;
+};
+
+const optionsOf = () => {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seeds: text, first: text, time: text, jobs: text, json: text, markdown: flag, list: flag, help: flag },
+  });
+  const unknown = positionals.find((name) => !mutants.some((mutant) => mutant.name === name));
+  if (unknown !== undefined) throw new Usage(`there is no mutant '${unknown}'; --list names them`);
+  const first = countOf(values.first, 'first', 1, 2 ** 31);
+  return {
+    ...values,
+    chosen: positionals.length === 0 ? mutants : mutants.filter(({ name }) => positionals.includes(name)),
+    jobs: countOf(values.jobs, 'jobs', 2, 64),
+    hunting: {
+      first,
+      last: first + countOf(values.seeds, 'seeds', 200, 1_000_000) - 1,
+      timeMs: countOf(values.time, 'time', 10, 3_600) * 1_000,
+    } satisfies HuntOptions,
+  };
+};
+
+/** Works through `jobs`, so many at a time, in order of their beginning. */
+const each = async <Job>(jobs: readonly Job[], atATime: number, work: (job: Job) => Promise<void>): Promise<void> => {
+  const queue = jobs[Symbol.iterator]();
+  const worker = async (): Promise<void> => {
+    for (const job of queue) await work(job);
+  };
+  await Promise.all(Array.from({ length: Math.min(atATime, jobs.length) }, worker));
+};
+
+const print = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+const run = async (): Promise<number> => {
+  const { chosen, jobs, hunting, list, help, json, markdown } = optionsOf();
+  if (help === true) {
+    print(usage);
+    return 0;
+  }
+  if (list === true) {
+    for (const { name, sentence } of chosen) print(`${name.padEnd(28)} ${sentence}`);
+    return 0;
+  }
+  for (const mutant of chosen) mutated(mutant);
+  const interrupted = new AbortController();
+  process.once('SIGINT', () => interrupted.abort());
+  const hunts: Hunt[] = [];
+  const huntOne = async (mutant: Mutant | null, options: HuntOptions): Promise<void> => {
+    const found = await hunt(mutant, options, interrupted.signal);
+    hunts.push(found);
+    print(lineOf(found));
+  };
+  await each(chosen, jobs, (mutant) => huntOne(mutant, hunting));
+  // A seed that fails with nothing planted says nothing of mutants: those that were needed must hold.
+  const seedsNeeded = Math.max(...hunts.map(({ seeds }) => seeds));
+  await huntOne(null, { ...hunting, last: hunting.first + seedsNeeded - 1 });
+  const survivors = hunts.filter(({ mutant, kill }) => mutant !== null && kill === null);
+  const baseline = hunts.find(({ mutant }) => mutant === null)!;
+  print(`${chosen.length - survivors.length} of ${chosen.length} mutants found`);
+  if (baseline.kill !== null) print('the source as it is does not hold: what stands above proves nothing');
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ options: hunting, hunts }, null, 2)}\n`);
+  if (markdown === true) print(`\n${markdownOf(chosen, hunts)}`);
+  return survivors.length > 0 || baseline.kill !== null ? 1 : 0;
+};
+
+try {
+  process.exitCode = await run();
+} catch (error) {
+  const code = (error as { code?: unknown }).code;
+  const isTold =
+    error instanceof Usage || error instanceof MutantUnfit || (typeof code === 'string' && code.startsWith('ERR_PARSE'));
+  if (!isTold && (error as Error).name !== 'AbortError') throw error;
+  process.stderr.write(`${(error as Error).message}\n${error instanceof MutantUnfit ? '' : `\n${usage}\n`}`);
+  process.exitCode = error instanceof MutantUnfit ? 1 : 2;
+}

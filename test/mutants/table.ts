@@ -1,0 +1,42 @@
+// What the hunts found, for a terminal and for docs/internals/simulator.md.
+import type { Hunt } from './hunt.ts';
+import type { Mutant } from './mutant.ts';
+
+const seconds = (ms: number): string => `${Math.round(ms / 1_000)} s`;
+
+/** The words before the colon say which promise, invariant or demand: the rest is of this one run. */
+export const judgeOf = (what: string): string => {
+  const invariant = /InvariantBroken: ([a-z-]+)/.exec(what)?.[1];
+  if (invariant !== undefined) return `invariant ${invariant}`;
+  const promise = /^([a-z]+(?:-[a-z]+)+) of '/.exec(what)?.[1];
+  if (promise !== undefined) return promise;
+  const said = /\bsays ([A-Z_]+)/.exec(what)?.[1];
+  if (said !== undefined) return `a replica says ${said}`;
+  if (/^(?:n\d+ serves a write|every node is|clients are served|every call ends|all nodes hold|the cluster forms)/.test(what))
+    return what.split(':')[0]!.replace(/^n\d+ /, 'a node ');
+  return what;
+};
+
+export const lineOf = ({ mutant, kill, seeds, virtualMs, wallMs }: Hunt): string => {
+  const name = (mutant ?? '(nothing planted)').padEnd(28);
+  const cost = `${String(seeds).padStart(4)} seeds, ${seconds(virtualMs).padStart(7)} virtual, ${seconds(wallMs).padStart(6)}`;
+  return kill === null ? `${name} ${cost}  held` : `${name} ${cost}  ${kill.as} in seed ${kill.seed}: ${kill.what}`;
+};
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('`', "'");
+
+export const markdownOf = (mutants: readonly Mutant[], hunts: readonly Hunt[]): string => {
+  const rows = mutants.flatMap(({ name, sentence }) => {
+    const found = hunts.find((hunt) => hunt.mutant === name);
+    if (found === undefined) return [];
+    const { kill, seeds, virtualMs } = found;
+    const end =
+      kill === null
+        ? `survived ${seeds} seeds | |`
+        : `${seeds} | ${seconds(virtualMs)} | ${kill.as}: ${cell(judgeOf(kill.what))}`;
+    return [`| \`${name}\` | ${cell(sentence)} | ${kill === null ? end.replace(' | |', ` | ${seconds(virtualMs)} |`) : end} |`];
+  });
+  return ['| mutant | what is wrong | seeds | virtual time | found as |', '| --- | --- | --- | --- | --- |', ...rows].join(
+    '\n',
+  );
+};
