@@ -28,6 +28,6 @@ export type Observation =
   /** Entries that became durable: the log holds them from `entries[0].index` on, nothing beyond the last. */
   | { type: 'logged'; group: string; replica: string; entries: Entry[] }
   | { type: 'applied'; group: string; replica: string; entries: Entry[] }
-  | { type: 'installed'; group: string; replica: string; index: number; term: number };
+  | { type: 'installed'; group: string; replica: string; index: number; term: number; configuration: Configuration };
 
 export type Observe = (observation: Observation) => void;

@@ -244,14 +244,14 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     if (effect.entries.length > 0) observe({ type: 'logged', group, replica, entries: effect.entries });
   };
 
-  const installed = (meta: SnapshotMeta): void => {
-    applied = meta.index;
-    appliedConfiguration = meta.configuration;
-    args.observe?.({ type: 'installed', group, replica, index: meta.index, term: meta.term });
+  const installed = ({ index, term, configuration }: SnapshotMeta): void => {
+    applied = index;
+    appliedConfiguration = configuration;
+    args.observe?.({ type: 'installed', group, replica, index, term, configuration });
     sinceCompaction = { entries: 0, bytes: 0 };
-    for (const [index, waiting] of placed) {
-      if (index > meta.index) continue;
-      placed.delete(index);
+    for (const [at, waiting] of placed) {
+      if (at > index) continue;
+      placed.delete(at);
       loseSight(waiting);
     }
     answerReads();

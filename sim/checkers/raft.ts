@@ -2,7 +2,7 @@
 // proportional to what changed. Promises are those of the paper's Figure 3 and §5, and decision 2: what is said is on disk first.
 
 import type { Observation } from '../../actors/observe.ts';
-import type { Configuration, Entry, HardState } from '../../machines/raft/types.ts';
+import type { Configuration, Entry, HardState, SnapshotMeta } from '../../machines/raft/types.ts';
 import { type Digest, digestAfter, digestOfBase, emptyDigest } from './raft/digest.ts';
 import { DurableLog, forgetOldest, GroupMemory, type ReplicaMemory, raftJudgeLimits } from './raft/memory.ts';
 
@@ -26,7 +26,9 @@ export type RaftPromise =
   /** Leaders are elected by votes, and entries committed by logs, that are on the disks of a quorum; nothing is applied before that. */
   | 'durable-before-said'
   /** What was on a disk is there after a restart. */
-  | 'durable-kept';
+  | 'durable-kept'
+  /** A snapshot carries the configuration that is in force at its index (Raft §7). */
+  | 'configuration-kept';
 
 export type RaftViolation = {
   readonly promise: RaftPromise;
@@ -276,12 +278,18 @@ const onAppliedEntry = ({ group, replica, id, broken }: Scene, entry: Entry): vo
   if (index > log.lastIndex || (onDisk !== undefined && onDisk !== digest))
     broken('durable-before-said', `${id} applies entry ${index} of term ${term}, which is not on its disk`);
   if (known === undefined) {
-    if (index > group.committed.lastIndex) group.committed.add(index, digest, term, id, replica.term);
+    if (index > group.committed.lastIndex) commit(group, entry, digest, id, replica.term);
     return;
   }
   if (known.digest !== digest)
     broken('state-machine-safety', `${id} applies entry ${index} of term ${term}, ${known.by} another of term ${known.term}`);
   else if (replica.term < known.committedTerm) known.committedTerm = replica.term;
+};
+
+const commit = (group: GroupMemory, entry: Entry, digest: Digest, by: string, inTerm: number): void => {
+  if (entry.index !== group.committed.lastIndex + 1) group.configurations.forget();
+  group.committed.add(entry.index, digest, entry.term, by, inTerm);
+  group.configurations.add(entry);
 };
 
 /** Whoever applies an entry first shows that it is committed: it must lie on the disks of a quorum. */
@@ -302,10 +310,12 @@ const checkCommitted = ({ group, replica, id, broken }: Scene, index: number): v
   );
 };
 
-const onInstalled = ({ group, replica, id, broken }: Scene, { index, term }: Of<'installed'>): void => {
+const onInstalled = ({ group, replica, id, broken }: Scene, { index, term, configuration }: Of<'installed'>): void => {
   const known = group.committed.at(index);
   if (known === undefined ? index > group.committed.lastIndex : known.term !== term)
     broken('state-machine-safety', `${id} installs a snapshot up to ${index} of term ${term}, which nobody has applied`);
+  const other = group.configurations.mismatch(index, configuration);
+  if (other !== null) broken('configuration-kept', `${id} installs a snapshot up to ${index}, but ${other}`);
   if (replica.applied !== null && index <= replica.applied)
     broken('applied-in-order', `${id} installs a snapshot up to ${index} after it applied ${replica.applied}`);
   replica.log.reset(index, term, known?.digest ?? digestOfBase(index, term));
@@ -320,6 +330,7 @@ const onRestored = (scene: Scene, { hardState, snapshot, entries, applied }: Of<
   const { group, replica } = scene;
   restoreHardState(scene, hardState);
   const base = { index: snapshot?.index ?? 0, term: snapshot?.term ?? 0 };
+  if (snapshot !== null && !replica.isDamaged) checkLabel(scene, snapshot);
   const found = new DurableLog();
   found.reset(base.index, base.term, baseDigest(group, replica.log, base));
   for (const entry of entries) found.append(entry);
@@ -332,11 +343,18 @@ const onRestored = (scene: Scene, { hardState, snapshot, entries, applied }: Of<
   beginLife(replica);
   replica.applied = Math.max(applied, base.index);
   replica.commit = replica.applied;
-  for (let index = group.committed.lastIndex + 1; index <= replica.applied; index++) {
-    const digest = found.digestAt(index);
-    if (digest !== undefined) group.committed.add(index, digest, found.termAt(index)!, scene.id, replica.term);
-  }
+  const wasCommitted = group.committed.lastIndex;
+  for (const entry of entries)
+    if (entry.index > wasCommitted && entry.index <= replica.applied)
+      commit(group, entry, found.digestAt(entry.index)!, scene.id, replica.term);
   settle(scene);
+};
+
+/** The log of a group begins under the configuration of its genesis; later ones begin after a snapshot. */
+const checkLabel = ({ group, id, broken }: Scene, { index, configuration }: SnapshotMeta): void => {
+  if (index === 0) group.configurations.begin(configuration);
+  const other = group.configurations.mismatch(index, configuration);
+  if (other !== null) broken('configuration-kept', `${id} starts after a snapshot up to ${index}, but ${other}`);
 };
 
 const restoreHardState = (scene: Scene, found: HardState): void => {

@@ -1,6 +1,7 @@
 // What the judge remembers of a group: each replica's disk as it was reported, what is committed, who led and who voted. Old things
 // are forgotten at limits, and what is forgotten is not judged.
 import type { Configuration, Entry, HardState, ReplicaId, Role } from '../../../machines/raft/types.ts';
+import { CommittedConfigurations } from './configurations.ts';
 import { type Digest, digestAfter, emptyDigest } from './digest.ts';
 
 export const raftJudgeLimits = { committedMax: 1 << 20, matchedMax: 1 << 16, termsMax: 4_096, violationsMax: 100 } as const;
@@ -108,6 +109,7 @@ export type Leadership = { readonly leader: ReplicaId; readonly configurations: 
 export class GroupMemory {
   readonly replicas = new Map<ReplicaId, ReplicaMemory>();
   readonly committed = new Committed();
+  readonly configurations = new CommittedConfigurations();
   readonly leaderships = new Map<number, Leadership>();
   readonly votes = new Map<number, Map<ReplicaId, ReplicaId>>();
   /** Digests by index and term: log matching says that there is one for each. */

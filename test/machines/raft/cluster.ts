@@ -270,7 +270,9 @@ export class Cluster {
     const shown = { group: 'g', replica: id };
     if (hardState !== null) this.options.observe({ type: 'hard-state', ...shown, hardState });
     if (entries.length > 0) this.options.observe({ type: 'logged', ...shown, entries });
-    if (snapshot !== null) this.options.observe({ type: 'installed', ...shown, index: snapshot.index, term: snapshot.term });
+    if (snapshot === null) return;
+    const { index, term, configuration } = snapshot;
+    this.options.observe({ type: 'installed', ...shown, index, term, configuration });
   }
 
   private apply(replica: Replica, entries: Entry[]): void {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Observation } from '../../../actors/observe.ts';
+import { encodeConfiguration } from '../../../machines/raft/index.ts';
 import type { Configuration, Entry } from '../../../machines/raft/types.ts';
 import { nextBetween } from '../../../machines/random.ts';
 import { createRaftJudge, type RaftJudge, type RaftPromise } from '../../../sim/checkers/index.ts';
@@ -73,7 +74,8 @@ const tell = (judge: RaftJudge) => ({
     judge.observe({ type: 'role', group, replica, role: 'follower', term, leader, commit, configuration }),
   logs: (replica: string, ...entries: Entry[]) => judge.observe({ type: 'logged', group, replica, entries }),
   applies: (replica: string, ...entries: Entry[]) => judge.observe({ type: 'applied', group, replica, entries }),
-  installs: (replica: string, index: number, term: number) => judge.observe({ type: 'installed', group, replica, index, term }),
+  installs: (replica: string, index: number, term: number, labelled = configuration) =>
+    judge.observe({ type: 'installed', group, replica, index, term, configuration: labelled }),
 });
 
 type Told = ReturnType<typeof tell>;
@@ -99,6 +101,17 @@ const elect = (told: Told, id: string, term: number, ...voters: string[]): void 
   for (const voter of voters) told.votes(voter, term, id);
   for (const voter of voters) told.follows(voter, term, null);
   told.leads(id, term);
+};
+
+const changeTo = (index: number, term: number, voters: string[]): Entry => ({
+  ...{ index, term, kind: 'configuration', timeMs: 0, data: encodeConfiguration(configurationOf(voters)) },
+});
+
+/** The group's genesis did not name this one of the three. */
+const beginsWithout = (judge: RaftJudge, replica: string): void => {
+  const genesis = configurationOf([...abc, 'd'].filter((id) => id !== replica));
+  const observed = { type: 'restored', group, replica: 'e', hardState: { term: 0, vote: null } } as const;
+  judge.observe({ ...observed, snapshot: { index: 0, term: 0, timeMs: 0, configuration: genesis }, entries: [], applied: 0 });
 };
 
 const planted: [string, RaftPromise, (told: Told, judge: RaftJudge) => void][] = [
@@ -271,6 +284,26 @@ const planted: [string, RaftPromise, (told: Told, judge: RaftJudge) => void][] =
     },
   ],
   ['a committed entry replaced', 'durable-kept', (told) => told.logs('c', entry(2, 1, 'y'))],
+  [
+    'a snapshot under a configuration that is yet to come',
+    'configuration-kept',
+    (told, judge) => {
+      beginsWithout(judge, 'c');
+      for (const id of ['a', 'b']) told.logs(id, entry(3, 1), changeTo(4, 1, abc));
+      told.applies('a', entry(3, 1), changeTo(4, 1, abc));
+      told.installs('c', 3, 1);
+    },
+  ],
+  [
+    'a log that begins under a configuration of the past',
+    'configuration-kept',
+    (_, judge) => {
+      beginsWithout(judge, 'b');
+      const snapshot = { index: 2, term: 1, timeMs: 0, configuration };
+      const observed = { type: 'restored', group, replica: 'c', hardState: { term: 1, vote: 'a' } } as const;
+      judge.observe({ ...observed, snapshot, entries: [], applied: 2 });
+    },
+  ],
 ];
 
 for (const [what, promise, break_] of planted)
