@@ -84,27 +84,39 @@ export const history: readonly Mutant[] = [
     ],
   },
   {
-    name: 'halted-disturbs',
-    sentence: 'A replica whose disk failed goes on as if nothing were (8446874).',
+    name: 'departing-never-campaigns',
+    sentence:
+      'A replica that its latest configuration leaves out never campaigns, even if it alone holds that entry (8446874).',
     from: 'own-history',
     edits: [
       {
-        file: 'machines/raft/machine.ts',
-        find: '  state.halted = true;\n  out.changed = true;\n',
-        replace: '  out.changed = true;\n',
+        file: 'machines/raft/state.ts',
+        find: "return standing === 'voter' || standing === 'departing';",
+        replace: "return standing === 'voter';",
       },
     ],
   },
   {
-    name: 'snapshot-range-moves',
-    sentence: 'A snapshot under way reads on in the generation that is current by now, not in the one it began with (62af59d).',
+    name: 'quiet-not-woken',
+    sentence: 'Followers that rest are not woken when the node of their leader is lost (8446874).',
     from: 'own-history',
     edits: [
       {
-        file: 'actors/snapshot.ts',
-        find: '    const { state, range, view } = transfer;\n    const prefixBytes = transfer.prefixBytes;',
-        replace:
-          '    const { state, range, view } = transfer;\n    const now = store.stateRange();\n    if (range.lt.join() !== now.lt.join()) Object.assign(range, now);\n    const prefixBytes = transfer.prefixBytes;',
+        file: 'machines/raft/machine.ts',
+        find: "  if (state.leader !== replica || state.role !== 'follower') return;\n",
+        replace: "  if (state.leader !== replica || state.role !== 'follower' || state.quiet) return;\n",
+      },
+    ],
+  },
+  {
+    name: 'hosts-twice',
+    sentence: 'A node that is asked twice to host a replica makes two (4f8016b).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'actors/node.ts',
+        find: '    if (others !== undefined) return void others.push(done);\n',
+        replace: '',
       },
     ],
   },

@@ -59,4 +59,16 @@ export const reads: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'vote-despite-leader',
+    sentence: 'A voter votes for another although it heard its leader a moment ago, whose lease relies on it.',
+    from: 'known-bugs',
+    edits: [
+      {
+        file: 'machines/raft/election.ts',
+        find: 'const sticky = !message.transfer && hearsLeader(state, nowMs);',
+        replace: 'const sticky = !message.transfer && hearsLeader(state, nowMs) && state.quiet;',
+      },
+    ],
+  },
 ];

@@ -97,11 +97,6 @@ export const votes: readonly Mutant[] = [
         find: '  const incoming = majorityVote(configuration.voters, votes);',
         replace: '  const incoming = majorityVote([...configuration.voters, ...configuration.learners], votes);',
       },
-      {
-        file: election,
-        find: '  if (!isVoter(state.configuration, message.from)) return;',
-        replace: '',
-      },
     ],
   },
 ];
