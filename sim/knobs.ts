@@ -21,6 +21,8 @@ export type Knobs = {
   snapshotEntries: number;
   retainEntries: number;
   quietAfterMs: number;
+  appendBytes: number;
+  inflightMessages: number;
   faults: Fault[];
   everyMs: [number, number];
   lastsMs: [number, number];
@@ -40,9 +42,12 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: Partial<Knob
     syncMs: [0.1, pick('sync', [1, 5, 40])],
     turnMs: [0.005, pick('turn', [0.05, 0.5, 3])],
     drift: pick('drift', [0, 0.001, 0.04]),
-    snapshotEntries: pick('snapshot', [5, 20, 100, 10_000]),
+    snapshotEntries: pick('snapshot', [2, 5, 20, 100, 10_000]),
     retainEntries: pick('retain', [0, 5, 50, 5_000]),
     quietAfterMs: pick('quiet', [0, 100, 1_000]),
+    // One entry an append, and one append at a time, or few: then terms, commits and acknowledgements meet at every index.
+    appendBytes: pick('append', [1, 300, raftDefaults.appendBytesMax, raftDefaults.appendBytesMax]),
+    inflightMessages: pick('inflight', [1, 3, raftDefaults.inflightMessagesMax, raftDefaults.inflightMessagesMax]),
     // Some faults are off in every run, so that others have room to show what they do alone.
     faults: faults.filter((fault) => knob(`fault ${fault}`).happens(0.45)),
     everyMs: [50, pick('every', [500, 2_000, 8_000])],
@@ -58,6 +63,10 @@ export const settingsOf = (name: string, names: readonly string[], knobs: Knobs)
   ...settingsDefaults,
   ...{ name, cluster: 'sim', version: 'sim', bootstrap: [...names], join: joinAddresses(names, name), http: null },
   groups: [...settingsDefaults.groups],
-  raft: { ...raftDefaults, quietAfterMs: knobs.quietAfterMs, retainEntries: knobs.retainEntries },
+  raft: {
+    ...raftDefaults,
+    ...{ quietAfterMs: knobs.quietAfterMs, retainEntries: knobs.retainEntries },
+    ...{ appendBytesMax: knobs.appendBytes, inflightMessagesMax: knobs.inflightMessages },
+  },
   snapshotEntries: knobs.snapshotEntries,
 });
