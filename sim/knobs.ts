@@ -31,6 +31,7 @@ export type Knobs = {
 export const drawKnobs = (chanceOf: (label: string) => Chance, set: Partial<Knobs> = {}): Knobs => {
   const knob = (name: string): Chance => chanceOf(`knob ${name}`);
   const pick = <Value>(name: string, values: readonly Value[]): Value => knob(name).pick(values);
+  const share = pick('share of faults', [0.12, 0.25, 0.5]);
   const drawn: Knobs = {
     nodes: pick('nodes', [1, 3, 3, 3, 3, 5]),
     clients: knob('clients').between(1, 9),
@@ -48,8 +49,8 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: Partial<Knob
     // One entry an append, and one append at a time, or few: then terms, commits and acknowledgements meet at every index.
     appendBytes: pick('append', [1, 300, raftDefaults.appendBytesMax, raftDefaults.appendBytesMax]),
     inflightMessages: pick('inflight', [1, 3, raftDefaults.inflightMessagesMax, raftDefaults.inflightMessagesMax]),
-    // Some faults are off in every run, so that others have room to show what they do alone.
-    faults: faults.filter((fault) => knob(`fault ${fault}`).happens(0.45)),
+    // Some faults are off in every run, and all but a few in some, so that the others have room to show what they do.
+    faults: faults.filter((fault) => knob(`fault ${fault}`).happens(share)),
     everyMs: [50, pick('every', [500, 2_000, 8_000])],
     lastsMs: [20, pick('lasts', [500, 3_000, 10_000])],
   };

@@ -6,9 +6,17 @@ import { diskFaults } from './disk.ts';
 import { membershipFaults } from './membership.ts';
 import { networkFaults } from './network.ts';
 import { processFaults } from './process.ts';
+import { rovingFaults } from './roving.ts';
 import { type Scene, type Strike, startIfDown } from './scene.ts';
 
-const strikes = { ...processFaults, ...diskFaults, ...networkFaults, ...clockFaults, ...membershipFaults } as const;
+const strikes = {
+  ...processFaults,
+  ...diskFaults,
+  ...networkFaults,
+  ...clockFaults,
+  ...membershipFaults,
+  ...rovingFaults,
+} as const;
 
 export type Fault = keyof typeof strikes;
 

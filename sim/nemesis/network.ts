@@ -26,7 +26,7 @@ const stall = ({ network, strains }: Scene, paths: readonly Path[], where: strin
   };
 };
 
-const split = (scene: Scene, a: readonly SimulatedNode[], b: readonly SimulatedNode[]): Blow | null => {
+export const split = (scene: Scene, a: readonly SimulatedNode[], b: readonly SimulatedNode[]): Blow | null => {
   const paths = pathsBetween(a, b);
   return stall(scene, [...paths, ...reversed(paths)], `${namesOf(a)} | ${namesOf(b)}`);
 };

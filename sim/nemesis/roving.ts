@@ -1,0 +1,63 @@
+// Faults that follow the leader: whoever leads is struck, and the one struck before comes back at that very moment, so that replicas
+// with different pasts have to elect and convince each other again and again (Raft §5.4.2, Figure 8, is two rounds of this).
+import type { SimulatedNode } from '../node.ts';
+import type { Chance } from '../world.ts';
+import { split } from './network.ts';
+import { type Blow, type Scene, type Strike, startIfDown } from './scene.ts';
+
+const roundMs: readonly [number, number] = [150, 1_200];
+/** How soon it is looked again when nobody leads. */
+const againMs = 50;
+
+/** Whoever leads in the latest term: one that is cut off may not know yet that it leads no more. */
+const latestLeader = ({ nodes }: Scene, except: SimulatedNode | null): SimulatedNode | null => {
+  let latest: { node: SimulatedNode; term: number } | null = null;
+  for (const node of nodes) {
+    if (node === except) continue;
+    for (const { role, term } of node.api?.status().groups ?? [])
+      if (role === 'leader' && (latest === null || term > latest.term)) latest = { node, term };
+  }
+  return latest?.node ?? null;
+};
+
+/** `strike` hurts one node and answers what brings it back. */
+const rove = (scene: Scene, chance: Chance, strike: (leader: SimulatedNode) => () => void): Blow | null => {
+  const { world } = scene;
+  let struck: SimulatedNode | null = null;
+  let bringBack: (() => void) | null = null;
+  let isOver = false;
+  const round = (): void => {
+    if (isOver) return;
+    const leader = latestLeader(scene, struck);
+    if (leader === null) return void world.after(againMs, round);
+    bringBack?.();
+    bringBack = strike(leader);
+    struck = leader;
+    world.trace.note(world.nowMs, 'nemesis', `struck ${leader.name}`);
+    world.after(roundMs[0] + (roundMs[1] - roundMs[0]) * chance.fraction(), round);
+  };
+  if (scene.nodes.length < 3 || latestLeader(scene, null) === null) return null;
+  round();
+  return {
+    where: 'the leader',
+    undo() {
+      isOver = true;
+      bringBack?.();
+    },
+  };
+};
+
+export const rovingFaults = {
+  /** The leader is cut off, and joins again when the next one is. */
+  'roving-cut': (scene, chance) =>
+    rove(scene, chance, (leader) => {
+      const blow = split(scene, [leader], scene.others(leader));
+      return () => blow?.undo?.();
+    }),
+  /** The leader is killed, or its machine loses its power, and starts again when the next one is. */
+  'roving-crash': (scene, chance) =>
+    rove(scene, chance, (leader) => {
+      leader.crash({ silently: chance.happens(0.5) });
+      return () => startIfDown(leader);
+    }),
+} as const satisfies Record<string, Strike>;
