@@ -82,7 +82,7 @@ const cpuMs = (): number => {
 };
 
 /** One run of a cluster that has formed; `around` gets the part that is measured. */
-const runOnce = (
+export const runOnce = (
   kind: Kind,
   nodeCount: number,
   seed: number,

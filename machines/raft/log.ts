@@ -11,6 +11,8 @@ export const entryBytes = ({ data }: Pick<Entry, 'data'>): number => data.byteLe
 export class RaftLog {
   /** The entry before the first one kept: what the last compaction or snapshot stands for. */
   base: { index: number; term: number; timeMs: number };
+  /** The lowest index that was appended or dropped since whoever checks the log set this to Infinity (invariants.ts). */
+  changedFrom = 0;
   private entries: Entry[];
 
   constructor(snapshot: Pick<SnapshotMeta, 'index' | 'term' | 'timeMs'> | null, entries: readonly Entry[]) {
@@ -80,6 +82,7 @@ export class RaftLog {
   }
 
   append(added: readonly Entry[]): void {
+    this.changedFrom = Math.min(this.changedFrom, this.lastIndex + 1);
     for (const entry of added) {
       if (entry.index !== this.lastIndex + 1)
         throw new InvariantBroken('log-dense', `entry ${entry.index} after ${this.lastIndex}`);
@@ -93,6 +96,7 @@ export class RaftLog {
     if (index <= this.base.index)
       throw new InvariantBroken('log-truncate', `from ${index}, but ${this.base.index} is compacted`);
     this.entries.length = index - this.base.index - 1;
+    this.changedFrom = Math.min(this.changedFrom, index);
   }
 
   compactTo(index: number): void {
@@ -106,6 +110,7 @@ export class RaftLog {
 
   reset(meta: SnapshotMeta): void {
     this.entries = [];
+    this.changedFrom = 0;
     this.base = { index: meta.index, term: meta.term, timeMs: meta.timeMs };
   }
 }
