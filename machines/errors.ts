@@ -50,3 +50,30 @@ export type Failure = {
 
 export const failure = (code: ErrorCode, message: string, details?: Failure['details']): Failure =>
   details === undefined ? { code, message } : { code, message, details };
+
+/** What every rejected promise of the public API carries: which error, may I retry, did it surely not happen? */
+export class PolityError extends Error {
+  readonly code: ErrorCode;
+  /** The HTTP status that stands for the code. */
+  readonly status: number;
+  /** The same request may succeed later. */
+  readonly retryable: boolean;
+  /** True: it surely had no effect. False: it may have happened. */
+  readonly definite: boolean;
+  readonly details: NonNullable<Failure['details']>;
+
+  constructor(why: Failure, options?: { cause?: unknown }) {
+    super(why.message, options);
+    this.name = 'PolityError';
+    const row = errorTable[why.code];
+    this.code = why.code;
+    this.status = row.status;
+    this.retryable = row.retryable;
+    this.definite = row.definite;
+    this.details = why.details ?? {};
+  }
+
+  get failure(): Failure {
+    return failure(this.code, this.message, this.details);
+  }
+}

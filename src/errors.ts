@@ -2,34 +2,7 @@
 // the same three questions: which error, may I retry, did it surely not happen? Imports nothing but the table: clients load it.
 import { type ErrorCode, errorTable, type Failure, failure } from '../machines/errors.ts';
 
-export type { ErrorCode, Failure } from '../machines/errors.ts';
-
-/** What every rejected promise of the public API carries. */
-export class PolityError extends Error {
-  readonly code: ErrorCode;
-  /** The HTTP status that stands for the code. */
-  readonly status: number;
-  /** The same request may succeed later. */
-  readonly retryable: boolean;
-  /** True: it surely had no effect. False: it may have happened. */
-  readonly definite: boolean;
-  readonly details: NonNullable<Failure['details']>;
-
-  constructor(why: Failure, options?: { cause?: unknown }) {
-    super(why.message, options);
-    this.name = 'PolityError';
-    const row = errorTable[why.code];
-    this.code = why.code;
-    this.status = row.status;
-    this.retryable = row.retryable;
-    this.definite = row.definite;
-    this.details = why.details ?? {};
-  }
-
-  get failure(): Failure {
-    return failure(this.code, this.message, this.details);
-  }
-}
+export { type ErrorCode, type Failure, PolityError } from '../machines/errors.ts';
 
 export const problemMediaType = 'application/problem+json';
 

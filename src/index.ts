@@ -10,8 +10,15 @@ export type {
   WriteOptions,
 } from '../actors/api.ts';
 export { StorageFault } from '../actors/ports/index.ts';
-export type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
-export { Entry, type Fence, type FencingToken, type Written } from './client/entry.ts';
+export { Entry, type Written } from '../machines/register/entry.ts';
+export type {
+  Fence,
+  FencingToken,
+  RegisterEvent,
+  RegisterRead,
+  RegisterResult,
+  RegisterWrite,
+} from '../machines/register/types.ts';
 export type { NodeConfig, NodeConfigInput } from './config/index.ts';
 export { type ErrorCode, PolityError } from './errors.ts';
 export { createNode, Node, type PutOptions, Register } from './node.ts';

@@ -14,9 +14,10 @@ import { createNodeTree } from '../actors/node.ts';
 import { type SinkPort, type StorageFailure, StorageFault, type StoragePort } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { failure } from '../machines/errors.ts';
-import type { Condition, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
+import { Entry, type Written } from '../machines/register/entry.ts';
+import type { RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
+import { deleteOf, type Guards, onlyIf, type PutWords, putOf, writtenOf } from '../machines/register/words.ts';
 import { type Assembly, assemble, settledStatus } from './assembly.ts';
-import { Entry, type Fence, type Written } from './client/entry.ts';
 import { realClock } from './clock.ts';
 import { type NodeConfigInput, resolveConfig } from './config/index.ts';
 import { PolityError } from './errors.ts';
@@ -69,24 +70,7 @@ const settled = <Value>(start: (done: (outcome: Outcome<Value>) => void) => void
     start((outcome) => (outcome.ok ? resolve(outcome.value) : reject(new PolityError(outcome.failure))));
   });
 
-export type PutOptions = WriteOptions & {
-  /** Only if the key's value is exactly this (at most 4 KiB). */
-  ifValue?: string | Uint8Array;
-  /** Only if the key was last written at this index of the log; 0: only if it does not exist. */
-  ifIndex?: number;
-  ttlMs?: number;
-  lease?: string;
-  fence?: Fence;
-};
-
-const encoder = new TextEncoder();
-const bytes = (value: string | Uint8Array): Uint8Array => (typeof value === 'string' ? encoder.encode(value) : value);
-
-const guardsOf = (options: PutOptions): { condition?: Condition; fence?: Fence } => ({
-  ...(options.ifIndex !== undefined ? { condition: { kind: 'index', index: options.ifIndex } as const } : {}),
-  ...(options.ifValue !== undefined ? { condition: { kind: 'value', value: bytes(options.ifValue) } as const } : {}),
-  ...(options.fence !== undefined ? { fence: options.fence } : {}),
-});
+export type PutOptions = WriteOptions & PutWords;
 
 /** The register service of one group, from inside a member: linearizable unless said otherwise. Rejects with PolityError. */
 export class Register {
@@ -107,16 +91,12 @@ export class Register {
   }
 
   async put(key: string, value: string | Uint8Array, options: PutOptions = {}): Promise<Written> {
-    const { ttlMs, lease } = options;
-    const result = await this.write(
-      {
-        ...{ op: 'put', key, value: bytes(value), ...guardsOf(options) },
-        ...(ttlMs === undefined ? {} : { ttlMs }),
-        ...(lease === undefined ? {} : { lease }),
-      },
-      options,
-    );
-    return { key, index: result.index, term: 'term' in result ? result.term : 0 };
+    return writtenOf(key, await this.write(putOf(key, value, options), options));
+  }
+
+  /** Puts `next` only if the value is `old`; null = only if the key does not exist. Else rejects with CAS_MISMATCH. */
+  cas(key: string, old: string | Uint8Array | null, next: string | Uint8Array, options: PutOptions = {}): Promise<Written> {
+    return this.put(key, next, { ...options, ...onlyIf(old) });
   }
 
   /** Null if the key does not exist. */
@@ -125,9 +105,8 @@ export class Register {
     return result.op === 'get' && result.found !== null ? new Entry(result.found) : null;
   }
 
-  async delete(key: string, options: Omit<PutOptions, 'ttlMs' | 'lease'> = {}): Promise<Written> {
-    const result = await this.write({ op: 'delete', key, ...guardsOf(options) }, options);
-    return { key, index: result.index, term: 'term' in result ? result.term : 0 };
+  async delete(key: string, options: WriteOptions & Guards = {}): Promise<Written> {
+    return writtenOf(key, await this.write(deleteOf(key, options), options));
   }
 
   /** Events with index ≥ `from` (0 = from now) of keys that start with `prefix`. Returns what ends it. */

@@ -243,3 +243,39 @@ export const readUtf8 = (bytes: Uint8Array, start: number, end: number): string 
   }
   return text;
 };
+
+/** The bytes that may follow a lead byte, and how many (Unicode 16, table 3-7). */
+const continuationOf = (lead: number): { more: number; least: number; most: number } | null => {
+  if (lead >= 0xc2 && lead <= 0xdf) return { more: 1, least: 0x80, most: 0xbf };
+  if (lead >= 0xe0 && lead <= 0xef) return { more: 2, least: lead === 0xe0 ? 0xa0 : 0x80, most: lead === 0xed ? 0x9f : 0xbf };
+  if (lead >= 0xf0 && lead <= 0xf4) return { more: 3, least: lead === 0xf0 ? 0x90 : 0x80, most: lead === 0xf4 ? 0x8f : 0xbf };
+  return null;
+};
+
+/** The end of the longest beginning of a character at `at`, and whether it is a whole one. */
+const partAt = (bytes: Uint8Array, at: number): { end: number; isWhole: boolean } => {
+  if (bytes[at]! < 0x80) return { end: at + 1, isWhole: true };
+  const expected = continuationOf(bytes[at]!);
+  if (expected === null) return { end: at + 1, isWhole: false };
+  let { least, most } = expected;
+  for (let read = 1; read <= expected.more; read++) {
+    const byte = bytes[at + read];
+    if (byte === undefined || byte < least || byte > most) return { end: at + read, isWhole: false };
+    [least, most] = [0x80, 0xbf];
+  }
+  return { end: at + 1 + expected.more, isWhole: true };
+};
+
+/** For people: what is malformed becomes U+FFFD, a byte order mark in front is left out (WHATWG Encoding, UTF-8 decode). */
+export const showUtf8 = (bytes: Uint8Array): string => {
+  const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+  const whole = readUtf8(bytes, start, bytes.byteLength);
+  if (whole !== null) return whole;
+  let text = '';
+  for (let at = start; at < bytes.byteLength; ) {
+    const { end, isWhole } = partAt(bytes, at);
+    text += isWhole ? readUtf8(bytes, at, end) : '\ufffd';
+    at = end;
+  }
+  return text;
+};

@@ -1,7 +1,7 @@
-// A call on a cluster: tried on one node after the other until it is decided or its time is over. Tried again only where that is
-// safe: nothing can have happened, or doing it twice is doing it once (reads, and writes under an idempotency key). After an
-// attempt whose end nobody knows, only an answer that the log itself gave can still say what happened.
-import { type ErrorCode, type Failure, failure } from '../../machines/errors.ts';
+// A call on a cluster over HTTP: tried on one node after the other until it is decided or its time is over, where machines/attempts.ts
+// says that it is safe.
+import * as rule from '../../machines/attempts.ts';
+import { type Failure, failure } from '../../machines/errors.ts';
 import { fromProblem, PolityError } from '../errors.ts';
 import { type Answered, type Call, NoAnswer, type Wire } from './http.ts';
 
@@ -11,34 +11,10 @@ export type CallLimits = {
   signal?: AbortSignal;
 };
 
-export type Attempted = {
+export type Attempted = rule.Attempted & {
   /** `timeLimitMs`: what the node should be told to take at most. */
   call: (timeLimitMs: number) => Call;
-  /** It changes something. */
-  effect: boolean;
-  /** Twice is the same as once. */
-  repeatable: boolean;
 };
-
-/** Another node, or the same one later, may do better; nothing happened. */
-const elsewhere: ReadonlySet<ErrorCode> = new Set([
-  'OVERLOADED',
-  'NO_QUORUM',
-  'NOT_READY',
-  'STOPPING',
-  'UNREACHABLE',
-  'IDENTITY_LOST',
-]);
-/** Perhaps it happened: only what is repeatable may be tried again. */
-const unknown: ReadonlySet<ErrorCode> = new Set(['OUTCOME_UNKNOWN', 'STORAGE_FAILED']);
-/** Given by the register in log order: true of the request whatever became of earlier attempts under the same idempotency key. */
-const decided: ReadonlySet<ErrorCode> = new Set([
-  ...(['KEY_NOT_FOUND', 'CAS_MISMATCH', 'FENCED', 'LOCK_HELD', 'LEASE_NOT_FOUND', 'IDEMPOTENCY_CONFLICT'] as const),
-]);
-
-const attemptMsMin = 1_000;
-const backoffMsMin = 40;
-const backoffMsMax = 1_000;
 
 const decoder = new TextDecoder();
 
@@ -71,9 +47,7 @@ export const sleep = (delayMs: number, signal: AbortSignal | undefined): Promise
     signal?.addEventListener('abort', done, { once: true });
   });
 
-/** Half of it is chance, so that clients that failed together do not come back together. */
-export const backoffMs = (round: number): number =>
-  Math.min(backoffMsMax, backoffMsMin * 2 ** round) * (0.5 + Math.random() / 2);
+export const backoffMs = (round: number): number => rule.backoffMs(round, Math.random());
 
 /** A function, since an abort between two looks is news to the compiler. */
 const isAborted = (signal: AbortSignal | undefined): signal is AbortSignal => signal?.aborted === true;
@@ -104,7 +78,7 @@ export class Attempts {
 
   async run(attempted: Attempted, { timeoutMs, signal }: CallLimits): Promise<Answered> {
     const deadlineMs = performance.now() + timeoutMs;
-    const attemptMs = this.#wires.length === 1 ? timeoutMs : Math.max(attemptMsMin, timeoutMs / 3);
+    const attemptMs = rule.attemptMsOf(timeoutMs, this.#wires.length);
     let last = failure('UNREACHABLE', 'there was no time for an attempt');
     let cause: unknown;
     /** What a node said last. More worth telling than that the last bit of time was too short for another answer. */
@@ -120,10 +94,9 @@ export class Attempts {
       if (isAborted(signal)) throw cancelled(signal, lost || (attempted.effect && result.sent));
       ({ last, cause } = { last: result.why, cause: result.cause });
       if (result.cause === undefined) said = last;
-      const isUnknown = attempted.effect && (unknown.has(last.code) || (last.code === 'UNREACHABLE' && result.sent));
-      const again = elsewhere.has(last.code) || unknown.has(last.code);
-      if (isUnknown) lost = true;
-      if (!again || (lost && !attempted.repeatable)) throw ended(said ?? last, lost, cause);
+      const { isInDoubt, mayTryAgain } = rule.afterAttempt(attempted, { code: last.code, sent: result.sent }, lost);
+      lost = isInDoubt;
+      if (!mayTryAgain) throw ended(said ?? last, lost, cause);
       this.next();
       const round = Math.floor(attempt / this.#wires.length);
       if (round >= this.#roundsMax) throw ended(said ?? last, lost, cause);
@@ -137,10 +110,8 @@ export class Attempts {
     timeLimitMs: number,
     signal: AbortSignal | undefined,
   ): Promise<{ answered: Answered } | { why: Failure; sent: boolean; cause?: unknown }> {
-    // The node shall answer before this side stops to listen.
-    const forNodeMs = Math.max(1, Math.floor(timeLimitMs - Math.min(250, timeLimitMs / 10)));
     try {
-      const answered = await this.wire.ask(call(forNodeMs), timeLimitMs, signal);
+      const answered = await this.wire.ask(call(rule.nodeMsOf(timeLimitMs)), timeLimitMs, signal);
       if (answered.status >= 200 && answered.status < 300) return { answered };
       return { why: failureOfAnswer(answered, this.wire.base.origin), sent: true };
     } catch (error) {
@@ -150,11 +121,8 @@ export class Attempts {
   }
 }
 
-const ended = (last: Failure, lost: boolean, cause: unknown): PolityError => {
-  if (!lost || decided.has(last.code)) return new PolityError(last, { cause });
-  if (last.code === 'OUTCOME_UNKNOWN') return new PolityError(last, { cause });
-  return new PolityError(failure('OUTCOME_UNKNOWN', `it may have happened: ${last.message}`, last.details), { cause });
-};
+const ended = (last: Failure, lost: boolean, cause: unknown): PolityError =>
+  new PolityError(rule.endOfCall(last, lost), { cause });
 
 /** What was surely not done is cancelled with the caller's own reason. */
 const cancelled = (signal: AbortSignal, lost: boolean): unknown =>

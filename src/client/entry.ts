@@ -1,43 +1,9 @@
-// Values as programs see them: bytes, with text and JSON one call away.
+// What the HTTP of a node says, as the values that programs see.
+import { Entry } from '../../machines/register/entry.ts';
+import type { FencingToken } from '../../machines/register/types.ts';
 
-export type FencingToken = { term: number; index: number };
-
-/** A lock's hold on writes: pass it with them, and they happen only while the lock is held. */
-export type Fence = { lock: string; token: FencingToken };
-
-export type Written = { key: string; index: number; term: number };
-
-export class Entry {
-  readonly key: string;
-  readonly value: Uint8Array;
-  /** Index of the entry of the log that last wrote the key: what `ifIndex` takes. */
-  readonly index: number;
-  readonly term: number;
-  readonly createIndex: number;
-  readonly version: number;
-  /** Milliseconds since 1970 by the log's clock, or null. */
-  readonly expiresAtMs: number | null;
-  readonly lease: string | null;
-
-  constructor(fields: Omit<Entry, 'text' | 'json'>) {
-    this.key = fields.key;
-    this.value = fields.value;
-    this.index = fields.index;
-    this.term = fields.term;
-    this.createIndex = fields.createIndex;
-    this.version = fields.version;
-    this.expiresAtMs = fields.expiresAtMs;
-    this.lease = fields.lease;
-  }
-
-  text(): string {
-    return new TextDecoder().decode(this.value);
-  }
-
-  json(): unknown {
-    return JSON.parse(this.text()) as unknown;
-  }
-}
+export { Entry, type Written } from '../../machines/register/entry.ts';
+export type { Fence, FencingToken } from '../../machines/register/types.ts';
 
 type Fields = Record<string, unknown>;
 

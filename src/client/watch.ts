@@ -1,11 +1,14 @@
 // A watch that survives the node it hangs on: resumes on any node after the last event it gave, without a gap or a repetition, until
 // the history from there is gone (COMPACTED).
 import { failure } from '../../machines/errors.ts';
+import { type WatchEvent, WatchPosition } from '../../machines/register/watching.ts';
 import { fromProblem, PolityError } from '../errors.ts';
 import { type Attempts, backoffMs, failureOfAnswer, jsonOf, sleep } from './attempts.ts';
 import { bytesOfFields, isFields } from './entry.ts';
 import { readEvents, type ServerEvent } from './events.ts';
 import { collect, NoAnswer } from './http.ts';
+
+export type { WatchEvent } from '../../machines/register/watching.ts';
 
 export type WatchOptions = {
   group?: string;
@@ -15,11 +18,6 @@ export type WatchOptions = {
   progress?: boolean;
   signal?: AbortSignal;
 };
-
-export type WatchEvent =
-  | { type: 'put'; key: string; value: Uint8Array; index: number; term: number }
-  | { type: 'delete' | 'expire'; key: string; value: null; index: number; term: number }
-  | { type: 'progress'; index: number };
 
 const openMs = 5_000;
 /** A node says something every 10 s. */
@@ -35,57 +33,13 @@ const eventOf = ({ event, data }: ServerEvent): WatchEvent | null => {
   return event === 'delete' || event === 'expire' ? { type: event, ...at, value: null } : null;
 };
 
-/** Where a watch stands: every event up to `done` was given, and `partial` events of the index after it. */
-type Position = { done: number; at: number; partial: number };
-
-/** Events of one index may lie on both sides of a broken connection: those given before are skipped. */
-class Progress {
-  readonly #position: Position;
-  #skip = 0;
-
-  constructor(from: number) {
-    this.#position = { done: from - 1, at: 0, partial: 0 };
-  }
-
-  /** What to ask the next node for; 0 = from now on. */
-  get from(): number {
-    return this.#position.done + 1;
-  }
-
-  resumed(): void {
-    this.#skip = this.#position.partial;
-  }
-
-  /** True if this event was not given before. */
-  take(event: WatchEvent, isLastOfIndex: boolean): boolean {
-    const position = this.#position;
-    if (event.type === 'progress') {
-      position.done = Math.max(position.done, event.index);
-      return true;
-    }
-    if (event.index <= position.done) return false;
-    const isKnown = event.index === position.at && this.#skip > 0;
-    if (isKnown) this.#skip--;
-    else {
-      position.partial = event.index === position.at ? position.partial + 1 : 1;
-      position.at = event.index;
-    }
-    if (isLastOfIndex) {
-      position.done = event.index;
-      position.partial = 0;
-      this.#skip = 0;
-    }
-    return !isKnown;
-  }
-}
-
 export async function* watch(
   attempts: Attempts,
   prefix: string,
   options: WatchOptions,
 ): AsyncGenerator<WatchEvent, void, undefined> {
   const { signal, group } = options;
-  const progress = new Progress(options.from ?? 0);
+  const progress = new WatchPosition(options.from ?? 0);
   for (let round = 0; ; round++) {
     signal?.throwIfAborted();
     const query = new URLSearchParams({ prefix, from: String(progress.from), ...(group === undefined ? {} : { group }) });
