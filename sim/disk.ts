@@ -9,21 +9,34 @@ import {
   type StorageRange,
   type StorageView,
 } from '../actors/ports/index.ts';
+import { allocate } from '../machines/wire/octets.ts';
 import type { Process } from './process.ts';
 import type { Chance, World } from './world.ts';
 
 type Record = readonly [Uint8Array, Uint8Array];
 type Contents = Map<string, Record>;
 
-const applyTo = (contents: Contents, operations: readonly StorageOperation[]): void => {
-  for (const { key, value } of operations) {
-    if (value === null) contents.delete(keyText(key));
-    else contents.set(keyText(key), [key, value]);
+/** An operation with the name of its key, which is asked for often. */
+type Operation = { readonly name: string; readonly key: Uint8Array; readonly value: Uint8Array | null };
+
+const applyTo = (contents: Contents, operations: readonly Operation[]): void => {
+  for (const { name, key, value } of operations) {
+    if (value === null) contents.delete(name);
+    else contents.set(name, [key, value]);
   }
 };
 
-const copied = (operations: readonly StorageOperation[]): StorageOperation[] =>
-  operations.map(({ key, value }) => ({ key: key.slice(), value: value?.slice() ?? null }));
+const copyOf = (bytes: Uint8Array): Uint8Array => {
+  const copy = allocate(bytes.byteLength);
+  copy.set(bytes);
+  return copy;
+};
+
+const copied = ({ key, value }: StorageOperation): Operation => ({
+  name: keyText(key),
+  key: copyOf(key),
+  value: value === null ? null : copyOf(value),
+});
 
 const pageOf = (contents: Contents, range: StorageRange): [Uint8Array, Uint8Array][] => {
   const { gte, lt, limit, limitBytes = Number.POSITIVE_INFINITY, reverse = false } = range;
@@ -33,7 +46,7 @@ const pageOf = (contents: Contents, range: StorageRange): [Uint8Array, Uint8Arra
   let bytes = 0;
   for (const [key, value] of found) {
     if (page.length >= limit || bytes >= limitBytes) break;
-    page.push([key.slice(), value.slice()]);
+    page.push([copyOf(key), copyOf(value)]);
     bytes += key.byteLength + value.byteLength;
   }
   return page;
@@ -58,9 +71,9 @@ export class Disk {
   failing: StorageFailure | null = null;
   readonly #chance: Chance;
   #synced: Contents = new Map();
-  #unsynced: (readonly StorageOperation[])[] = [];
+  #unsynced: (readonly Operation[])[] = [];
   /** Handed over and not answered yet, oldest first; what a failure was answered for stays, for who knows. */
-  #doubtful: (readonly StorageOperation[])[] = [];
+  #doubtful: (readonly Operation[])[] = [];
   /** What a process sees: everything that was written. */
   #contents: Contents = new Map();
   #isOpen = false;
@@ -96,13 +109,14 @@ export class Disk {
     const [key, value] = this.#chance.pick(found);
     const rotten = value.slice();
     rotten[this.#chance.between(0, rotten.byteLength)]! ^= 1 << this.#chance.between(0, 8);
+    const name = keyText(key);
     for (const contents of [this.#contents, this.#synced])
-      if (contents.has(keyText(key))) applyTo(contents, [{ key, value: rotten }]);
+      if (contents.has(name)) applyTo(contents, [{ name, key, value: rotten }]);
     return key;
   }
 
-  #isKept(key: Uint8Array): boolean {
-    return this.options.keepsFirst?.(key) === true && this.#contents.has(keyText(key));
+  #isKept({ name, key }: Operation): boolean {
+    return this.options.keepsFirst?.(key) === true && this.#contents.has(name);
   }
 
   get bytes(): number {
@@ -111,7 +125,7 @@ export class Disk {
     return bytes;
   }
 
-  #written(operations: readonly StorageOperation[], durable: boolean): void {
+  #written(operations: readonly Operation[], durable: boolean): void {
     applyTo(this.#contents, operations);
     this.#unsynced.push(operations);
     if (!durable || this.options.lies === true) return;
@@ -130,10 +144,11 @@ export class Disk {
     /** Writes end in order, each after the one before. */
     let freeAtMs = world.nowMs;
 
-    const latencyMs = (): number => this.#chance.tail(...this.options.syncMs) * this.slowness;
+    const latencyMs = (): number => this.#chance.tail(this.options.syncMs[0], this.options.syncMs[1]) * this.slowness;
 
     const write: StoragePort['write'] = (operations, { durable }, done) => {
-      const batch = copied(operations).filter(({ key }) => !this.#isKept(key));
+      const taken = operations.map(copied);
+      const batch = this.options.keepsFirst === undefined ? taken : taken.filter((operation) => !this.#isKept(operation));
       this.#doubtful.push(batch);
       freeAtMs = Math.max(freeAtMs, world.nowMs) + latencyMs() * (durable ? 1 : 0.1);
       const refused = closed ? closedFailure : null;
@@ -142,9 +157,9 @@ export class Disk {
         if (!process.isAlive) return;
         failed ??= this.failing;
         const why = refused ?? failed;
-        if (why === null || why === closedFailure) this.#doubtful = this.#doubtful.filter((other) => other !== batch);
+        if (why === null || why === closedFailure) this.#doubtful.splice(this.#doubtful.indexOf(batch), 1);
         if (why === null) this.#written(batch, durable);
-        process.enter(durable ? 'synced' : 'written', () => done(why));
+        process.arrive(durable ? 'synced' : 'written', () => done(why));
       });
     };
 
@@ -154,7 +169,7 @@ export class Disk {
         read: (range, done) => {
           const shut = closed || !isOpen;
           const page = shut ? [] : pageOf(contents(), range);
-          world.after(latencyMs() * 0.1, () => process.enter('read', () => done(shut ? closedFailure : null, page)));
+          world.after(latencyMs() * 0.1, () => process.arrive('read', () => done(shut ? closedFailure : null, page)));
         },
         close() {
           isOpen = false;
@@ -167,7 +182,8 @@ export class Disk {
       read: viewOf(() => this.#contents).read,
       get: (key) => {
         if (closed) throw new StorageFault(closedFailure);
-        return this.#contents.get(keyText(key))?.[1].slice();
+        const found = this.#contents.get(keyText(key));
+        return found === undefined ? undefined : copyOf(found[1]);
       },
       view: () => {
         const frozen = new Map(this.#contents);

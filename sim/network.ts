@@ -4,6 +4,7 @@
 // depends on whether its host is still there to tell them.
 import { type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId } from '../actors/ports/index.ts';
 import { limits } from '../machines/wire/limits.ts';
+import { allocate } from '../machines/wire/octets.ts';
 import type { Process } from './process.ts';
 import type { NetworkTap } from './record.ts';
 import type { Chance, Handle, World } from './world.ts';
@@ -40,10 +41,12 @@ const publishPatienceMs = 2_000;
 /** What a path over which nothing was acknowledged for a while waits before it tries again. */
 const retransmitMs: readonly [number, number] = [5, 200];
 
-type Frame = { messages: Uint8Array[]; bytes: number };
+/** `whole`: the messages, one behind the other. */
+type Frame = { messages: Uint8Array[]; bytes: number; whole: Uint8Array };
 type LaneState = { turn: Uint8Array[]; bytes: number; wasFull: boolean; pipe: Frame[]; lastAtMs: number };
 
-const messageBytes = (message: Uint8Array): number => message.byteLength + 4;
+const frameOverheadBytes = 4;
+const messageBytes = (message: Uint8Array): number => message.byteLength + frameOverheadBytes;
 const newLane = (): LaneState => ({ turn: [], bytes: 0, wasFull: false, pipe: [], lastAtMs: 0 });
 const newLanes = (): Record<Lane, LaneState> => ({ control: newLane(), calls: newLane(), bulk: newLane() });
 
@@ -84,7 +87,8 @@ export class Network {
   }
 
   isBlocked(from: string, to: string): boolean {
-    return this.#blocked.has(`${from}→${to}`);
+    // Mostly nothing is, and every frame asks.
+    return this.#blocked.size > 0 && this.#blocked.has(`${from}→${to}`);
   }
 
   /** Stalls one direction. */
@@ -133,7 +137,8 @@ export class Network {
 
   latencyMs(from: string, to: string, bytes: number): number {
     const { latencyMs, bytesPerMs } = this.options;
-    return this.chance.tail(...latencyMs) * (this.slowness.get(`${from}→${to}`) ?? 1) + bytes / bytesPerMs;
+    const slowness = this.slowness.size === 0 ? 1 : (this.slowness.get(`${from}→${to}`) ?? 1);
+    return this.chance.tail(latencyMs[0], latencyMs[1]) * slowness + bytes / bytesPerMs;
   }
 
   /** Lets the other end of a closed one know, as soon as the path carries it. */
@@ -348,23 +353,18 @@ export class SimulatedPort implements NetworkPort {
     return 'queued';
   }
 
-  /** What one turn queued leaves in as few frames as may be. Copied: the sender's buffers are its own again. */
+  /** What one turn queued leaves in as few frames as may be. */
   #leave(end: End, lane: Lane): void {
     const state = end.lanes[lane];
     const queued = state.turn;
     state.turn = [];
     if (!end.isOpen) return;
-    let frame: Frame = { messages: [], bytes: 0 };
-    for (const message of queued) {
-      const bytes = messageBytes(message);
-      if (frame.messages.length > 0 && frame.bytes + bytes > frameBytesMax) {
-        this.#transmit(end, lane, frame);
-        frame = { messages: [], bytes: 0 };
-      }
-      frame.messages.push(message.slice());
-      frame.bytes += bytes;
+    for (let from = 0, to = 0; from < queued.length; from = to) {
+      let bytes = 0;
+      for (; to < queued.length && (to === from || bytes + messageBytes(queued[to]!) <= frameBytesMax); to++)
+        bytes += messageBytes(queued[to]!);
+      this.#transmit(end, lane, frameOf(from === 0 && to === queued.length ? queued : queued.slice(from, to), bytes));
     }
-    if (frame.messages.length > 0) this.#transmit(end, lane, frame);
   }
 
   #transmit(end: End, lane: Lane, frame: Frame): void {
@@ -400,8 +400,7 @@ export class SimulatedPort implements NetworkPort {
       if (this.#network.portAt(receiver.host) !== undefined) this.#network.tellClosed(end.other, 'connection reset');
       return;
     }
-    const first = frame.messages[0]!;
-    receiver.process.enter(
+    receiver.process.arrive(
       `${lane} ×${frame.messages.length} from ${this.host}`,
       () => {
         if (!end.other.isOpen) return this.#network.tap?.lost(frame, 'the connection was closed');
@@ -409,7 +408,7 @@ export class SimulatedPort implements NetworkPort {
         this.#taken(end, lane, frame.bytes);
         for (const bytes of frame.messages) receiver.#emit({ type: 'message', peer: this.self, lane, bytes });
       },
-      frame.messages.length === 1 ? first : joined(frame.messages),
+      frame.whole,
     );
   }
 
@@ -486,12 +485,13 @@ export class SimulatedPort implements NetworkPort {
   }
 }
 
-const joined = (messages: readonly Uint8Array[]): Uint8Array => {
-  const whole = new Uint8Array(messages.reduce((sum, message) => sum + message.byteLength, 0));
+/** Copied: the sender's buffers are its own again. */
+const frameOf = (queued: readonly Uint8Array[], bytes: number): Frame => {
+  const whole = allocate(bytes - queued.length * frameOverheadBytes);
   let at = 0;
-  for (const message of messages) {
+  const messages = queued.map((message) => {
     whole.set(message, at);
-    at += message.byteLength;
-  }
-  return whole;
+    return whole.subarray(at, (at += message.byteLength));
+  });
+  return { messages, bytes, whole };
 };

@@ -31,6 +31,7 @@ export class Process {
   #isPumping = false;
   #isTurning = false;
   #freeAtMs = 0;
+  readonly #next = (): void => this.#turnNext();
 
   constructor(world: World, options: ProcessOptions) {
     this.world = world;
@@ -48,6 +49,13 @@ export class Process {
     if (!this.isAlive) return;
     this.#inbox.push({ what, bytes, run });
     this.#wake();
+  }
+
+  /** The same from an event of the world, outside of anybody's turn, as the last thing that it does: at once if it is free. */
+  arrive(what: string, run: () => void, bytes: Uint8Array | null = null): void {
+    const isFree = this.isAlive && !this.#isPaused && !this.#isPumping && !this.#isTurning && this.#inbox.length === 0;
+    if (isFree && this.#freeAtMs <= this.world.nowMs) this.#turn(what, run, bytes);
+    else this.enter(what, run, bytes);
   }
 
   /** Right after the current turn, before anything else; what comes from outside of any turn gets one. */
@@ -75,23 +83,23 @@ export class Process {
   #wake(): void {
     if (this.#isPumping || this.#isPaused || this.#inbox.length === 0) return;
     this.#isPumping = true;
-    this.world.after(this.#freeAtMs - this.world.nowMs, () => this.#turn());
+    this.world.after(this.#freeAtMs - this.world.nowMs, this.#next);
   }
 
-  #turn(): void {
+  #turnNext(): void {
     this.#isPumping = false;
     if (!this.isAlive || this.#isPaused) return;
     const turn = this.#inbox.shift();
-    if (turn === undefined) return;
-    const { world, label } = this;
-    world.trace.note(world.nowMs, label, turn.what, turn.bytes);
+    if (turn !== undefined) this.#turn(turn.what, turn.run, turn.bytes);
+  }
+
+  #turn(what: string, run: () => void, bytes: Uint8Array | null): void {
+    const { world } = this;
+    world.trace.note(world.nowMs, this.label, what, bytes);
     this.#isTurning = true;
     try {
-      turn.run();
-      for (let ran = 0; this.#soon.length > 0; ran++) {
-        if (ran > soonMax) throw new Error('a turn has no end');
-        this.#soon.shift()!();
-      }
+      run();
+      if (this.#soon.length > 0) this.#afterthoughts();
     } catch (error) {
       this.end();
       this.#options.onCrash(error);
@@ -102,6 +110,16 @@ export class Process {
     const [least, most] = this.#options.turnMs;
     this.#freeAtMs = world.nowMs + this.#chance.tail(least, most) * this.slowness;
     this.#wake();
+  }
+
+  /** What a turn leaves to be done right after it, and what that leaves, in order. */
+  #afterthoughts(): void {
+    const soon = this.#soon;
+    for (let at = 0; at < soon.length && this.isAlive; at++) {
+      if (at > soonMax) throw new Error('a turn has no end');
+      soon[at]!();
+    }
+    soon.length = 0;
   }
 }
 
@@ -124,7 +142,7 @@ export const createClock = (process: Process, skew: ClockSkew): ClockPort => {
     after(delayMs, wake) {
       let isOn = true;
       const handle = world.after(Math.max(0, delayMs) / skew.rate, () =>
-        process.enter('timer', () => {
+        process.arrive('timer', () => {
           if (!isOn) return;
           isOn = false;
           wake();

@@ -5,7 +5,24 @@ import type { Trace } from './trace.ts';
 
 export type Handle = { cancel(): void };
 
-type Event = { atMs: number; tie: number; sequence: number; run: (() => void) | null };
+class Event implements Handle {
+  readonly atMs: number;
+  readonly tie: number;
+  readonly sequence: number;
+  /** Null: cancelled. */
+  run: (() => void) | null;
+
+  constructor(atMs: number, tie: number, sequence: number, run: () => void) {
+    this.atMs = atMs;
+    this.tie = tie;
+    this.sequence = sequence;
+    this.run = run;
+  }
+
+  cancel(): void {
+    this.run = null;
+  }
+}
 
 const isBefore = (a: Event, b: Event): boolean =>
   a.atMs !== b.atMs ? a.atMs < b.atMs : a.tie !== b.tie ? a.tie < b.tie : a.sequence < b.sequence;
@@ -46,7 +63,8 @@ export class Chance {
 
   /** In [min, max), mostly small, now and then far out: a tail like that of disks and networks. */
   tail(min: number, max: number): number {
-    return min + (max - min) * this.fraction() ** 4;
+    const square = this.fraction() ** 2;
+    return min + (max - min) * square * square;
   }
 
   pick<Item>(items: readonly Item[]): Item {
@@ -87,25 +105,24 @@ export class World {
 
   after(delayMs: number, run: () => void): Handle {
     const atMs = Math.ceil((this.nowMs + Math.max(0, delayMs)) * 1_000) / 1_000;
-    const event: Event = { atMs, tie: this.#ties.uint32(), sequence: this.#sequence++, run };
+    // 31 bits: a number that the engine need not put into a box.
+    const event = new Event(atMs, this.#ties.uint32() >>> 1, this.#sequence++, run);
     this.#push(event);
-    return {
-      cancel() {
-        event.run = null;
-      },
-    };
+    return event;
   }
 
   /** The next event; false if nothing will ever happen again. */
   step(): boolean {
-    for (let event = this.#pop(); event !== undefined; event = this.#pop()) {
-      if (event.run === null) continue;
-      this.nowMs = event.atMs;
-      this.steps++;
-      event.run();
-      return true;
-    }
-    return false;
+    const next = this.#next();
+    if (next !== undefined) this.#happen(next);
+    return next !== undefined;
+  }
+
+  #happen(next: Event): void {
+    this.#pop();
+    this.nowMs = next.atMs;
+    this.steps++;
+    next.run!();
   }
 
   /** Lets `durationMs` pass, or less if `until` becomes true; says whether it did. */
@@ -117,7 +134,7 @@ export class World {
         this.nowMs = endMs;
         return until();
       }
-      this.step();
+      this.#happen(next);
     }
     return true;
   }
