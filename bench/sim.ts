@@ -4,7 +4,7 @@ import { type Profiler, Session } from 'node:inspector';
 import { fileURLToPath } from 'node:url';
 import { settingsDefaults } from '../actors/settings.ts';
 import { judgeRun } from '../sim/judge.ts';
-import { joinAddresses } from '../sim/nemesis.ts';
+import { joinAddresses } from '../sim/knobs.ts';
 import { calmNetwork, Network } from '../sim/network.ts';
 import { SimulatedNode } from '../sim/node.ts';
 import { Trace } from '../sim/trace.ts';
@@ -15,7 +15,7 @@ import { median, type Row, round } from './figures.ts';
 type Kind = 'idle' | 'calm' | 'faults';
 
 /** Ten clients that pause for 93 ms on average and wait for some 7 are 100 calls a second. */
-const clients = { clients: 10, keys: 10, thinkMs: 186, timeoutMs: 1_000 };
+const clients = { clients: 10, keys: 10, thinkMs: 186, timeoutMs: 1_000, operationsMax: Number.POSITIVE_INFINITY };
 const formingMs = 5_000;
 const faultEveryMs = 1_000;
 const faultLastsMs = 600;
@@ -37,6 +37,7 @@ const createCluster = (seed: number, nodeCount: number) => {
         },
         observe: judge.observe,
         onStart: judge.restarted,
+        onEnd() {},
         onFault: (node, error) => void broken.push(`${node}: ${String(error)}`),
         onBroken: (node, what) => void broken.push(`${node} says ${what}`),
       }),

@@ -57,7 +57,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: Partial<Knob
   return { ...drawn, ...set };
 };
 
-const joinAddresses = (names: readonly string[], self: string): string[] =>
+export const joinAddresses = (names: readonly string[], self: string): string[] =>
   names.filter((name) => name !== self).map(addressOf);
 
 export const settingsOf = (name: string, names: readonly string[], knobs: Knobs): NodeSettings => ({
