@@ -7,6 +7,7 @@ import { judgeRun } from '../sim/judge.ts';
 import { joinAddresses } from '../sim/knobs.ts';
 import { calmNetwork, Network } from '../sim/network.ts';
 import { SimulatedNode } from '../sim/node.ts';
+import { ClockSkew } from '../sim/process.ts';
 import { Trace } from '../sim/trace.ts';
 import { Workload } from '../sim/workload.ts';
 import { World } from '../sim/world.ts';
@@ -29,7 +30,7 @@ const createCluster = (seed: number, nodeCount: number) => {
   const nodes = names.map(
     (name) =>
       new SimulatedNode(world, network, {
-        ...{ name, turnMs: [0.01, 0.1], disk: { syncMs: [0.3, 3] }, skew: { rate: 1, wallAheadMs: 0 } },
+        ...{ name, turnMs: [0.01, 0.1], disk: { syncMs: [0.3, 3] }, skew: new ClockSkew(1, 0) },
         settings: {
           ...settingsDefaults,
           ...{ name, cluster: 'bench', version: 'bench', bootstrap: names, join: joinAddresses(names, name), http: null },
@@ -39,7 +40,7 @@ const createCluster = (seed: number, nodeCount: number) => {
         onStart: judge.restarted,
         onEnd() {},
         onFault: (node, error) => void broken.push(`${node}: ${String(error)}`),
-        onBroken: (node, what) => void broken.push(`${node} says ${what}`),
+        onBroken: (node, code, message) => void broken.push(`${node} says ${code}: ${message}`),
       }),
   );
   for (const node of nodes) node.start();

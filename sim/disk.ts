@@ -52,9 +52,14 @@ const pageOf = (contents: Contents, range: StorageRange): [Uint8Array, Uint8Arra
   return page;
 };
 
+/** So many of the last batches can be taken back. */
+const batchesRemembered = 16;
+
 export type DiskOptions = {
   /** What a synced write takes, milliseconds: at least, at most. */
   syncMs: readonly [number, number];
+  /** Keeps what is needed to forget the last batches. */
+  remembers?: boolean;
   /** For the tests that must catch it: says that it synced, and did not. */
   lies?: boolean;
   /** For the tests that must catch it: these keys keep the first value that they were given. */
@@ -69,6 +74,8 @@ export class Disk {
   slowness = 1;
   /** What every write gets, until it is mended. */
   failing: StorageFailure | null = null;
+  /** What every read gets, until it is mended. */
+  unreadable: StorageFailure | null = null;
   readonly #chance: Chance;
   #synced: Contents = new Map();
   #unsynced: (readonly Operation[])[] = [];
@@ -77,6 +84,8 @@ export class Disk {
   /** What a process sees: everything that was written. */
   #contents: Contents = new Map();
   #isOpen = false;
+  /** What lay where the last synced batches were written, oldest first. */
+  readonly #before: Operation[][] = [];
 
   constructor(world: World, identity: string, options: DiskOptions) {
     this.identity = identity;
@@ -87,7 +96,7 @@ export class Disk {
   /** The power goes: of what was not synced a prefix stays. */
   losePower(): void {
     const written = [...this.#unsynced, ...this.#doubtful];
-    for (const operations of written.slice(0, this.#chance.between(0, written.length + 1))) applyTo(this.#synced, operations);
+    for (const operations of written.slice(0, this.#chance.between(0, written.length + 1))) this.#sync(operations);
     this.#unsynced = [];
     this.#doubtful = [];
     this.#contents = new Map(this.#synced);
@@ -102,17 +111,39 @@ export class Disk {
     this.#isOpen = false;
   }
 
-  /** Flips one bit of one value at rest; answers its key, or null if there is none that fits. */
-  rot(fits: (key: Uint8Array) => boolean): Uint8Array | null {
-    const found = [...this.#contents.values()].filter(([key, value]) => value.byteLength > 0 && fits(key));
-    if (found.length === 0) return null;
-    const [key, value] = this.#chance.pick(found);
-    const rotten = value.slice();
-    rotten[this.#chance.between(0, rotten.byteLength)]! ^= 1 << this.#chance.between(0, 8);
-    const name = keyText(key);
-    for (const contents of [this.#contents, this.#synced])
-      if (contents.has(name)) applyTo(contents, [{ name, key, value: rotten }]);
-    return key;
+  /** Keys at rest, in order. */
+  keys(fits: (key: Uint8Array) => boolean): Uint8Array[] {
+    const found = [...this.#contents.values()].map(([key]) => key).filter(fits);
+    return found.sort(compareKeys);
+  }
+
+  /** What lies under a key at rest becomes something else, or nothing, and nobody is told. */
+  damage(key: Uint8Array, change: (value: Uint8Array) => Uint8Array | null): void {
+    const record = this.#contents.get(keyText(key));
+    if (record === undefined) return;
+    const value = change(record[1].slice());
+    for (const contents of [this.#contents, this.#synced]) applyTo(contents, [{ name: keyText(key), key, value }]);
+  }
+
+  /** The value itself; the disk is nobody's while its process is down. */
+  valueAt(key: Uint8Array): Uint8Array | undefined {
+    return this.#contents.get(keyText(key))?.[1];
+  }
+
+  /**
+   * Takes back up to `batches` of the last synced ones, newest first, as if they had never been; stops before one that touches what
+   * must stay. Answers how many. Only what was written while `remembers` was set can be taken back.
+   */
+  forgetLast(batches: number, mustStay: (key: Uint8Array) => boolean): number {
+    let forgotten = 0;
+    while (forgotten < batches) {
+      const last = this.#before.at(-1);
+      if (last === undefined || last.some(({ key }) => mustStay(key))) break;
+      this.#before.pop();
+      for (const contents of [this.#contents, this.#synced]) applyTo(contents, last.toReversed());
+      forgotten++;
+    }
+    return forgotten;
   }
 
   #isKept({ name, key }: Operation): boolean {
@@ -125,11 +156,19 @@ export class Disk {
     return bytes;
   }
 
+  #sync(operations: readonly Operation[]): void {
+    if (this.options.remembers === true) {
+      this.#before.push(operations.map(({ name, key }) => ({ name, key, value: this.#synced.get(name)?.[1] ?? null })));
+      if (this.#before.length > batchesRemembered) this.#before.shift();
+    }
+    applyTo(this.#synced, operations);
+  }
+
   #written(operations: readonly Operation[], durable: boolean): void {
     applyTo(this.#contents, operations);
     this.#unsynced.push(operations);
     if (!durable || this.options.lies === true) return;
-    for (const batch of this.#unsynced) applyTo(this.#synced, batch);
+    for (const batch of this.#unsynced) this.#sync(batch);
     this.#unsynced = [];
   }
 
@@ -167,9 +206,9 @@ export class Disk {
       let isOpen = true;
       return {
         read: (range, done) => {
-          const shut = closed || !isOpen;
-          const page = shut ? [] : pageOf(contents(), range);
-          world.after(latencyMs() * 0.1, () => process.arrive('read', () => done(shut ? closedFailure : null, page)));
+          const why = closed || !isOpen ? closedFailure : this.unreadable;
+          const page = why === null ? pageOf(contents(), range) : [];
+          world.after(latencyMs() * 0.1, () => process.arrive('read', () => done(why, page)));
         },
         close() {
           isOpen = false;
@@ -181,7 +220,8 @@ export class Disk {
       write,
       read: viewOf(() => this.#contents).read,
       get: (key) => {
-        if (closed) throw new StorageFault(closedFailure);
+        const why = closed ? closedFailure : this.unreadable;
+        if (why !== null) throw new StorageFault(why);
         const found = this.#contents.get(keyText(key));
         return found === undefined ? undefined : copyOf(found[1]);
       },

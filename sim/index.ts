@@ -1,6 +1,7 @@
 // The simulator: the node's own tree on virtual time, with seeded faults and judges. A seed is a bug report.
 export type { Knobs } from './knobs.ts';
 export { type Fault, type FaultDone, faults } from './nemesis/index.ts';
-export { type Scenario, scenarios } from './scenarios.ts';
-export { type RunOptions, type RunResult, runSeed, type Verdict } from './swarm.ts';
+export type { Verdict } from './phases.ts';
+export { type Scenario, scenarios } from './scenarios/index.ts';
+export { type RunOptions, type RunResult, runSeed } from './swarm.ts';
 export { runTwice, type Twice } from './twice.ts';

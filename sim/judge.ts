@@ -6,6 +6,8 @@ export type Judge = {
   observe(node: string, observation: Observation): void;
   /** A new process begins on this node's disk. */
   restarted(node: string): void;
+  /** What was on this replica's disk is not what it was: what it does is not held against it. */
+  damaged(replica: string): void;
   /** The first promise that was broken, in words. */
   violation(): string | null;
   history(events: readonly HistoryEvent[]): string | null;
@@ -19,6 +21,7 @@ export const judgeRun = (): Judge => {
     observe: (_node, observation) => void raft.observe(observation),
     // The tap itself tells what a new process finds on its disk.
     restarted() {},
+    damaged: (replica) => raft.damaged(replica),
     violation() {
       const first = raft.violations[0];
       return first === undefined ? null : `${first.promise} of '${first.group}': ${first.message}`;

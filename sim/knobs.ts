@@ -9,33 +9,49 @@ import type { Chance } from './world.ts';
 
 export type Knobs = {
   nodes: number;
+  groups: string[];
   clients: number;
   keys: number;
+  /** What every value is filled up with, bytes. */
+  paddingBytes: number;
   thinkMs: number;
   timeoutMs: number;
   latencyMs: [number, number];
   bytesPerMs: number;
   syncMs: [number, number];
   turnMs: [number, number];
+  /** Rates of clocks are 1 ± drift. */
   drift: number;
   snapshotEntries: number;
   retainEntries: number;
   quietAfterMs: number;
   appendBytes: number;
   inflightMessages: number;
+  uncommittedBytesMax: number;
+  pendingReadsMax: number;
+  watchEventsMax: number;
   faults: Fault[];
+  /** Between two faults, milliseconds. */
   everyMs: [number, number];
+  /** How long one lasts. */
   lastsMs: [number, number];
+  /** In the first part of every ten seconds no fault begins: so long. */
+  quietMs: number;
+  /** After the fire only a majority is mended at first. */
+  minorityStaysBroken: boolean;
 };
 
-export const drawKnobs = (chanceOf: (label: string) => Chance, set: Partial<Knobs> = {}): Knobs => {
+/** `set` by whoever runs it, or by a scenario that knows what was drawn. */
+export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knobs) => Partial<Knobs> = () => ({})): Knobs => {
   const knob = (name: string): Chance => chanceOf(`knob ${name}`);
   const pick = <Value>(name: string, values: readonly Value[]): Value => knob(name).pick(values);
   const share = pick('share of faults', [0.12, 0.25, 0.5]);
   const drawn: Knobs = {
     nodes: pick('nodes', [1, 3, 3, 3, 3, 5]),
+    groups: pick('groups', [['kv'], ['kv'], ['kv'], ['kv', 'g2'], ['kv', 'g2', 'g3']]),
     clients: knob('clients').between(1, 9),
     keys: knob('keys').between(1, 5),
+    paddingBytes: pick('padding', [0, 0, 0, 100, 2_000]),
     thinkMs: pick('think', [1, 20, 200, 3_000]),
     timeoutMs: pick('time-out', [300, 1_000, 3_000]),
     latencyMs: [0.05, pick('latency', [1, 5, 30])],
@@ -49,25 +65,36 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: Partial<Knob
     // One entry an append, and one append at a time, or few: then terms, commits and acknowledgements meet at every index.
     appendBytes: pick('append', [1, 300, raftDefaults.appendBytesMax, raftDefaults.appendBytesMax]),
     inflightMessages: pick('inflight', [1, 3, raftDefaults.inflightMessagesMax, raftDefaults.inflightMessagesMax]),
+    uncommittedBytesMax: pick('uncommitted', [4_000, raftDefaults.uncommittedBytesMax, raftDefaults.uncommittedBytesMax]),
+    pendingReadsMax: pick('reads', [2, raftDefaults.pendingReadsMax, raftDefaults.pendingReadsMax]),
+    watchEventsMax: pick('watch', [10, 200, settingsDefaults.watchEventsMax]),
     // Some faults are off in every run, and all but a few in some, so that the others have room to show what they do.
     faults: faults.filter((fault) => knob(`fault ${fault}`).happens(share)),
     everyMs: [50, pick('every', [500, 2_000, 8_000])],
     lastsMs: [20, pick('lasts', [500, 3_000, 10_000])],
+    quietMs: pick('quiet window', [0, 0, 4_000]),
+    minorityStaysBroken: knob('minority').happens(0.7),
   };
-  return { ...drawn, ...set };
+  return { ...drawn, ...set(drawn) };
 };
 
 export const joinAddresses = (names: readonly string[], self: string): string[] =>
   names.filter((name) => name !== self).map(addressOf);
 
-export const settingsOf = (name: string, names: readonly string[], knobs: Knobs): NodeSettings => ({
-  ...settingsDefaults,
-  ...{ name, cluster: 'sim', version: 'sim', bootstrap: [...names], join: joinAddresses(names, name), http: null },
-  groups: [...settingsDefaults.groups],
-  raft: {
-    ...raftDefaults,
-    ...{ quietAfterMs: knobs.quietAfterMs, retainEntries: knobs.retainEntries },
-    ...{ appendBytesMax: knobs.appendBytes, inflightMessagesMax: knobs.inflightMessages },
-  },
-  snapshotEntries: knobs.snapshotEntries,
-});
+export const settingsOf = (name: string, names: readonly string[], knobs: Knobs): NodeSettings => {
+  const { quietAfterMs, retainEntries, uncommittedBytesMax, pendingReadsMax } = knobs;
+  const limits = {
+    uncommittedBytesMax,
+    pendingReadsMax,
+    appendBytesMax: knobs.appendBytes,
+    inflightMessagesMax: knobs.inflightMessages,
+  };
+  return {
+    ...settingsDefaults,
+    ...{ name, cluster: 'sim', version: 'sim', bootstrap: [...names], join: joinAddresses(names, name), http: null },
+    groups: [...knobs.groups],
+    raft: { ...raftDefaults, ...limits, quietAfterMs, retainEntries },
+    snapshotEntries: knobs.snapshotEntries,
+    watchEventsMax: knobs.watchEventsMax,
+  };
+};

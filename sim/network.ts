@@ -40,6 +40,7 @@ const publishBytesMax = 8 << 20;
 const publishPatienceMs = 2_000;
 /** What a path over which nothing was acknowledged for a while waits before it tries again. */
 const retransmitMs: readonly [number, number] = [5, 200];
+const resentMsMax = 1_600;
 
 /** `whole`: the messages, one behind the other. */
 type Frame = { messages: Uint8Array[]; bytes: number; whole: Uint8Array };
@@ -72,6 +73,10 @@ export class Network {
   readonly slowness = new Map<string, number>();
   /** Set while a run is recorded. */
   tap: NetworkTap | null = null;
+  /** Of the frames of a direction, how many are lost on their first way: TCP sends them again, and what follows waits. */
+  readonly loss = new Map<string, number>();
+  /** Times what a byte ordinarily takes, by direction: others use the path too. */
+  readonly congestion = new Map<string, number>();
   readonly #blocked = new Set<string>();
   readonly #hosts = new Map<string, SimulatedPort>();
 
@@ -104,6 +109,8 @@ export class Network {
 
   heal(): void {
     this.slowness.clear();
+    this.loss.clear();
+    this.congestion.clear();
     for (const path of [...this.#blocked]) {
       const [from, to] = path.split('→') as [string, string];
       this.unblock(from, to);
@@ -137,8 +144,21 @@ export class Network {
 
   latencyMs(from: string, to: string, bytes: number): number {
     const { latencyMs, bytesPerMs } = this.options;
-    const slowness = this.slowness.size === 0 ? 1 : (this.slowness.get(`${from}→${to}`) ?? 1);
-    return this.chance.tail(latencyMs[0], latencyMs[1]) * slowness + bytes / bytesPerMs;
+    const ms = this.chance.tail(latencyMs[0], latencyMs[1]);
+    if (this.slowness.size + this.loss.size + this.congestion.size === 0) return ms + bytes / bytesPerMs;
+    const path = `${from}→${to}`;
+    const bytesMs = (bytes / bytesPerMs) * (this.congestion.get(path) ?? 1);
+    return ms * (this.slowness.get(path) ?? 1) + bytesMs + this.#resentMs(path);
+  }
+
+  /** RFC 6298: the first time-out is 200 ms at least, in practice, and each further one is twice as long. */
+  #resentMs(path: string): number {
+    const loss = this.loss.get(path);
+    if (loss === undefined) return 0;
+    let waitedMs = 0;
+    for (let timeoutMs = retransmitMs[1]; timeoutMs <= resentMsMax && this.chance.happens(loss); timeoutMs *= 2)
+      waitedMs += timeoutMs;
+    return waitedMs;
   }
 
   /** Lets the other end of a closed one know, as soon as the path carries it. */

@@ -24,13 +24,15 @@ export type SimulatedNodeOptions = {
   /** An exception that nobody caught, or an actor that failed: what a correct program does not do, whatever the world does. */
   onFault(name: string, error: unknown): void;
   /** A promise is broken, by the word of a replica. */
-  onBroken(name: string, what: string): void;
+  onBroken(name: string, code: string, message: string): void;
 };
 
 type Life = { process: Process; port: SimulatedPort; api: NodeApi | null };
 
 /** What actors log when they fail. A disk that refuses is no fault of theirs. */
 const faultCodes: ReadonlySet<string> = new Set(['ACTOR_FAILED', 'ACTOR_STOP_THREW', 'WRITE_CALLBACK_THREW']);
+
+const refusedByDisk = 'StorageFault: ';
 
 /** What replicas say when the world did to them what it never does here: among honest nodes on honest disks nobody may say it. */
 const brokenCodes: ReadonlySet<string> = new Set([
@@ -45,6 +47,8 @@ const brokenCodes: ReadonlySet<string> = new Set([
 export class SimulatedNode {
   readonly name: string;
   readonly skew: ClockSkew;
+  /** What the next process on it is started with. */
+  settings: NodeSettings;
   disk: Disk;
   /** Processes so far. */
   lives = 0;
@@ -61,6 +65,7 @@ export class SimulatedNode {
     this.#options = options;
     this.name = options.name;
     this.skew = options.skew;
+    this.settings = options.settings;
     this.disk = this.#newDisk();
   }
 
@@ -83,7 +88,8 @@ export class SimulatedNode {
 
   start(): void {
     if (this.#life !== null) throw new Error(`${this.name} is up already`);
-    const { turnMs, settings, observe, onStart, onFault } = this.#options;
+    const { settings } = this;
+    const { turnMs, observe, onStart, onFault } = this.#options;
     const label = `${this.name}#${++this.lives}`;
     const world = this.#world;
     const process = new Process(world, {
@@ -121,8 +127,9 @@ export class SimulatedNode {
     return {
       log: (level, code, message) => {
         this.#world.trace.note(this.#world.nowMs, process.label, `${level} ${code} ${message}`);
-        if (faultCodes.has(code)) this.#options.onFault(this.name, new Error(`${code}: ${message}`));
-        if (brokenCodes.has(code)) this.#options.onBroken(this.name, `${code}: ${message}`);
+        if (faultCodes.has(code) && !message.startsWith(refusedByDisk))
+          this.#options.onFault(this.name, new Error(`${code}: ${message}`));
+        if (brokenCodes.has(code)) this.#options.onBroken(this.name, code, message);
       },
       count: (name, _labels, by = 1) => {
         this.counters.set(name, (this.counters.get(name) ?? 0) + by);

@@ -123,22 +123,46 @@ export class Process {
   }
 }
 
-export type ClockSkew = {
-  /** Seconds of its monotonic clock in a second: 1 ± drift. */
-  rate: number;
+/** The clocks of a machine. A change of rate moves nothing that they showed before. */
+export class ClockSkew {
   /** What its wall clock is ahead, milliseconds; may jump while it runs. */
   wallAheadMs: number;
-};
+  #rate: number;
+  /** What the monotonic clock showed when the rate was set, and when that was. */
+  #shownMs = 0;
+  #sinceMs = 0;
+
+  constructor(rate: number, wallAheadMs: number) {
+    this.#rate = rate;
+    this.wallAheadMs = wallAheadMs;
+  }
+
+  /** Seconds of its monotonic clock in a second: 1 ± drift. */
+  get rate(): number {
+    return this.#rate;
+  }
+
+  setRate(rate: number, nowMs: number): void {
+    this.#shownMs = this.monotonicMs(nowMs);
+    this.#sinceMs = nowMs;
+    this.#rate = rate;
+  }
+
+  /** Since the machine was made. */
+  monotonicMs(nowMs: number): number {
+    return this.#shownMs + (nowMs - this.#sinceMs) * this.#rate;
+  }
+}
 
 /** When the world begins, for wall clocks: 2030, which nobody mistakes for today. */
 const beginningMs = 1_893_456_000_000;
 
 export const createClock = (process: Process, skew: ClockSkew): ClockPort => {
   const { world } = process;
-  const bornMs = world.nowMs;
+  const bornMs = skew.monotonicMs(world.nowMs);
   return {
-    nowMs: () => (world.nowMs - bornMs) * skew.rate + 1_000,
-    wallMs: () => Math.floor(beginningMs + world.nowMs * skew.rate + skew.wallAheadMs),
+    nowMs: () => skew.monotonicMs(world.nowMs) - bornMs + 1_000,
+    wallMs: () => Math.floor(beginningMs + skew.monotonicMs(world.nowMs) + skew.wallAheadMs),
     after(delayMs, wake) {
       let isOn = true;
       const handle = world.after(Math.max(0, delayMs) / skew.rate, () =>

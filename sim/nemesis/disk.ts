@@ -1,23 +1,124 @@
-// Faults of disks. What was synced is lost only with a whole disk, and only while the voters that are left can do without it.
+// Faults of disks. Some go by: slow, full, broken, unreadable. Others damage what was synced, as far as the atlas allows: the machine
+// loses its power, comes back with a disk that is not what it was, lives with that for a while, and is replaced like a lost one.
+import { groupKeys, keyText } from '../../actors/keyspace.ts';
 import type { StorageFailure } from '../../actors/ports/index.ts';
+import type { Disk } from '../disk.ts';
 import type { SimulatedNode } from '../node.ts';
-import { type Blow, type Strike, startIfDown } from './scene.ts';
+import type { Chance } from '../world.ts';
+import { unreadable } from './atlas.ts';
+import { type Blow, type Scene, type Strike, startIfDown } from './scene.ts';
 
-const fail = (node: SimulatedNode, failure: StorageFailure): Blow | null => {
+const restart = (node: SimulatedNode): void => {
+  node.crash({ silently: false });
+  node.start();
+};
+
+const fail = (node: SimulatedNode, way: 'failing' | 'unreadable', failure: StorageFailure): Blow | null => {
   const { disk } = node;
-  if (disk.failing !== null) return null;
-  disk.failing = failure;
+  if (disk[way] !== null) return null;
+  disk[way] = failure;
   return {
     where: node.name,
     undo() {
-      disk.failing = null;
-      if (!node.isUp || node.disk !== disk) return;
-      // A process whose disk refused a write promises nothing more until it is started again.
-      node.crash({ silently: false });
+      disk[way] = null;
+      // A process whose disk refused promises nothing more until it is started again.
+      if (node.isUp && node.disk === disk) restart(node);
+    },
+  };
+};
+
+const startsWith = (key: Uint8Array, prefix: Uint8Array): boolean => prefix.every((byte, at) => key[at] === byte);
+
+/** What lies under a checksum: term and vote, the log and its base, how far the state machine is. */
+const sealedKeys = (disk: Disk, group: string): Uint8Array[] => {
+  const { hard, base, state, logRange } = groupKeys(group);
+  const names = new Set([hard, base, state].map(keyText));
+  return disk.keys((key) => names.has(keyText(key)) || startsWith(key, logRange.gte));
+};
+
+/** Everything but the last batch of the log: that it is missing cannot be seen. */
+const missedKeys = (disk: Disk, group: string): Uint8Array[] => {
+  const { hard, state, logRange } = groupKeys(group);
+  const batches = disk.keys((key) => startsWith(key, logRange.gte)).slice(0, -1);
+  return [hard, state, ...batches].filter((key) => disk.valueAt(key) !== undefined);
+};
+
+/** Does it to the disk of a machine without power, and says what it did; null: there was nothing to do it to. */
+type Damage = (disk: Disk, group: string, chance: Chance) => string | null;
+
+const rot: Damage = (disk, group, chance) => {
+  const keys = sealedKeys(disk, group);
+  if (keys.length === 0) return null;
+  const key = chance.pick(keys);
+  disk.damage(key, (value) => {
+    value[chance.between(0, value.byteLength)]! ^= 1 << chance.between(0, 8);
+    return value;
+  });
+  return `a bit of ${shown(key)}`;
+};
+
+/** A value was written where another belongs. */
+const misdirect: Damage = (disk, group, chance) => {
+  const [from, to] = chance.shuffled(sealedKeys(disk, group));
+  if (from === undefined || to === undefined) return null;
+  const value = disk.valueAt(from)!.slice();
+  disk.damage(to, () => value);
+  return `${shown(from)} lies under ${shown(to)}`;
+};
+
+const lose: Damage = (disk, group, chance) => {
+  const keys = missedKeys(disk, group);
+  if (keys.length === 0) return null;
+  const key = chance.pick(keys);
+  disk.damage(key, () => null);
+  return `${shown(key)} is gone`;
+};
+
+/** A vote that is forgotten may be given twice: no voter survives that, and no cluster promises to. Nor who somebody is. */
+const neverForgotten = /^(m\/|g\/[^/]+\/(hard|base)$)/;
+
+/** The last batches are as if they had never been, all that they wrote together, as when LevelDB drops the end of its own log. */
+const forget: Damage = (disk, _group, chance) => {
+  const batches = disk.forgetLast(chance.between(1, 12), (key) => neverForgotten.test(keyText(key)));
+  return batches === 0 ? null : `${batches} batches are forgotten`;
+};
+
+const shown = (key: Uint8Array): string =>
+  keyText(key).replace(/[^ -~]+/g, (bytes) => `#${bytes.charCodeAt(bytes.length - 1)}`);
+
+const downMsMax = 500;
+
+const damage = (scene: Scene, chance: Chance, node: SimulatedNode, what: Damage, isSilent: boolean): Blow => {
+  const { world, atlas, operator } = scene;
+  const { disk } = node;
+  const group = chance.pick(scene.groups);
+  const downMs = chance.between(0, downMsMax);
+  // While it is up: its replicas are known by name.
+  const replicas = atlas.replicasOf(node);
+  node.crash({ silently: true });
+  const done = what(disk, group, chance);
+  world.after(downMs, () => startIfDown(node));
+  if (done === null) return { where: `${node.name}: only its power`, undo: null };
+  atlas.damaged(node, replicas, done, isSilent ? null : group);
+  return {
+    where: `${node.name}: ${done}`,
+    undo() {
+      // Lost meanwhile, it was replaced already.
+      if (node.disk !== disk) return startIfDown(node);
+      node.crash({ silently: true });
+      node.wipe();
+      operator.replace(node);
       node.start();
     },
   };
 };
+
+const damageIfAllowed =
+  (what: Damage): Strike =>
+  (scene, chance) => {
+    const node = chance.pick(scene.nodes);
+    return scene.atlas.mayLose(node) ? damage(scene, chance, node, what, false) : null;
+  };
 
 export const diskFaults = {
   'slow-disk'({ nodes, strains }, chance) {
@@ -25,19 +126,27 @@ export const diskFaults = {
     const factor = chance.between(5, 200);
     const { disk } = node;
     const undo = strains.press(`disk ${disk.identity}`, factor, (strongest) => {
-      disk.slowness = strongest;
+      disk.slowness = Math.max(1, strongest);
     });
     return { where: `${node.name} ×${factor}`, undo };
   },
-  'full-disk': ({ nodes }, chance) => fail(chance.pick(nodes), { code: 'DISK_FULL', message: 'no space left' }),
-  'broken-disk': ({ nodes }, chance) => fail(chance.pick(nodes), { code: 'IO_ERROR', message: 'it is broken' }),
+  'full-disk': ({ nodes }, chance) => fail(chance.pick(nodes), 'failing', { code: 'DISK_FULL', message: 'no space left' }),
+  'broken-disk': ({ nodes }, chance) => fail(chance.pick(nodes), 'failing', { code: 'IO_ERROR', message: 'it is broken' }),
+  'unreadable-disk': ({ nodes }, chance) => fail(chance.pick(nodes), 'unreadable', unreadable),
   /** The machine dies, and comes back with an empty disk and so with another identity. */
-  'lost-disk'({ nodes, operator }, chance) {
+  'lost-disk'({ nodes, operator, atlas }, chance) {
     const node = chance.pick(nodes);
-    if (node.api?.status().state !== 'ready' || operator.spare <= 0) return null;
+    if (!atlas.mayLose(node)) return null;
     node.crash({ silently: true });
     node.wipe();
     operator.replace(node);
     return { where: node.name, undo: () => startIfDown(node) };
+  },
+  'bit-rot': damageIfAllowed(rot),
+  'misdirected-value': damageIfAllowed(misdirect),
+  'lost-value': damageIfAllowed(lose),
+  'dropped-tail'(scene, chance) {
+    const node = chance.pick(scene.nodes);
+    return scene.atlas.mayForget(node) ? damage(scene, chance, node, forget, true) : null;
   },
 } as const satisfies Record<string, Strike>;

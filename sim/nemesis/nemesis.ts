@@ -30,6 +30,8 @@ export type NemesisOptions = {
   lastsMs: readonly [number, number];
   /** Numbers of faults that are left out. */
   without: readonly number[];
+  /** In the first part of every `quietEveryMs` no fault begins. */
+  quietMs: number;
 };
 
 /** A fault that was done. */
@@ -42,6 +44,19 @@ export type FaultDone = {
   /** Node, nodes or path. */
   readonly where: string;
 };
+
+/** So often there is room for a while without new faults, in which a cluster can come to rest. */
+export const quietEveryMs = 10_000;
+
+/** Faults after which not everybody is a voter. */
+const membershipChanges: ReadonlySet<Fault> = new Set<Fault>([
+  'membership',
+  'lost-disk',
+  'bit-rot',
+  'misdirected-value',
+  'lost-value',
+  'dropped-tail',
+]);
 
 type Doing = { fault: Omit<FaultDone, 'untilMs'>; undo: (() => void) | null; untilMs: number | null };
 
@@ -64,6 +79,10 @@ export class Nemesis {
     return this.#done.map(({ fault, untilMs }) => ({ ...fault, untilMs }));
   }
 
+  get changedMembers(): boolean {
+    return this.#done.some(({ fault }) => membershipChanges.has(fault.fault));
+  }
+
   start(): void {
     if (this.#options.faults.length > 0) this.#plan(0, this.#world.nowMs);
   }
@@ -84,7 +103,7 @@ export class Nemesis {
     const forMs = chance.tail(...lastsMs);
     world.after(atMs - world.nowMs, () => {
       if (this.#isStopped) return;
-      if (!this.#without.has(number)) {
+      if (!this.#without.has(number) && world.nowMs % quietEveryMs >= this.#options.quietMs) {
         const strike: Strike = strikes[fault];
         const blow = strike(this.#scene, chance);
         if (blow !== null) this.#note({ number, fault, atMs: world.nowMs, where: blow.where }, blow.undo, forMs);

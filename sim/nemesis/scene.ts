@@ -3,19 +3,33 @@ import type { Network } from '../network.ts';
 import type { SimulatedNode } from '../node.ts';
 import type { Operator } from '../operator.ts';
 import type { Chance, World } from '../world.ts';
+import type { Atlas } from './atlas.ts';
 import { Strains } from './strains.ts';
+
+export type SceneParts = {
+  world: World;
+  network: Network;
+  nodes: readonly SimulatedNode[];
+  groups: readonly string[];
+  atlas: Atlas;
+  operator: Operator;
+};
 
 export class Scene {
   readonly world: World;
   readonly network: Network;
   readonly nodes: readonly SimulatedNode[];
+  readonly groups: readonly string[];
+  readonly atlas: Atlas;
   readonly operator: Operator;
   readonly strains = new Strains();
 
-  constructor(world: World, network: Network, nodes: readonly SimulatedNode[], operator: Operator) {
+  constructor({ world, network, nodes, groups, atlas, operator }: SceneParts) {
     this.world = world;
     this.network = network;
     this.nodes = nodes;
+    this.groups = groups;
+    this.atlas = atlas;
     this.operator = operator;
   }
 

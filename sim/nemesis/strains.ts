@@ -3,7 +3,7 @@
 export class Strains {
   readonly #factors = new Map<string, number[]>();
 
-  /** Adds a strain on `what`; `set` gets the strongest there is, 1 when none is left. Answers what takes it away again. */
+  /** Adds a strain on `what`; `set` gets the strongest there is, 0 when none is left. Answers what takes it away again. */
   press(what: string, factor: number, set: (strongest: number) => void): () => void {
     const factors = this.#factors.get(what) ?? [];
     this.#factors.set(what, factors);
@@ -15,7 +15,7 @@ export class Strains {
       isOn = false;
       factors.splice(factors.indexOf(factor), 1);
       if (factors.length === 0) this.#factors.delete(what);
-      set(Math.max(1, ...factors));
+      set(Math.max(0, ...factors));
     };
   }
 }

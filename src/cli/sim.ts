@@ -56,7 +56,7 @@ const runOptionsOf = (options: SimOptions): RunOptions => {
   const nodes = options.nodes === undefined ? undefined : countOf(options.nodes, '--nodes');
   if (nodes !== undefined && (nodes < 1 || nodes > nodesMax)) throw new UsageError(`--nodes must be 1 to ${nodesMax}`);
   return {
-    ...(scenario === null ? {} : { faults: scenario.faults }),
+    ...(scenario === null ? {} : { scenario: scenario.name }),
     ...(nodes === undefined ? {} : { nodes }),
     ...(options.time === undefined ? {} : { timeMs: durationOf(options.time, '--time') }),
     ...(options.trace === undefined ? {} : { linesMax }),

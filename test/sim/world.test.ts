@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Disk } from '../../sim/disk.ts';
-import { Process } from '../../sim/process.ts';
+import { ClockSkew, createClock, Process } from '../../sim/process.ts';
 import { Trace } from '../../sim/trace.ts';
 import { World } from '../../sim/world.ts';
 
@@ -126,6 +126,56 @@ test('a process that is killed loses nothing that was written, and hears nothing
   const after = disk.open(newProcess(world, 'q'));
   assert.ok(after.get(bytes('a')) !== undefined);
   assert.equal(after.get(bytes('b')), undefined);
+});
+
+test('the last synced batches can be forgotten as a whole, newest first, but never what must stay', () => {
+  const world = newWorld();
+  const disk = new Disk(world, 'd', { syncMs: [0.1, 1], remembers: true });
+  const process = newProcess(world);
+  const storage = disk.open(process);
+  const batches = [[put('a', '1')], [put('b', '1'), put('vote', '1')], [put('a', '2')], [put('a', '3'), put('c', '1')]];
+  for (const batch of batches) storage.write(batch, { durable: true }, () => {});
+  world.run(100);
+  process.end();
+  disk.losePower();
+  const isVote = (key: Uint8Array): boolean => key.length === 4;
+  const shown = () => ['a', 'b', 'c', 'vote'].map((key) => String.fromCharCode(...(disk.valueAt(bytes(key)) ?? [])));
+  assert.deepEqual(shown(), ['3', '1', '1', '1']);
+  assert.equal(disk.forgetLast(1, isVote), 1);
+  assert.deepEqual(shown(), ['2', '1', '', '1']);
+  assert.equal(disk.forgetLast(10, isVote), 1);
+  assert.deepEqual(shown(), ['1', '1', '', '1']);
+});
+
+test('a disk that cannot be read says so to everybody who asks', () => {
+  const world = newWorld();
+  const disk = new Disk(world, 'd', { syncMs: [0.1, 1] });
+  const process = newProcess(world);
+  const storage = disk.open(process);
+  disk.unreadable = { code: 'IO_ERROR', message: 'it cannot be read' };
+  assert.throws(() => storage.get(bytes('a')), /IO_ERROR: it cannot be read/);
+  const codes: (string | undefined)[] = [];
+  storage.read({ gte: bytes('a'), lt: bytes('b'), limit: 1 }, (why) => codes.push(why?.code));
+  world.run(100);
+  disk.unreadable = null;
+  assert.equal(storage.get(bytes('a')), undefined);
+  storage.read({ gte: bytes('a'), lt: bytes('b'), limit: 1 }, (why) => codes.push(why?.code));
+  world.run(100);
+  assert.deepEqual(codes, ['IO_ERROR', undefined]);
+});
+
+test('clocks that change their rate show no jump', () => {
+  const world = newWorld();
+  const process = newProcess(world);
+  const skew = new ClockSkew(1.04, 0);
+  const clock = createClock(process, skew);
+  world.run(1_000);
+  const [nowMs, wallMs] = [clock.nowMs(), clock.wallMs()];
+  skew.setRate(0.96, world.nowMs);
+  assert.equal(clock.nowMs(), nowMs);
+  assert.equal(clock.wallMs(), wallMs);
+  world.run(1_000);
+  assert.equal(Math.round(clock.nowMs() - nowMs), 960);
 });
 
 test('the trace tells any two runs apart', () => {

@@ -1,0 +1,176 @@
+// The life of a simulated cluster: it forms, it suffers, a majority of it is mended and must do without the rest, then everybody is,
+// and all must be well again within a bound. Whatever breaks ends it with a verdict.
+import type { RegisterResult } from '../machines/register/types.ts';
+import type { Knobs } from './knobs.ts';
+import type { Nemesis, Scene } from './nemesis/index.ts';
+import { breakRest } from './nemesis/rest.ts';
+import type { SimulatedNode } from './node.ts';
+import type { Workload } from './workload.ts';
+
+export type Verdict = 'held' | 'crash' | 'liveness' | 'correctness';
+
+export class Broken extends Error {
+  readonly verdict: Verdict;
+  constructor(verdict: Verdict, message: string) {
+    super(message);
+    this.verdict = verdict;
+  }
+}
+
+/** Within this everything must be well again after the last fault, milliseconds. */
+const recoveryMs = 60_000;
+const stepsMax = 20_000_000;
+/** Clients that think longer are not waited for. */
+const thinkMsMax = 1_000;
+
+export type Phases = {
+  scene: Scene;
+  nemesis: Nemesis;
+  workload: Workload;
+  knobs: Knobs;
+  timeMs: number;
+  /** Throws if something broke. */
+  look(): void;
+};
+
+/** A majority of all nodes, no more. */
+const majorityOf = ({ nodes, world }: Scene): SimulatedNode[] =>
+  world
+    .chance('majority')
+    .shuffled(nodes)
+    .slice(0, Math.floor(nodes.length / 2) + 1);
+
+export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look }: Phases): void => {
+  const { world, nodes, operator, groups } = scene;
+
+  /** Lets time pass and looks at what happened; true if `until` came. */
+  const pass = (durationMs: number, until: () => boolean = () => false): boolean =>
+    world.run(durationMs, () => {
+      look();
+      if (world.steps > stepsMax) throw new Broken('liveness', `${stepsMax} events and no end`);
+      return until();
+    });
+  const states = (): string => nodes.map((node) => `${node.name} ${describeNode(node)}`).join(', ');
+  const demand = (what: string, until: () => boolean, explain: () => string = states): void => {
+    if (!pass(recoveryMs, until)) throw new Broken('liveness', `${what}: not within ${recoveryMs} ms; ${explain()}`);
+  };
+
+  const allReady = (of: readonly SimulatedNode[]): boolean => of.every((node) => node.api?.status().state === 'ready');
+
+  /** These serve, each of them, and agree. */
+  const demandService = (of: readonly SimulatedNode[], who: string): void => {
+    demand(`${who} is ready again`, () => allReady(of));
+    const before = workload.acknowledged;
+    const areServed = (): boolean => workload.acknowledged > before || workload.isOver;
+    if (knobs.thinkMs < thinkMsMax) demand(`clients are served by ${who}`, areServed);
+    for (const group of groups) for (const node of of) serves(node, group);
+  };
+
+  /** A fresh write through this node is acknowledged. */
+  const serves = (node: SimulatedNode, group: string): void => {
+    let served = false;
+    let asking = false;
+    let last = '';
+    const ask = (): void => {
+      asking = node.enter('fresh write', (api) =>
+        api.write(
+          { op: 'put', key: `fresh-${node.name}`, value: new Uint8Array([1]) },
+          { group, timeoutMs: 5_000 },
+          (outcome) => {
+            served = outcome.ok;
+            last = outcome.ok ? '' : outcome.failure.code;
+            world.after(100, () => {
+              asking = false;
+            });
+          },
+        ),
+      );
+    };
+    demand(
+      `${node.name} serves a write to ${group}`,
+      () => {
+        if (!served && !asking) ask();
+        return served;
+      },
+      () => `${last}; ${states()}`,
+    );
+  };
+
+  /** Asks all of them until they say the same. */
+  const demandAgreement = (of: readonly SimulatedNode[], group: string): void => {
+    const contents = new Map<string, string>();
+    let open = 0;
+    const agree = (): boolean => {
+      if (open > 0) return false;
+      if (contents.size === of.length && new Set(contents.values()).size === 1) return true;
+      contents.clear();
+      for (const node of of)
+        node.enter('compare', (api) => {
+          open++;
+          api.read({ op: 'list', prefix: '', limit: 1_000 }, { group, consistency: 'local', timeoutMs: 5_000 }, (outcome) => {
+            contents.set(node.name, outcome.ok ? describeContent(outcome.value) : outcome.failure.code);
+            world.after(50, () => {
+              open--;
+            });
+          });
+        });
+      return false;
+    };
+    demand(`all hold the same in ${group}`, agree, () => [...contents].map(([name, text]) => `${name}: ${text}`).join('; '));
+  };
+
+  const form = (): void => {
+    for (const node of nodes) world.after(world.chance(`start ${node.name}`).between(0, 300), () => node.start());
+    demand('the cluster forms', () => allReady(nodes));
+  };
+
+  const mend = (): void => {
+    nemesis.stop();
+    world.trace.note(world.nowMs, 'world', 'mended');
+    if (!nemesis.changedMembers) return;
+    operator.restore();
+    demand('every node is a voter again', () => operator.isIdle);
+  };
+
+  /** The rest stays broken, each in its own way, and may disturb: the majority has to do without it. */
+  const doWithoutRest = (): void => {
+    const majority = majorityOf(scene);
+    const rest = nodes.filter((node) => !majority.includes(node));
+    if (rest.length === 0 || !knobs.minorityStaysBroken) return;
+    const mendRest = breakRest(scene, majority, rest);
+    demandService(majority, `the majority (${majority.map(({ name }) => name).join(' ')})`);
+    mendRest();
+    world.trace.note(world.nowMs, 'world', 'the rest is mended');
+  };
+
+  form();
+  workload.start();
+  nemesis.start();
+  pass(timeMs);
+  mend();
+  doWithoutRest();
+  demandService(nodes, 'every node');
+  workload.stop();
+  demand(
+    'every call ends',
+    () => workload.open === 0,
+    () => `${workload.open} are open`,
+  );
+  for (const group of groups) demandAgreement(nodes, group);
+};
+
+const describeNode = (node: SimulatedNode): string => {
+  const status = node.api?.status();
+  if (status === undefined) return node.isUp ? 'starting' : 'down';
+  const groups = status.groups.map(
+    ({ role, term, leader, commitIndex, appliedIndex, lastIndex, halted, quiet }) =>
+      `${role} term ${term} leader ${leader} commit ${commitIndex} applied ${appliedIndex} last ${lastIndex}${quiet ? ' quiet' : ''}${halted === null ? '' : ` ${halted}`}`,
+  );
+  const peers = status.peers.filter((peer) => peer.connected).map((peer) => peer.name);
+  return `${status.state}${status.reason === null ? '' : ` (${status.reason})`} [${groups.join('; ')}] sees ${peers.join(' ')}`;
+};
+
+const describeContent = (result: RegisterResult): string =>
+  result.op === 'list'
+    ? result.items.map((item) => `${item.key}=${item.value.join('.')}@${item.index}v${item.version}`).join(' ')
+    : result.op;

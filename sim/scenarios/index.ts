@@ -1,0 +1,31 @@
+// The door of the scenarios, in the order in which they are listed.
+import { allAtOnce } from './all-at-once.ts';
+import { calm } from './calm.ts';
+import { clockTrouble } from './clock-trouble.ts';
+import { crashes } from './crashes.ts';
+import { diskTrouble } from './disk-trouble.ts';
+import { flappingLeader } from './flapping-leader.ts';
+import { membership } from './membership.ts';
+import { partitions } from './partitions.ts';
+import { reconfigurationUnderFire } from './reconfiguration-under-fire.ts';
+import { rollingRestart } from './rolling-restart.ts';
+import type { Scenario } from './scenario.ts';
+import { slowNode } from './slow-node.ts';
+import { snapshotStorm } from './snapshot-storm.ts';
+
+export type { Scenario } from './scenario.ts';
+
+export const scenarios: readonly Scenario[] = [
+  calm,
+  partitions,
+  flappingLeader,
+  rollingRestart,
+  crashes,
+  diskTrouble,
+  membership,
+  reconfigurationUnderFire,
+  clockTrouble,
+  slowNode,
+  snapshotStorm,
+  allAtOnce,
+];

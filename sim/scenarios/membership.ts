@@ -1,0 +1,9 @@
+// Members leave, come back and are asked to lead, and disks are lost.
+import { often, type Scenario } from './scenario.ts';
+
+export const membership: Scenario = {
+  name: 'membership',
+  sentence: 'Members leave, come back and are asked to lead, and disks are lost.',
+  faults: ['membership', 'lost-disk', 'transfer'],
+  knobs: () => ({ ...often }),
+};

@@ -1,0 +1,15 @@
+// A named mixture of faults and what it asks of the knobs. Without a name the seed draws its own mixture.
+import type { Knobs } from '../knobs.ts';
+import type { Fault } from '../nemesis/index.ts';
+
+export type Scenario = {
+  readonly name: string;
+  /** What happens, for a person; the first line of its file says the same. */
+  readonly sentence: string;
+  readonly faults: readonly Fault[];
+  /** What must be so for its faults to show, given what the seed drew. */
+  readonly knobs: (drawn: Knobs) => Partial<Knobs>;
+};
+
+/** Faults come often enough that a short run shows them. */
+export const often = { everyMs: [50, 1_500], lastsMs: [20, 2_000] } satisfies Partial<Knobs>;
