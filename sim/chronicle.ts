@@ -45,7 +45,7 @@ export type Moment = {
   readonly place: number;
   readonly atMs: number;
   readonly node: string;
-  readonly kind: 'role' | 'start' | 'end' | 'durable' | 'applied' | 'restored' | 'installed';
+  readonly kind: 'role' | 'start' | 'end' | 'durable' | 'applied' | 'restored' | 'installed' | 'log';
   readonly text: string;
 };
 
@@ -100,6 +100,9 @@ type Letter = {
   endedPlace: number | null;
   lost: string | null;
 };
+
+/** What a process logs that a person should see, as it stands in the trace. */
+const complaint = /^(?:warn|error) ([A-Z_]+.*)$/s;
 
 const indices = (entries: readonly { index: number }[]): string => {
   const [first, last] = [entries[0]!.index, entries.at(-1)!.index];
@@ -183,9 +186,14 @@ export const createChronicle = ({ group = 'kv', focusMs = Number.POSITIVE_INFINI
     const { atMs } = event;
     endMs = Math.max(endMs, atMs);
     switch (event.type) {
-      case 'turn':
       case 'client':
         return;
+      case 'turn': {
+        const said = complaint.exec(event.what);
+        const node = event.where.split('#')[0]!;
+        if (said !== null) mark(atMs, node, 'log', said[1]!);
+        return;
+      }
       case 'started': {
         const span: Life = { node: event.node, life: event.life, fromMs: atMs, untilMs: null, silently: false };
         life.set(event.node, span);

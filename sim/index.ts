@@ -2,6 +2,27 @@
 export type { Knobs } from './knobs.ts';
 export { type Fault, type FaultDone, faults } from './nemesis/index.ts';
 export type { Verdict } from './phases.ts';
+export type { Listen, RunEvent } from './record.ts';
+export {
+  type ExamineOptions,
+  examine,
+  htmlReport,
+  type ReportData,
+  type TraceLine,
+  textReport,
+  traceLine,
+  visible,
+} from './report/index.ts';
 export { type Scenario, scenarios } from './scenarios/index.ts';
+export {
+  failureKind,
+  isSameFailure,
+  type ShrinkLimits,
+  type ShrinkStep,
+  type Shrunk,
+  type Size,
+  shrink,
+  sizeOf,
+} from './shrink.ts';
 export { type RunOptions, type RunResult, runSeed } from './swarm.ts';
 export { runTwice, type Twice } from './twice.ts';

@@ -18,7 +18,11 @@ export type ShrinkStep = {
   readonly tried: string;
   /** It failed in the same way. */
   readonly isSame: boolean;
+  readonly before: Size;
   readonly smallest: Size;
+  /** Of the smallest run so far. */
+  readonly options: RunOptions;
+  readonly result: RunResult;
 };
 
 export type Shrunk = {
@@ -95,7 +99,10 @@ class Shrinking {
       this.options = options;
       this.smallest = result;
     }
-    yield { runs: this.runs, tried, isSame, smallest: sizeOf(this.smallest) };
+    yield {
+      ...{ runs: this.runs, tried, isSame, before: sizeOf(this.#failing), smallest: sizeOf(this.smallest) },
+      ...{ options: this.options, result: this.smallest },
+    };
     return isSame;
   }
 

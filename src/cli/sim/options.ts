@@ -1,0 +1,182 @@
+// The words of `polity sim` as options of the simulator, and back: a failure ends with the command that repeats it.
+import { availableParallelism } from 'node:os';
+import { type Fault, faults, type RunOptions, scenarios } from '../../../sim/index.ts';
+import { UsageError } from '../exit.ts';
+import { countOf, durationOf } from '../reach.ts';
+
+export type SimOptions = {
+  scenario?: string;
+  faults?: string;
+  nodes?: string;
+  clients?: string;
+  operations?: string;
+  without?: string;
+  plant?: string;
+  seed?: string;
+  seeds?: string;
+  time?: string;
+  workers?: string;
+  twice?: boolean;
+  shrink?: string | true;
+  soak?: string;
+  failures?: string;
+  report?: string;
+  trace?: string;
+  tla?: string;
+  history?: string;
+  list?: boolean;
+  json?: boolean;
+};
+
+/** What a worker can be told: data only. */
+export type SeedOptions = Pick<
+  RunOptions,
+  'scenario' | 'faults' | 'nodes' | 'clients' | 'operations' | 'without' | 'timeMs' | 'planted'
+>;
+
+export type Plan = {
+  readonly from: number;
+  readonly to: number;
+  readonly options: SeedOptions;
+  readonly workers: number;
+  readonly isTwice: boolean;
+  /** How long a failure may be made smaller; null: not at all. */
+  readonly shrinkMs: number | null;
+  readonly soakMs: number | null;
+};
+
+export const seedMax = 2 ** 32 - 1;
+const nodesMax = 9;
+const clientsMax = 1_000;
+const workersMax = 64;
+const withoutMax = 100_000;
+const shrinkMsDefault = 60_000;
+const plants = ['lying-disk', 'forgotten-vote'] as const satisfies readonly NonNullable<RunOptions['planted']>[];
+
+const scenarioOf = (name: string | undefined): string | undefined => {
+  if (name !== undefined && !scenarios.some((scenario) => scenario.name === name))
+    throw new UsageError(`there is no scenario '${name}'; --list names them`);
+  return name;
+};
+
+const seedOf = (text: string, what: string): number => {
+  const seed = countOf(text, what);
+  if (seed > seedMax) throw new UsageError(`${what} is at most ${seedMax}`);
+  return seed;
+};
+
+const seedsOf = ({ seed, seeds, soak }: SimOptions): [number, number] => {
+  if (seed !== undefined && seeds !== undefined) throw new UsageError('give --seed or --seeds, not both');
+  if (seeds !== undefined && soak !== undefined)
+    throw new UsageError('--soak runs seeds until its time is over; --seed says with which it begins');
+  if (seeds === undefined) {
+    const only = seed === undefined ? Math.floor(Math.random() * 1_000_000_000) : seedOf(seed, '--seed');
+    return [only, soak === undefined ? only : seedMax];
+  }
+  const words = seeds.split('..');
+  if (words.length !== 2) throw new UsageError(`--seeds must be A..B, not '${seeds}'`);
+  const range: [number, number] = [seedOf(words[0]!, '--seeds'), seedOf(words[1]!, '--seeds')];
+  if (range[0] > range[1]) throw new UsageError(`--seeds must be A..B with A ≤ B, not '${seeds}'`);
+  return range;
+};
+
+const between = (text: string | undefined, what: string, least: number, most: number): number | undefined => {
+  if (text === undefined) return undefined;
+  const count = countOf(text, what);
+  if (count < least || count > most) throw new UsageError(`${what} must be ${least} to ${most}, not ${count}`);
+  return count;
+};
+
+/** `1,2,5..9` */
+const numbersOf = (text: string | undefined): number[] | undefined => {
+  if (text === undefined) return undefined;
+  const numbers = new Set<number>();
+  for (const word of text.split(',')) {
+    const [from, to = from, ...more] = word.split('..');
+    if (from === undefined || to === undefined || more.length > 0 || !/^\d+$/.test(from) || !/^\d+$/.test(to))
+      throw new UsageError(`--without must be numbers of faults like 1,2,5..9, not '${text}'`);
+    if (Number(to) > withoutMax) throw new UsageError(`--without is at most ${withoutMax}`);
+    for (let number = Number(from); number <= Number(to); number++) numbers.add(number);
+  }
+  return [...numbers].sort((a, b) => a - b);
+};
+
+/** Numbers as `--without` reads them. */
+export const numbersText = (numbers: readonly number[]): string => {
+  const words: string[] = [];
+  for (let at = 0; at < numbers.length; ) {
+    let end = at;
+    while (end + 1 < numbers.length && numbers[end + 1] === numbers[end]! + 1) end++;
+    words.push(end - at < 2 ? numbers.slice(at, end + 1).join(',') : `${numbers[at]}..${numbers[end]}`);
+    at = end + 1;
+  }
+  return words.join(',');
+};
+
+const faultsOf = (text: string | undefined): readonly Fault[] | undefined =>
+  text === undefined ? undefined : text === 'none' ? [] : text.split(',').map(faultOf);
+
+const faultOf = (name: string): Fault => {
+  const found = faults.find((fault) => fault === name);
+  if (found === undefined) throw new UsageError(`there is no fault '${name}'; --list names them`);
+  return found;
+};
+
+const plantOf = (name: string | undefined): RunOptions['planted'] | undefined => {
+  const found = plants.find((plant) => plant === name);
+  if (name !== undefined && found === undefined) throw new UsageError(`--plant must be ${plants.join(' or ')}, not '${name}'`);
+  return found;
+};
+
+type Given<Options> = { [Name in keyof Options]?: Exclude<Options[Name], undefined> };
+
+/** What is absent is left to the simulator, by not being there. */
+const given = <Options extends object>(options: Options): Given<Options> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Given<Options>;
+
+const seedOptionsOf = (options: SimOptions): SeedOptions =>
+  given({
+    scenario: scenarioOf(options.scenario),
+    faults: faultsOf(options.faults),
+    nodes: between(options.nodes, '--nodes', 1, nodesMax),
+    clients: between(options.clients, '--clients', 0, clientsMax),
+    operations: between(options.operations, '--operations', 0, Number.MAX_SAFE_INTEGER),
+    without: numbersOf(options.without),
+    timeMs: options.time === undefined ? undefined : durationOf(options.time, '--time'),
+    planted: plantOf(options.plant),
+  });
+
+export const planOf = (options: SimOptions): Plan => {
+  const [from, to] = seedsOf(options);
+  if (options.failures !== undefined && options.soak === undefined) throw new UsageError('--failures goes with --soak');
+  const workers = between(options.workers, '--workers', 1, workersMax);
+  const shrink = options.shrink === true ? shrinkMsDefault : options.shrink;
+  return {
+    ...{ from, to, options: seedOptionsOf(options) },
+    workers: workers ?? Math.min(availableParallelism(), to - from + 1, workersMax),
+    isTwice: options.twice === true,
+    shrinkMs: shrink === undefined ? null : typeof shrink === 'number' ? shrink : durationOf(shrink, '--shrink'),
+    soakMs: options.soak === undefined ? null : durationOf(options.soak, '--soak'),
+  };
+};
+
+/** The command that gives the same run again. */
+export const commandOf = (seed: number, options: SeedOptions): string => {
+  const { scenario, faults: only, nodes, timeMs, clients, operations, without, planted } = options;
+  const word = (name: string, value: string | number | undefined): string[] =>
+    value === undefined ? [] : [`--${name} ${value}`];
+  return [
+    'polity sim',
+    ...word('scenario', scenario),
+    ...word('faults', only === undefined ? undefined : only.length === 0 ? 'none' : only.join(',')),
+    `--seed ${seed}`,
+    ...word('nodes', nodes),
+    ...word('time', timeMs === undefined ? undefined : timeText(timeMs)),
+    ...word('without', without === undefined || without.length === 0 ? undefined : numbersText(without)),
+    ...word('clients', clients),
+    ...word('operations', operations),
+    ...word('plant', planted),
+  ].join(' ');
+};
+
+const timeText = (ms: number): string => (ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`);
