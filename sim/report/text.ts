@@ -88,7 +88,7 @@ const timeline = ({ nodes, chronicle, result, part }: ReportData, columns: numbe
     `${' '.repeat(labelColumns + focus)}▲`,
     fit(`0 to ${secondsText(chronicle.endMs)}`, labelColumns) +
       fit(`${part === null ? 'the failure' : 'what clients saw'}: ${secondsText(chronicle.focusMs)}`, 40).trimEnd(),
-    `${fit('', labelColumns)}█ leads  ▒ candidate  ░ asks first  ─ follows  ┄ starts`,
+    '█ leads  ▒ candidate  ░ asks first  ─ follows  ┄ starts',
   ].map((line) => line.trimEnd());
 };
 
