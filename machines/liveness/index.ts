@@ -15,6 +15,8 @@ type PeerState = {
   /** Sent on this connection and not yet answered. */
   asked: { sequence: number; atMs: number } | null;
   rttMs: number | null;
+  /** When that was measured. */
+  rttAtMs: number;
   /** What we lead with this peer, and whether the peer has been told on this connection. */
   leading: QuietGroup[];
   told: boolean;
@@ -36,6 +38,8 @@ export type LivenessOptions = {
   dropMs: number;
   /** Every how many beats an answer is asked for. */
   answerEvery: number;
+  /** A round trip is measured again after so long, even if the peer is heard without it. */
+  rttEveryMs: number;
 };
 
 export const livenessDefaults: LivenessOptions = {
@@ -45,6 +49,7 @@ export const livenessDefaults: LivenessOptions = {
   probeMs: 1_000,
   dropMs: 3_500,
   answerEvery: 10,
+  rttEveryMs: 10_000,
 };
 
 export type LivenessState = { options: LivenessOptions; peers: Map<string, PeerState>; wokenMs: number };
@@ -154,6 +159,17 @@ const onWake = (state: LivenessState, nowMs: number): LivenessEffect[] => {
   return effects;
 };
 
+/**
+ * Whoever is asked need not ask: of two peers that probe each other one goes on and the other waits, twice as long as the first takes,
+ * unless its own measure of the round trip is old.
+ */
+const spareProbe = ({ options }: LivenessState, peer: PeerState, nowMs: number): void => {
+  // Two that ask at the same moment go on both.
+  if (peer.leading.length > 0 || peer.asked !== null) return;
+  if (peer.rttMs === null || nowMs - peer.rttAtMs >= options.rttEveryMs) return;
+  peer.beatAtMs = Math.max(peer.beatAtMs, nowMs + 2 * options.probeMs);
+};
+
 const onBeat = (peer: PeerState, name: string, beat: Beat): LivenessEffect[] => {
   const effects: LivenessEffect[] = [];
   if (beat.led !== null) {
@@ -171,7 +187,7 @@ export const step = (state: LivenessState, nowMs: number, event: LivenessEvent):
   if (event.type === 'wake') return onWake(state, nowMs);
   if (event.type === 'peer-open') {
     state.peers.set(event.peer, {
-      ...{ heardMs: nowMs, beatAtMs: nowMs, sequence: 0, asked: null, rttMs: null },
+      ...{ heardMs: nowMs, beatAtMs: nowMs, sequence: 0, asked: null, rttMs: null, rttAtMs: nowMs },
       ...{ leading: [], told: false, led: [], following: [] },
     });
     return [];
@@ -195,9 +211,13 @@ export const step = (state: LivenessState, nowMs: number, event: LivenessEvent):
     return [];
   }
   peer.heardMs = nowMs;
-  if (event.type === 'beat') return onBeat(peer, event.peer, event.beat);
+  if (event.type === 'beat') {
+    spareProbe(state, peer, nowMs);
+    return onBeat(peer, event.peer, event.beat);
+  }
   if (event.type === 'answer' && peer.asked?.sequence === event.sequence) {
     peer.rttMs = nowMs - peer.asked.atMs;
+    peer.rttAtMs = nowMs;
     peer.asked = null;
   }
   return [];

@@ -288,3 +288,31 @@ test('beats to several peers leave in one turn, however far apart their connecti
   assert.equal(beats.length, 40);
   assert.equal(new Set(beats.map(({ atMs }) => atMs)).size, 10);
 });
+
+test('of two peers that probe each other one waits, hears enough, and still measures the round trip now and then', () => {
+  const [a, b] = [createNode(), createNode()];
+  const nodes = { a, b };
+  const measured = { a: 0, b: 0 };
+  const pass = (ms: number): void => {
+    for (let at = 0; at < ms; at++)
+      for (const [name, node] of Object.entries(nodes) as ['a' | 'b', typeof a][]) {
+        const seen = node.told.length;
+        node.pass(1);
+        const other = name === 'a' ? b : a;
+        for (const { effect } of node.told.slice(seen)) {
+          if (effect.type !== 'send-beat') continue;
+          other.send({ type: 'beat', peer: name, beat: effect.beat });
+          node.send({ type: 'answer', peer: name === 'a' ? 'b' : 'a', sequence: effect.beat.sequence });
+          measured[name]++;
+        }
+      }
+  };
+  a.send({ type: 'peer-open', peer: 'b' });
+  pass(300);
+  b.send({ type: 'peer-open', peer: 'a' });
+  pass(60_000);
+  assert.deepEqual([a.of('drop').length, b.of('drop').length], [0, 0]);
+  // One a second between them, not one each; who it is may change.
+  const { a: ofA, b: ofB } = measured;
+  assert.ok(ofA >= 5 && ofB >= 5 && ofA + ofB >= 50 && ofA + ofB <= 80, `probes: ${ofA} and ${ofB}`);
+});
