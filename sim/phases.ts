@@ -18,8 +18,8 @@ export class Broken extends Error {
 }
 
 /** Within this everything must be well again after the last fault, milliseconds. */
-const recoveryMs = 60_000;
-const stepsMax = 20_000_000;
+export const recoveryMs = 60_000;
+export const stepsMax = 20_000_000;
 /** Clients that think longer are not waited for. */
 const thinkMsMax = 1_000;
 
@@ -159,7 +159,7 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look }: P
   for (const group of groups) demandAgreement(nodes, group);
 };
 
-const describeNode = (node: SimulatedNode): string => {
+export const describeNode = (node: SimulatedNode): string => {
   const status = node.api?.status();
   if (status === undefined) return node.isUp ? 'starting' : 'down';
   const groups = status.groups.map(

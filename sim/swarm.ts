@@ -1,14 +1,10 @@
 // One seed, one life of a cluster: what is drawn (sim/knobs.ts), lived (sim/phases.ts) and judged. The result is plain data.
 import { groupKeys, keyText } from '../actors/keyspace.ts';
 import type { HistoryEvent } from './checkers/index.ts';
-import { judgeRun } from './judge.ts';
+import { Cluster, describeError } from './cluster.ts';
 import { drawKnobs, type Knobs, settingsOf } from './knobs.ts';
-import { Atlas, countOfFaults, type Fault, type FaultDone, Nemesis, Scene } from './nemesis/index.ts';
-import { Network } from './network.ts';
-import { SimulatedNode } from './node.ts';
-import { Operator } from './operator.ts';
+import { countOfFaults, type Fault, type FaultDone } from './nemesis/index.ts';
 import { Broken, liveThrough, type Verdict } from './phases.ts';
-import { ClockSkew } from './process.ts';
 import { createTeller, type Listen } from './record.ts';
 import { type Scenario, scenarios } from './scenarios/index.ts';
 import { Trace } from './trace.ts';
@@ -68,8 +64,8 @@ const scenarioOf = (name: string): Scenario => {
 };
 
 /** What the options set, and what their scenario needs; the rest is drawn. */
-const setBy =
-  ({ scenario: name, nodes, clients, faults }: RunOptions) =>
+export const setBy =
+  ({ scenario: name, nodes, clients, faults }: Pick<RunOptions, 'scenario' | 'nodes' | 'clients' | 'faults'>) =>
   (drawn: Knobs): Partial<Knobs> => {
     const scenario = name === undefined ? null : scenarioOf(name);
     return {
@@ -87,53 +83,21 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const trace = new Trace({ linesMax: options.linesMax ?? 0 });
   const world = new World(seed, trace);
   const knobs = drawKnobs((label) => world.chance(label), setBy(options));
-  const network = new Network(world, {
-    ...{ latencyMs: knobs.latencyMs, bytesPerMs: knobs.bytesPerMs },
-    ...{ publishLoss: 0.01, publishTwice: 0.01, publishReorder: true },
+  const { listen } = options;
+  const cluster = new Cluster(world, knobs, {
+    settings: (name, names) => settingsOf(name, names, knobs),
+    without: options.without ?? [],
+    teller: listen === undefined ? undefined : (network) => createTeller(world, network, listen),
+    disk: {
+      lies: options.planted === 'lying-disk',
+      ...(options.planted === 'forgotten-vote' ? { keepsFirst: isHardState } : {}),
+    },
   });
-  const judge = judgeRun();
-  const teller = options.listen === undefined ? null : createTeller(world, network, options.listen);
-  let fault: { node: string; error: unknown } | null = null;
-  let broken: string | null = null;
-  const names = Array.from({ length: knobs.nodes }, (_, at) => `n${at + 1}`);
-  const nodes = names.map((name) => {
-    const chance = world.chance(`machine ${name}`);
-    return new SimulatedNode(world, network, {
-      ...{ name, settings: settingsOf(name, names, knobs), turnMs: knobs.turnMs },
-      disk: {
-        ...{ syncMs: knobs.syncMs, lies: options.planted === 'lying-disk', remembers: knobs.faults.includes('dropped-tail') },
-        ...(options.planted === 'forgotten-vote' ? { keepsFirst: isHardState } : {}),
-      },
-      skew: new ClockSkew(1 + knobs.drift * (2 * chance.fraction() - 1), chance.between(-5_000, 5_000)),
-      observe: (node, observation) => {
-        const overlooked = observation.type === 'restored' ? atlas.overlookedBy(observation.replica) : null;
-        if (overlooked !== null) broken ??= `${node} trusts a damaged disk: ${overlooked}`;
-        judge.observe(node, observation);
-        teller?.observed(node, observation);
-      },
-      onStart(node) {
-        judge.restarted(node);
-        teller?.started(node);
-      },
-      onEnd: (node, silently) => teller?.ended(node, silently),
-      onFault: (node, error) => {
-        fault ??= { node, error };
-      },
-      onBroken: (node, code, message) => {
-        if (!atlas.excuses(node, code, message)) broken ??= `${node} says ${code}: ${message}`;
-      },
-    });
-  });
-  const atlas = new Atlas(nodes, knobs.groups, (replica) => judge.damaged(replica));
-  const operator = new Operator(world, nodes, knobs.groups, atlas);
-  const scene = new Scene({ world, network, nodes, groups: knobs.groups, atlas, operator });
-  const nemesis = new Nemesis(scene, { ...knobs, without: options.without ?? [] });
+  const { nodes, scene, nemesis, judge } = cluster;
   const workload = new Workload(world, nodes, { ...knobs, operationsMax: options.operations ?? Number.POSITIVE_INFINITY });
   const look = (): void => {
-    teller?.clients(workload.history);
-    if (fault !== null) throw new Broken('crash', `${fault.node}: ${describeError(fault.error)}`);
-    const violation = judge.violation() ?? broken;
-    if (violation !== null) throw new Broken('correctness', violation);
+    cluster.teller?.clients(workload.history);
+    cluster.look();
   };
 
   let verdict: Verdict = 'held';
@@ -157,6 +121,3 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     ...{ faults: nemesis.done, knobs, history: workload.history, lines: trace.lines },
   };
 };
-
-const describeError = (error: unknown): string =>
-  error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 6).join('\n') : String(error);

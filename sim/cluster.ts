@@ -1,0 +1,96 @@
+// A simulated cluster with everything that belongs to it: machines and their network, the nemesis and the operator, and the judges that
+// look on. Who runs it lets the world's time pass and calls `look()` after every event.
+import type { Observation } from '../actors/observe.ts';
+import type { NodeSettings } from '../actors/settings.ts';
+import type { DiskOptions } from './disk.ts';
+import { judgeRun } from './judge.ts';
+import type { Knobs } from './knobs.ts';
+import { Atlas, Nemesis, Scene } from './nemesis/index.ts';
+import { Network } from './network.ts';
+import { SimulatedNode } from './node.ts';
+import { Operator } from './operator.ts';
+import { Broken } from './phases.ts';
+import { ClockSkew } from './process.ts';
+import type { Teller } from './record.ts';
+import type { World } from './world.ts';
+
+export type ClusterOptions = {
+  settings: (name: string, names: readonly string[]) => NodeSettings;
+  /** Numbers of faults that are left out. */
+  without?: readonly number[];
+  /** Hears what happens. */
+  teller?: ((network: Network) => Teller) | undefined;
+  /** For tests: disks that break a promise on purpose. */
+  disk?: Pick<DiskOptions, 'lies' | 'keepsFirst'>;
+};
+
+export const describeError = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 6).join('\n') : String(error);
+
+export class Cluster {
+  readonly network: Network;
+  readonly nodes: readonly SimulatedNode[];
+  readonly scene: Scene;
+  readonly nemesis: Nemesis;
+  readonly judge = judgeRun();
+  readonly teller: Teller | null;
+  readonly #world: World;
+  readonly #atlas: Atlas;
+  #fault: { node: string; error: unknown } | null = null;
+  #broken: string | null = null;
+
+  constructor(world: World, knobs: Knobs, options: ClusterOptions) {
+    this.#world = world;
+    const network = new Network(world, {
+      ...{ latencyMs: knobs.latencyMs, bytesPerMs: knobs.bytesPerMs },
+      ...{ publishLoss: 0.01, publishTwice: 0.01, publishReorder: true },
+    });
+    this.network = network;
+    this.teller = options.teller?.(network) ?? null;
+    const names = Array.from({ length: knobs.nodes }, (_, at) => `n${at + 1}`);
+    const disk = { ...options.disk, syncMs: knobs.syncMs, remembers: knobs.faults.includes('dropped-tail') };
+    const nodes = names.map((name) => this.#machine(name, options.settings(name, names), knobs, disk));
+    this.nodes = nodes;
+    const { groups } = knobs;
+    const atlas = new Atlas(nodes, groups, (replica) => this.judge.damaged(replica));
+    this.#atlas = atlas;
+    const operator = new Operator(world, nodes, groups, atlas);
+    this.scene = new Scene({ world, network, nodes, groups, atlas, operator });
+    this.nemesis = new Nemesis(this.scene, { ...knobs, without: options.without ?? [] });
+  }
+
+  #machine(name: string, settings: NodeSettings, knobs: Knobs, disk: DiskOptions): SimulatedNode {
+    const { judge, teller } = this;
+    const chance = this.#world.chance(`machine ${name}`);
+    return new SimulatedNode(this.#world, this.network, {
+      ...{ name, settings, turnMs: knobs.turnMs, disk },
+      skew: new ClockSkew(1 + knobs.drift * (2 * chance.fraction() - 1), chance.between(-5_000, 5_000)),
+      observe: (node, observation) => this.#observe(node, observation),
+      onStart(node) {
+        judge.restarted(node);
+        teller?.started(node);
+      },
+      onEnd: (node, silently) => teller?.ended(node, silently),
+      onFault: (node, error) => {
+        this.#fault ??= { node, error };
+      },
+      onBroken: (node, code, message) => {
+        if (!this.#atlas.excuses(node, code, message)) this.#broken ??= `${node} says ${code}: ${message}`;
+      },
+    });
+  }
+
+  #observe(node: string, observation: Observation): void {
+    const overlooked = observation.type === 'restored' ? this.#atlas.overlookedBy(observation.replica) : null;
+    if (overlooked !== null) this.#broken ??= `${node} trusts a damaged disk: ${overlooked}`;
+    this.judge.observe(node, observation);
+    this.teller?.observed(node, observation);
+  }
+
+  /** Throws what a correct cluster never shows, whatever happens to it. */
+  look(): void {
+    if (this.#fault !== null) throw new Broken('crash', `${this.#fault.node}: ${describeError(this.#fault.error)}`);
+    const violation = this.judge.violation() ?? this.#broken;
+    if (violation !== null) throw new Broken('correctness', violation);
+  }
+}
