@@ -300,8 +300,7 @@ class HttpClient implements Client {
     const group = options.group === undefined ? {} : { group: options.group };
     const { lease } = await this.leases.grant(ttlMs, options);
     return new HeldLease(lease, ttlMs, sentAtMs, {
-      renew: async (id, timeoutMs) =>
-        void (await this.leases.renew(id, { ...group, timeoutMs: Math.min(timeoutMs, timeoutMsMax) })),
+      renew: async (id, timeoutMs) => void (await this.leases.renew(id, { ...group, timeoutMs })),
       revoke: (id) => this.leases.revoke(id, group),
     });
   }

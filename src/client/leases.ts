@@ -1,7 +1,7 @@
-// Leases that renew themselves, and locks on them. A lease is held only as long as this side can prove it: from the moment its last
-// successful renewal was *sent*, for its time to live, by this process's own monotonic clock (Gray and Cheriton 1989). After that the
-// signal is aborted, although the cluster may be more patient: whoever acts under the lease must stop before it falls.
+// Leases that renew themselves, and locks on them. A lease is held only as long as this side can prove it (machines/lease.ts). After
+// that the signal is aborted: whoever acts under the lease must stop before it falls.
 import { failure } from '../../machines/errors.ts';
+import { isLostBy, leaseProblem, renewAfterMs, renewTimeoutMs } from '../../machines/lease.ts';
 import { PolityError } from '../errors.ts';
 import type { Fence, FencingToken } from './entry.ts';
 
@@ -30,11 +30,6 @@ export interface Lock extends AsyncDisposable {
   release(): Promise<void>;
 }
 
-const renewalMsMin = 50;
-/** Three renewals fit in a lifetime, so two may fail. */
-const renewalsPerTtl = 3;
-const ttlMsLeast = 300;
-
 export class HeldLease implements Lease {
   readonly id: string;
   readonly ttlMs: number;
@@ -46,8 +41,8 @@ export class HeldLease implements Lease {
 
   /** `sentAtMs`: when the grant was sent. */
   constructor(id: string, ttlMs: number, sentAtMs: number, calls: LeaseCalls) {
-    if (ttlMs < ttlMsLeast)
-      throw new PolityError(failure('INVALID_REQUEST', `a lease that renews itself lives at least ${ttlMsLeast} ms`));
+    const problem = leaseProblem(ttlMs);
+    if (problem !== null) throw new PolityError(failure('INVALID_REQUEST', problem));
     this.id = id;
     this.ttlMs = ttlMs;
     this.#calls = calls;
@@ -65,8 +60,7 @@ export class HeldLease implements Lease {
 
   #schedule(): void {
     if (this.#gone.signal.aborted || this.#revoking !== null) return;
-    const delayMs = Math.min(Math.max(renewalMsMin, this.ttlMs / renewalsPerTtl), Math.max(0, this.#leftMs()));
-    this.#timer = setTimeout(() => void this.#renew(), delayMs);
+    this.#timer = setTimeout(() => void this.#renew(), renewAfterMs(this.ttlMs, this.#leftMs()));
     // A program that has nothing else to do may end; its lease falls by itself.
     this.#timer.unref();
   }
@@ -82,10 +76,10 @@ export class HeldLease implements Lease {
     );
     limit.unref();
     try {
-      await this.#calls.renew(this.id, Math.max(1, Math.min(leftMs, Math.max(1_000, this.ttlMs / renewalsPerTtl))));
+      await this.#calls.renew(this.id, renewTimeoutMs(this.ttlMs, leftMs));
       this.#provedAtMs = sentAtMs;
     } catch (error) {
-      if (error instanceof PolityError && error.definite && !error.retryable) this.#lose(error.failure);
+      if (error instanceof PolityError && isLostBy(error)) this.#lose(error.failure);
     } finally {
       clearTimeout(limit);
     }
