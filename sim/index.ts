@@ -1,4 +1,17 @@
 // The simulator: the node's own tree on virtual time, with seeded faults and judges. A seed is a bug report.
+export type { CallOptions } from './application/calls.ts';
+export type {
+  DeleteOptions,
+  ListOptions,
+  LockOptions,
+  PutOptions,
+  ReadOptions,
+  SimulatedClient,
+  WriteOptions,
+} from './application/client.ts';
+export type { Lease, Lock } from './application/leases.ts';
+export type { Application, Context, SeedResult, SimulatedSettings, View } from './application/run.ts';
+export type { WatchOptions } from './application/watch.ts';
 export type { Knobs } from './knobs.ts';
 export { type Fault, type FaultDone, faults } from './nemesis/index.ts';
 export type { Verdict } from './phases.ts';
@@ -24,5 +37,15 @@ export {
   shrink,
   sizeOf,
 } from './shrink.ts';
+export {
+  assertHolds,
+  describeFailure,
+  type SeedSummary,
+  type SimulateOptions,
+  type SimulateResult,
+  type SimulateVerdict,
+  SimulationFailed,
+  simulate,
+} from './simulate.ts';
 export { type RunOptions, type RunResult, runSeed } from './swarm.ts';
 export { runTwice, type Twice } from './twice.ts';

@@ -1,0 +1,327 @@
+// The simulator for developers of applications: bugs of theirs are found, what is right holds, and what is not of the world is caught.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { describe, test } from 'node:test';
+import { setImmediate as realTurn } from 'node:timers/promises';
+import {
+  type Application,
+  assertHolds,
+  describeFailure,
+  type SimulateOptions,
+  type SimulateResult,
+  SimulationFailed,
+  simulate,
+} from '../../../sim/index.ts';
+import { PolityError } from '../../../src/errors.ts';
+
+const codeOf = (error: unknown): string => (error instanceof PolityError ? error.code : String(error));
+
+/** Adds one to a counter, so often; `mended`: only if it is still what was read. */
+const counting = (isMended: boolean) => (): Application => {
+  let added = 0;
+  return {
+    async workload({ client }) {
+      for (let done = 0; done < 4; ) {
+        const counter = await client.get('counter');
+        const next = String(Number(counter?.text() ?? 0) + 1);
+        try {
+          await client.put('counter', next, isMended ? { ifIndex: counter?.index ?? 0 } : {});
+          added++;
+          done++;
+        } catch (error) {
+          if (codeOf(error) !== 'CAS_MISMATCH') throw error;
+        }
+      }
+    },
+    async check({ client }) {
+      assert.equal((await client.get('counter'))?.text(), String(added));
+    },
+  };
+};
+
+describe('a planted bug', () => {
+  const options: SimulateOptions = { nodes: 3, seeds: [1, 5], faults: [], timeMs: 5_000 };
+
+  test('a lost update is found, and the seed finds it again', async () => {
+    const result = await simulate(options, counting(false));
+    assert.equal(result.verdict, 'correctness');
+    const [failed] = result.failed;
+    const again = await simulate({ ...options, seeds: failed!.seed }, counting(false));
+    assert.equal(again.failed[0]?.hash, failed!.hash);
+    assert.equal(again.failed[0]?.reason, failed!.reason);
+    const text = describeFailure(failed!);
+    for (const part of ['AssertionError', 'client 1: put "counter"', `seeds: ${failed!.seed}`])
+      assert.ok(text.includes(part), text);
+    assert.throws(() => assertHolds(result), SimulationFailed);
+  });
+
+  test('without it all seeds hold', async () => {
+    const result = await simulate(options, counting(true));
+    assertHolds(result);
+    assert.equal(result.seeds.length, 5);
+    assert.ok(result.seeds.every(({ calls, steps }) => calls > 20 && steps > 100));
+  });
+});
+
+test('under all faults a compare-and-set counter holds', async () => {
+  const make = (): Application => ({
+    async workload({ client, isOver, sleep, random }) {
+      for (let round = 0; round < 10 && !isOver(); round++) {
+        const seen = (await client.get('counter').catch(() => null))?.text() ?? null;
+        await client
+          .cas('counter', seen, `${Number(seen ?? 0) + 1}`)
+          .catch((error: unknown) => assert.ok(error instanceof PolityError));
+        await sleep(random() * 300);
+      }
+    },
+  });
+  const result = await simulate({ seeds: [1, 6], scenario: 'all-at-once', timeMs: 6_000 }, make);
+  assertHolds(result);
+});
+
+describe('every word of the client', () => {
+  const run = async (workload: Application['workload'], options: SimulateOptions = {}): Promise<SimulateResult> => {
+    const result = await simulate({ nodes: 3, clients: 1, seeds: 3, faults: [], ...options }, () => ({ workload }));
+    assertHolds(result);
+    return result;
+  };
+
+  test('keys', async () => {
+    await run(async ({ client }) => {
+      const put = await client.put('a/1', 'one');
+      const entry = await client.get('a/1');
+      assert.deepEqual([entry?.text(), entry?.index, entry?.version], ['one', put.index, 1]);
+      assert.equal(await client.get('none'), null);
+      await client.put('a/2', new Uint8Array([0xff, 0]));
+      assert.deepEqual((await client.get('a/2', { consistency: 'lease' }))?.value ?? null, new Uint8Array([0xff, 0]));
+      await client.get('a/2', { consistency: 'local' });
+      await client.cas('a/3', null, 'x');
+      await assert.rejects(client.cas('a/3', null, 'y'), (error) => codeOf(error) === 'CAS_MISMATCH');
+      const keys: string[] = [];
+      for await (const { key } of client.list('a/', { limit: 10 })) keys.push(key);
+      assert.deepEqual(keys, ['a/1', 'a/2', 'a/3']);
+      assert.equal((await client.page('a/', { limit: 2 })).more, true);
+      await client.delete('a/1');
+      await assert.rejects(client.delete('a/1'), (error) => codeOf(error) === 'KEY_NOT_FOUND');
+      await assert.rejects(client.get(''), (error) => codeOf(error) === 'INVALID_REQUEST');
+      await assert.rejects(client.get('k', { timeoutMs: 0 }), (error) => codeOf(error) === 'INVALID_REQUEST');
+      await assert.rejects(client.get('k', { group: 'other' }), (error) => codeOf(error) === 'GROUP_NOT_FOUND');
+    });
+  });
+
+  test('a key with a time to live vanishes in virtual time', async () => {
+    const startedMs = performance.now();
+    await run(async ({ client, sleep, now }) => {
+      const before = now();
+      await client.put('brief', 'x', { ttlMs: 30_000 });
+      await sleep(60_000);
+      assert.equal(await client.get('brief'), null);
+      assert.ok(now() - before >= 60_000);
+    });
+    assert.ok(performance.now() - startedMs < 20_000);
+  });
+
+  test('leases and locks: one holder at a time, a fence that outlives nobody', async () => {
+    await run(
+      async ({ client, sleep, id }) => {
+        const lock = await client.lock('job', { ttlMs: 1_000, waitMs: 60_000, owner: `${id}` });
+        assert.equal((await client.locks.get('job'))?.owner, `${id}`);
+        await sleep(2_500);
+        assert.equal(lock.signal.aborted, false, 'it renewed itself');
+        await client.put('result', `${id}`, { fence: lock.fence });
+        await lock.release();
+        assert.equal(lock.signal.aborted, true);
+        await assert.rejects(client.put('result', 'late', { fence: lock.fence }), (error) => codeOf(error) === 'FENCED');
+      },
+      { clients: 3 },
+    );
+  });
+
+  test('a watch tells every change once, in order, across nodes that fall silent', async () => {
+    const make = (): Application => {
+      const seen: string[] = [];
+      return {
+        async workload({ client, id, sleep }) {
+          if (id === 1) {
+            for (let at = 0; at < 20; at++) {
+              const once = { idempotencyKey: `w ${at}` };
+              while (!(await client.put(`w/${at}`, `${at}`, once).catch(() => null))) await sleep(50);
+              await sleep(200);
+            }
+            return;
+          }
+          for await (const event of client.watch('w/', { from: 1 })) {
+            if (event.type === 'put') seen.push(event.key);
+            if (seen.length === 20) return;
+          }
+        },
+        check: () =>
+          assert.deepEqual(
+            seen,
+            Array.from({ length: 20 }, (_, at) => `w/${at}`),
+          ),
+      };
+    };
+    const settings = { snapshotEntries: 10_000, raft: { retainEntries: 10_000 } };
+    const faults = ['pause', 'reset', 'isolate-leader', 'slow-network'] as const;
+    assertHolds(await simulate({ nodes: 3, clients: 2, seeds: [1, 4], faults, settings }, make));
+  });
+
+  test('an aborted call ends at once', async () => {
+    await run(async ({ client, sleep }) => {
+      const controller = new AbortController();
+      const late = sleep(1).then(() => controller.abort(new Error('enough')));
+      await assert.rejects(
+        client.put('k', 'v', { signal: controller.signal }),
+        /enough|OUTCOME_UNKNOWN|it may have happened|cancelled/,
+      );
+      await late;
+      await assert.rejects(client.get('k', { signal: controller.signal }), /enough/);
+    });
+  });
+});
+
+describe('what is not of the world is caught', () => {
+  const options: SimulateOptions = { nodes: 1, clients: 1, seeds: 2, faults: [], timeMs: 2_000 };
+  const reasonOf = async (workload: Application['workload'], twice: 'some' | 'none' = 'some'): Promise<[string, string]> => {
+    const { verdict, failed } = await simulate({ ...options, twice }, () => ({ workload }));
+    return [verdict, failed[0]?.reason ?? ''];
+  };
+
+  test('real chance: the first line that differs', async () => {
+    const [verdict, reason] = await reasonOf(async ({ client }) => void (await client.put('k', `${Math.random()}`)));
+    assert.equal(verdict, 'unrepeatable');
+    assert.match(
+      reason,
+      /seed 2 does not repeat itself: line \d+ is\n.*client 1 put "k" "0\..*\nand then\n.*client 1 put "k" "0\./,
+    );
+  });
+
+  test('real time', async () => {
+    const [verdict, reason] = await reasonOf(async ({ client, sleep }) => {
+      await client.put('k', `${performance.now()}`);
+      await sleep(5);
+    });
+    assert.equal(verdict, 'unrepeatable');
+    assert.match(reason, /does not repeat itself/);
+  });
+
+  test('state that outlives a seed', async () => {
+    let runs = 0;
+    const [verdict] = await reasonOf(async ({ client }) => void (await client.put('k', `${++runs}`)));
+    assert.equal(verdict, 'unrepeatable');
+  });
+
+  test('a real timer, a file and a promise that nobody settles are said, not waited for', async () => {
+    const outside: (() => Promise<unknown>)[] = [
+      () => new Promise((resolve) => setTimeout(resolve, 1)),
+      () => realTurn(),
+      () => readFile(import.meta.filename),
+      () => new Promise(() => {}),
+    ];
+    for (const wait of outside) {
+      const [verdict, reason] = await reasonOf(async ({ client }) => {
+        await client.get('k');
+        await wait();
+      }, 'none');
+      assert.equal(verdict, 'liveness');
+      assert.match(reason, /waits for something outside of the simulation: 1 of its programs has not ended/);
+    }
+  });
+
+  test('what comes back from the outside after its run is dead', async () => {
+    let late = '';
+    await reasonOf(async ({ client, now }) => {
+      late = 'waits';
+      await realTurn();
+      await client.get('k').finally(() => (late = 'answered'));
+      now();
+    });
+    for (let turn = 0; turn < 5; turn++) await realTurn();
+    assert.equal(late, 'waits');
+    let error: unknown;
+    await reasonOf(async ({ now }) => {
+      await realTurn();
+      try {
+        now();
+      } catch (thrown) {
+        error = thrown;
+      }
+    });
+    for (let turn = 0; turn < 5; turn++) await realTurn();
+    assert.match(String(error), /client 1 goes on after the end of its run/);
+  });
+
+  test('a loop without end at one instant', async () => {
+    const [verdict, reason] = await reasonOf(async ({ client }) => {
+      for (;;) await client.get('k', { timeoutMs: 0 }).catch(() => {});
+    }, 'none');
+    assert.deepEqual([verdict, reason], ['crash', 'the application goes on without end at one instant of virtual time']);
+  });
+});
+
+test('long chains of promises are no trouble', async () => {
+  const deep = async (depth: number): Promise<number> => (depth === 0 ? 0 : 1 + (await deep(depth - 1)));
+  const result = await simulate({ nodes: 1, clients: 2, seeds: [1, 2], faults: [], twice: 'all' }, () => ({
+    async workload({ client }) {
+      for (let round = 0; round < 3; round++) {
+        assert.equal(await deep(1_000), 1_000);
+        await client.put('k', `${round}`);
+      }
+    },
+  }));
+  assertHolds(result);
+});
+
+test('invariants are looked at after every event', async () => {
+  let looks = 0;
+  const { verdict, failed } = await simulate({ nodes: 3, seeds: 1, faults: [], twice: 'none' }, () => ({
+    async workload({ client }) {
+      await client.put('k', 'v');
+    },
+    always({ nowMs, nodes }) {
+      looks++;
+      assert.equal(nodes().length, 3);
+      assert.ok(nowMs < 200 || looks < 50, 'planted');
+    },
+  }));
+  assert.equal(verdict, 'correctness');
+  assert.match(failed[0]!.reason, /always: AssertionError.*planted/);
+});
+
+test('a workload that throws ends its seed as a crash, one that never ends as no progress', async () => {
+  const thrown = await simulate({ nodes: 1, seeds: 1, faults: [] }, () => ({
+    async workload() {
+      throw new TypeError('a typo');
+    },
+  }));
+  assert.equal(thrown.verdict, 'crash');
+  assert.match(thrown.failed[0]!.reason, /client 1: TypeError: a typo/);
+  const endless = await simulate({ nodes: 1, seeds: 1, faults: [], timeMs: 1_000, twice: 'none' }, () => ({
+    async workload({ sleep }) {
+      for (;;) await sleep(1_000);
+    },
+  }));
+  assert.equal(endless.verdict, 'liveness');
+  assert.match(endless.failed[0]!.reason, /the workload ends: not within 60000 ms; client \d waits for sleep 1000 ms/);
+});
+
+test('a seed is the same run whatever ran before it', async () => {
+  const options: SimulateOptions = { nodes: 3, timeMs: 3_000, faults: ['kill', 'partition', 'pause'], twice: 'none' };
+  const alone = await simulate({ ...options, seeds: 9 }, counting(true));
+  const among = await simulate({ ...options, seeds: [7, 9] }, counting(true));
+  assert.equal(among.seeds.at(-1)?.hash, alone.seeds[0]?.hash);
+});
+
+test('options that make no sense are told', async () => {
+  const refused = (options: SimulateOptions): Promise<void> =>
+    assert.rejects(simulate(options, counting(true)), (error) => codeOf(error) === 'INVALID_REQUEST');
+  await refused({ seeds: [5, 1] });
+  await refused({ seeds: -1 });
+  await refused({ nodes: 0 });
+  await refused({ clients: 1.5 });
+  await refused({ scenario: 'none' });
+  await refused({ scenario: 'calm', faults: [] });
+  await refused({ faults: ['no such'] as never });
+  await refused({ timeMs: Number.NaN });
+});
