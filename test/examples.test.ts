@@ -56,7 +56,7 @@ test('they import the package by its name only', () => {
   for (const file of files) {
     const imported = [...readFileSync(join(examples, file), 'utf8').matchAll(/from '([^']+)'/g)].map((match) => match[1]!);
     assert.ok(imported.length > 0, file);
-    for (const name of imported) assert.match(name, /^(polity|polity\/client|node:[a-z/]+|\.\/cluster\.ts)$/, file);
+    for (const name of imported) assert.match(name, /^(polity|polity\/client|polity\/sim|node:[a-z/]+|\.\/cluster\.ts)$/, file);
   }
 });
 
@@ -101,4 +101,16 @@ test('cache: knows what was there, follows what changes, and survives a restart 
   await printed(cache, /delete config\/a: gone \(1 keys\)/);
   cache.child.kill('SIGINT');
   assert.equal(await cache.ended, 0, cache.out());
+});
+
+test('seats: the simulator finds that one is sold twice, and that the careful way holds', { timeout: 60_000 }, async () => {
+  const careless = run('seats');
+  assert.equal(await careless.ended, 1, careless.out());
+  assert.match(
+    careless.out(),
+    /seat\/\d was sold by client \d and by client \d[\s\S]*Repeat it with: simulate\(\{ …, seeds: \d+ \}/,
+  );
+  const careful = run('seats', 'careful');
+  assert.equal(await careful.ended, 0, careful.out());
+  assert.match(careful.out(), /50 seeds held/);
 });
