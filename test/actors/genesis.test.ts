@@ -100,13 +100,16 @@ test('a node that knows its genesis says so in a later turn, once', () => {
   assert.deepEqual(formed, [genesis]);
 });
 
-test('a disk that refuses the genesis is the failure of the actor, and nothing is said', () => {
-  const { clock, storage, start, formed, sent } = createWorld('n1', ['n1']);
+test('a disk that refuses the genesis is no failure of the actor, and nothing is said', () => {
+  const { clock, storage, start, formed, sent, sink } = createWorld('n1', ['n1']);
   storage.failWith({ code: 'DISK_FULL', message: 'no space' });
   start({ connected: ['p-n2'] });
   sent();
-  // The throw, which a cell would take for the actor's failure, the writer notes here.
   clock.settle();
+  assert.deepEqual(
+    sink.lines.filter((line) => line.includes('THREW')),
+    [],
+  );
   assert.deepEqual([formed.length, sent()], [0, []]);
 });
 
