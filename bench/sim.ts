@@ -9,14 +9,17 @@ import { calmNetwork, Network } from '../sim/network.ts';
 import { SimulatedNode } from '../sim/node.ts';
 import { ClockSkew } from '../sim/process.ts';
 import { Trace } from '../sim/trace.ts';
-import { Workload } from '../sim/workload.ts';
+import { Workload, type WorkloadOptions } from '../sim/workloads/index.ts';
 import { World } from '../sim/world.ts';
 import { median, type Row, round } from './figures.ts';
 
 type Kind = 'idle' | 'calm' | 'faults';
 
 /** Ten clients that pause for 93 ms on average and wait for some 7 are 100 calls a second. */
-const clients = { clients: 10, keys: 10, thinkMs: 186, timeoutMs: 1_000, operationsMax: Number.POSITIVE_INFINITY };
+const clients: WorkloadOptions = {
+  ...{ clients: 10, keys: 10, thinkMs: 186, timeoutMs: 1_000, operationsMax: Number.POSITIVE_INFINITY },
+  ...{ groups: ['kv'], works: ['register'], paddingBytes: 0 },
+};
 const formingMs = 5_000;
 const faultEveryMs = 1_000;
 const faultLastsMs = 600;
@@ -122,7 +125,7 @@ const partOf = ({ functionName, url }: ProfileNode['callFrame']): string | null 
   const path = file.slice(root.length);
   if (path.startsWith('actors/') || path.startsWith('machines/')) return 'node tree';
   if (path.startsWith('sim/checkers/') || path === 'sim/judge.ts') return 'judges';
-  if (path === 'sim/workload.ts') return 'clients';
+  if (path.startsWith('sim/workloads/')) return 'clients';
   const known = ['network', 'disk', 'trace', 'process', 'world'].find((name) => path === `sim/${name}.ts`);
   return known ?? (path.startsWith('sim/') ? 'nodes' : 'bench');
 };

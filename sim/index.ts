@@ -49,3 +49,4 @@ export {
 } from './simulate.ts';
 export { type RunOptions, type RunResult, runSeed } from './swarm.ts';
 export { runTwice, type Twice } from './twice.ts';
+export { type Work, works } from './workloads/index.ts';

@@ -5,12 +5,15 @@ import { settingsDefaults } from '../actors/settings.ts';
 import { raftDefaults } from '../machines/raft/types.ts';
 import { type Fault, faults } from './nemesis/index.ts';
 import { addressOf } from './network.ts';
+import { type Work, works } from './workloads/index.ts';
 import type { Chance } from './world.ts';
 
 export type Knobs = {
   nodes: number;
   groups: string[];
   clients: number;
+  /** What clients do; the first client always the first. */
+  works: [Work, ...Work[]];
   keys: number;
   /** What every value is filled up with, bytes. */
   paddingBytes: number;
@@ -50,6 +53,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     nodes: pick('nodes', [1, 3, 3, 3, 3, 5]),
     groups: pick('groups', [['kv'], ['kv'], ['kv'], ['kv', 'g2'], ['kv', 'g2', 'g3']]),
     clients: knob('clients').between(1, 9),
+    works: ['register', ...works.filter((work) => work !== 'register' && knob(`work ${work}`).happens(0.3))],
     keys: knob('keys').between(1, 5),
     paddingBytes: pick('padding', [0, 0, 0, 100, 2_000]),
     thinkMs: pick('think', [1, 20, 200, 3_000]),

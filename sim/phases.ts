@@ -5,7 +5,7 @@ import type { Knobs } from './knobs.ts';
 import type { Nemesis, Scene } from './nemesis/index.ts';
 import { breakRest } from './nemesis/rest.ts';
 import type { SimulatedNode } from './node.ts';
-import type { Workload } from './workload.ts';
+import type { Workload } from './workloads/index.ts';
 
 export type Verdict = 'held' | 'crash' | 'liveness' | 'correctness';
 
@@ -60,8 +60,8 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look }: P
   /** These serve, each of them, and agree. */
   const demandService = (of: readonly SimulatedNode[], who: string): void => {
     demand(`${who} is ready again`, () => allReady(of));
-    const before = workload.acknowledged;
-    const areServed = (): boolean => workload.acknowledged > before || workload.isOver;
+    const before = workload.answered;
+    const areServed = (): boolean => workload.answered > before || !workload.asks;
     if (knobs.thinkMs < thinkMsMax) demand(`clients are served by ${who}`, areServed);
     for (const group of groups) for (const node of of) serves(node, group);
   };
@@ -156,6 +156,8 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look }: P
     () => workload.open === 0,
     () => `${workload.open} are open`,
   );
+  workload.audit();
+  demand('clients are told what there is', () => workload.isAudited);
   for (const group of groups) demandAgreement(nodes, group);
 };
 

@@ -8,7 +8,7 @@ import { Broken, liveThrough, type Verdict } from './phases.ts';
 import { createTeller, type Listen } from './record.ts';
 import { type Scenario, scenarios } from './scenarios/index.ts';
 import { Trace } from './trace.ts';
-import { Workload } from './workload.ts';
+import { type Work, Workload } from './workloads/index.ts';
 import { World } from './world.ts';
 
 export type RunOptions = {
@@ -24,7 +24,9 @@ export type RunOptions = {
   without?: readonly number[];
   /** Drawn when absent; fewer of them are the first ones. */
   clients?: number;
-  /** Calls of a client, at most. */
+  /** What they do; drawn when absent. */
+  works?: readonly [Work, ...Work[]];
+  /** Rounds of a client, at most. */
   operations?: number;
   /** Lines of the trace to keep. */
   linesMax?: number;
@@ -65,13 +67,20 @@ const scenarioOf = (name: string): Scenario => {
 
 /** What the options set, and what their scenario needs; the rest is drawn. */
 export const setBy =
-  ({ scenario: name, nodes, clients, faults }: Pick<RunOptions, 'scenario' | 'nodes' | 'clients' | 'faults'>) =>
+  ({
+    scenario: name,
+    nodes,
+    clients,
+    works,
+    faults,
+  }: Pick<RunOptions, 'scenario' | 'nodes' | 'clients' | 'works' | 'faults'>) =>
   (drawn: Knobs): Partial<Knobs> => {
     const scenario = name === undefined ? null : scenarioOf(name);
     return {
       ...(scenario === null ? {} : { ...scenario.knobs(drawn), faults: [...scenario.faults] }),
       ...(nodes === undefined ? {} : { nodes }),
       ...(clients === undefined ? {} : { clients }),
+      ...(works === undefined ? {} : { works: [...works] }),
       ...(faults === undefined ? {} : { faults: [...faults] }),
     };
   };
@@ -102,14 +111,16 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
 
   let verdict: Verdict = 'held';
   let reason = '';
+  let isLived = false;
   try {
     liveThrough({ scene, nemesis, workload, knobs, timeMs: options.timeMs ?? timeMsDefault, look });
+    isLived = true;
   } catch (error) {
     verdict = error instanceof Broken ? error.verdict : 'crash';
     reason = error instanceof Broken ? error.message : describeError(error);
   }
   // What clients saw is judged also when something else broke: a lost write says more than a node that hangs.
-  const seen = judge.history(workload.history);
+  const seen = judge.history(workload.history) ?? (isLived ? workload.verdict() : null);
   if (seen !== null && verdict !== 'correctness') {
     verdict = 'correctness';
     reason = reason === '' ? seen : `${seen}\nand: ${reason}`;

@@ -1,0 +1,149 @@
+// A register on one machine that does what it says, or, with a bug, nearly: what the workloads have to notice.
+import type { NodeApi, Outcome, WatchMessage } from '../../../actors/api.ts';
+import { failure } from '../../../machines/errors.ts';
+import type { FencingToken, KeyValue, RegisterEvent, RegisterResult, RegisterWrite } from '../../../machines/register/types.ts';
+import type { SimulatedNode } from '../../../sim/node.ts';
+import type { Chance, World } from '../../../sim/world.ts';
+
+export type Bug =
+  | 'none'
+  /** Acknowledges a put now and then without doing it. */
+  | 'lost'
+  /** Does a put under an idempotency key twice now and then. */
+  | 'twice'
+  /** Does not look at conditions. */
+  | 'unconditional'
+  /** Does not look at fences, nor at who holds a lock. */
+  | 'unfenced'
+  /** What expired comes back for a moment. */
+  | 'undead'
+  /** A watcher is not told of every event. */
+  | 'deaf';
+
+type Holder = { owner: string; lease: string; token: FencingToken };
+
+const everySoOften = 7;
+
+export class Twin {
+  readonly name = 'n1';
+  readonly #world: World;
+  readonly #chance: Chance;
+  readonly #bug: Bug;
+  readonly #events: RegisterEvent[] = [];
+  readonly #keys = new Map<string, KeyValue & { reads: number }>();
+  readonly #holders = new Map<string, Holder>();
+  readonly #watchers = new Set<(event: RegisterEvent, index: number) => void>();
+  #index = 0;
+  #puts = 0;
+
+  constructor(world: World, bug: Bug) {
+    this.#world = world;
+    this.#chance = world.chance('twin');
+    this.#bug = bug;
+  }
+
+  /** Answers take a while, so that others come in between. */
+  #later(run: () => void): void {
+    this.#world.after(this.#chance.between(0, 10), run);
+  }
+
+  enter(_what: string, run: (api: NodeApi) => void): boolean {
+    run(this as unknown as NodeApi);
+    return true;
+  }
+
+  asNode(): SimulatedNode {
+    return this as unknown as SimulatedNode;
+  }
+
+  get #strikes(): boolean {
+    return this.#puts % everySoOften === 0;
+  }
+
+  write(write: RegisterWrite, _options: unknown, answer: (outcome: Outcome<RegisterResult>) => void): void {
+    const done = (outcome: Outcome<RegisterResult>): void => this.#later(() => answer(outcome));
+    const index = ++this.#index;
+    const at = { index, term: 1 };
+    switch (write.op) {
+      case 'put':
+      case 'delete':
+        return done(this.#change(write, index));
+      case 'lease-grant':
+        return done({ ok: true, value: { op: 'lease-grant', lease: write.lease, expiresAtMs: 0, ...at } });
+      case 'lock-acquire': {
+        const held = this.#holders.get(write.lock);
+        if (held !== undefined && this.#bug !== 'unfenced') return done(refused('LOCK_HELD'));
+        const token = { term: 1, index };
+        this.#holders.set(write.lock, { owner: write.owner, lease: write.lease, token });
+        return done({ ok: true, value: { op: 'lock-acquire', lock: write.lock, token, ...at } });
+      }
+      case 'lock-release':
+        this.#holders.delete(write.lock);
+        return done({ ok: true, value: { op: 'lock-release', lock: write.lock, token: write.token, ...at } });
+      default:
+        return done(refused('INVALID_REQUEST'));
+    }
+  }
+
+  #change(write: Extract<RegisterWrite, { op: 'put' | 'delete' }>, index: number): Outcome<RegisterResult> {
+    const old = this.#keys.get(write.key);
+    const { condition, fence } = write;
+    const holds =
+      condition === undefined ||
+      (condition.kind === 'index'
+        ? condition.index === (old?.index ?? 0)
+        : old !== undefined && isSame(old.value, condition.value));
+    if (!holds && this.#bug !== 'unconditional') return refused('CAS_MISMATCH');
+    if (fence !== undefined && this.#holders.get(fence.lock)?.token.index !== fence.token.index && this.#bug !== 'unfenced')
+      return refused('FENCED');
+    this.#puts++;
+    const result = { ok: true, value: { op: write.op, key: write.key, index, term: 1 } } as const;
+    if (this.#bug === 'lost' && this.#strikes) return result;
+    const version = (old?.version ?? 0) + (this.#bug === 'twice' && this.#strikes ? 2 : 1);
+    const value = write.op === 'put' ? write.value : null;
+    if (value === null) this.#keys.delete(write.key);
+    else this.#keys.set(write.key, { ...record(write.key, value, index), version, expiresAtMs: ttlOf(write), reads: 0 });
+    const event = { type: write.op, key: write.key, value, index, term: 1 };
+    this.#events.push(event);
+    for (const tell of this.#watchers) tell(event, index);
+    return result;
+  }
+
+  read(read: { op: string; key: string }, _options: unknown, answer: (outcome: Outcome<RegisterResult>) => void): void {
+    const done = (outcome: Outcome<RegisterResult>): void => this.#later(() => answer(outcome));
+    const found = this.#keys.get(read.key) ?? null;
+    const index = this.#index;
+    if (found?.expiresAtMs == null) return done({ ok: true, value: { op: 'get', found, index } });
+    // It lives for two reads; then it is gone, or, with the bug, there again.
+    found.reads++;
+    const isThere = found.reads <= 2 || (this.#bug === 'undead' && found.reads > 3);
+    done({ ok: true, value: { op: 'get', found: isThere ? found : null, index } });
+  }
+
+  watch({ prefix, from }: { prefix: string; from: number }, on: (message: WatchMessage) => void): () => void {
+    let told = 0;
+    const tell = (event: RegisterEvent, index: number): void => {
+      if (!event.key.startsWith(prefix)) return;
+      if (this.#bug === 'deaf' && ++told % everySoOften === 0) return;
+      on({ type: 'events', events: [event], index });
+    };
+    this.#watchers.add(tell);
+    const missed = from === 0 ? [] : this.#events.filter((event) => event.index >= from && event.key.startsWith(prefix));
+    if (missed.length > 0) on({ type: 'events', events: missed, index: this.#index });
+    else on({ type: 'progress', index: this.#index });
+    return () => void this.#watchers.delete(tell);
+  }
+}
+
+const refused = (code: 'LOCK_HELD' | 'FENCED' | 'CAS_MISMATCH' | 'INVALID_REQUEST'): Outcome<RegisterResult> => ({
+  ok: false,
+  failure: failure(code, 'refused'),
+});
+
+const record = (key: string, value: Uint8Array, index: number): KeyValue => ({
+  ...{ key, value, index, term: 1, createIndex: index, version: 1, expiresAtMs: null, lease: null },
+});
+
+const ttlOf = (write: RegisterWrite): number | null => (write.op === 'put' && write.ttlMs !== undefined ? write.ttlMs : null);
+
+const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, at) => byte === b[at]);
