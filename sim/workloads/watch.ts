@@ -36,8 +36,8 @@ export const watch = (): Job => {
     let last = one.to;
     for (const event of told) {
       if (!event.key.startsWith(one.prefix)) wrong ??= `${one.node} tells of ${event.key} to whoever watches '${one.prefix}'`;
-      if (event.index <= one.to || event.index < last || event.index > index)
-        wrong ??= `${one.node} tells of ${event.key} at ${event.index} after it told all up to ${last}`;
+      if (event.index < one.from || event.index <= one.to || event.index < last || event.index > index)
+        wrong ??= `${one.node} tells of ${event.key} at ${event.index} to whoever asked from ${one.from} and knows all up to ${last}`;
       last = Math.max(last, event.index);
       note(one.node, event);
     }
@@ -65,7 +65,7 @@ export const watch = (): Job => {
     const node = client.pickNode();
     const prefix = chance.pick(prefixes);
     const from = chance.happens(0.5) ? 0 : Math.max(0, lastTo - chance.between(0, 100));
-    const one: Watched = { node: node.name, prefix, from, to: Math.max(0, from - 1), seen: 0 };
+    const one: Watched = { node: node.name, prefix, from, to: 0, seen: 0 };
     let cancel: (() => void) | null = null;
     let isOver = false;
     node.enter('watch', (api) => {
