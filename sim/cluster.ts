@@ -42,7 +42,7 @@ export class Cluster {
   constructor(world: World, knobs: Knobs, options: ClusterOptions) {
     this.#world = world;
     const network = new Network(world, {
-      ...{ latencyMs: knobs.latencyMs, bytesPerMs: knobs.bytesPerMs },
+      ...{ latencyMs: knobs.latencyMs, bytesPerMs: knobs.bytesPerMs, laneBytes: knobs.laneBytes },
       ...{ publishLoss: 0.01, publishTwice: 0.01, publishReorder: true },
     });
     this.network = network;

@@ -3,6 +3,7 @@
 import type { NodeSettings } from '../actors/settings.ts';
 import { settingsDefaults } from '../actors/settings.ts';
 import { raftDefaults } from '../machines/raft/types.ts';
+import { limits } from '../machines/wire/limits.ts';
 import { type Fault, faults } from './nemesis/index.ts';
 import { addressOf } from './network.ts';
 import { type Work, works } from './workloads/index.ts';
@@ -21,6 +22,7 @@ export type Knobs = {
   timeoutMs: number;
   latencyMs: [number, number];
   bytesPerMs: number;
+  laneBytes: number;
   syncMs: [number, number];
   turnMs: [number, number];
   /** Rates of clocks are 1 ± drift. */
@@ -60,6 +62,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     timeoutMs: pick('time-out', [300, 1_000, 3_000]),
     latencyMs: [0.05, pick('latency', [1, 5, 30])],
     bytesPerMs: pick('bandwidth', [1_000, 100_000]),
+    laneBytes: pick('lanes', [4_000, limits.controlLaneBytesMax, limits.controlLaneBytesMax]),
     syncMs: [0.1, pick('sync', [1, 5, 40])],
     turnMs: [0.005, pick('turn', [0.05, 0.5, 3])],
     drift: pick('drift', [0, 0.001, 0.04]),
@@ -87,7 +90,7 @@ export const joinAddresses = (names: readonly string[], self: string): string[] 
 
 export const settingsOf = (name: string, names: readonly string[], knobs: Knobs): NodeSettings => {
   const { quietAfterMs, retainEntries, uncommittedBytesMax, pendingReadsMax } = knobs;
-  const limits = {
+  const small = {
     uncommittedBytesMax,
     pendingReadsMax,
     appendBytesMax: knobs.appendBytes,
@@ -97,7 +100,7 @@ export const settingsOf = (name: string, names: readonly string[], knobs: Knobs)
     ...settingsDefaults,
     ...{ name, cluster: 'sim', version: 'sim', bootstrap: [...names], join: joinAddresses(names, name), http: null },
     groups: [...knobs.groups],
-    raft: { ...raftDefaults, ...limits, quietAfterMs, retainEntries },
+    raft: { ...raftDefaults, ...small, quietAfterMs, retainEntries },
     snapshotEntries: knobs.snapshotEntries,
     watchEventsMax: knobs.watchEventsMax,
   };

@@ -13,6 +13,8 @@ export type NetworkOptions = {
   /** One way, milliseconds: at least, at most. */
   latencyMs: readonly [number, number];
   bytesPerMs: number;
+  /** What a lane takes before it is full, at most; the bulk lane always takes the window of a snapshot. */
+  laneBytes?: number;
   /** Of published messages: how many are lost, come twice, or overtake each other. */
   publishLoss: number;
   publishTwice: number;
@@ -363,7 +365,7 @@ export class SimulatedPort implements NetworkPort {
     if (end === undefined) return 'unreachable';
     const state = end.lanes[lane];
     const bytes = messageBytes(message);
-    if (state.bytes > 0 && state.bytes + bytes > laneBytesMax[lane]) {
+    if (state.bytes > 0 && state.bytes + bytes > this.#laneBytesMax(lane)) {
       state.wasFull = true;
       return 'full';
     }
@@ -432,10 +434,15 @@ export class SimulatedPort implements NetworkPort {
     );
   }
 
+  #laneBytesMax(lane: Lane): number {
+    const { laneBytes } = this.#network.options;
+    return laneBytes === undefined || lane === 'bulk' ? laneBytesMax[lane] : Math.min(laneBytes, laneBytesMax[lane]);
+  }
+
   #taken(end: End, lane: Lane, bytes: number): void {
     const state = end.lanes[lane];
     state.bytes -= bytes;
-    if (!state.wasFull || state.bytes > laneBytesMax[lane] / 2 || !end.isOpen) return;
+    if (!state.wasFull || state.bytes > this.#laneBytesMax(lane) / 2 || !end.isOpen) return;
     state.wasFull = false;
     this.#tell({ type: 'drain', peer: end.other.port.self, lane });
   }

@@ -19,14 +19,15 @@ type Seen = { index: number; key: string; text: string };
 
 export const watch = (): Job => {
   const watched: Watched[] = [];
-  /** By index and key. */
+  /** By index, key and type. */
   const events = new Map<string, Seen>();
   let wrong: string | null = null;
   let lastTo = 0;
 
   const note = (node: string, { type, key, value, index }: RegisterEvent): void => {
-    const name = `${index} ${key}`;
-    const text = `${type} ${value === null ? '' : readUtf8(value, 0, Math.min(64, value.byteLength))}`;
+    // An entry that puts a key may be the one whose time ends what was there.
+    const name = `${index} ${key} ${type}`;
+    const text = value === null ? type : `${type} ${readUtf8(value, 0, Math.min(64, value.byteLength))}`;
     const known = events.get(name);
     if (known === undefined) events.set(name, { index, key, text });
     else if (known.text !== text) wrong ??= `${node} tells '${text}' of ${key} at ${index}, another told '${known.text}'`;
