@@ -1,19 +1,22 @@
 // What a node costs that has nothing to do: memory, processor, and the time until it serves. Started as a user starts it, from the
 // built package.
 import { Cluster } from '../test/e2e/cluster.ts';
+import { measureBeats } from './beats.ts';
 import { cpuMsOf, median, type Row, residentMiBOf, round, sleep } from './figures.ts';
 
-const settleMs = 6_000;
+/** What runs twenty times a second is compiled by then. */
+const settleMs = 30_000;
 
 export const measureIdle = async (nodes: number, quick: boolean): Promise<Row[]> => {
   const forMs = quick ? 5_000 : 20_000;
+  const beats = await measureBeats(nodes, forMs);
   const cluster = await Cluster.plan({ nodes, built: true });
   try {
     const beganMs = performance.now();
     const first = await Promise.all(cluster.nodes.map((node) => node.start()));
     await cluster.settled();
     const formedMs = performance.now() - beganMs;
-    await sleep(settleMs);
+    await sleep(quick ? settleMs / 5 : settleMs);
     const pids = cluster.nodes.map((node) => node.pid);
     const before = pids.map(cpuMsOf);
     await sleep(forMs);
@@ -33,6 +36,7 @@ export const measureIdle = async (nodes: number, quick: boolean): Promise<Row[]>
         value: round(cpu.reduce((sum, one) => sum + one, 0)),
         worst: '',
       },
+      { figure: `the same beats over bare TCP between ${nodes} processes: %`, value: round(beats), worst: '' },
       {
         figure: `${nodes} nodes at once, spawn to ready line, ms`,
         value: Math.round(median(first.map((one) => one.tookMs))),
