@@ -61,3 +61,29 @@ test('a vote that is not on the disk when it is given is caught', () => {
   );
   assert.ok(verdicts.some(({ verdict }) => verdict === 'correctness'));
 });
+
+test('a disk that forgets in silence what it promised is named by a leader, and nothing is lost', () => {
+  const { verdict, reason, lines } = runSeed(2, {
+    faults: ['dropped-tail', 'pause'],
+    nodes: 3,
+    timeMs: 3_000,
+    linesMax: 500_000,
+  });
+  assert.equal(verdict, 'held', reason);
+  assert.ok(lines.some((line) => /LOG_REGRESSED n\d acknowledged \d+ and now holds \d+/.test(line)));
+});
+
+test('a damaged disk is named by whoever starts on it', () => {
+  const named = [1, 2, 3, 4].flatMap((seed) => {
+    const options = {
+      faults: ['bit-rot', 'misdirected-value', 'lost-value'] as const,
+      nodes: 3,
+      timeMs: 4_000,
+      linesMax: 500_000,
+    };
+    const { verdict, reason, lines, faults } = runSeed(seed, { ...options, clients: 2, works: ['register'] });
+    assert.equal(verdict, 'held', reason);
+    return faults.length === 0 ? [] : [lines.some((line) => line.includes('LOG_CORRUPT'))];
+  });
+  assert.ok(named.includes(true), `${named.length} runs`);
+});
