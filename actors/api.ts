@@ -24,7 +24,7 @@ export type GroupStatus = {
   replica: string | null;
   /** True while a reconfiguration's joint phase lasts. */
   joint: boolean;
-  /** Why this replica neither votes nor acknowledges (LOG_CORRUPT, PERSIST_FAILED …), or null. */
+  /** Why this replica neither votes nor acknowledges (LOG_CORRUPT, LOG_UNREADABLE, PERSIST_FAILED …), or null. */
   halted: string | null;
 };
 

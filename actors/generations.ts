@@ -1,6 +1,7 @@
 // Generations of a group's keyspace: a snapshot that arrives fills a new one beside the current one, and what became of no use
 // (the keyspace it replaced, a transfer that broke off) is deleted afterwards, page by page, in nobody's way.
 import { type GroupKeys, generationOf, keyAfter, prefixEnd } from './keyspace.ts';
+import type { StorageFailure } from './ports/index.ts';
 import type { Writer } from './writer.ts';
 
 const pageEntries = 512;
@@ -40,11 +41,11 @@ export const sweepGenerations = ({ writer, keys, below, current, done }: Sweep):
 export const highestGeneration = (
   writer: Writer,
   keys: GroupKeys,
-  done: (highest: number, why: string | null) => void,
+  done: (highest: number, why: StorageFailure | null) => void,
 ): void => {
   const view = writer.view();
   view.read({ ...keys.everyGeneration, limit: 1, reverse: true }, (why, [last]) => {
     view.close();
-    done(last === undefined ? 0 : generationOf(keys, last[0]), why === null ? null : why.message);
+    done(last === undefined ? 0 : generationOf(keys, last[0]), why);
   });
 };

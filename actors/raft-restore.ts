@@ -5,6 +5,7 @@ import type { Entry, HardState, RaftRestored, SnapshotMeta } from '../machines/r
 import { highestGeneration } from './generations.ts';
 import { firstIndexOf, type GroupKeys, keyAfter } from './keyspace.ts';
 import { Corruption, isCount, isTime, openBatch, openRecord, sameBytes } from './log-batch.ts';
+import { type StorageFailure, StorageFault } from './ports/index.ts';
 import type { Writer } from './writer.ts';
 
 const pageEntries = 64;
@@ -17,6 +18,14 @@ export type LogBatch = { first: number; last: number; checksum: Uint8Array };
 export type StateRecord = { generation: number; applied: number; timeMs: number };
 
 export type Loaded = { restored: RaftRestored; batches: LogBatch[]; state: StateRecord; highestGeneration: number };
+
+/** Why a replica does not run: damaged for good, or not to be read today. */
+export type Unread = { halted: 'LOG_CORRUPT' | 'LOG_UNREADABLE'; message: string };
+
+const unreadOf = (what: string, { code, message }: StorageFailure): Unread => ({
+  halted: code === 'CORRUPT' ? 'LOG_CORRUPT' : 'LOG_UNREADABLE',
+  message: `${what} cannot be read: ${code}: ${message}`,
+});
 
 const readRecord = <Value>(writer: Writer, name: string, key: Uint8Array, parse: (record: unknown) => Value | null): Value => {
   const value = writer.get(key);
@@ -93,9 +102,10 @@ const contradiction = (
 export const readGroup = (
   writer: Writer,
   keys: GroupKeys,
-  done: (read: { ok: true; loaded: Loaded } | { ok: false; message: string }) => void,
+  done: (read: { ok: true; loaded: Loaded } | ({ ok: false } & Unread)) => void,
 ): void => {
-  const corrupt = (message: string): void => done({ ok: false, message });
+  const corrupt = (message: string): void => done({ ok: false, halted: 'LOG_CORRUPT', message });
+  const unread = (what: string, why: StorageFailure): void => done({ ok: false, ...unreadOf(what, why) });
   let hardState: HardState;
   let state: StateRecord;
   let base: SnapshotMeta | null;
@@ -104,6 +114,7 @@ export const readGroup = (
     state = readState(writer, keys);
     base = readBase(writer, keys);
   } catch (error) {
+    if (error instanceof StorageFault) return unread('the records of the group', error.failure);
     return corrupt((error as Error).message);
   }
 
@@ -113,7 +124,7 @@ export const readGroup = (
     const why = contradiction(hardState, state, base, entries);
     if (why !== null) return corrupt(why);
     highestGeneration(writer, keys, (highest, failed) => {
-      if (failed !== null) return corrupt(`the keyspace cannot be read: ${failed}`);
+      if (failed !== null) return unread('the keyspace', failed);
       const restored = { hardState, snapshot: base, entries, applied: state.applied, restarted: hardState.term > 0 };
       done({ ok: true, loaded: { restored, batches, state, highestGeneration: highest } });
     });
@@ -122,7 +133,11 @@ export const readGroup = (
   const view = writer.view();
   const next = (gte: Uint8Array): void =>
     view.read({ gte, lt: keys.logRange.lt, limit: pageEntries, limitBytes: pageBytes }, (why, page) => {
-      let problem = why === null ? null : `the log cannot be read: ${why.message}`;
+      if (why !== null) {
+        view.close();
+        return unread('the log', why);
+      }
+      let problem: string | null = null;
       try {
         for (const [key, value] of page) addBatch(key, value, base?.index ?? 0, batches, entries);
       } catch (error) {

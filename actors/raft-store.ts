@@ -7,7 +7,7 @@ import { sweepGenerations } from './generations.ts';
 import { type GroupKeys, groupKeys, join, prefixEnd } from './keyspace.ts';
 import { noChecksum, openBatch, sealBatch, sealRecord } from './log-batch.ts';
 import type { StorageOperation } from './ports/index.ts';
-import { type Loaded, type LogBatch, readGroup, readState, type StateRecord } from './raft-restore.ts';
+import { type Loaded, type LogBatch, readGroup, readState, type StateRecord, type Unread } from './raft-restore.ts';
 import type { Writer } from './writer.ts';
 
 const batchEntriesMax = 1_024;
@@ -42,9 +42,7 @@ export interface RaftStore {
   close(): void;
 }
 
-export type LoadedGroup =
-  | { ok: true; store: RaftStore; restored: RaftRestored }
-  | { ok: false; halted: string; message: string };
+export type LoadedGroup = { ok: true; store: RaftStore; restored: RaftRestored } | ({ ok: false } & Unread);
 
 /** What a fresh replica writes first: its genesis configuration, or null for one that waits for a leader's log. */
 export const formGroup = (group: string, meta: SnapshotMeta | null): StorageOperation[] => {
@@ -75,7 +73,7 @@ const stateOperation = (keys: GroupKeys, { generation, applied, timeMs }: StateR
 export const loadGroup = (writer: Writer, group: string, done: (loaded: LoadedGroup) => void): void => {
   const keys = groupKeys(group);
   readGroup(writer, keys, (read) => {
-    if (!read.ok) return done({ ok: false, halted: 'LOG_CORRUPT', message: `group '${group}': ${read.message}` });
+    if (!read.ok) return done({ ...read, message: `group '${group}': ${read.message}` });
     const store = createRaftStore(writer, group, keys, read.loaded);
     store.sweep();
     done({ ok: true, store, restored: read.loaded.restored });

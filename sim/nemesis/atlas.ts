@@ -113,7 +113,7 @@ export class Atlas {
 
   /** Replicas name what was done to disks; of nobody else may they say so. */
   excuses(node: string, code: string, message: string): boolean {
-    if (code === 'LOG_CORRUPT') return this.#everDamaged.has(node) || message.includes(unreadable.message);
+    if (code === 'LOG_CORRUPT') return this.#everDamaged.has(node);
     if (code === 'LOG_REGRESSED') return [...this.#forgetful].some((name) => message.startsWith(`${name} acknowledged`));
     return false;
   }

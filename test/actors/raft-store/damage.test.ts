@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { groupKeys } from '../../../actors/keyspace.ts';
+import { type StorageFailure, StorageFault } from '../../../actors/ports/index.ts';
 import { createMemoryStorage } from '../../ports/memory-storage.ts';
 import { bytes, configurationOf, entry, formed, group, metaAt, openOver, reopen, running } from './world.ts';
 
@@ -146,4 +147,28 @@ test('a fresh replica that waits for a log loads empty, one that was never forme
   });
   assert.equal(reopen(new Map()).loaded.ok, false);
   assert.deepEqual(formed().restored.snapshot?.configuration, configurationOf('a', 'b', 'c'));
+});
+
+test('a disk that cannot be read today is not taken for one that is damaged', () => {
+  const { contents } = grown().storage;
+  const failures: [StorageFailure['code'], string][] = [
+    ['IO_ERROR', 'LOG_UNREADABLE'],
+    ['CORRUPT', 'LOG_CORRUPT'],
+  ];
+  for (const [code, halted] of failures)
+    for (const way of ['get', 'view'] as const) {
+      const failure: StorageFailure = { code, message: 'it cannot be read' };
+      const { loaded } = openOver((later) => {
+        const storage = createMemoryStorage(contents(), later);
+        if (way === 'get')
+          storage.get = () => {
+            throw new StorageFault(failure);
+          };
+        else storage.view = () => ({ read: (_range, done) => later(() => done(failure, [])), close() {} });
+        return storage;
+      });
+      assert.ok(!loaded.ok);
+      assert.equal(loaded.halted, halted);
+      assert.match(loaded.message, new RegExp(`cannot be read: ${code}: it cannot be read`));
+    }
 });
