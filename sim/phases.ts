@@ -33,6 +33,8 @@ export type Phases = {
   look(): void;
 };
 
+const groupOf = (node: SimulatedNode, id: string) => node.api?.status().groups.find((group) => group.id === id);
+
 /** A majority of all nodes, no more. */
 const majorityOf = ({ nodes, world }: Scene): SimulatedNode[] =>
   world
@@ -63,12 +65,16 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look }: P
     const before = workload.answered;
     const areServed = (): boolean => workload.answered > before || !workload.asks;
     if (knobs.thinkMs < thinkMsMax) demand(`clients are served by ${who}`, areServed);
-    for (const group of groups) for (const node of of) serves(node, group);
+    for (const group of groups) {
+      const index = Math.max(...of.map((node) => serves(node, group)));
+      const have = (node: SimulatedNode): boolean => (groupOf(node, group)?.appliedIndex ?? 0) >= index;
+      demand(`${who} holds what is at ${index} in ${group}`, () => of.every(have));
+    }
   };
 
-  /** A fresh write through this node is acknowledged. */
-  const serves = (node: SimulatedNode, group: string): void => {
-    let served = false;
+  /** A fresh write through this node is acknowledged; answers where it is in the log. */
+  const serves = (node: SimulatedNode, group: string): number => {
+    let served = 0;
     let asking = false;
     let last = '';
     const ask = (): void => {
@@ -77,7 +83,7 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look }: P
           { op: 'put', key: `fresh-${node.name}`, value: new Uint8Array([1]) },
           { group, timeoutMs: 5_000 },
           (outcome) => {
-            served = outcome.ok;
+            served = outcome.ok ? outcome.value.index : 0;
             last = outcome.ok ? '' : outcome.failure.code;
             world.after(100, () => {
               asking = false;
@@ -89,31 +95,32 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look }: P
     demand(
       `${node.name} serves a write to ${group}`,
       () => {
-        if (!served && !asking) ask();
-        return served;
+        if (served === 0 && !asking) ask();
+        return served > 0;
       },
       () => `${last}; ${states()}`,
     );
+    return served;
   };
 
   /** Asks all of them until they say the same. */
   const demandAgreement = (of: readonly SimulatedNode[], group: string): void => {
     const contents = new Map<string, string>();
     let open = 0;
+    const compare = (node: SimulatedNode): boolean =>
+      node.enter('compare', (api) =>
+        api.read({ op: 'list', prefix: '', limit: 1_000 }, { group, consistency: 'local', timeoutMs: 5_000 }, (outcome) => {
+          contents.set(node.name, outcome.ok ? describeContent(outcome.value) : outcome.failure.code);
+          world.after(50, () => {
+            open--;
+          });
+        }),
+      );
     const agree = (): boolean => {
       if (open > 0) return false;
       if (contents.size === of.length && new Set(contents.values()).size === 1) return true;
       contents.clear();
-      for (const node of of)
-        node.enter('compare', (api) => {
-          open++;
-          api.read({ op: 'list', prefix: '', limit: 1_000 }, { group, consistency: 'local', timeoutMs: 5_000 }, (outcome) => {
-            contents.set(node.name, outcome.ok ? describeContent(outcome.value) : outcome.failure.code);
-            world.after(50, () => {
-              open--;
-            });
-          });
-        });
+      for (const node of of) if (compare(node)) open++;
       return false;
     };
     demand(`all hold the same in ${group}`, agree, () => [...contents].map(([name, text]) => `${name}: ${text}`).join('; '));
