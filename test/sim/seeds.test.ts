@@ -1,0 +1,50 @@
+// Every night in small: a few hundred short seeds on all cores, and every seed that ever failed (test/sim/seeds.json), so that what was
+// mended stays mended. An entry is {"seed": 17, "options": {…}, "found": "what it once found"}; options are those of `runSeed`
+// (sim/swarm.ts) that are plain data.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { describe, test } from 'node:test';
+import { runSeed } from '../../sim/index.ts';
+import type { SeedOptions } from '../../src/cli/sim/options.ts';
+import { Pool } from '../../src/cli/sim/pool.ts';
+import type { Outcome } from '../../src/cli/sim/worker.ts';
+
+type Kept = { readonly seed: number; readonly options: SeedOptions; readonly found: string };
+
+const names: ReadonlySet<string> = new Set<keyof SeedOptions>([
+  ...(['scenario', 'faults', 'nodes', 'clients', 'operations', 'without', 'timeMs', 'planted'] as const),
+]);
+
+const kept = JSON.parse(readFileSync(new URL('seeds.json', import.meta.url), 'utf8')) as Kept[];
+
+const failuresOf = async (count: number, options: SeedOptions): Promise<string[]> => {
+  let seed = 1;
+  const failures: string[] = [];
+  let done = 0;
+  const pool = new Pool({
+    ...{ options, isTwice: false, workers: Math.min(4, availableParallelism()) },
+    next: () => (seed <= count ? seed++ : null),
+    onResult(outcome: Outcome) {
+      done++;
+      if (outcome.verdict !== 'held') failures.push(`seed ${outcome.seed}: ${outcome.verdict}: ${outcome.reason}`);
+    },
+  });
+  await pool.run();
+  assert.equal(done, count);
+  return failures;
+};
+
+test('240 short seeds hold', async () => {
+  assert.deepEqual(await failuresOf(240, { timeMs: 1_500, operations: 100 }), []);
+});
+
+describe('seeds that failed once', () => {
+  for (const { seed, options, found } of kept)
+    test(`seed ${seed}: ${found}`, () => {
+      assert.ok(Number.isSafeInteger(seed) && seed >= 0 && found.length > 0);
+      for (const name of Object.keys(options)) assert.ok(names.has(name), `there is no option '${name}'`);
+      const { verdict, reason } = runSeed(seed, options);
+      assert.equal(verdict, 'held', reason);
+    });
+});
