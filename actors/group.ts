@@ -30,7 +30,7 @@ import type {
   WatchMessage,
   WriteOptions,
 } from './api.ts';
-import type { Observe } from './observe.ts';
+import type { Observe, ObserveStep } from './observe.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
 import { createMember, type Member, type ReadEnd } from './raft.ts';
 import { type LoadedGroup, loadGroup, type RaftStore } from './raft-store.ts';
@@ -80,6 +80,7 @@ export type GroupArguments = {
   /** Name → peer of the group's current members. */
   onMembers: (members: Record<string, PeerId>) => void;
   observe?: Observe;
+  observeStep?: ObserveStep;
   checkAll: boolean;
   /** Groups' quietness, for the beats between nodes. */
   onQuiet: (quiet: { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }) => void;
@@ -535,6 +536,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
         snapshots,
         onChanged,
         ...(args.observe === undefined ? {} : { observe: args.observe }),
+        ...(args.observeStep === undefined ? {} : { observeStep: args.observeStep }),
         checkAll: args.checkAll,
         onWarn(code, message) {
           sink.log('warn', code, message, { group });

@@ -24,7 +24,7 @@ import {
   usableAddresses,
 } from './identity.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
-import type { Observe } from './observe.ts';
+import type { Observe, ObserveStep } from './observe.ts';
 import type { NetworkEvent, PeerId, Ports, StorageOperation } from './ports/index.ts';
 import { formGroup } from './raft-store.ts';
 import { parseFailure } from './requests.ts';
@@ -41,6 +41,8 @@ const knownPeersMax = 1_000;
 
 export type NodeTreeOptions = {
   observe?: Observe;
+  /** Every step of every replica, too. */
+  observeStep?: ObserveStep;
   /** Raft's costly invariants too, after every step (simulator, tests). */
   checkAll?: boolean;
 };
@@ -195,6 +197,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         askToHost: (peer, timeoutMs, done) => askToHost(peer, group, timeoutMs, done),
         onMembers: (names) => members.set(group, names),
         ...(options.observe === undefined ? {} : { observe: options.observe }),
+        ...(options.observeStep === undefined ? {} : { observeStep: options.observeStep }),
         checkAll: options.checkAll ?? false,
         replica: hosted.get(group) ?? null,
         onStatus(status) {

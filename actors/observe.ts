@@ -1,5 +1,5 @@
 // The tap through which a simulator or an inspector sees what replicas do, as plain data, after it is done. Nothing answers.
-import type { Configuration, Entry, HardState, Role, SnapshotMeta } from '../machines/raft/types.ts';
+import type { Configuration, Entry, HardState, RaftEffect, RaftEvent, Role, SnapshotMeta } from '../machines/raft/types.ts';
 
 export type Observation =
   /** A life of this replica begins with what its disk gave back: log entries from `snapshot.index` + 1 on. */
@@ -31,3 +31,20 @@ export type Observation =
   | { type: 'installed'; group: string; replica: string; index: number; term: number; configuration: Configuration };
 
 export type Observe = (observation: Observation) => void;
+
+/** One step of a replica's machine, for whoever holds it against a model (sim/tla.ts): what it was told, wants, and is after it. */
+export type Step = {
+  group: string;
+  replica: string;
+  event: RaftEvent;
+  effects: readonly RaftEffect[];
+  role: Role;
+  term: number;
+  vote: string | null;
+  commit: number;
+  lastIndex: number;
+  durable: number;
+  configuration: Configuration;
+};
+
+export type ObserveStep = (step: Step) => void;

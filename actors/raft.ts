@@ -25,7 +25,7 @@ import type {
   SnapshotMeta,
   TransferRejection,
 } from '../machines/raft/types.ts';
-import type { Observe } from './observe.ts';
+import type { Observe, ObserveStep } from './observe.ts';
 import type { ClockPort, PeerId, RandomPort, SinkPort, Timer } from './ports/index.ts';
 import type { RaftStore } from './raft-store.ts';
 import type { Router } from './router.ts';
@@ -90,6 +90,7 @@ export type MemberArguments<Outcome> = {
   snapshots: SnapshotTransfers;
   onChanged: () => void;
   observe?: Observe;
+  observeStep?: ObserveStep;
   /** Asserts Raft's costly invariants too. */
   checkAll?: boolean;
   onWarn: (code: string, message: string) => void;
@@ -152,6 +153,17 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     if (!stepping) turn(() => {});
   };
 
+  const stepOnce = (event: RaftEvent): RaftEffect[] => {
+    const effects = step(state, clock.nowMs(), event);
+    const { observeStep } = args;
+    if (observeStep !== undefined) {
+      const { role, term, vote, commit, durable, configuration } = state;
+      const { lastIndex } = state.log;
+      observeStep({ group, replica, event, effects, role, term, vote, commit, durable, configuration, lastIndex });
+    }
+    return effects;
+  };
+
   /** Does `work`, then steps through the events that have come. */
   const turn = (work: () => void): void => {
     stepping = true;
@@ -159,7 +171,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     try {
       work();
       for (let next = queue.shift(); next !== undefined; next = queue.shift())
-        for (const effect of step(state, clock.nowMs(), next)) fulfil(effect);
+        for (const effect of stepOnce(next)) fulfil(effect);
     } finally {
       stepping = false;
     }

@@ -187,6 +187,7 @@ export const createChronicle = ({ group = 'kv', focusMs = Number.POSITIVE_INFINI
     endMs = Math.max(endMs, atMs);
     switch (event.type) {
       case 'client':
+      case 'stepped':
         return;
       case 'turn': {
         const said = complaint.exec(event.what);

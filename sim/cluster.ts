@@ -66,6 +66,7 @@ export class Cluster {
       ...{ name, settings, turnMs: knobs.turnMs, disk },
       skew: new ClockSkew(1 + knobs.drift * (2 * chance.fraction() - 1), chance.between(-5_000, 5_000)),
       observe: (node, observation) => this.#observe(node, observation),
+      ...(teller === null || teller.stepped === null ? {} : { observeStep: teller.stepped }),
       onStart(node) {
         judge.restarted(node);
         teller?.started(node);

@@ -48,5 +48,6 @@ export {
   simulate,
 } from './simulate.ts';
 export { type RunOptions, type RunResult, runSeed } from './swarm.ts';
+export { TlaTrace } from './tla.ts';
 export { runTwice, type Twice } from './twice.ts';
 export { type Work, works } from './workloads/index.ts';

@@ -2,7 +2,7 @@
 // machine outlives its processes: name, address and disk stay, until somebody takes the disk away.
 import type { NodeApi } from '../actors/api.ts';
 import { createNodeTree } from '../actors/node.ts';
-import type { Observation } from '../actors/observe.ts';
+import type { Observation, Step } from '../actors/observe.ts';
 import { type SinkPort, StorageFault } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { Disk, type DiskOptions } from './disk.ts';
@@ -17,6 +17,8 @@ export type SimulatedNodeOptions = {
   turnMs: readonly [number, number];
   skew: ClockSkew;
   observe(name: string, observation: Observation): void;
+  /** Every step of its replicas, if somebody asks. */
+  observeStep?: (name: string, step: Step) => void;
   /** A new life begins on what the disk holds. */
   onStart(name: string): void;
   /** A life ended; `silently`: with its machine. */
@@ -112,7 +114,11 @@ export class SimulatedNode {
       const ports = { clock: createClock(process, this.skew), random, network: port, sink: this.#sink(process) };
       try {
         const storage = this.disk.open(process);
-        const tap = { observe: (seen: Observation) => observe(this.name, seen), checkAll: true };
+        const { observeStep } = this.#options;
+        const tap = {
+          ...{ observe: (seen: Observation) => observe(this.name, seen), checkAll: true },
+          ...(observeStep === undefined ? {} : { observeStep: (step: Step) => observeStep(this.name, step) }),
+        };
         life.api = createNodeTree(settings, { ...ports, storage }, tap);
       } catch (error) {
         // A disk that is not what it was ends the start in words, as `polity start` does.

@@ -1,6 +1,6 @@
 // What a run tells while it goes, for whoever wants to look at it: the report (sim/chronicle.ts), `--trace`, `--tla`. Nothing is told
 // unless somebody listens, and listening changes nothing: a seed that failed is run again and listened to.
-import type { Observation } from '../actors/observe.ts';
+import type { Observation, Step } from '../actors/observe.ts';
 import type { Lane } from '../actors/ports/index.ts';
 import type { HistoryEvent } from './checkers/index.ts';
 import type { Network } from './network.ts';
@@ -17,6 +17,8 @@ export type RunEvent =
   /** It ended; `silently`: its machine lost its power. */
   | { readonly type: 'ended'; readonly atMs: number; readonly node: string; readonly silently: boolean }
   | { readonly type: 'observed'; readonly atMs: number; readonly node: string; readonly observation: Observation }
+  /** Only told to who asks for `steps`. */
+  | { readonly type: 'stepped'; readonly atMs: number; readonly node: string; readonly step: Step }
   /** `message` counts from 1. */
   | {
       readonly type: 'sent';
@@ -44,13 +46,15 @@ export interface NetworkTap {
 /** What the run itself tells. */
 export interface Teller {
   observed(node: string, observation: Observation): void;
+  /** Null unless somebody asks: there are many, and they are told in full. */
+  readonly stepped: ((node: string, step: Step) => void) | null;
   started(node: string): void;
   ended(node: string, silently: boolean): void;
   /** Tells what clients asked and were told since the last time. */
   clients(history: readonly HistoryEvent[]): void;
 }
 
-export const createTeller = (world: World, network: Network, listen: Listen): Teller => {
+export const createTeller = (world: World, network: Network, listen: Listen, steps = false): Teller => {
   const nowMs = (): number => world.nowMs;
   const lives = new Map<string, number>();
   let told = 0;
@@ -58,6 +62,7 @@ export const createTeller = (world: World, network: Network, listen: Listen): Te
   network.tap = listenToNetwork(nowMs, listen);
   return {
     observed: (node, observation) => listen({ type: 'observed', atMs: nowMs(), node, observation }),
+    stepped: steps ? (node, step) => listen({ type: 'stepped', atMs: nowMs(), node, step }) : null,
     started(node) {
       const life = (lives.get(node) ?? 0) + 1;
       lives.set(node, life);

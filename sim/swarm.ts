@@ -32,6 +32,8 @@ export type RunOptions = {
   linesMax?: number;
   /** Hears all that happens; it changes nothing. */
   listen?: Listen;
+  /** What is heard includes every step of every replica. */
+  steps?: boolean;
   /** For tests: a world that breaks a promise on purpose. */
   planted?: 'lying-disk' | 'forgotten-vote';
 };
@@ -96,7 +98,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const cluster = new Cluster(world, knobs, {
     settings: (name, names) => settingsOf(name, names, knobs),
     without: options.without ?? [],
-    teller: listen === undefined ? undefined : (network) => createTeller(world, network, listen),
+    teller: listen === undefined ? undefined : (network) => createTeller(world, network, listen, options.steps ?? false),
     disk: {
       lies: options.planted === 'lying-disk',
       ...(options.planted === 'forgotten-vote' ? { keepsFirst: isHardState } : {}),

@@ -43,7 +43,8 @@ const fieldsOf = (seen: Observation): Record<string, unknown> => {
   }
 };
 
-export const traceLine = (event: RunEvent): TraceLine => {
+/** Steps are no lines: what they come to is observed. */
+export const traceLine = (event: Exclude<RunEvent, { type: 'stepped' }>): TraceLine => {
   switch (event.type) {
     case 'sent': {
       const { bytes, ...rest } = event;

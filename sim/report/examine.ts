@@ -10,18 +10,25 @@ export type ExamineOptions = Pick<ReportData, 'repeat' | 'shrunkFrom' | 'version
   readonly known?: RunResult | null;
   /** Hears everything too. */
   readonly listen?: Listen | null;
+  /** `listen` hears every step of every replica too. */
+  readonly steps?: boolean;
 };
 
 /** Of a wrong answer, a little of what came after it says how it came to be seen. */
 const afterFocusMs = 1;
 
-export const examine = (seed: number, options: RunOptions, { known, listen, ...texts }: ExamineOptions): ReportData => {
+export const examine = (
+  seed: number,
+  options: RunOptions,
+  { known, listen, steps = false, ...texts }: ExamineOptions,
+): ReportData => {
   const first = known ?? runSeed(seed, options);
   const part = first.verdict === 'held' ? null : failingPartOf(first.history);
   const isAboutClients = part !== null && first.reason.startsWith(part.explanation);
   const chronicle = createChronicle(isAboutClients ? { focusMs: part.untilMs + afterFocusMs } : {});
   const result = runSeed(seed, {
     ...options,
+    steps,
     listen(event) {
       chronicle.listen(event);
       listen?.(event);

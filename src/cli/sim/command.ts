@@ -10,6 +10,7 @@ import {
   runSeed,
   scenarios,
   shrink,
+  TlaTrace,
   textReport,
   traceLine,
   type Verdict,
@@ -76,15 +77,20 @@ const makeSmaller = async (subject: Subject, limitMs: number, json: boolean): Pr
 
 const writeRun = (subject: Subject, plan: Plan, files: Files, json: boolean): void => {
   const { seed, options, verdict, known, shrunkFrom } = subject;
-  const { report, trace, history } = files;
+  const { report, trace, tla, history } = files;
   const isShown = verdict !== 'held' && !json && !plan.isTwice;
-  if (!isShown && report === null && trace === null && history === null) return;
+  if (!isShown && Object.values(files).every((file) => file === null)) return;
   const repeat = commandOf(seed, options);
-  const listen = trace === null ? null : (event: RunEvent): void => trace.line(traceLine(event));
-  const data = examine(seed, options, { repeat, shrunkFrom, version, known, listen });
+  const steps = tla === null ? null : new TlaTrace({ write: (line) => tla.line(line) });
+  const listen = (event: RunEvent): void => {
+    steps?.listen(event);
+    if (event.type !== 'stepped') trace?.line(traceLine(event));
+  };
+  const data = examine(seed, options, { repeat, shrunkFrom, version, known, listen, steps: steps !== null });
   if (isShown) for (const line of textReport(data, { columns: process.stdout.columns ?? columnsDefault })) print(line);
   report?.write(htmlReport(data));
   for (const event of data.result.history) history?.line(event);
+  if (steps !== null && steps.ended !== null && !json) print(`the TLA+ trace ends where ${steps.ended}`);
 };
 
 const show = async (first: Subject, plan: Plan, files: Files, json: boolean): Promise<void> => {

@@ -52,6 +52,7 @@ test('what is told is in order, and messages end after they begin', () => {
 test('a trace line is a flat object of JSON', () => {
   const types = new Set<string>();
   for (const event of events) {
+    if (event.type === 'stepped') assert.fail('nobody asked for steps');
     const line = JSON.parse(JSON.stringify(traceLine(event))) as Record<string, unknown>;
     assert.equal(typeof line.type, 'string');
     assert.equal(typeof line.atMs, 'number');
