@@ -70,6 +70,8 @@ test('--shrink, and files about the run that is left', async () => {
   assert.ok(html.startsWith('<!doctype html>') && html.includes(command));
   const trace = objects(readFileSync(path('trace.jsonl'), 'utf8'));
   assert.ok(trace.every(({ type, atMs }) => typeof type === 'string' && typeof atMs === 'number'));
+  const tla = objects(readFileSync(path('tla.ndjson'), 'utf8'));
+  assert.ok(tla.length > 5 && tla.every(({ tag }) => tag === 'trace'));
   assert.ok(existsSync(path('h.jsonl')));
 });
 
