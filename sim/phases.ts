@@ -29,6 +29,8 @@ export type Phases = {
   workload: Workload;
   knobs: Knobs;
   timeMs: number;
+  /** Events after which there is no end in sight. */
+  eventsMax?: number | undefined;
   /** Throws if something broke. */
   look(): void;
 };
@@ -42,14 +44,14 @@ const majorityOf = ({ nodes, world }: Scene): SimulatedNode[] =>
     .shuffled(nodes)
     .slice(0, Math.floor(nodes.length / 2) + 1);
 
-export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look }: Phases): void => {
+export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eventsMax = stepsMax }: Phases): void => {
   const { world, nodes, operator, groups } = scene;
 
   /** Lets time pass and looks at what happened; true if `until` came. */
   const pass = (durationMs: number, until: () => boolean = () => false): boolean =>
     world.run(durationMs, () => {
       look();
-      if (world.steps > stepsMax) throw new Broken('liveness', `${stepsMax} events and no end`);
+      if (world.steps > eventsMax) throw new Broken('liveness', `${eventsMax} events and no end`);
       return until();
     });
   const states = (): string => nodes.map((node) => `${node.name} ${describeNode(node)}`).join(', ');

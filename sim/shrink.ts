@@ -1,6 +1,7 @@
 // A failure made small enough to be understood: fewer faults, nodes, clients and calls, less time, and still the same failure. Faults
 // and clients have chance of their own (sim/nemesis/), so what is left out moves nothing else; faults are left out by delta debugging
 // (Zeller and Hildebrandt 2002). Every step is one run of the seed, and whoever drives the generator may stop it between two.
+import { stepsMax } from './phases.ts';
 import { type RunOptions, type RunResult, runSeed, timeMsDefault } from './swarm.ts';
 
 export type Size = {
@@ -43,6 +44,9 @@ export type ShrinkLimits = {
 };
 
 const runsMaxDefault = 400;
+/** A run that is much longer than the failing one is not smaller, whatever comes of it. */
+const eventsMaxFactor = 5;
+const eventsMaxLeast = 200_000;
 /** A fire this short is not made shorter. */
 const timeStepMs = 50;
 
@@ -93,7 +97,8 @@ class Shrinking {
     if (this.runs >= this.#runsMax) throw new RunsUsedUp();
     this.#tried.add(key);
     this.runs++;
-    const result = this.#run(this.#failing.seed, options);
+    const eventsMax = Math.max(eventsMaxLeast, eventsMaxFactor * this.#failing.steps);
+    const result = this.#run(this.#failing.seed, { ...options, eventsMax: Math.min(eventsMax, stepsMax) });
     const isSame = isSameFailure(this.#failing, result);
     if (isSame) {
       this.options = options;
@@ -114,6 +119,12 @@ class Shrinking {
 
   *nodes(): Generator<ShrinkStep, void> {
     yield* this.#fewest('nodes', this.smallest.knobs.nodes);
+  }
+
+  /** One kind of work, if that is enough. */
+  *works(): Generator<ShrinkStep, void> {
+    const { works } = this.smallest.knobs;
+    if (works.length > 1) for (const work of works) if (yield* this.attempt(`only ${work}`, { works: [work] })) return;
   }
 
   *clients(): Generator<ShrinkStep, void> {
@@ -172,6 +183,7 @@ class Shrinking {
         before = this.#weight();
         yield* this.time();
         yield* this.nodes();
+        yield* this.works();
         yield* this.clients();
         yield* this.faults();
       }
@@ -184,7 +196,7 @@ class Shrinking {
 
   #weight(): number {
     const { nodes, faults, clients, calls, virtualMs } = sizeOf(this.smallest);
-    return nodes + faults + clients + calls + virtualMs;
+    return nodes + faults + clients + calls + virtualMs + this.smallest.knobs.works.length;
   }
 }
 

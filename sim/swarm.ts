@@ -28,6 +28,8 @@ export type RunOptions = {
   works?: readonly [Work, ...Work[]];
   /** Rounds of a client, at most. */
   operations?: number;
+  /** Events after which it counts as a run without end. */
+  eventsMax?: number;
   /** Lines of the trace to keep. */
   linesMax?: number;
   /** Hears all that happens; it changes nothing. */
@@ -115,7 +117,8 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   let reason = '';
   let isLived = false;
   try {
-    liveThrough({ scene, nemesis, workload, knobs, timeMs: options.timeMs ?? timeMsDefault, look });
+    const { timeMs = timeMsDefault, eventsMax } = options;
+    liveThrough({ scene, nemesis, workload, knobs, timeMs, look, eventsMax });
     isLived = true;
   } catch (error) {
     verdict = error instanceof Broken ? error.verdict : 'crash';

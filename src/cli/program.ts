@@ -181,6 +181,7 @@ const addTools = (program: Command): void => {
     .description('clusters on virtual time with seeded faults; exit 0 held, 127 crash, 128 liveness, 129 correctness')
     .option('--scenario <name>', 'a named mixture of faults (default: the seed draws one)')
     .option('--faults <names>', 'only these, with commas, or none')
+    .option('--works <names>', 'what clients are busy with, with commas (default: drawn)')
     .option('--nodes <n>', 'how many (default: drawn)')
     .option('--seed <n>', 'which run (default: a random one)')
     .option('--seeds <a..b>', 'many runs')
@@ -198,7 +199,7 @@ const addTools = (program: Command): void => {
     .option('--history <file>', 'write what its clients saw, for `polity check`')
     .option('--soak <time>', 'new seeds for so long')
     .option('--failures <file>', 'append what fails in a soak')
-    .option('--list', 'name the scenarios and faults')
+    .option('--list', 'name the scenarios, faults and works')
     .option('--json', 'machine output, one object a seed')
     .action(async (options) => (await import('./sim/command.ts')).sim(options));
   program

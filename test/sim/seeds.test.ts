@@ -13,7 +13,7 @@ import type { Outcome } from '../../src/cli/sim/worker.ts';
 type Kept = { readonly seed: number; readonly options: SeedOptions; readonly found: string };
 
 const names: ReadonlySet<string> = new Set<keyof SeedOptions>([
-  ...(['scenario', 'faults', 'nodes', 'clients', 'operations', 'without', 'timeMs', 'planted'] as const),
+  ...(['scenario', 'faults', 'works', 'nodes', 'clients', 'operations', 'without', 'timeMs', 'planted'] as const),
 ]);
 
 const kept = JSON.parse(readFileSync(new URL('seeds.json', import.meta.url), 'utf8')) as Kept[];

@@ -14,6 +14,7 @@ import {
   textReport,
   traceLine,
   type Verdict,
+  works,
 } from '../../../sim/index.ts';
 import { version } from '../../version.ts';
 import { print } from '../output.ts';
@@ -43,7 +44,7 @@ type Subject = {
 const list = (json: boolean): void => {
   for (const { name, sentence } of scenarios)
     print(json ? JSON.stringify({ name, sentence }) : `${name.padEnd(28)} ${sentence}`);
-  if (!json) print(`\nfaults: ${faults.join(', ')}`);
+  if (!json) print(`\nfaults: ${faults.join(', ')}\nworks: ${works.join(', ')}`);
 };
 
 /** Leaves out what the failure does not need, for as long as told or until Ctrl-C. */

@@ -1,12 +1,13 @@
 // The words of `polity sim` as options of the simulator, and back: a failure ends with the command that repeats it.
 import { availableParallelism } from 'node:os';
-import { type Fault, faults, type RunOptions, scenarios } from '../../../sim/index.ts';
+import { type Fault, faults, type RunOptions, scenarios, type Work, works } from '../../../sim/index.ts';
 import { UsageError } from '../exit.ts';
 import { countOf, durationOf } from '../reach.ts';
 
 export type SimOptions = {
   scenario?: string;
   faults?: string;
+  works?: string;
   nodes?: string;
   clients?: string;
   operations?: string;
@@ -31,7 +32,7 @@ export type SimOptions = {
 /** What a worker can be told: data only. */
 export type SeedOptions = Pick<
   RunOptions,
-  'scenario' | 'faults' | 'nodes' | 'clients' | 'operations' | 'without' | 'timeMs' | 'planted'
+  'scenario' | 'faults' | 'works' | 'nodes' | 'clients' | 'operations' | 'without' | 'timeMs' | 'planted'
 >;
 
 export type Plan = {
@@ -122,6 +123,18 @@ const faultOf = (name: string): Fault => {
   return found;
 };
 
+const worksOf = (text: string | undefined): readonly [Work, ...Work[]] | undefined => {
+  if (text === undefined) return undefined;
+  const [first, ...more] = text.split(',').map(workOf);
+  return [first!, ...more];
+};
+
+const workOf = (name: string): Work => {
+  const found = works.find((work) => work === name);
+  if (found === undefined) throw new UsageError(`there is no work '${name}'; --list names them`);
+  return found;
+};
+
 const plantOf = (name: string | undefined): RunOptions['planted'] | undefined => {
   const found = plants.find((plant) => plant === name);
   if (name !== undefined && found === undefined) throw new UsageError(`--plant must be ${plants.join(' or ')}, not '${name}'`);
@@ -138,6 +151,7 @@ const seedOptionsOf = (options: SimOptions): SeedOptions =>
   given({
     scenario: scenarioOf(options.scenario),
     faults: faultsOf(options.faults),
+    works: worksOf(options.works),
     nodes: between(options.nodes, '--nodes', 1, nodesMax),
     clients: between(options.clients, '--clients', 0, clientsMax),
     operations: between(options.operations, '--operations', 0, Number.MAX_SAFE_INTEGER),
@@ -162,13 +176,14 @@ export const planOf = (options: SimOptions): Plan => {
 
 /** The command that gives the same run again. */
 export const commandOf = (seed: number, options: SeedOptions): string => {
-  const { scenario, faults: only, nodes, timeMs, clients, operations, without, planted } = options;
+  const { scenario, faults: only, works: kinds, nodes, timeMs, clients, operations, without, planted } = options;
   const word = (name: string, value: string | number | undefined): string[] =>
     value === undefined ? [] : [`--${name} ${value}`];
   return [
     'polity sim',
     ...word('scenario', scenario),
     ...word('faults', only === undefined ? undefined : only.length === 0 ? 'none' : only.join(',')),
+    ...word('works', kinds?.join(',')),
     `--seed ${seed}`,
     ...word('nodes', nodes),
     ...word('time', timeMs === undefined ? undefined : timeText(timeMs)),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import type { Work } from '../../../sim/index.ts';
 import { commandOf, numbersText, planOf, type SeedOptions, type SimOptions } from '../../../src/cli/sim/options.ts';
 import { Pool } from '../../../src/cli/sim/pool.ts';
 import type { Outcome } from '../../../src/cli/sim/worker.ts';
@@ -111,6 +112,7 @@ test('what makes no sense is refused before anything runs', async () => {
     [{ seed: '-1' }, /whole number/],
     [{ scenario: 'nonsense' }, /no scenario 'nonsense'/],
     [{ faults: 'kill,nonsense' }, /no fault 'nonsense'/],
+    [{ works: 'register,sleep' }, /no work 'sleep'/],
     [{ nodes: '0' }, /--nodes must be 1 to 9, not 0/],
     [{ nodes: '10' }, /--nodes must be 1 to 9/],
     [{ clients: '1001' }, /--clients must be 0 to 1000/],
@@ -143,6 +145,7 @@ test('the command of a run is read as the run that it stands for', () => {
     .record({
       scenario: optional(fc.constantFrom('calm', 'partitions')),
       faults: optional(fc.constantFrom([], ['kill'], ['kill', 'partition'])),
+      works: optional(fc.constantFrom<[Work, ...Work[]]>(['register'], ['lock', 'watch'])),
       nodes: optional(fc.integer({ min: 1, max: 9 })),
       clients: optional(fc.nat(1_000)),
       operations: optional(fc.nat(10_000)),
