@@ -98,9 +98,11 @@ const partSection = ({ part, calls, result }: ReportData): string => {
   });
   const height = top + shown.length * partRowPx + 6;
   const drawing = tag('svg', { width: '100%', height }, ticks(axis, height) + bars.join(''));
-  const body =
-    tag('div', { class: 'part' }, tag('div', { class: 'labels', style: `padding-top:${top}px` }, labels.join('')) + drawing) +
-    tag('pre', { class: 'explanation' }, escaped(part.explanation));
+  const rows = tag('div', { class: 'labels', style: `padding-top:${top}px` }, labels.join(''));
+  // Said already, if this is what broke.
+  const isSaid = result.reason.includes(part.explanation);
+  const words = isSaid ? '' : tag('pre', { class: 'explanation' }, escaped(part.explanation));
+  const body = tag('div', { class: 'part' }, rows + drawing) + words;
   const key = part.key === null ? '' : ` of key ${escaped(part.key)}`;
   return section(`What clients saw${key}`, 'The fewest calls that have no order in which every answer is right.', body);
 };

@@ -8,8 +8,12 @@ import { escaped, tag, title } from './markup.ts';
 
 const rowPx = 22;
 const timePx = 92;
-const columnPx = 210;
-const headPx = 34;
+/** A column holds the name of a message; few columns share what a screen has. */
+const columnPxMin = 190;
+const columnPxMax = 400;
+const screenPx = 1_240;
+const headPx = 30;
+const topPx = 10;
 const rowsShownMax = 120;
 
 type Standing = Role | 'down' | 'up';
@@ -34,12 +38,14 @@ const tipOf = (seen: Seen): string => {
   return `${spoken.text}\n${from} to ${to}, ${way}, ${bytes} bytes\nsent ${sentMs.toFixed(3)} ms\n${end}`;
 };
 
+type Drawn = { readonly arrow: string; readonly label: string };
+
 type Place = { x(node: string): number; y(row: number): number; rows: number };
 
-const message = (seen: Seen, sentRow: number | null, endRow: number | null, { x, y, rows }: Place): string => {
+const message = (seen: Seen, sentRow: number | null, endRow: number | null, { x, y, rows }: Place): Drawn => {
   const [fromX, toX] = [x(seen.from), x(seen.to)];
   // What was sent before the first row comes in from above; what is under way leaves below.
-  const fromY = sentRow === null ? headPx : y(sentRow);
+  const fromY = sentRow === null ? topPx : y(sentRow);
   const toY = endRow === null ? y(rows) : y(endRow);
   const towards = toX > fromX ? 1 : -1;
   const kind = kindOf(seen);
@@ -55,16 +61,13 @@ const message = (seen: Seen, sentRow: number | null, endRow: number | null, { x,
   const labelY = sentRow === null ? toY : fromY;
   const labelX = sentRow === null ? toX - 14 * towards : fromX + 8 * towards;
   const label = { x: labelX, y: labelY - 5, 'text-anchor': (sentRow === null) === towards > 0 ? 'end' : 'start' };
-  return tag(
-    'g',
-    { class: `message ${kind}${open}` },
-    title(tipOf(seen)) +
-      tag('line', { ...line, class: 'grip' }) +
-      tag('line', line) +
-      (sentRow === null ? '' : tag('circle', { cx: fromX, cy: fromY, r: 3 })) +
-      end +
-      tag('text', label, escaped(seen.spoken.text)),
-  );
+  const name = `message ${kind}${open}`;
+  const dot = sentRow === null ? '' : tag('circle', { cx: fromX, cy: fromY, r: 3 });
+  const shapes = tag('line', { ...line, class: 'grip' }) + tag('line', line) + dot + end;
+  return {
+    arrow: tag('g', { class: name }, title(tipOf(seen)) + shapes),
+    label: tag('g', { class: name }, title(tipOf(seen)) + tag('text', label, escaped(seen.spoken.text))),
+  };
 };
 
 /** What a node is when the rows begin. */
@@ -79,7 +82,7 @@ const standingAt = ({ chronicle }: ReportData, node: string, ms: number): Standi
 /** A node's line of life, coloured by what it is. */
 const lifeline = (data: ReportData, node: string, rows: readonly DiagramRow[], { x, y }: Place): string => {
   let standing = standingAt(data, node, rows[0]!.atMs);
-  let fromY = headPx;
+  let fromY = topPx;
   let markup = '';
   const until = (untilY: number): void => {
     markup += tag('line', { x1: x(node), x2: x(node), y1: fromY, y2: untilY, class: `life ${standing}` });
@@ -102,9 +105,10 @@ export const sequence = (data: ReportData): string => {
   const { nodes, chronicle } = data;
   const rows = lastRows(chronicle, rowsShownMax, true);
   if (rows.length === 0) return tag('p', { class: 'quiet' }, 'Nothing was sent.');
+  const columnPx = Math.max(columnPxMin, Math.min(columnPxMax, (screenPx - timePx) / nodes.length));
   const place: Place = {
     x: (node) => timePx + columnPx * (0.5 + Math.max(0, nodes.indexOf(node))),
-    y: (row) => headPx + rowPx * (row + 0.7),
+    y: (row) => topPx + rowPx * (row + 0.7),
     rows: rows.length,
   };
   const ends = new Map<number, number>();
@@ -115,6 +119,11 @@ export const sequence = (data: ReportData): string => {
   });
   let marks = '';
   let arrows = '';
+  let labels = '';
+  const draw = ({ arrow, label }: Drawn): void => {
+    arrows += arrow;
+    labels += label;
+  };
   rows.forEach((row, at) => {
     const y = place.y(at);
     marks += tag('text', { x: timePx - 12, y: y + 4, class: 'time' }, row.atMs.toFixed(3));
@@ -123,12 +132,13 @@ export const sequence = (data: ReportData): string => {
       const x = place.x(node);
       const shape = kind === 'end' ? tag('text', { x, y: y + 5, class: 'cross' }, '✕') : tag('circle', { cx: x, cy: y, r: 4 });
       marks += tag('g', { class: `moment ${kind}` }, shape + tag('text', { x: x + 9, y: y + 4 }, escaped(text)));
-    } else if (row.type === 'sent') arrows += message(row.seen, at, ends.get(row.seen.message) ?? null, place);
-    else if (!sents.has(row.seen.message)) arrows += message(row.seen, null, at, place);
+    } else if (row.type === 'sent') draw(message(row.seen, at, ends.get(row.seen.message) ?? null, place));
+    else if (!sents.has(row.seen.message)) draw(message(row.seen, null, at, place));
   });
   const lives = nodes.map((node) => lifeline(data, node, rows, place)).join('');
-  const heads = nodes.map((node) => tag('text', { x: place.x(node), y: 18, class: 'head' }, escaped(node))).join('');
-  const [width, height] = [timePx + columnPx * nodes.length + 40, headPx + rowPx * (rows.length + 1)];
-  const drawing = tag('svg', { class: 'sequence', width, height }, lives + arrows + marks + heads);
-  return tag('div', { class: 'scroll tall', id: 'sequence' }, drawing);
+  const heads = nodes.map((node) => tag('text', { x: place.x(node), y: 20, class: 'head' }, escaped(node))).join('');
+  const [width, height] = [timePx + columnPx * nodes.length + 40, topPx + rowPx * (rows.length + 1)];
+  const drawing = tag('svg', { class: 'sequence', width, height }, lives + arrows + labels + marks);
+  const names = tag('svg', { class: 'sequence heads', width, height: headPx }, heads);
+  return tag('div', { class: 'scroll tall', id: 'sequence' }, names + drawing);
 };

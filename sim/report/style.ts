@@ -59,6 +59,7 @@ svg text { font-size: 11px; fill: var(--ink); } text.time { fill: var(--soft); f
 .part .labels { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; color: var(--ink); padding-right: 16px; }
 .part .call { opacity: 1; stroke-width: 1; } .explanation { margin: 0; padding: 14px 20px; border-top: 1px solid var(--edge);
   overflow: auto; font-size: 12.5px; line-height: 1.5; }
+.heads { position: sticky; top: 0; z-index: 1; background: var(--card); border-bottom: 1px solid var(--edge); min-width: 100%; }
 .sequence .head { text-anchor: middle; font-size: 13px; font-weight: 600; }
 line.life { stroke: var(--follower); stroke-width: 4; } line.life.leader { stroke: var(--leader); } line.life.candidate { stroke: var(--candidate); }
 line.life.pre-candidate { stroke: var(--asking); } line.life.down { stroke: var(--faint); stroke-width: 1; stroke-dasharray: 2 4; }

@@ -10,9 +10,11 @@ const nodePx = 30;
 const gapPx = 8;
 const faultPx = 18;
 const callPx = 8;
-const faultRowsMax = 14;
+const faultRowsMax = 18;
 const callRowsMax = 16;
 const callsShownMax = 3_000;
+/** Of the width of a drawing that fills a screen. */
+const characterShare = 1 / 170;
 
 type Band = { readonly label: string; readonly heightPx: number; readonly markup: string };
 
@@ -97,19 +99,25 @@ const faultKinds: readonly [string, RegExp][] = [
 export const kindOfFault = ({ fault }: Pick<FaultDone, 'fault'>): string =>
   faultKinds.find(([, pattern]) => pattern.test(fault))?.[0] ?? 'process';
 
+const nameOf = ({ number, fault, where }: Pick<FaultDone, 'number' | 'fault' | 'where'>): string =>
+  `${number} ${fault} ${where}`;
+
 const faultBand = ({ result }: ReportData, axis: Axis): Band => {
-  // Room for the name of a fault that is over at once.
-  const namedMs = (axis.untilMs - axis.fromMs) / 9;
+  // Room for the name of a fault that is over soon.
+  const perCharacterMs = (axis.untilMs - axis.fromMs) * characterShare;
   const rows = packed(
-    result.faults.map(({ atMs, untilMs }) => ({ fromMs: atMs, untilMs: Math.max(untilMs ?? atMs, atMs + namedMs) })),
+    result.faults.map(({ atMs, untilMs, ...fault }) => {
+      const namedMs = (nameOf(fault).length + 2) * perCharacterMs;
+      return { fromMs: atMs, untilMs: Math.max(untilMs ?? atMs, atMs + namedMs) };
+    }),
     faultRowsMax,
   );
   let markup = '';
   result.faults.forEach((fault, place) => {
     const row = rows[place];
     if (row === null || row === undefined) return;
-    const { number, atMs, untilMs } = fault;
-    const label = `${number} ${fault.fault} ${fault.where}`;
+    const { atMs, untilMs } = fault;
+    const label = nameOf(fault);
     const until = untilMs === null ? 'at once over' : `until ${secondsText(untilMs)}`;
     const bar = tag('rect', {
       ...{ x: at(axis, atMs), y: 0, height: faultPx - 4, rx: 3 },
