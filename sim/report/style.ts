@@ -45,7 +45,7 @@ svg text { font-size: 11px; fill: var(--ink); } text.time { fill: var(--soft); f
 .z1, .z2 { display: none; } .zoom1 .z1, .zoom2 .z1, .zoom2 .z2 { display: inline; }
 .life > rect { fill: var(--life); } .role rect { fill: var(--follower); } .role text { fill: var(--follower-ink); }
 .leader rect { fill: var(--leader); } .leader text { fill: var(--leader-ink); font-weight: 600; }
-.candidate rect { fill: var(--candidate); } .pre-candidate rect { fill: var(--asking); }
+.candidate rect { fill: var(--candidate); } .candidate text { fill: #3d2c00; } .pre-candidate rect { fill: var(--asking); }
 .net { --c: var(--net); } .disk { --c: var(--disk); } .clock { --c: var(--clock); } .members { --c: var(--members); }
 .process { --c: var(--process); }
 .hurt { fill: var(--c); } .fault .bar { fill: var(--c); opacity: 0.32; stroke: var(--c); stroke-width: 1.5; } .fault:hover .bar { opacity: 0.7; }

@@ -67,6 +67,7 @@ export class Progress {
     this.#plan = plan;
     this.#json = json;
     this.#isLive = process.stdout.isTTY === true && !json;
+    if (this.#isLive) this.#draw(true);
   }
 
   add(outcome: Outcome): void {
