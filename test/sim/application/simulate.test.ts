@@ -7,12 +7,19 @@ import {
   type Application,
   assertHolds,
   describeFailure,
+  type SimulatedClient,
   type SimulateOptions,
   type SimulateResult,
   SimulationFailed,
   simulate,
 } from '../../../sim/index.ts';
+import type { Client } from '../../../src/client/index.ts';
 import { PolityError } from '../../../src/errors.ts';
+
+/** Compiles only as long as code that is written over a real client runs on a simulated one. */
+type Words = 'get' | 'put' | 'cas' | 'delete' | 'page' | 'list' | 'watch' | 'lease' | 'lock' | 'leases' | 'locks';
+type Fits<Given extends Wanted, Wanted> = Given;
+export type ClientFits = Fits<SimulatedClient, Pick<Client, Words>>;
 
 const codeOf = (error: unknown): string => (error instanceof PolityError ? error.code : String(error));
 
