@@ -70,6 +70,44 @@ describe('a planted bug', () => {
   });
 });
 
+describe('a lock', () => {
+  /** Whoever holds the lock adds one to an account; paused for too long, he is not the holder any more and does not know it. */
+  const adding = (isFenced: boolean) => (): Application => {
+    const booked: string[] = [];
+    return {
+      async workload({ client, sleep, random, isOver }) {
+        while (!isOver()) {
+          const lock = await client.lock('job', { ttlMs: 1_000, waitMs: 2_000 }).catch(() => null);
+          if (lock === null) continue;
+          try {
+            const sum = `${Number((await client.get('account'))?.text() ?? 0) + 1}`;
+            await sleep(random() * 300);
+            await client.put('account', sum, isFenced ? { fence: lock.fence } : {});
+            booked.push(sum);
+          } catch (error) {
+            assert.ok(error instanceof PolityError);
+          } finally {
+            await lock.release().catch(() => {});
+          }
+          await sleep(random() * 200);
+        }
+      },
+      always: () => assert.equal(new Set(booked).size, booked.length, 'one sum was booked twice'),
+    };
+  };
+  const options: SimulateOptions = { nodes: 3, timeMs: 12_000, faults: ['pause', 'isolate-leader', 'kill'], twice: 'none' };
+
+  test('without its fence is found not to be enough', async () => {
+    const { verdict, failed } = await simulate({ ...options, seeds: [1, 10] }, adding(false));
+    assert.equal(verdict, 'correctness');
+    assert.match(failed[0]!.reason, /one sum was booked twice/);
+  });
+
+  test('with it holds', async () => {
+    assertHolds(await simulate({ ...options, seeds: [1, 3] }, adding(true)));
+  });
+});
+
 test('under all faults a compare-and-set counter holds', async () => {
   const make = (): Application => ({
     async workload({ client, isOver, sleep, random }) {
