@@ -121,17 +121,18 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
   const serves = (): boolean => hosted !== null && !isOutside();
 
   const status = (): GroupStatus => {
-    const none: GroupStatus = {
-      ...{ id: group, role: 'none', term: 0, leader: null, voters: [], learners: [], commitIndex: 0, appliedIndex: 0 },
-      ...{ firstIndex: 0, lastIndex: 0, quiet: false, replica, joint: false, halted },
-    };
-    if (hosted === null) return none;
+    if (hosted === null)
+      return {
+        ...{ id: group, role: 'none', term: 0, leader: null, voters: [], learners: [], commitIndex: 0, appliedIndex: 0 },
+        ...{ firstIndex: 0, lastIndex: 0, quiet: false, replica, joint: false, halted },
+      };
     const { state } = hosted.member;
     const { configuration } = state;
     const names = (ids: ReplicaId[]): string[] => ids.map((id) => nameOf(configuration, id) ?? id);
     const votes = configuration.voters.includes(state.replica) || configuration.outgoing?.includes(state.replica) === true;
     return {
-      ...none,
+      id: group,
+      replica,
       role: isOutside() ? 'none' : votes || state.role === 'leader' ? state.role : 'learner',
       term: state.term,
       leader: nameOf(configuration, state.leader),

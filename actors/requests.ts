@@ -226,8 +226,15 @@ export const createRequests = <Request, Result>(
       if (open.size >= limits.pendingCallsMax)
         return done({ ok: false, failure: failure('OVERLOADED', `${place.nodeName} has ${open.size} requests under way`) });
       const pending: Pending<Request, Result> = {
-        ...{ request, deadlineMs: clock.nowMs() + timeoutMs, done },
-        ...{ underWay: false, asked: null, lost: false, attempt: 0, hops: 0, open: true },
+        request,
+        deadlineMs: clock.nowMs() + timeoutMs,
+        done,
+        underWay: false,
+        asked: null,
+        lost: false,
+        attempt: 0,
+        hops: 0,
+        open: true,
       };
       open.add(pending);
       deadlines.add(pending, pending.deadlineMs);

@@ -41,6 +41,16 @@ export interface Router {
 
 const answerType = 'answer';
 
+const envelopeOf = (
+  source: string,
+  target: string,
+  type: string,
+  id: number,
+  correlation: number,
+  timeLeftMs: number,
+  body: unknown,
+): Envelope => ({ version: wireVersion, source, target, type, id, correlation, timeLeftMs, trace: '', body });
+
 const idsPerEpoch = 0x1_0000_0000;
 const epochsMax = 0x20_0000;
 
@@ -61,11 +71,7 @@ export const createRouter = (ports: {
   let lastId = (epoch % epochsMax) * idsPerEpoch;
   let stopped = false;
 
-  const transmit = (
-    peer: PeerId,
-    lane: Lane,
-    fields: Pick<Envelope, 'source' | 'target' | 'type' | 'id' | 'correlation' | 'timeLeftMs' | 'body'>,
-  ) => network.send(peer, lane, encodeEnvelope({ version: wireVersion, trace: '', ...fields }));
+  const transmit = (peer: PeerId, lane: Lane, envelope: Envelope) => network.send(peer, lane, encodeEnvelope(envelope));
 
   const settle = (id: number, failure: AskFailure | null, body: unknown): void => {
     const question = questions.get(id);
@@ -94,14 +100,14 @@ export const createRouter = (ports: {
     },
 
     send: (peer, lane, source, target, type, body) =>
-      stopped ? 'unreachable' : transmit(peer, lane, { source, target, type, id: 0, correlation: 0, timeLeftMs: 0, body }),
+      stopped ? 'unreachable' : transmit(peer, lane, envelopeOf(source, target, type, 0, 0, 0, body)),
 
     ask({ peer, lane, source, target, type, body, timeoutMs }, done) {
       if (stopped) return done({ code: 'STOPPING', definite: true }, null);
       if (questions.size >= limits.pendingCallsMax) return done({ code: 'OVERLOADED', definite: true }, null);
       const id = ++lastId;
       const timeLeftMs = Math.max(1, Math.ceil(timeoutMs));
-      const sent = transmit(peer, lane, { source, target, type, id, correlation: 0, timeLeftMs, body });
+      const sent = transmit(peer, lane, envelopeOf(source, target, type, id, 0, timeLeftMs, body));
       if (sent === 'full') return done({ code: 'OVERLOADED', definite: true }, null);
       if (sent === 'unreachable') return done({ code: 'NO_QUORUM', definite: true }, null);
       const timer = clock.after(timeLeftMs, () => settle(id, { code: 'OUTCOME_UNKNOWN', definite: false }, null));
@@ -125,8 +131,8 @@ export const createRouter = (ports: {
         timeLeftMs: Math.min(envelope.timeLeftMs, limits.callTimeoutMsMax),
         answer(body) {
           if (id === 0 || stopped) return;
-          const reply = { source: target, target: source, type: answerType, id: 0, correlation: id, timeLeftMs: 0, body };
-          if (transmit(peer, lane, reply) !== 'queued') sink.count('answers_lost_total');
+          if (transmit(peer, lane, envelopeOf(target, source, answerType, 0, id, 0, body)) !== 'queued')
+            sink.count('answers_lost_total');
         },
       });
     },

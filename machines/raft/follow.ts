@@ -27,15 +27,9 @@ const refuse = (state: RaftState, out: Output, message: From<'append'>): void =>
   // Where the logs may meet: skips all terms later than the one asked for (§5.3, the paragraph on optimising).
   const index = log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm);
   const conflict = { index, term: log.termAt(index)! };
-  const reply = {
-    from: state.replica,
-    to: message.from,
-    term: state.term,
-    index: message.prevIndex,
-    conflict,
-    round: message.round,
-  };
-  say(state, out, { type: 'append-reply', ...reply });
+  const { replica, term } = state;
+  const { from, prevIndex, round } = message;
+  say(state, out, { type: 'append-reply', from: replica, to: from, term, index: prevIndex, conflict, round });
 };
 
 export const onAppend = (state: RaftState, out: Output, message: From<'append'>, nowMs: number): void => {
@@ -75,8 +69,9 @@ export const onHeartbeat = (state: RaftState, out: Output, message: From<'heartb
   if (quiet) state.electionDeadlineMs = Number.POSITIVE_INFINITY;
   if (quiet !== state.quiet) out.changed = true;
   state.quiet = quiet;
-  const reply = { from: state.replica, to: message.from, term: state.term, round: message.round, quiet, index: state.durable };
-  say(state, out, { type: 'heartbeat-reply', ...reply });
+  const { replica, term, durable } = state;
+  const { from, round } = message;
+  say(state, out, { type: 'heartbeat-reply', from: replica, to: from, term, round, quiet, index: durable });
 };
 
 /** The leader hands over: no pre-vote, and nobody is asked to wait until the leader is silent (dissertation §3.10). */

@@ -35,8 +35,9 @@ export const factsOf = (state: RaftState): Facts => ({
   applied: state.applied,
 });
 
-const hold = (holds: boolean, invariant: string, message: () => string): void => {
-  if (!holds) throw new InvariantBroken(invariant, message());
+// Below, comparisons of numbers stand as `if (!(what holds))`: NaN breaks them instead of slipping through their opposite.
+const broken = (invariant: string, message: string): never => {
+  throw new InvariantBroken(invariant, message);
 };
 
 export const checkStep = (before: Facts, state: RaftState, effects: readonly RaftEffect[]): void => {
@@ -54,27 +55,27 @@ export const checkStep = (before: Facts, state: RaftState, effects: readonly Raf
 
 const checkProgression = (before: Facts, state: RaftState): void => {
   const sameTerm = state.term === before.term;
-  hold(state.term >= before.term, 'term-monotone', () => `${before.term} → ${state.term}`);
+  if (!(state.term >= before.term)) broken('term-monotone', `${before.term} → ${state.term}`);
   const keptVote = !sameTerm || before.vote === null || state.vote === before.vote;
-  hold(keptVote, 'one-vote-a-term', () => `term ${state.term}: ${before.vote} → ${state.vote}`);
-  hold(state.commit >= before.commit, 'commit-monotone', () => `${before.commit} → ${state.commit}`);
-  hold(state.handed >= before.handed, 'apply-monotone', () => `${before.handed} → ${state.handed}`);
-  hold(state.applied >= before.applied, 'applied-monotone', () => `${before.applied} → ${state.applied}`);
+  if (!keptVote) broken('one-vote-a-term', `term ${state.term}: ${before.vote} → ${state.vote}`);
+  if (!(state.commit >= before.commit)) broken('commit-monotone', `${before.commit} → ${state.commit}`);
+  if (!(state.handed >= before.handed)) broken('apply-monotone', `${before.handed} → ${state.handed}`);
+  if (!(state.applied >= before.applied)) broken('applied-monotone', `${before.applied} → ${state.applied}`);
   const appended = !sameTerm || before.role !== 'leader' || state.log.lastIndex >= before.lastIndex;
-  hold(appended, 'leader-append-only', () => `${before.lastIndex} → ${state.log.lastIndex}`);
+  if (!appended) broken('leader-append-only', `${before.lastIndex} → ${state.log.lastIndex}`);
 };
 
 const checkOrder = (state: RaftState): void => {
   const { log } = state;
-  hold(state.commit <= log.lastIndex, 'commit-in-log', () => `${state.commit} > ${log.lastIndex}`);
-  hold(state.handed <= state.commit, 'apply-committed', () => `${state.handed} > ${state.commit}`);
-  hold(state.applied <= state.handed, 'applied-handed', () => `${state.applied} > ${state.handed}`);
-  hold(state.durable <= log.lastIndex, 'durable-in-log', () => `${state.durable} > ${log.lastIndex}`);
-  hold(log.base.index <= state.handed, 'compact-applied', () => `${log.base.index} > ${state.handed}`);
-  hold(log.lastTerm <= state.term, 'log-within-term', () => `${log.lastTerm} > ${state.term}`);
-  hold(state.role !== 'leader' || state.leader === state.replica, 'leader-knows-itself', () => `${state.leader}`);
-  hold(state.role === 'leader' || state.progress.size === 0, 'progress-of-leaders', () => `${state.role} has progress`);
-  hold(!state.halted || state.role === 'follower', 'halted-follows', () => state.role);
+  if (!(state.commit <= log.lastIndex)) broken('commit-in-log', `${state.commit} > ${log.lastIndex}`);
+  if (!(state.handed <= state.commit)) broken('apply-committed', `${state.handed} > ${state.commit}`);
+  if (!(state.applied <= state.handed)) broken('applied-handed', `${state.applied} > ${state.handed}`);
+  if (!(state.durable <= log.lastIndex)) broken('durable-in-log', `${state.durable} > ${log.lastIndex}`);
+  if (!(log.base.index <= state.handed)) broken('compact-applied', `${log.base.index} > ${state.handed}`);
+  if (!(log.lastTerm <= state.term)) broken('log-within-term', `${log.lastTerm} > ${state.term}`);
+  if (state.role === 'leader' && state.leader !== state.replica) broken('leader-knows-itself', `${state.leader}`);
+  if (state.role !== 'leader' && state.progress.size > 0) broken('progress-of-leaders', `${state.role} has progress`);
+  if (state.halted && state.role !== 'follower') broken('halted-follows', state.role);
 };
 
 /** What leaves at once relies on nothing that is not on the disk (decision 2). */
@@ -82,19 +83,13 @@ const checkPromise = (state: RaftState, message: RaftMessage): void => {
   const { term, vote } = state.durableHardState;
   // A pre-vote and its grant name a term that may never be, and promise nothing.
   const supposes = message.type === 'pre-vote' || (message.type === 'pre-vote-reply' && message.granted);
-  hold(
-    supposes || message.term <= term,
-    'speaks-in-durable-term',
-    () => `${message.type} of term ${message.term}, on disk ${term}`,
-  );
+  if (!(supposes || message.term <= term))
+    broken('speaks-in-durable-term', `${message.type} of term ${message.term}, on disk ${term}`);
   if (message.type === 'vote-reply' && message.granted)
-    hold(
-      vote === message.to && message.term === term,
-      'grants-durable-vote',
-      () => `to ${message.to}, on disk ${vote}@${term}`,
-    );
+    if (vote !== message.to || message.term !== term)
+      broken('grants-durable-vote', `to ${message.to}, on disk ${vote}@${term}`);
   if (message.type === 'append-reply' && message.conflict === null)
-    hold(message.index <= state.durable, 'acknowledges-durable', () => `${message.index}, on disk ${state.durable}`);
+    if (!(message.index <= state.durable)) broken('acknowledges-durable', `${message.index}, on disk ${state.durable}`);
 };
 
 // ---------------------------------------------------------------- where everything is checked
@@ -123,69 +118,66 @@ const checkConfigurations = (state: RaftState): void => {
   const { log, configurations } = state;
   const latest = configurations.at(-1)!;
   const isLatest = latest.configuration === state.configuration && latest.index === state.configurationIndex;
-  hold(isLatest, 'latest-configuration', () => `in force ${state.configurationIndex}, latest ${latest.index}`);
+  if (!isLatest) broken('latest-configuration', `in force ${state.configurationIndex}, latest ${latest.index}`);
   const inLog = configurationEntries(log);
   const areRemembered =
     inLog.length === configurations.length - 1 && inLog.every((index, at) => configurations[at + 1]!.index === index);
-  hold(areRemembered, 'configurations-of-log', () => {
+  if (!areRemembered) {
     const remembered = configurations.slice(1).map((one) => one.index);
-    return `log ${inLog.join()}, remembered ${remembered.join()}`;
-  });
+    broken('configurations-of-log', `log ${inLog.join()}, remembered ${remembered.join()}`);
+  }
 };
 
 const checkWrites = (state: RaftState): void => {
   const { log, pending } = state;
   let token = 0;
   for (const write of pending) {
-    hold(write.token > token, 'writes-in-order', () => `${token}, ${write.token}`);
-    hold(write.lastIndex <= log.lastIndex, 'write-in-log', () => `${write.lastIndex} > ${log.lastIndex}`);
+    if (!(write.token > token)) broken('writes-in-order', `${token}, ${write.token}`);
+    if (!(write.lastIndex <= log.lastIndex)) broken('write-in-log', `${write.lastIndex} > ${log.lastIndex}`);
     token = write.token;
   }
   const installing = pending.some((write) => write.snapshot !== null);
-  hold(installing || state.handed <= state.durable, 'apply-durable', () => `${state.handed} > ${state.durable}`);
+  if (!installing && !(state.handed <= state.durable)) broken('apply-durable', `${state.handed} > ${state.durable}`);
   const last = pending.reduce((max, write) => Math.max(max, write.lastIndex, write.snapshot?.index ?? 0), state.durable);
-  hold(state.halted || last === log.lastIndex, 'all-is-written', () => `written ${last}, log ${log.lastIndex}`);
+  if (!state.halted && last !== log.lastIndex) broken('all-is-written', `written ${last}, log ${log.lastIndex}`);
   const term = pending.reduce((latest, write) => write.hardState?.term ?? latest, state.durableHardState.term);
-  hold(state.halted || term === state.term, 'term-is-written', () => `written ${term}, now ${state.term}`);
+  if (!state.halted && term !== state.term) broken('term-is-written', `written ${term}, now ${state.term}`);
 };
 
 const checkRole = (state: RaftState): void => {
   const campaigns = state.role === 'candidate' || state.role === 'pre-candidate';
-  hold(!campaigns || mayCampaign(state), 'voters-campaign', () => `${state.role}`);
-  hold(state.role !== 'candidate' || state.vote === state.replica, 'candidate-votes-for-itself', () => `${state.vote}`);
-  hold(!campaigns || state.leader === null, 'campaigns-without-leader', () => `${state.leader}`);
-  hold(!state.quiet || (!campaigns && state.leader !== null), 'quiet-under-leader', () => `${state.role} of ${state.leader}`);
+  if (campaigns && !mayCampaign(state)) broken('voters-campaign', `${state.role}`);
+  if (state.role === 'candidate' && state.vote !== state.replica) broken('candidate-votes-for-itself', `${state.vote}`);
+  if (campaigns && state.leader !== null) broken('campaigns-without-leader', `${state.leader}`);
+  if (state.quiet && (campaigns || state.leader === null)) broken('quiet-under-leader', `${state.role} of ${state.leader}`);
   const rests = state.deadlineMs === Number.POSITIVE_INFINITY;
-  hold(rests === (state.quiet || state.halted), 'rests-when-quiet', () => `deadline ${state.deadlineMs}, quiet ${state.quiet}`);
+  if (rests !== (state.quiet || state.halted)) broken('rests-when-quiet', `deadline ${state.deadlineMs}, quiet ${state.quiet}`);
   const waits = state.reads.length + state.readsWaiting.length > 0 || state.transfer !== null || state.reconfiguration !== null;
-  hold(!waits || state.role === 'leader', 'leader-owes-answers', () => `${state.role} has requests that wait`);
+  if (waits && state.role !== 'leader') broken('leader-owes-answers', `${state.role} has requests that wait`);
   if (state.role !== 'leader') return;
   let bytes = 0;
   for (let index = state.commit + 1; index <= state.log.lastIndex; index++) bytes += entryBytes(state.log.entryAt(index)!);
-  hold(bytes === state.uncommittedBytes, 'uncommitted-counted', () => `${bytes}, counted ${state.uncommittedBytes}`);
+  if (bytes !== state.uncommittedBytes) broken('uncommitted-counted', `${bytes}, counted ${state.uncommittedBytes}`);
 };
 
 const checkProgress = (state: RaftState): void => {
   const { log, options } = state;
   if (state.role === 'leader')
     for (const id of Object.keys(state.configuration.members))
-      hold(id === state.replica || state.progress.has(id), 'progress-of-members', () => `${id} has none`);
+      if (id !== state.replica && !state.progress.has(id)) broken('progress-of-members', `${id} has none`);
   for (const [id, progress] of state.progress) {
     const { match, next, mode, inflight, probing } = progress;
-    hold(match <= log.lastIndex, 'match-in-log', () => `${id}: ${match} > ${log.lastIndex}`);
-    hold(
-      next > match && next <= log.lastIndex + 1,
-      'next-after-match',
-      () => `${id}: ${match} < ${next} ≤ ${log.lastIndex + 1}`,
-    );
-    hold(inflight.length <= options.inflightMessagesMax, 'inflight-bounded', () => `${id}: ${inflight.length}`);
-    hold(inflight.length === 0 || mode === 'replicate', 'inflight-of-replicate', () => `${id}: ${mode}`);
-    hold(!probing || mode === 'probe', 'probing-of-probe', () => `${id}: ${mode}`);
+    if (!(match <= log.lastIndex)) broken('match-in-log', `${id}: ${match} > ${log.lastIndex}`);
+    if (!(next > match && next <= log.lastIndex + 1))
+      broken('next-after-match', `${id}: ${match} < ${next} ≤ ${log.lastIndex + 1}`);
+    if (!(inflight.length <= options.inflightMessagesMax)) broken('inflight-bounded', `${id}: ${inflight.length}`);
+    if (inflight.length > 0 && mode !== 'replicate') broken('inflight-of-replicate', `${id}: ${mode}`);
+    if (probing && mode !== 'probe') broken('probing-of-probe', `${id}: ${mode}`);
     const bytes = inflight.reduce((sum, one) => sum + one.bytes, 0);
-    hold(bytes === progress.inflightBytes, 'inflight-counted', () => `${id}: ${bytes}, counted ${progress.inflightBytes}`);
+    if (bytes !== progress.inflightBytes) broken('inflight-counted', `${id}: ${bytes}, counted ${progress.inflightBytes}`);
     let after = match;
     for (const { index } of inflight) {
-      hold(index > after && index < next, 'inflight-ascending', () => `${id}: ${index} after ${after}, next ${next}`);
+      if (!(index > after && index < next)) broken('inflight-ascending', `${id}: ${index} after ${after}, next ${next}`);
       after = index;
     }
   }

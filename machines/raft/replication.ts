@@ -13,8 +13,15 @@ type Reply<Type extends 'append-reply' | 'heartbeat-reply'> = Extract<RaftMessag
 const roundsKept = 64;
 
 const append = (state: RaftState, to: ReplicaId, progress: Progress, entries: Entry[]): RaftMessage => ({
-  ...{ type: 'append', from: state.replica, to, term: state.term, prevIndex: progress.next - 1 },
-  ...{ prevTerm: state.log.termAt(progress.next - 1)!, entries, commit: state.commit, round: state.round },
+  type: 'append',
+  from: state.replica,
+  to,
+  term: state.term,
+  prevIndex: progress.next - 1,
+  prevTerm: state.log.termAt(progress.next - 1)!,
+  entries,
+  commit: state.commit,
+  round: state.round,
 });
 
 /** Sends what the follower lacks, as far as its mode and window allow. */
@@ -51,7 +58,12 @@ export const broadcastHeartbeats = (state: RaftState, out: Output, nowMs: number
   else if (state.quietRound === Number.POSITIVE_INFINITY) state.quietRound = state.round;
   for (const [to, progress] of state.progress) {
     const message: RaftMessage = {
-      ...{ type: 'heartbeat', from: state.replica, to, term: state.term, round: state.round, quiet },
+      type: 'heartbeat',
+      from: state.replica,
+      to,
+      term: state.term,
+      round: state.round,
+      quiet,
       commit: Math.min(progress.match, state.commit),
       lastIndex: state.log.lastIndex,
     };
@@ -75,6 +87,7 @@ export const quorumRound = (state: RaftState): number =>
 /** Advances the commit index to what a quorum has on disk, counting only entries of our own term (Raft §5.4.2, Figure 8). */
 export const advanceCommit = (state: RaftState): boolean => {
   const { log } = state;
+  if (state.commit >= log.lastIndex) return false;
   const reached = quorumValue(
     state.configuration,
     counted(state, state.durable, (progress) => progress.match),

@@ -188,8 +188,14 @@ export type Output = {
 };
 
 export const createOutput = (): Output => ({
-  ...{ effects: [], hardStateChanged: false, appendedFrom: Number.POSITIVE_INFINITY, snapshot: null, afterPersist: [] },
-  ...{ changed: false, flush: new Set(), newRound: false },
+  effects: [],
+  hardStateChanged: false,
+  appendedFrom: Number.POSITIVE_INFINITY,
+  snapshot: null,
+  afterPersist: [],
+  changed: false,
+  flush: new Set(),
+  newRound: false,
 });
 
 /** The one place where the role changes, with the reason that the chart has for it. */
