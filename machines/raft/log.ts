@@ -110,7 +110,7 @@ export class RaftLog {
 
   reset(meta: SnapshotMeta): void {
     this.entries = [];
-    this.changedFrom = 0;
     this.base = { index: meta.index, term: meta.term, timeMs: meta.timeMs };
+    this.changedFrom = 0;
   }
 }
