@@ -193,7 +193,10 @@ export class SimulatedPort implements NetworkPort {
   readonly #network: Network;
   readonly #world: World;
   readonly #ends = new Map<PeerId, End>();
-  readonly #targets: Target[] = [];
+  /** The latest end to each host. */
+  readonly #endsByHost = new Map<string, End>();
+  readonly #targetByPeer = new Map<PeerId, Target>();
+  readonly #targetByHost = new Map<string, Target>();
   readonly #topics = new Set<string>();
   #hello: { name: string; epoch: number; extra: Record<string, string> } | null = null;
   #emit: (event: NetworkEvent) => void = () => {};
@@ -224,7 +227,7 @@ export class SimulatedPort implements NetworkPort {
   }
 
   endTo(host: string): End | undefined {
-    return this.ends().find((end) => end.other.port.host === host);
+    return this.#endsByHost.get(host);
   }
 
   start(hello: { name: string; epoch: number; extra: Record<string, string> }, emit: (event: NetworkEvent) => void): void {
@@ -243,26 +246,39 @@ export class SimulatedPort implements NetworkPort {
 
   connect(addresses: readonly string[]): void {
     if (this.#isStopped) return;
-    for (const address of addresses) if (hostOf(address) !== this.host) this.#aim(address);
-    this.#redial();
+    for (const address of addresses) if (hostOf(address) !== this.host) this.#redial(this.#aim(address));
   }
 
   /** Addresses of one peer, or of one host, belong together. */
-  #aim(address: string): void {
+  #aim(address: string): Target {
     const peer = peerOf(address);
-    const known = this.#targets.find(
-      (target) => (peer !== null && target.peer === peer) || target.addresses.some((one) => hostOf(one) === hostOf(address)),
-    );
-    if (known === undefined) this.#targets.push({ addresses: [address], peer, attempt: 0, dialling: false, timer: null });
-    else {
-      if (!known.addresses.includes(address)) known.addresses.push(address);
-      known.peer = peer ?? known.peer;
-    }
+    const host = hostOf(address);
+    const known = (peer === null ? undefined : this.#targetByPeer.get(peer)) ?? this.#targetByHost.get(host);
+    const target = known ?? { addresses: [], peer: null, attempt: 0, dialling: false, timer: null };
+    if (!target.addresses.includes(address)) target.addresses.push(address);
+    if (!this.#targetByHost.has(host)) this.#targetByHost.set(host, target);
+    if (peer !== null) this.#name(target, peer);
+    return target;
+  }
+
+  #name(target: Target, peer: PeerId): void {
+    if (target.peer !== null && this.#targetByPeer.get(target.peer) === target) this.#targetByPeer.delete(target.peer);
+    target.peer = peer;
+    this.#targetByPeer.set(peer, target);
+  }
+
+  #isWanted(target: Target): boolean {
+    return target.addresses.some((address) => this.#targetByHost.get(hostOf(address)) === target);
   }
 
   disconnect(peer: PeerId): void {
-    const at = this.#targets.findIndex((target) => target.peer === peer);
-    if (at !== -1) this.#targets.splice(at, 1)[0]!.timer?.cancel();
+    const target = this.#targetByPeer.get(peer);
+    if (target !== undefined) {
+      this.#targetByPeer.delete(peer);
+      for (const address of target.addresses)
+        if (this.#targetByHost.get(hostOf(address)) === target) this.#targetByHost.delete(hostOf(address));
+      target.timer?.cancel();
+    }
     this.#hangUp(peer, 'disconnected');
   }
 
@@ -281,9 +297,14 @@ export class SimulatedPort implements NetworkPort {
   close(end: End, reason: string): void {
     if (!end.isOpen) return;
     end.isOpen = false;
-    if (this.#ends.get(end.other.port.self) === end) this.#ends.delete(end.other.port.self);
-    this.#tell({ type: 'peer-close', peer: end.other.port.self, reason });
-    this.process.enter('redial', () => this.#redial());
+    const { self: peer, host } = end.other.port;
+    if (this.#ends.get(peer) === end) this.#ends.delete(peer);
+    if (this.#endsByHost.get(host) === end) this.#endsByHost.delete(host);
+    this.#tell({ type: 'peer-close', peer, reason });
+    this.process.enter('redial', () => {
+      for (const target of new Set([this.#targetByPeer.get(peer), this.#targetByHost.get(host)]))
+        if (target !== undefined) this.#redial(target);
+    });
   }
 
   closeWhatIsClosing(host: string): void {
@@ -291,16 +312,13 @@ export class SimulatedPort implements NetworkPort {
     if (end !== undefined && end.closing !== null) this.close(end, end.closing);
   }
 
-  #redial(): void {
-    for (const target of this.#targets) {
-      const isOpen =
-        target.peer !== null ? this.#ends.has(target.peer) : target.addresses.some((one) => this.endTo(hostOf(one)));
-      if (isOpen || target.dialling || !this.#isThere) continue;
-      target.dialling = true;
-      const waitMs = target.attempt === 0 ? 0 : Math.min(redialMsMax, redialMsMin * 2 ** Math.min(10, target.attempt - 1));
-      const jittered = waitMs * (0.75 + 0.5 * this.#network.chance.fraction());
-      target.timer = this.#world.after(jittered, () => this.#dial(target));
-    }
+  #redial(target: Target): void {
+    const isOpen = target.peer !== null ? this.#ends.has(target.peer) : target.addresses.some((one) => this.endTo(hostOf(one)));
+    if (isOpen || target.dialling || !this.#isThere) return;
+    target.dialling = true;
+    const waitMs = target.attempt === 0 ? 0 : Math.min(redialMsMax, redialMsMin * 2 ** Math.min(10, target.attempt - 1));
+    const jittered = waitMs * (0.75 + 0.5 * this.#network.chance.fraction());
+    target.timer = this.#world.after(jittered, () => this.#dial(target));
   }
 
   #dial(target: Target): void {
@@ -319,8 +337,9 @@ export class SimulatedPort implements NetworkPort {
       if (!isGood || !this.#isThere || (wanted !== null && wanted !== other.self)) return this.#dialFailed(target);
       target.dialling = false;
       target.attempt = 0;
-      target.peer = other.self;
-      if (this.#targets.includes(target)) this.#join(other);
+      if (!this.#isWanted(target)) return;
+      this.#name(target, other.self);
+      this.#join(other);
     });
   }
 
@@ -331,7 +350,7 @@ export class SimulatedPort implements NetworkPort {
   #dialFailed(target: Target): void {
     target.dialling = false;
     target.attempt++;
-    this.#redial();
+    if (this.#isWanted(target)) this.#redial(target);
   }
 
   /** Both ends are open; an old connection that only one end still believes in gives way. */
@@ -352,6 +371,7 @@ export class SimulatedPort implements NetworkPort {
     const { port } = end.other;
     const { name, epoch, extra } = port.#hello!;
     this.#ends.set(port.self, end);
+    this.#endsByHost.set(port.host, end);
     this.#tell({ type: 'peer-open', peer: port.self, name, epoch, addresses: port.#addresses, hello: { ...extra } });
     this.#publishLater();
   }
@@ -505,7 +525,7 @@ export class SimulatedPort implements NetworkPort {
 
   stop(done: () => void): void {
     this.#isStopped = true;
-    for (const target of this.#targets) target.timer?.cancel();
+    for (const target of this.#targetByHost.values()) target.timer?.cancel();
     for (const end of this.ends()) this.#hangUp(end.other.port.self, 'stopping');
     if (this.#network.portAt(this.host) === this) this.#network.leave(this, false);
     this.process.enter('stopped', done);
