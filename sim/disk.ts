@@ -38,18 +38,38 @@ const copied = ({ key, value }: StorageOperation): Operation => ({
   value: value === null ? null : copyOf(value),
 });
 
-const pageOf = (contents: Contents, range: StorageRange): [Uint8Array, Uint8Array][] => {
-  const { gte, lt, limit, limitBytes = Number.POSITIVE_INFINITY, reverse = false } = range;
-  const found = [...contents.values()].filter(([key]) => compareKeys(key, gte) >= 0 && compareKeys(key, lt) < 0);
-  found.sort((a, b) => (reverse ? compareKeys(b[0], a[0]) : compareKeys(a[0], b[0])));
+/** Records from `gte` on and before `lt`, in the order of keys. */
+const sortedOf = (records: Iterable<Record>, { gte, lt }: Pick<StorageRange, 'gte' | 'lt'>): Record[] =>
+  [...records].filter(([key]) => compareKeys(key, gte) >= 0 && compareKeys(key, lt) < 0).sort(([a], [b]) => compareKeys(a, b));
+
+/** A page of sorted records, of which those behind its range's end may be missing. */
+const pageOf = (sorted: readonly Record[], range: StorageRange): [Uint8Array, Uint8Array][] => {
+  const { gte, limit, limitBytes = Number.POSITIVE_INFINITY, reverse = false } = range;
+  let first = 0;
+  for (let end = sorted.length; first < end; ) {
+    const middle = (first + end) >>> 1;
+    if (compareKeys(sorted[middle]![0], gte) < 0) first = middle + 1;
+    else end = middle;
+  }
   const page: [Uint8Array, Uint8Array][] = [];
   let bytes = 0;
-  for (const [key, value] of found) {
-    if (page.length >= limit || bytes >= limitBytes) break;
+  for (let at = 0; first + at < sorted.length && page.length < limit && bytes < limitBytes; at++) {
+    const [key, value] = sorted[reverse ? sorted.length - 1 - at : first + at]!;
     page.push([copyOf(key), copyOf(value)]);
     bytes += key.byteLength + value.byteLength;
   }
   return page;
+};
+
+/** Answers pages of records that do not change any more; whoever reads on has them sorted already. */
+const frozenPages = (records: readonly Record[]): ((range: StorageRange) => [Uint8Array, Uint8Array][]) => {
+  let known: { gte: Uint8Array; lt: Uint8Array; sorted: Record[] } | null = null;
+  return (range) => {
+    const { gte, lt } = range;
+    if (known === null || compareKeys(known.lt, lt) !== 0 || compareKeys(known.gte, gte) > 0)
+      known = { gte: copyOf(gte), lt: copyOf(lt), sorted: sortedOf(records, range) };
+    return pageOf(known.sorted, range);
+  };
 };
 
 /** So many of the last batches can be taken back. */
@@ -202,12 +222,12 @@ export class Disk {
       });
     };
 
-    const viewOf = (contents: () => Contents): StorageView => {
+    const viewOf = (pages: (range: StorageRange) => [Uint8Array, Uint8Array][]): StorageView => {
       let isOpen = true;
       return {
         read: (range, done) => {
           const why = closed || !isOpen ? closedFailure : this.unreadable;
-          const page = why === null ? pageOf(contents(), range) : [];
+          const page = why === null ? pages(range) : [];
           world.after(latencyMs() * 0.1, () => process.arrive('read', () => done(why, page)));
         },
         close() {
@@ -218,17 +238,14 @@ export class Disk {
 
     return {
       write,
-      read: viewOf(() => this.#contents).read,
+      read: viewOf((range) => pageOf(sortedOf(this.#contents.values(), range), range)).read,
       get: (key) => {
         const why = closed ? closedFailure : this.unreadable;
         if (why !== null) throw new StorageFault(why);
         const found = this.#contents.get(keyText(key));
         return found === undefined ? undefined : copyOf(found[1]);
       },
-      view: () => {
-        const frozen = new Map(this.#contents);
-        return viewOf(() => frozen);
-      },
+      view: () => viewOf(frozenPages([...this.#contents.values()])),
       stop: (done) => {
         closed = true;
         // After the last answer, which comes at that very instant.
