@@ -5,7 +5,7 @@ import { type Blow, namesOf, type Scene, type Strike } from './scene.ts';
 
 type Path = readonly [SimulatedNode, SimulatedNode];
 
-const pathsBetween = (a: readonly SimulatedNode[], b: readonly SimulatedNode[]): Path[] =>
+export const pathsBetween = (a: readonly SimulatedNode[], b: readonly SimulatedNode[]): Path[] =>
   a.flatMap((from) => b.map((to): Path => [from, to]));
 
 const reversed = (paths: readonly Path[]): Path[] => paths.map(([from, to]) => [to, from]);
@@ -40,6 +40,16 @@ const press = (scene: Scene, trouble: 'slowness' | 'loss' | 'congestion', [from,
     if (strongest === 0) map.delete(path);
     else map.set(path, strongest);
   });
+};
+
+/** Whatever goes along these paths takes about so long. */
+export const crawl = (scene: Scene, paths: readonly Path[], aboutMs: number): (() => void) => {
+  // Latencies lie at a fifth of their range on the average (Chance.tail).
+  const factor = Math.max(2, aboutMs / (scene.network.options.latencyMs[1] / 5));
+  const undos = paths.map((path) => press(scene, 'slowness', path, factor));
+  return () => {
+    for (const undo of undos) undo();
+  };
 };
 
 const somePath = ({ nodes }: Scene, chance: Chance): Path | null => {

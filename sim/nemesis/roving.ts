@@ -2,10 +2,13 @@
 // with different pasts have to elect and convince each other again and again (Raft §5.4.2, Figure 8, is two rounds of this).
 import type { SimulatedNode } from '../node.ts';
 import type { Chance } from '../world.ts';
-import { split } from './network.ts';
+import { crawl, pathsBetween, split } from './network.ts';
 import { type Blow, type Scene, type Strike, startIfDown } from './scene.ts';
 
 const roundMs: readonly [number, number] = [150, 1_200];
+/** How late, about: less than a lease, more than an election that is not waited for. */
+const lateMs: readonly [number, number] = [10, 150];
+const transferMs = 2_000;
 /** How soon it is looked again when nobody leads. */
 const againMs = 50;
 
@@ -54,6 +57,18 @@ export const rovingFaults = {
       const blow = split(scene, [leader], scene.others(leader));
       return () => blow?.undo?.();
     }),
+  /** The leader hands over while it hears everybody late, and so believes for a while that it leads. */
+  'late-hand-over'(scene, chance) {
+    const leader = latestLeader(scene, null);
+    if (leader === null || scene.nodes.length < 3) return null;
+    const others = scene.others(leader);
+    const { name } = chance.pick(others);
+    const undo = crawl(scene, pathsBetween(others, [leader]), chance.between(...lateMs));
+    leader.enter('transfer', (api) =>
+      api.changeGroup('kv', { type: 'transfer', node: name }, { timeoutMs: transferMs }, () => {}),
+    );
+    return { where: `${leader.name}: to ${name}`, undo };
+  },
   /** The leader is killed, or its machine loses its power, and starts again when the next one is. */
   'roving-crash': (scene, chance) =>
     rove(scene, chance, (leader) => {
