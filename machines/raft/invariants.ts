@@ -61,6 +61,9 @@ const checkProgression = (before: Facts, state: RaftState): void => {
   if (!(state.commit >= before.commit)) broken('commit-monotone', `${before.commit} → ${state.commit}`);
   if (!(state.handed >= before.handed)) broken('apply-monotone', `${before.handed} → ${state.handed}`);
   if (!(state.applied >= before.applied)) broken('applied-monotone', `${before.applied} → ${state.applied}`);
+  // Older entries are committed along with one of the leader's own term, never by counting (Raft §5.4.2, Figure 8).
+  const isOwn = state.role !== 'leader' || state.commit === before.commit || state.log.termAt(state.commit) === state.term;
+  if (!isOwn) broken('commits-own-term', `${state.commit} of term ${state.log.termAt(state.commit)} in term ${state.term}`);
   const appended = !sameTerm || before.role !== 'leader' || state.log.lastIndex >= before.lastIndex;
   if (!appended) broken('leader-append-only', `${before.lastIndex} → ${state.log.lastIndex}`);
 };
