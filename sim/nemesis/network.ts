@@ -136,6 +136,13 @@ export const networkFaults = {
     if (path === null) return null;
     return { where: `${path[0].name}→${path[1].name} ×${factor}`, undo: press(scene, 'congestion', path, factor) };
   },
+  /** Everything takes about as long as an election is waited for: votes and answers come when nobody counts on them any more. */
+  'late-network'(scene, chance) {
+    const { nodes } = scene;
+    const aboutMs = chance.between(20, 250);
+    const paths = nodes.flatMap((node) => pathsBetween([node], scene.others(node)));
+    return paths.length === 0 ? null : { where: `${aboutMs} ms`, undo: crawl(scene, paths, aboutMs) };
+  },
   reset({ nodes, network }, chance) {
     const [a, b] = chance.shuffled(nodes);
     if (a === undefined || b === undefined) return null;

@@ -91,10 +91,16 @@ export const replication: readonly Mutant[] = [
     ],
   },
   {
-    name: 'match-moves-back',
-    sentence: 'An acknowledgement that comes late moves the match index back.',
+    name: 'acknowledges-all',
+    sentence: 'A follower acknowledges all of its log, also what an append did not compare.',
     from: 'known-bugs',
-    edits: [{ file: leader, find: '  if (index > progress.match) {', replace: '  if (index !== progress.match) {' }],
+    edits: [
+      {
+        file: follower,
+        find: '  acknowledge(state, out, message.from, equalUpTo, message.round);',
+        replace: '  acknowledge(state, out, message.from, log.lastIndex, message.round);',
+      },
+    ],
   },
   {
     name: 'window-leak',
