@@ -77,7 +77,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     watchEventsMax: pick('watch', [10, 200, settingsDefaults.watchEventsMax]),
     // Some faults are off in every run, and all but a few in some, so that the others have room to show what they do.
     faults: faults.filter((fault) => knob(`fault ${fault}`).happens(share)),
-    everyMs: [50, pick('every', [500, 2_000, 8_000])],
+    everyMs: [50, pick('every', [300, 1_000, 4_000])],
     lastsMs: [20, pick('lasts', [500, 3_000, 10_000])],
     quietMs: pick('quiet window', [0, 0, 4_000]),
     minorityStaysBroken: knob('minority').happens(0.7),
