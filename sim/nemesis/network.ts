@@ -11,7 +11,7 @@ export const pathsBetween = (a: readonly SimulatedNode[], b: readonly SimulatedN
 const reversed = (paths: readonly Path[]): Path[] => paths.map(([from, to]) => [to, from]);
 
 /** Stalls these directions; a direction that several faults stall flows again when the last of them is over. */
-const stall = ({ network, strains }: Scene, paths: readonly Path[], where: string): Blow | null => {
+export const stall = ({ network, strains }: Scene, paths: readonly Path[], where: string): Blow | null => {
   if (paths.length === 0) return null;
   const undos = paths.map(([from, to]) =>
     strains.press(`stall ${from.name}→${to.name}`, 1, (strongest) => {

@@ -2,8 +2,8 @@
 // with different pasts have to elect and convince each other again and again (Raft §5.4.2, Figure 8, is two rounds of this).
 import type { SimulatedNode } from '../node.ts';
 import type { Chance } from '../world.ts';
-import { crawl, pathsBetween, split } from './network.ts';
-import { type Blow, type Scene, type Strike, startIfDown } from './scene.ts';
+import { crawl, pathsBetween, split, stall } from './network.ts';
+import { type Blow, namesOf, type Scene, type Strike, startIfDown } from './scene.ts';
 
 const roundMs: readonly [number, number] = [150, 1_200];
 /** How late, about: less than a lease, more than an election that is not waited for. */
@@ -68,6 +68,22 @@ export const rovingFaults = {
       api.changeGroup('kv', { type: 'transfer', node: name }, { timeoutMs: transferMs }, () => {}),
     );
     return { where: `${leader.name}: to ${name}`, undo };
+  },
+  /** The leader hears everybody late, and one of the others, or nobody, hears it any more: what it believes is long over. */
+  'late-cut'(scene, chance) {
+    const leader = latestLeader(scene, null);
+    if (leader === null || scene.nodes.length < 3) return null;
+    const others = chance.shuffled(scene.others(leader));
+    const deaf = chance.happens(0.5) ? others : others.slice(0, 1);
+    const hasten = crawl(scene, pathsBetween(others, [leader]), chance.between(...lateMs));
+    const blow = stall(scene, pathsBetween([leader], deaf), `${leader.name} → ${namesOf(deaf)}`);
+    return {
+      where: blow?.where ?? leader.name,
+      undo() {
+        hasten();
+        blow?.undo?.();
+      },
+    };
   },
   /** The leader is killed, or its machine loses its power, and starts again when the next one is. */
   'roving-crash': (scene, chance) =>
