@@ -28,7 +28,11 @@ export type Observation =
   /** Entries that became durable: the log holds them from `entries[0].index` on, nothing beyond the last. */
   | { type: 'logged'; group: string; replica: string; entries: Entry[] }
   | { type: 'applied'; group: string; replica: string; entries: Entry[] }
-  | { type: 'installed'; group: string; replica: string; index: number; term: number; configuration: Configuration };
+  | { type: 'installed'; group: string; replica: string; index: number; term: number; configuration: Configuration }
+  /** A read that is to be answered without a log entry; `ref` is a number of this life. */
+  | { type: 'read-asked'; group: string; replica: string; ref: number }
+  /** Confirmed: a state applied up to `index` may answer it; null: refused. */
+  | { type: 'read-ended'; group: string; replica: string; ref: number; index: number | null };
 
 export type Observe = (observation: Observation) => void;
 

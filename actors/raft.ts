@@ -401,9 +401,11 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
         countProposals(effect.reason);
         return take(proposals, effect.ref)({ type: 'rejected', reason: effect.reason, leader: peerOf(effect.leader) });
       case 'read-ready':
+        args.observe?.({ type: 'read-ended', group, replica, ref: effect.ref, index: effect.index });
         readsAhead.push({ index: effect.index, done: take(reads, effect.ref) });
         return answerReads();
       case 'read-rejected':
+        args.observe?.({ type: 'read-ended', group, replica, ref: effect.ref, index: null });
         return take(reads, effect.ref)({ type: 'rejected', reason: effect.reason, leader: peerOf(effect.leader) });
       case 'reconfigured':
         return take(reconfigurations, effect.ref)({ ok: true, index: effect.index });
@@ -470,6 +472,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     read(mode, done) {
       const ref = ++lastRef;
       reads.set(ref, done);
+      args.observe?.({ type: 'read-asked', group, replica, ref });
       run({ type: 'read', ref, mode });
     },
     reconfigure(target, done) {

@@ -28,7 +28,9 @@ export type RaftPromise =
   /** What was on a disk is there after a restart. */
   | 'durable-kept'
   /** A snapshot carries the configuration that is in force at its index (Raft §7). */
-  | 'configuration-kept';
+  | 'configuration-kept'
+  /** A read that is confirmed reflects whatever was committed when it was asked (dissertation §6.4). */
+  | 'fresh-reads';
 
 export type RaftViolation = {
   readonly promise: RaftPromise;
@@ -103,6 +105,10 @@ const look = (scene: Scene, observation: Observation): void => {
       return onApplied(scene, observation.entries);
     case 'installed':
       return onInstalled(scene, observation);
+    case 'read-asked':
+      return scene.replica.reads.asked(observation.ref, scene.group.committed.lastIndex);
+    case 'read-ended':
+      return onReadEnded(scene, observation);
   }
 };
 
@@ -111,6 +117,7 @@ const beginLife = (replica: ReplicaMemory): void => {
   replica.term = replica.hardState.term;
   replica.commit = 0;
   replica.applied = null;
+  replica.reads.clear();
 };
 
 // ---------------------------------------------------------------- roles and votes
@@ -322,6 +329,12 @@ const onInstalled = ({ group, replica, id, broken }: Scene, { index, term, confi
   replica.applied = index;
   replica.commit = Math.max(replica.commit, index);
   replica.settled = Math.max(replica.settled, index);
+};
+
+const onReadEnded = ({ replica, id, broken }: Scene, { ref, index }: Of<'read-ended'>): void => {
+  const committed = replica.reads.ended(ref, index);
+  if (committed !== null)
+    broken('fresh-reads', `${id} confirms a read at ${index}, but ${committed} was committed when it was asked`);
 };
 
 // ---------------------------------------------------------------- a new life

@@ -3,6 +3,7 @@
 import type { Configuration, Entry, HardState, ReplicaId, Role } from '../../../machines/raft/types.ts';
 import { CommittedConfigurations } from './configurations.ts';
 import { type Digest, digestAfter, emptyDigest } from './digest.ts';
+import { ReadsUnderWay } from './reads.ts';
 
 export const raftJudgeLimits = { committedMax: 1 << 20, matchedMax: 1 << 16, termsMax: 4_096, violationsMax: 100 } as const;
 
@@ -97,6 +98,7 @@ export type ReplicaMemory = {
   term: number;
   commit: number;
   applied: number | null;
+  reads: ReadsUnderWay;
   /** Its disk was hurt beyond what a disk may do; until it is restored. */
   isDamaged: boolean;
   /** It was damaged at some time: what it once acknowledged may be gone. */
@@ -120,7 +122,7 @@ export class GroupMemory {
     if (replica === undefined) {
       replica = {
         ...{ log: new DurableLog(), hardState: { term: 0, vote: null }, settled: 0, role: 'follower', term: 0, commit: 0 },
-        ...{ applied: null, isDamaged: false, wasDamaged: false },
+        ...{ applied: null, reads: new ReadsUnderWay(), isDamaged: false, wasDamaged: false },
       };
       this.replicas.set(id, replica);
     }

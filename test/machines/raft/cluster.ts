@@ -206,6 +206,7 @@ export class Cluster {
       case 'read-ready': {
         const floor = this.readFloor.get(effect.ref)!;
         assert.ok(effect.index >= floor, `read ${effect.ref} at ${effect.index} misses acknowledged ${floor}`);
+        this.options.observe({ type: 'read-ended', group: 'g', replica: replica.id, ref: effect.ref, index: effect.index });
         return this.answer(effect.ref, effect);
       }
       case 'warn':
@@ -339,6 +340,7 @@ export class Cluster {
   read(id: ReplicaId, mode: 'read-index' | 'lease'): number {
     const ref = ++this.ref;
     this.readFloor.set(ref, this.acknowledged);
+    this.options.observe({ type: 'read-asked', group: 'g', replica: id, ref });
     this.send(id, { type: 'read', ref, mode });
     return ref;
   }

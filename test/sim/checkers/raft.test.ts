@@ -37,13 +37,14 @@ const storm = (seed: number, observe: (observation: Observation) => void): Clust
     }
     for (const state of cluster.up())
       if (state.role === 'leader') for (let count = 0; count < 4; count++) cluster.propose(state.replica, `${round}-${count}`);
+    for (const state of cluster.up()) cluster.read(state.replica, round % 2 === 0 ? 'read-index' : 'lease');
     cluster.run(nextBetween(cluster.random, 5, 150));
   }
   return cluster;
 };
 
 test('says nothing of clusters that keep their word through crashes, cuts, losses, snapshots and reconfigurations', () => {
-  const seen = { logged: 0, applied: 0, installed: 0, restored: 0, role: 0, 'hard-state': 0 };
+  const seen = { logged: 0, applied: 0, installed: 0, restored: 0, role: 0, 'hard-state': 0, 'read-asked': 0, 'read-ended': 0 };
   for (let seed = 1; seed <= 40; seed++) {
     const judge = createRaftJudge();
     storm(seed, (observation) => {
@@ -285,6 +286,14 @@ const planted: [string, RaftPromise, (told: Told, judge: RaftJudge) => void][] =
   ],
   ['a committed entry replaced', 'durable-kept', (told) => told.logs('c', entry(2, 1, 'y'))],
   [
+    'a read confirmed by who does not know what was committed before it',
+    'fresh-reads',
+    (_, judge) => {
+      judge.observe({ type: 'read-asked', group, replica: 'c', ref: 1 });
+      judge.observe({ type: 'read-ended', group, replica: 'c', ref: 1, index: 1 });
+    },
+  ],
+  [
     'a snapshot under a configuration that is yet to come',
     'configuration-kept',
     (told, judge) => {
@@ -368,6 +377,18 @@ const allowed: [string, (told: Told, judge: RaftJudge) => void][] = [
       judge.observe({ ...observed, snapshot, entries: [entry(5, 1)], applied: 4 });
       told.logs('a', entry(5, 1));
       told.applies('c', entry(5, 1));
+    },
+  ],
+  [
+    'a read is confirmed at what was committed when it was asked, or refused',
+    (told, judge) => {
+      for (const ref of [1, 2, 3]) judge.observe({ type: 'read-asked', group, replica: 'c', ref });
+      for (const id of abc) told.logs(id, entry(3, 1));
+      told.applies('a', entry(3, 1));
+      judge.observe({ type: 'read-ended', group, replica: 'c', ref: 1, index: 2 });
+      judge.observe({ type: 'read-ended', group, replica: 'c', ref: 2, index: null });
+      judge.restarted('c');
+      judge.observe({ type: 'read-ended', group, replica: 'c', ref: 3, index: 0 });
     },
   ],
   [
