@@ -29,6 +29,8 @@ export type Observation =
   | { type: 'logged'; group: string; replica: string; entries: Entry[] }
   | { type: 'applied'; group: string; replica: string; entries: Entry[] }
   | { type: 'installed'; group: string; replica: string; index: number; term: number; configuration: Configuration }
+  /** The log begins after this from now on. */
+  | { type: 'compacted'; group: string; replica: string; meta: SnapshotMeta }
   /** A read that is to be answered without a log entry; `ref` is a number of this life. */
   | { type: 'read-asked'; group: string; replica: string; ref: number }
   /** Confirmed: a state applied up to `index` may answer it; null: refused. */

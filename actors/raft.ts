@@ -381,6 +381,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       case 'apply':
         return applyInTime(effect.entries);
       case 'drop-log':
+        args.observe?.({ type: 'compacted', group, replica, meta: effect.meta });
         return writer.write(store.dropLog(effect.meta), { durable: false }, () => {});
       case 'send-snapshot':
         return sendSnapshot(effect.to);

@@ -130,6 +130,7 @@ const momentOf = (seen: Observation): Pick<Moment, 'kind' | 'text'> | null => {
       };
     case 'installed':
       return { kind: 'installed', text: `installed snapshot ${seen.index}@${seen.term}` };
+    case 'compacted':
     case 'read-asked':
     case 'read-ended':
       return null;

@@ -2,8 +2,9 @@
 // proportional to what changed. Promises are those of the paper's Figure 3 and §5, and decision 2: what is said is on disk first.
 
 import type { Observation } from '../../actors/observe.ts';
-import type { Configuration, Entry, HardState, SnapshotMeta } from '../../machines/raft/types.ts';
+import type { Configuration, Entry, HardState } from '../../machines/raft/types.ts';
 import { type Digest, digestAfter, digestOfBase, emptyDigest } from './raft/digest.ts';
+import { checkLabel, onCompacted, onInstalled } from './raft/labels.ts';
 import { DurableLog, forgetOldest, GroupMemory, type ReplicaMemory, raftJudgeLimits } from './raft/memory.ts';
 
 export type RaftPromise =
@@ -50,9 +51,14 @@ export type RaftJudge = {
   readonly violations: readonly RaftViolation[];
 };
 
-type Of<Type extends Observation['type']> = Extract<Observation, { type: Type }>;
+export type Of<Type extends Observation['type']> = Extract<Observation, { type: Type }>;
 type Break = (promise: RaftPromise, message: string) => void;
-type Scene = { readonly group: GroupMemory; readonly replica: ReplicaMemory; readonly id: string; readonly broken: Break };
+export type Scene = {
+  readonly group: GroupMemory;
+  readonly replica: ReplicaMemory;
+  readonly id: string;
+  readonly broken: Break;
+};
 
 export const createRaftJudge = (): RaftJudge => {
   const groups = new Map<string, GroupMemory>();
@@ -105,6 +111,8 @@ const look = (scene: Scene, observation: Observation): void => {
       return onApplied(scene, observation.entries);
     case 'installed':
       return onInstalled(scene, observation);
+    case 'compacted':
+      return onCompacted(scene, observation.meta);
     case 'read-asked':
       return scene.replica.reads.asked(observation.ref, scene.group.committed.lastIndex);
     case 'read-ended':
@@ -317,20 +325,6 @@ const checkCommitted = ({ group, replica, id, broken }: Scene, index: number): v
   );
 };
 
-const onInstalled = ({ group, replica, id, broken }: Scene, { index, term, configuration }: Of<'installed'>): void => {
-  const known = group.committed.at(index);
-  if (known === undefined ? index > group.committed.lastIndex : known.term !== term)
-    broken('state-machine-safety', `${id} installs a snapshot up to ${index} of term ${term}, which nobody has applied`);
-  const other = group.configurations.mismatch(index, configuration);
-  if (other !== null) broken('configuration-kept', `${id} installs a snapshot up to ${index}, but ${other}`);
-  if (replica.applied !== null && index <= replica.applied)
-    broken('applied-in-order', `${id} installs a snapshot up to ${index} after it applied ${replica.applied}`);
-  replica.log.reset(index, term, known?.digest ?? digestOfBase(index, term));
-  replica.applied = index;
-  replica.commit = Math.max(replica.commit, index);
-  replica.settled = Math.max(replica.settled, index);
-};
-
 const onReadEnded = ({ replica, id, broken }: Scene, { ref, index }: Of<'read-ended'>): void => {
   const committed = replica.reads.ended(ref, index);
   if (committed !== null)
@@ -361,13 +355,6 @@ const onRestored = (scene: Scene, { hardState, snapshot, entries, applied }: Of<
     if (entry.index > wasCommitted && entry.index <= replica.applied)
       commit(group, entry, found.digestAt(entry.index)!, scene.id, replica.term);
   settle(scene);
-};
-
-/** The log of a group begins under the configuration of its genesis; later ones begin after a snapshot. */
-const checkLabel = ({ group, id, broken }: Scene, { index, configuration }: SnapshotMeta): void => {
-  if (index === 0) group.configurations.begin(configuration);
-  const other = group.configurations.mismatch(index, configuration);
-  if (other !== null) broken('configuration-kept', `${id} starts after a snapshot up to ${index}, but ${other}`);
 };
 
 const restoreHardState = (scene: Scene, found: HardState): void => {

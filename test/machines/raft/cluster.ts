@@ -194,6 +194,7 @@ export class Cluster {
       case 'apply':
         return this.apply(replica, effect.entries);
       case 'drop-log':
+        this.options.observe({ type: 'compacted', group: 'g', replica: replica.id, meta: effect.meta });
         return replica.disk.write((kept) => {
           kept.entries = kept.entries.filter((entry) => entry.index > effect.meta.index);
           kept.snapshot = effect.meta;

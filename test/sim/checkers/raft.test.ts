@@ -44,7 +44,17 @@ const storm = (seed: number, observe: (observation: Observation) => void): Clust
 };
 
 test('says nothing of clusters that keep their word through crashes, cuts, losses, snapshots and reconfigurations', () => {
-  const seen = { logged: 0, applied: 0, installed: 0, restored: 0, role: 0, 'hard-state': 0, 'read-asked': 0, 'read-ended': 0 };
+  const seen = {
+    logged: 0,
+    applied: 0,
+    installed: 0,
+    restored: 0,
+    role: 0,
+    'hard-state': 0,
+    compacted: 0,
+    'read-asked': 0,
+    'read-ended': 0,
+  };
   for (let seed = 1; seed <= 40; seed++) {
     const judge = createRaftJudge();
     storm(seed, (observation) => {
@@ -301,6 +311,21 @@ const planted: [string, RaftPromise, (told: Told, judge: RaftJudge) => void][] =
       for (const id of ['a', 'b']) told.logs(id, entry(3, 1), changeTo(4, 1, abc));
       told.applies('a', entry(3, 1), changeTo(4, 1, abc));
       told.installs('c', 3, 1);
+    },
+  ],
+  [
+    'a log that is dropped under a configuration of the past',
+    'configuration-kept',
+    (_, judge) => {
+      beginsWithout(judge, 'b');
+      judge.observe({ type: 'compacted', group, replica: 'c', meta: { index: 2, term: 1, timeMs: 0, configuration } });
+    },
+  ],
+  [
+    'a log that is dropped under another term',
+    'state-machine-safety',
+    (_, judge) => {
+      judge.observe({ type: 'compacted', group, replica: 'c', meta: { index: 2, term: 2, timeMs: 0, configuration } });
     },
   ],
   [
