@@ -6,6 +6,7 @@ import { raftDefaults } from '../machines/raft/types.ts';
 import { limits } from '../machines/wire/limits.ts';
 import { type Fault, faults } from './nemesis/index.ts';
 import { addressOf } from './network.ts';
+import { type Scenario, scenarios } from './scenarios/index.ts';
 import { type Work, works } from './workloads/index.ts';
 import type { Chance } from './world.ts';
 
@@ -35,6 +36,8 @@ export type Knobs = {
   uncommittedBytesMax: number;
   pendingReadsMax: number;
   watchEventsMax: number;
+  /** The scenario whose faults and knobs these are; null: drawn one by one. */
+  theme: string | null;
   faults: Fault[];
   /** Between two faults, milliseconds. */
   everyMs: [number, number];
@@ -75,6 +78,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     uncommittedBytesMax: pick('uncommitted', [4_000, raftDefaults.uncommittedBytesMax, raftDefaults.uncommittedBytesMax]),
     pendingReadsMax: pick('reads', [2, raftDefaults.pendingReadsMax, raftDefaults.pendingReadsMax]),
     watchEventsMax: pick('watch', [10, 200, settingsDefaults.watchEventsMax]),
+    theme: null,
     // Some faults are off in every run, and all but a few in some, so that the others have room to show what they do.
     faults: faults.filter((fault) => knob(`fault ${fault}`).happens(share)),
     everyMs: [50, pick('every', [300, 1_000, 4_000])],
@@ -82,8 +86,16 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     quietMs: pick('quiet window', [0, 0, 4_000]),
     minorityStaysBroken: knob('minority').happens(0.7),
   };
-  return { ...drawn, ...set(drawn) };
+  const given = set(drawn);
+  const theme = given.faults === undefined ? themeOf(knob('theme')) : null;
+  if (theme === null) return { ...drawn, ...given };
+  const themed = { ...drawn, theme: theme.name, faults: [...theme.faults], ...theme.knobs(drawn) };
+  return { ...themed, ...set(themed) };
 };
+
+/** Half of the seeds act a scenario: some bugs need two or three faults that chance alone seldom brings together, again and again. */
+const themeOf = (chance: Chance): Scenario | null =>
+  chance.happens(0.5) ? chance.pick(scenarios.filter(({ faults }) => faults.length > 0)) : null;
 
 export const joinAddresses = (names: readonly string[], self: string): string[] =>
   names.filter((name) => name !== self).map(addressOf);

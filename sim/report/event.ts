@@ -40,6 +40,12 @@ const fieldsOf = (seen: Observation): Record<string, unknown> => {
       return rangeOf(seen.entries);
     case 'installed':
       return { index: seen.index, term: seen.term };
+    case 'compacted':
+      return { index: seen.meta.index, term: seen.meta.term };
+    case 'read-asked':
+      return { ref: seen.ref };
+    case 'read-ended':
+      return { ref: seen.ref, index: seen.index };
   }
 };
 

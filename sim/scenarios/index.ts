@@ -5,6 +5,7 @@ import { clockTrouble } from './clock-trouble.ts';
 import { crashes } from './crashes.ts';
 import { diskTrouble } from './disk-trouble.ts';
 import { flappingLeader } from './flapping-leader.ts';
+import { lateAnswers } from './late-answers.ts';
 import { membership } from './membership.ts';
 import { partitions } from './partitions.ts';
 import { reconfigurationUnderFire } from './reconfiguration-under-fire.ts';
@@ -26,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   reconfigurationUnderFire,
   clockTrouble,
   slowNode,
+  lateAnswers,
   snapshotStorm,
   allAtOnce,
 ];
