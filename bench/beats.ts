@@ -1,10 +1,10 @@
-// The least that a quiet cluster's beats cost on this machine: as many processes, one of which writes to each of the others twenty
+// The least that a quiet cluster's beats cost on this machine: as many processes, one of which writes to each of the others ten
 // times a second over bare TCP, without encryption, framing or anything that reads what it says.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { gone, owned } from './children.ts';
 import { cpuMsOf, sleep } from './figures.ts';
 
-const beatMs = 50;
+const beatMs = 100;
 /** Of a beat on the wire. */
 const beatBytes = 71;
 const settleMs = 2_000;

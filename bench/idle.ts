@@ -4,7 +4,7 @@ import { Cluster } from '../test/e2e/cluster.ts';
 import { measureBeats } from './beats.ts';
 import { cpuMsOf, median, type Row, residentMiBOf, round, sleep } from './figures.ts';
 
-/** What runs twenty times a second is compiled by then. */
+/** What runs ten times a second is compiled by then. */
 const settleMs = 30_000;
 
 export const measureIdle = async (nodes: number, quick: boolean): Promise<Row[]> => {

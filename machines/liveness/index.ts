@@ -1,5 +1,5 @@
 // Who is there, by beats between nodes (decision 13). A node that leads quiet groups beats to each of their followers at
-// Raft's heartbeat interval, once for all groups; to every other peer it probes slowly, so that a half-open connection is
+// twice Raft's heartbeat interval, once for all groups; to every other peer it probes slowly, so that a half-open connection is
 // noticed by silence and not by TCP's patience. Only beats of a led group wake Raft; a probe's silence drops the connection.
 
 /** A group this node leads quietly together with the peer. */
@@ -43,8 +43,8 @@ export type LivenessOptions = {
 };
 
 export const livenessDefaults: LivenessOptions = {
-  beatMs: 50,
-  silentMs: 175,
+  beatMs: 100,
+  silentMs: 275,
   adoptMs: 1_000,
   probeMs: 1_000,
   dropMs: 3_500,

@@ -85,20 +85,20 @@ test('anything heard keeps a connection', () => {
   assert.equal(node.of('drop').length, 0);
 });
 
-test('a leader of quiet groups beats at the heartbeat interval, lists them once a connection and after each change', () => {
+test('a leader of quiet groups beats at its interval, lists them once a connection and after each change', () => {
   const node = createNode();
   node.send({ type: 'peer-open', peer: 'p' });
   node.pass(10);
   node.send({ type: 'leading', peer: 'p', groups: kv });
-  node.pass(200);
+  node.pass(400);
   const beats = node.of('send-beat').map(({ atMs, effect }) => (effect.type === 'send-beat' ? [atMs, effect.beat.led] : []));
   assert.deepEqual(beats, [
     [0, []],
     [10, kv],
-    [60, null],
     [110, null],
-    [160, null],
     [210, null],
+    [310, null],
+    [410, null],
   ]);
   assert.deepEqual(node.send({ type: 'leading', peer: 'p', groups: kv }), [], 'no change, no beat');
   node.send({ type: 'leading', peer: 'p', groups: [{ group: 'kv', term: 4 }] });
