@@ -14,6 +14,7 @@ import { World } from '../world.ts';
 import { SimulatedClient } from './client.ts';
 import { Program, type Said, Story } from './program.ts';
 import { Recorder } from './record.ts';
+import { newController, type Signal } from './signal.ts';
 import { ApplicationFault, Turns } from './turns.ts';
 
 /** What a program of the application is given instead of the real world. */
@@ -32,6 +33,8 @@ export type Context = {
   note(text: string): void;
   /** The time under fire is over: a workload that repeats itself ends now. */
   isOver(): boolean;
+  /** Aborted at that moment, for whatever waits: a watch, a lock. */
+  readonly signal: Signal;
 };
 
 /** What an outside eye sees of the cluster at one instant. */
@@ -135,7 +138,7 @@ class ApplicationRun {
   readonly #turns: Turns;
   readonly #programs: Program[] = [];
   readonly #view: View;
-  #isOver = false;
+  readonly #over = newController();
   /** Programs that have not ended, and what first went wrong in one. */
   #running = 0;
   #failure: Broken | null = null;
@@ -185,7 +188,8 @@ class ApplicationRun {
       sleep: (delayMs) => program.sleep(Math.max(0, delayMs)),
       random: alive(() => chance.fraction()),
       note: alive((text: string) => program.tell(text)),
-      isOver: () => this.#isOver,
+      isOver: () => this.#over.signal.aborted,
+      signal: this.#over.signal,
     };
   }
 
@@ -312,7 +316,7 @@ class ApplicationRun {
       this.#begin(this.#contextOf(id, `client ${id}`), (context) => this.#application.workload(context), 'crash');
     cluster.nemesis.start();
     await this.pass(timeMs, this.#haveEnded);
-    this.#isOver = true;
+    this.#over.abort(new ApplicationFault('the time under fire is over'));
     await this.#mend();
     await this.#demand('the workload ends', this.#haveEnded, () => this.#waits());
     await this.#alone('check', 'correctness');

@@ -212,6 +212,17 @@ describe('every word of the client', () => {
     assertHolds(await simulate({ nodes: 3, clients: 2, seeds: [1, 4], faults, settings }, make));
   });
 
+  test('a watch ends when the fire does, with the signal of its context', async () => {
+    const workload: Application['workload'] = async ({ client, signal, isOver }) => {
+      await assert.rejects(async () => {
+        for await (const event of client.watch('', { signal })) assert.ok(event);
+      }, /the time under fire is over/);
+      assert.ok(isOver());
+    };
+    const { virtualMs } = (await run(workload, { timeMs: 3_000 })).seeds[0]!;
+    assert.ok(virtualMs < 5_000, `${virtualMs}`);
+  });
+
   test('an aborted call ends at once', async () => {
     await run(async ({ client, sleep }) => {
       const controller = new AbortController();
