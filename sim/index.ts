@@ -1,4 +1,5 @@
 // The simulator: the node's own tree on virtual time, with seeded faults and judges. A seed is a bug report.
+export type { Application, Context, SeedResult, SimulatedSettings, View } from './application/application.ts';
 export type { CallOptions } from './application/calls.ts';
 export type {
   DeleteOptions,
@@ -10,7 +11,6 @@ export type {
   WriteOptions,
 } from './application/client.ts';
 export type { Lease, Lock } from './application/leases.ts';
-export type { Application, Context, SeedResult, SimulatedSettings, View } from './application/run.ts';
 export type { WatchOptions } from './application/watch.ts';
 export type { Knobs } from './knobs.ts';
 export { type Fault, type FaultDone, faults } from './nemesis/index.ts';

@@ -1,7 +1,8 @@
 // The simulator for whoever builds on Polity: his own programs against a whole simulated cluster, with seeded faults, his own
 // invariants beside ours, and a failure that says which seed repeats it. Data in, data out; nothing is printed here.
 import { failure, PolityError } from '../machines/errors.ts';
-import { type Application, type RunOptions, runApplication, type SeedResult } from './application/run.ts';
+import type { Application, RunOptions, SeedResult } from './application/application.ts';
+import { runApplication } from './application/run.ts';
 import { faults } from './nemesis/index.ts';
 import { scenarios } from './scenarios/index.ts';
 

@@ -1,5 +1,6 @@
 // One simulated program of the developer's: a thread of his code outside of the cluster, with a name, chance and time of its own. It
 // can be paused as any process can (SIGSTOP, a long garbage collection, a laptop's lid): then all that comes to it comes late.
+import { failure, PolityError } from '../../machines/errors.ts';
 import type { Chance, World } from '../world.ts';
 import type { Settle, Turns } from './turns.ts';
 
@@ -25,6 +26,7 @@ export class Story {
   }
 }
 
+const sleepMsMax = 30 * 24 * 3_600_000;
 const pauseEveryMs = [500, 20_000] as const;
 const pauseLastsMs = [10, 10_000] as const;
 
@@ -103,7 +105,9 @@ export class Program {
     };
   }
 
-  sleep(delayMs: number): Promise<void> {
+  async sleep(delayMs: number): Promise<void> {
+    if (!(delayMs <= sleepMsMax))
+      throw new PolityError(failure('INVALID_REQUEST', `sleep takes milliseconds, at most ${sleepMsMax}, not ${delayMs}`));
     return this.wait(`sleep ${delayMs} ms`, ({ resolve }) => void this.world.after(delayMs, () => resolve()));
   }
 }

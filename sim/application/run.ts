@@ -1,105 +1,19 @@
 // One seed of somebody's application: a cluster under fire, his programs on it, his invariants and ours; then everything is mended, and
 // what his programs have begun must come to an end.
-import type { NodeStatus } from '../../actors/api.ts';
 import type { NodeSettings } from '../../actors/settings.ts';
-import type { RaftOptions } from '../../machines/raft/types.ts';
-import type { HistoryEvent } from '../checkers/index.ts';
 import { Cluster, describeError } from '../cluster.ts';
 import { drawKnobs, type Knobs, settingsOf } from '../knobs.ts';
-import { countOfFaults, type Fault, type FaultDone } from '../nemesis/index.ts';
+import { countOfFaults, type FaultDone } from '../nemesis/index.ts';
 import { Broken, describeNode, recoveryMs, stepsMax, type Verdict } from '../phases.ts';
 import { setBy, timeMsDefault } from '../swarm.ts';
 import { Trace } from '../trace.ts';
 import { World } from '../world.ts';
+import type { Application, Context, RunOptions, SeedResult, SimulatedSettings, View } from './application.ts';
 import { SimulatedClient } from './client.ts';
 import { Program, type Said, Story } from './program.ts';
 import { Recorder } from './record.ts';
-import { newController, type Signal } from './signal.ts';
+import { newController } from './signal.ts';
 import { ApplicationFault, Turns } from './turns.ts';
-
-/** What a program of the application is given instead of the real world. */
-export type Context = {
-  /** 1, 2, … for those who run the workload; 0 for `prepare` and `check`. */
-  readonly id: number;
-  readonly name: string;
-  /** The cluster, in the words of `polity/client`. */
-  readonly client: SimulatedClient;
-  /** Milliseconds since 1970 by this world's clock, which begins in 2030. */
-  now(): number;
-  sleep(delayMs: number): Promise<void>;
-  /** A fraction in [0, 1). */
-  random(): number;
-  /** A line for the trace and for whoever reads a failure. */
-  note(text: string): void;
-  /** The time under fire is over: a workload that repeats itself ends now. */
-  isOver(): boolean;
-  /** Aborted at that moment, for whatever waits: a watch, a lock. */
-  readonly signal: Signal;
-};
-
-/** What an outside eye sees of the cluster at one instant. */
-export type View = {
-  nowMs: number;
-  /** Null while a node is down or starts. */
-  nodes: () => readonly { name: string; status: NodeStatus | null }[];
-};
-
-/** One seed's application. Whatever it throws breaks the seed: an AssertionError, or anything in `always` and `check`, as incorrect. */
-export type Application = {
-  /** Once, before anything goes wrong. */
-  prepare?(context: Context): Promise<void>;
-  /** Once for each client, side by side, while the faults go on. */
-  workload(context: Context): Promise<void>;
-  /** After every event of the world: throws if something is wrong that may never be. */
-  always?(view: View): void;
-  /** Once, when all is mended and every workload has ended. */
-  check?(context: Context): Promise<void> | void;
-};
-
-/** What a developer sets of his nodes; names, addresses and cluster are the simulator's. */
-export type SimulatedSettings = Partial<
-  Pick<NodeSettings, 'groups' | 'snapshotEntries' | 'snapshotBytes' | 'watchEventsMax'> & { raft: Partial<RaftOptions> }
->;
-
-export type RunOptions = {
-  /** Drawn when absent: 1, 3 or 5. */
-  nodes?: number;
-  /** How many programs run the workload; default 3. */
-  clients?: number;
-  /** Virtual milliseconds under fire, at most: it ends when the workload has. Default 20 000. */
-  timeMs?: number;
-  /** A named mixture of faults (`polity sim --list`); without one, and without `faults`, the seed draws its own. */
-  scenario?: string;
-  /** Which faults may happen; [] for none. */
-  faults?: readonly Fault[];
-  settings?: SimulatedSettings;
-  /** False: what the clients saw is not judged for linearizability. Default true. */
-  linearizable?: boolean;
-  /** Lines of the trace to keep. */
-  linesMax?: number;
-};
-
-export type SeedResult = {
-  seed: number;
-  verdict: Verdict | 'unrepeatable';
-  /** What broke, in words; empty if all held. */
-  reason: string;
-  /** Of everything that happened: the same seed, the same hash. */
-  hash: string;
-  steps: number;
-  virtualMs: number;
-  /** Calls of the application's clients that were judged. */
-  calls: number;
-  /** How often each fault was done. */
-  done: Record<string, number>;
-  /** What was really done, in order of time. */
-  faults: readonly FaultDone[];
-  knobs: Knobs;
-  history: readonly HistoryEvent[];
-  /** The last things that the programs did and were told, a line each. */
-  story: readonly string[];
-  lines: readonly string[];
-};
 
 const clientsDefault = 3;
 /** 2030-01-01T00:00:00Z. */
@@ -185,7 +99,7 @@ class ApplicationRun {
     return {
       ...{ id, name, client: new SimulatedClient(program, wires, this.recorder) },
       now: alive(() => beginningMs + Math.floor(world.nowMs)),
-      sleep: (delayMs) => program.sleep(Math.max(0, delayMs)),
+      sleep: (delayMs) => program.sleep(delayMs),
       random: alive(() => chance.fraction()),
       note: alive((text: string) => program.tell(text)),
       isOver: () => this.#over.signal.aborted,
@@ -202,7 +116,9 @@ class ApplicationRun {
         await run(context);
       } catch (error) {
         const verdict = isAssertion(error) ? 'correctness' : thrownIs;
-        this.#failure ??= new Broken(verdict, `${context.name}: ${describeThrown(error)}`);
+        // Whoever was told that it is over, and lets go, has ended.
+        if (!this.#over.signal.aborted || error !== this.#over.signal.reason)
+          this.#failure ??= new Broken(verdict, `${context.name}: ${describeThrown(error)}`);
       }
       this.#running--;
     };
@@ -341,7 +257,7 @@ const storyOf = (said: readonly Said[], done: readonly FaultDone[]): string[] =>
     .map(lineOf);
 };
 
-/** Runs the application on one seed. Never rejects: what goes wrong is the result. */
+/** Runs the application on one seed. What goes wrong is the result; it rejects only with what `make` throws. */
 export const runApplication = async (seed: number, make: () => Application, options: RunOptions): Promise<SeedResult> => {
   const trace = new Trace({ linesMax: options.linesMax ?? 0 });
   const world = new World(seed, trace);
