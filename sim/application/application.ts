@@ -65,6 +65,8 @@ export type RunOptions = {
   scenario?: string;
   /** Which faults may happen; [] for none. */
   faults?: readonly Fault[];
+  /** Numbers of faults that are left out; all others are what they were. */
+  without?: readonly number[];
   settings?: SimulatedSettings;
   /** False: what the clients saw is not judged for linearizability. Default true. */
   linearizable?: boolean;

@@ -64,6 +64,7 @@ class ApplicationRun {
     this.#application = application;
     this.cluster = new Cluster(world, knobs, {
       settings: (name, names) => ownSettings(settingsOf(name, names, knobs), options.settings ?? {}),
+      without: options.without ?? [],
     });
     this.recorder = new Recorder(() => world.nowMs);
     this.#turns = new Turns(world);
@@ -247,9 +248,9 @@ const lineOf = ({ atMs, who, what }: Said): string => `${(atMs / 1000).toFixed(3
 
 /** The last lines of programs and faults, in order of time. */
 const storyOf = (said: readonly Said[], done: readonly FaultDone[]): string[] => {
-  const struck = done.flatMap(({ fault, where, atMs, untilMs }): Said[] => [
-    { atMs, who: 'fault', what: `${fault} ${where}` },
-    ...(untilMs === null ? [] : [{ atMs: untilMs, who: 'fault', what: `${fault} ${where} is over` }]),
+  const struck = done.flatMap(({ number, fault, where, atMs, untilMs }): Said[] => [
+    { atMs, who: `fault ${number}`, what: `${fault} ${where}` },
+    ...(untilMs === null ? [] : [{ atMs: untilMs, who: `fault ${number}`, what: `${fault} is over` }]),
   ]);
   return [...said, ...struck]
     .sort((a, b) => a.atMs - b.atMs)

@@ -361,6 +361,33 @@ test('a workload that throws ends its seed as a crash, one that never ends as no
   assert.match(endless.failed[0]!.reason, /the workload ends: not within 60000 ms; client \d waits for sleep 1000 ms/);
 });
 
+test('a fault that is left out leaves the others where they were', async () => {
+  const options: SimulateOptions = {
+    nodes: 3,
+    seeds: 4,
+    timeMs: 4_000,
+    scenario: 'rolling-restart',
+    twice: 'none',
+    linearizable: false,
+  };
+  const workload: Application['workload'] = async ({ sleep, isOver }) => {
+    while (!isOver()) await sleep(100);
+  };
+  const faultsOf = async (without: readonly number[]) => {
+    const { failed } = await simulate({ ...options, without }, () => ({
+      workload,
+      check: () => assert.fail('to see its faults'),
+    }));
+    return failed[0]!.faults;
+  };
+  const all = await faultsOf([]);
+  assert.ok(all.length >= 2);
+  const [first, second] = all;
+  const rest = await faultsOf([first!.number]);
+  assert.ok(!rest.some(({ number }) => number === first!.number));
+  assert.deepEqual([rest[0]!.number, rest[0]!.atMs], [second!.number, second!.atMs]);
+});
+
 test('a seed is the same run whatever ran before it', async () => {
   const options: SimulateOptions = { nodes: 3, timeMs: 3_000, faults: ['kill', 'partition', 'pause'], twice: 'none' };
   const alone = await simulate({ ...options, seeds: 9 }, counting(true));
