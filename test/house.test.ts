@@ -34,6 +34,16 @@ for (const folder of ['machines', 'actors'])
     }
   });
 
+/** Its promises are those of applications, and wait for the world alone. */
+const real = /\b(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|console)\b|\bMath\.random|\bcrypto\./;
+
+test('sim/ names no real time, chance or terminal', () => {
+  for (const file of sourcesOf('sim')) {
+    const found = codeOf(file).match(real);
+    assert.equal(found?.[0], undefined, `${file} names ${found?.[0]}`);
+  }
+});
+
 const allowed: Record<string, RegExp> = {
   machines: /^(machines|xstate|msgpackr|@noble\/hashes\/.*)$/,
   actors: /^(machines|actors|xstate|@xstate\/store|@noble\/hashes\/.*)$/,
