@@ -30,7 +30,7 @@ const sellCarefully: Sell = async (store, seat, who) => {
 
 const sell = process.argv[2] === 'careful' ? sellCarefully : sellCarelessly;
 
-const result = await simulate({ seeds: [1, 50], nodes: 3, clients: 4, timeMs: 5_000 }, () => {
+const result = await simulate({ seeds: [1, 50], nodes: 3, clients: 4, timeMs: 5_000, shrink: true }, () => {
   const sold = new Map<string, string>();
   return {
     async workload({ client, name, random, sleep, isOver }) {

@@ -3,6 +3,7 @@
 import { failure, PolityError } from '../machines/errors.ts';
 import type { Application, RunOptions, SeedResult } from './application/application.ts';
 import { runApplication } from './application/run.ts';
+import { shrinkFailure } from './application/shrink.ts';
 import { faults } from './nemesis/index.ts';
 import { scenarios } from './scenarios/index.ts';
 
@@ -16,6 +17,8 @@ export type SimulateOptions = Omit<RunOptions, 'linesMax'> & {
    * (default), or none.
    */
   twice?: 'all' | 'some' | 'none';
+  /** A failure is made smaller: fewer programs, nodes and faults, less time; up to 80 more runs of its seed. Default false. */
+  shrink?: boolean;
   /** Told after each seed; awaited, so that it may give the rest of the program its turn. */
   onSeed?: (result: SeedResult) => void | Promise<void>;
 };
@@ -77,7 +80,7 @@ const runOptionsOf = (options: SimulateOptions): RunOptions => {
   checkWhole('failuresMax', options.failuresMax, 1, seedsMax);
   checkFaults(options);
   checkGroups(options.settings?.groups);
-  const { seeds, failuresMax, twice, onSeed, ...run } = options;
+  const { seeds, failuresMax, twice, shrink, onSeed, ...run } = options;
   return run;
 };
 
@@ -124,6 +127,10 @@ export const simulate = async (options: SimulateOptions, make: () => Application
     let result = await run(0);
     const isProved = twice === 'all' || (twice === 'some' && (seed === from || result.verdict !== 'held'));
     if (isProved) result = await provedToRepeat(result, run);
+    if (options.shrink === true && result.verdict !== 'held' && result.verdict !== 'unrepeatable') {
+      const shrunk = await shrinkFailure(result, (smaller) => runApplication(seed, make, { ...runOptions, ...smaller }));
+      result = { ...shrunk.result, smaller: shrunk.smaller };
+    }
     const { verdict, hash, steps, virtualMs, calls } = result;
     seeds.push({ seed, verdict, hash, steps, virtualMs, calls });
     if (verdict !== 'held') failed.push(result);
@@ -133,13 +140,16 @@ export const simulate = async (options: SimulateOptions, make: () => Application
   return { verdict: gravity[worst]!, seeds, failed };
 };
 
+const smallerWords = ({ smaller }: SeedResult): string[] =>
+  Object.entries(smaller).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+
 /** What a failed seed says, as text for a person. */
 export const describeFailure = (result: SeedResult): string =>
   [
     `seed ${result.seed}: ${result.verdict} after ${(result.virtualMs / 1000).toFixed(1)} virtual seconds`,
     result.reason,
     ...(result.story.length === 0 ? [] : ['What happened last:', ...result.story.map((line) => `  ${line}`)]),
-    `Repeat it with: simulate({ …, seeds: ${result.seed} }, …)`,
+    `Repeat it with: simulate({ …, seeds: ${[result.seed, ...smallerWords(result)].join(', ')} }, …)`,
   ].join('\n');
 
 export class SimulationFailed extends Error {

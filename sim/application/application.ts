@@ -79,6 +79,8 @@ export type SeedResult = {
   verdict: Verdict | 'unrepeatable';
   /** What broke, in words; empty if all held. */
   reason: string;
+  /** What makes a failure as small as this, beside the options that were given (`shrink`). */
+  smaller: Pick<RunOptions, 'clients' | 'nodes' | 'timeMs' | 'without'>;
   /** Of everything that happened: the same seed, the same hash. */
   hash: string;
   steps: number;

@@ -30,12 +30,13 @@ const ownSettings = (drawn: NodeSettings, { raft, ...own }: SimulatedSettings): 
 
 const messageLinesMax = 30;
 const framesMax = 2;
+const ownFrame = /sim\/application\/run\.[jt]s:/;
 
 /** What the developer threw, as a person wants to read it: all of the message, and where. */
 const describeThrown = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   const message = `${error.name}: ${error.message}`.split('\n').slice(0, messageLinesMax);
-  const frames = (error.stack ?? '').split('\n').filter((line) => line.startsWith('    at '));
+  const frames = (error.stack ?? '').split('\n').filter((line) => line.startsWith('    at ') && !ownFrame.test(line));
   return [...message, ...frames.slice(0, framesMax)].join('\n');
 };
 
@@ -286,7 +287,7 @@ export const runApplication = async (seed: number, make: () => Application, opti
     verdict = 'correctness';
   }
   return {
-    ...{ seed, verdict, reason, hash: trace.hash, steps: world.steps, virtualMs: Math.round(world.nowMs) },
+    ...{ seed, verdict, reason, smaller: {}, hash: trace.hash, steps: world.steps, virtualMs: Math.round(world.nowMs) },
     ...{ calls: history.filter(({ type }) => type === 'invoke').length, done: countOfFaults(faultsDone), faults: faultsDone },
     ...{ knobs, history, lines: trace.lines },
     story: verdict === 'held' ? [] : storyOf(run.story.said, faultsDone),

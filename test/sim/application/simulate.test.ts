@@ -1,8 +1,6 @@
 // The simulator for developers of applications: bugs of theirs are found, what is right holds, and what is not of the world is caught.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
-import { setImmediate as realTurn } from 'node:timers/promises';
 import {
   type Application,
   assertHolds,
@@ -236,85 +234,6 @@ describe('every word of the client', () => {
   });
 });
 
-describe('what is not of the world is caught', () => {
-  const options: SimulateOptions = { nodes: 1, clients: 1, seeds: 2, faults: [], timeMs: 2_000 };
-  const reasonOf = async (workload: Application['workload'], twice: 'some' | 'none' = 'some'): Promise<[string, string]> => {
-    const { verdict, failed } = await simulate({ ...options, twice }, () => ({ workload }));
-    return [verdict, failed[0]?.reason ?? ''];
-  };
-
-  test('real chance: the first line that differs', async () => {
-    const [verdict, reason] = await reasonOf(async ({ client }) => void (await client.put('k', `${Math.random()}`)));
-    assert.equal(verdict, 'unrepeatable');
-    assert.match(
-      reason,
-      /seed 2 does not repeat itself: line \d+ is\n.*client 1 put "k" "0\..*\nand then\n.*client 1 put "k" "0\./,
-    );
-  });
-
-  test('real time', async () => {
-    const [verdict, reason] = await reasonOf(async ({ client, sleep }) => {
-      await client.put('k', `${performance.now()}`);
-      await sleep(5);
-    });
-    assert.equal(verdict, 'unrepeatable');
-    assert.match(reason, /does not repeat itself/);
-  });
-
-  test('state that outlives a seed', async () => {
-    let runs = 0;
-    const [verdict] = await reasonOf(async ({ client }) => void (await client.put('k', `${++runs}`)));
-    assert.equal(verdict, 'unrepeatable');
-  });
-
-  test('a real timer, a file and a promise that nobody settles are said, not waited for', async () => {
-    const outside: (() => Promise<unknown>)[] = [
-      () => new Promise((resolve) => setTimeout(resolve, 1)),
-      () => realTurn(),
-      () => readFile(import.meta.filename),
-      () => new Promise(() => {}),
-    ];
-    for (const wait of outside) {
-      const [verdict, reason] = await reasonOf(async ({ client }) => {
-        await client.get('k');
-        await wait();
-      }, 'none');
-      assert.equal(verdict, 'liveness');
-      assert.match(reason, /waits for something outside of the simulation: 1 of its programs has not ended/);
-    }
-  });
-
-  test('what comes back from the outside after its run is dead', async () => {
-    let late = '';
-    await reasonOf(async ({ client, now }) => {
-      late = 'waits';
-      await realTurn();
-      await client.get('k').finally(() => (late = 'answered'));
-      now();
-    });
-    for (let turn = 0; turn < 5; turn++) await realTurn();
-    assert.equal(late, 'waits');
-    let error: unknown;
-    await reasonOf(async ({ now }) => {
-      await realTurn();
-      try {
-        now();
-      } catch (thrown) {
-        error = thrown;
-      }
-    });
-    for (let turn = 0; turn < 5; turn++) await realTurn();
-    assert.match(String(error), /client 1 goes on after the end of its run/);
-  });
-
-  test('a loop without end at one instant', async () => {
-    const [verdict, reason] = await reasonOf(async ({ client }) => {
-      for (;;) await client.get('k', { timeoutMs: 0 }).catch(() => {});
-    }, 'none');
-    assert.deepEqual([verdict, reason], ['crash', 'the application goes on without end at one instant of virtual time']);
-  });
-});
-
 test('long chains of promises are no trouble', async () => {
   const deep = async (depth: number): Promise<number> => (depth === 0 ? 0 : 1 + (await deep(depth - 1)));
   const result = await simulate({ nodes: 1, clients: 2, seeds: [1, 2], faults: [], twice: 'all' }, () => ({
@@ -386,6 +305,24 @@ test('a fault that is left out leaves the others where they were', async () => {
   const rest = await faultsOf([first!.number]);
   assert.ok(!rest.some(({ number }) => number === first!.number));
   assert.deepEqual([rest[0]!.number, rest[0]!.atMs], [second!.number, second!.atMs]);
+});
+
+test('a failure is made smaller, and its options repeat it', async () => {
+  const options: SimulateOptions = {
+    nodes: 3,
+    clients: 6,
+    seeds: 1,
+    timeMs: 4_000,
+    faults: ['pause', 'kill', 'reset'],
+    twice: 'none',
+  };
+  const [failed] = (await simulate({ ...options, shrink: true }, counting(false))).failed;
+  const { smaller, knobs } = failed!;
+  assert.ok(knobs.clients >= 2 && knobs.clients < 6, 'a lost update takes two');
+  assert.equal(knobs.nodes, 1);
+  const [again] = (await simulate({ ...options, ...smaller }, counting(false))).failed;
+  assert.deepEqual([again?.hash, again?.reason], [failed!.hash, failed!.reason]);
+  assert.match(describeFailure(failed!), /seeds: 1, .*clients: \d/);
 });
 
 test('a seed is the same run whatever ran before it', async () => {
