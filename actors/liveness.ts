@@ -4,6 +4,7 @@ import {
   deadlineMs,
   formBeat,
   type LivenessEffect,
+  type LivenessEvent,
   type LivenessOptions,
   parseBeat,
   type QuietGroup,
@@ -59,10 +60,14 @@ export const createLivenessActor = (scope: Scope, args: LivenessArguments): Comp
     }
   };
 
-  const run = (event: Parameters<typeof step>[2]): void => {
+  const run = (event: LivenessEvent): void => {
     for (const effect of step(state, clock.nowMs(), event)) fulfil(effect);
-    arm();
+    if (alarm === null || !onlyPutsOff(event)) arm();
   };
+
+  /** To hear of somebody brings nothing forward: no need to look at every peer for each message. The timer that is set will see. */
+  const onlyPutsOff = (event: LivenessEvent): boolean =>
+    event.type === 'heard' || event.type === 'answer' || (event.type === 'beat' && event.beat.led === null);
 
   /** One timer at the earliest deadline; one that moved later is found out when it rings. */
   const arm = (): void => {
