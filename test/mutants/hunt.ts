@@ -26,8 +26,11 @@ export type Hunt = {
   wallMs: number;
 };
 
-/** A seed that takes longer has fallen into a loop without end: no judge inside of the process can say so. */
-const seedWallMsMax = 120_000;
+/**
+ * A seed that takes longer has fallen into a loop without end: no judge inside of the process can say so. Counted in seconds that
+ * were lived through, so that a machine that sleeps for a while ends nothing.
+ */
+const seedSecondsMax = 120;
 const whatCharsMax = 160;
 
 const runner = fileURLToPath(new URL('seeds.ts', import.meta.url));
@@ -46,25 +49,25 @@ const runSeeds = (folder: string, options: HuntOptions, signal: AbortSignal): Pr
     const lines: SeedLine[] = [];
     let hung = false;
     let errors = '';
-    const hang = (): void => {
+    let seconds = 0;
+    const patience = setInterval(() => {
+      if (++seconds < seedSecondsMax) return;
       hung = true;
       child.kill('SIGKILL');
-    };
-    let patience = setTimeout(hang, seedWallMsMax);
+    }, 1_000);
     createInterface({ input: child.stdout }).on('line', (line) => {
       lines.push(JSON.parse(line) as SeedLine);
-      clearTimeout(patience);
-      patience = setTimeout(hang, seedWallMsMax);
+      seconds = 0;
     });
     child.stderr.on('data', (bytes: Buffer) => {
       errors = `${errors}${bytes}`.slice(-4_000);
     });
     child.on('error', (error) => {
-      clearTimeout(patience);
+      clearInterval(patience);
       reject(error);
     });
     child.on('close', (code) => {
-      clearTimeout(patience);
+      clearInterval(patience);
       if (code === 0 || hung) resolve({ lines, hung });
       else reject(new Error(`the process that ran the seeds ended with ${code}: ${errors}`));
     });
@@ -77,7 +80,7 @@ export const hunt = async (mutant: Mutant | null, options: HuntOptions, signal: 
     const { lines, hung } = await runSeeds(planted.folder, options, signal);
     const last = lines.at(-1);
     const kill: Kill | null = hung
-      ? { seed: options.first + lines.length, as: 'liveness', what: `the seed does not end within ${seedWallMsMax / 1_000} s` }
+      ? { seed: options.first + lines.length, as: 'liveness', what: `the seed does not end within ${seedSecondsMax} s` }
       : last === undefined || last.verdict === 'held'
         ? null
         : { seed: last.seed, as: last.verdict, what: gist(last.reason, planted.folder) };
