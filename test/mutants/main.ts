@@ -81,6 +81,8 @@ const run = async (): Promise<number> => {
     const found = await hunt(mutant, options, interrupted.signal);
     hunts.push(found);
     print(lineOf(found));
+    // After each, so that a night that is interrupted is not lost.
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ options: hunting, hunts }, null, 2)}\n`);
   };
   await each(chosen, jobs, (mutant) => huntOne(mutant, hunting));
   // A seed that fails with nothing planted says nothing of mutants: those that were needed must hold.
@@ -90,7 +92,6 @@ const run = async (): Promise<number> => {
   const baseline = hunts.find(({ mutant }) => mutant === null)!;
   print(`${chosen.length - survivors.length} of ${chosen.length} mutants found`);
   if (baseline.kill !== null) print('the source as it is does not hold: what stands above proves nothing');
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ options: hunting, hunts }, null, 2)}\n`);
   if (markdown === true) print(`\n${markdownOf(chosen, hunts)}`);
   return survivors.length > 0 || baseline.kill !== null ? 1 : 0;
 };
