@@ -4,7 +4,7 @@ import { often, type Scenario } from './scenario.ts';
 export const snapshotStorm: Scenario = {
   name: 'snapshot-storm',
   sentence: 'Logs are cut after every few entries, so that whoever was away for a moment needs a snapshot, over bad paths.',
-  faults: ['kill', 'power-loss', 'partition', 'isolate-leader', 'lost-disk', 'pause', 'reset', 'congestion'],
+  faults: ['kill', 'power-loss', 'partition', 'isolate-leader', 'lost-disk', 'roving-cut', 'reset', 'congestion'],
   knobs: (drawn) => ({
     ...often,
     snapshotEntries: 5,
