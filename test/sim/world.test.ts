@@ -68,6 +68,46 @@ test('a turn and its afterthoughts come before the next turn', () => {
   assert.deepEqual(seen, ['first', 'soon', 'sooner', 'second']);
 });
 
+test('what arrives at a free process is its turn at once, what arrives at a busy or paused one waits', () => {
+  const world = newWorld();
+  const process = newProcess(world);
+  const seen: string[] = [];
+  const arrives = (name: string): void => process.arrive(name, () => seen.push(name));
+  world.after(1, () => {
+    arrives('free');
+    assert.deepEqual(seen, ['free']);
+    arrives('busy');
+    assert.deepEqual(seen, ['free']);
+  });
+  world.run(2);
+  assert.deepEqual(seen, ['free', 'busy']);
+  process.pause();
+  world.after(1, () => arrives('paused'));
+  world.run(2);
+  assert.equal(seen.length, 2);
+  process.resume();
+  world.run(2);
+  assert.deepEqual(seen, ['free', 'busy', 'paused']);
+});
+
+test('a turn that ends its process leaves nothing behind', () => {
+  const world = newWorld();
+  const process = newProcess(world);
+  const seen: string[] = [];
+  world.after(1, () =>
+    process.arrive('last', () => {
+      process.soon(() => {
+        seen.push('soon');
+        process.end();
+      });
+      process.soon(() => seen.push('never'));
+    }),
+  );
+  world.after(2, () => process.arrive('late', () => seen.push('late')));
+  world.run(10);
+  assert.deepEqual(seen, ['soon']);
+});
+
 test('a paused process does nothing until it goes on, a dead one nothing more', () => {
   const world = newWorld();
   const process = newProcess(world);
