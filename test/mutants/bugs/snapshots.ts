@@ -11,7 +11,7 @@ export const snapshots: readonly Mutant[] = [
     edits: [
       {
         file: 'machines/raft/log.ts',
-        find: '    this.entries = [];\n    this.changedFrom = 0;\n    this.base = { index: meta.index',
+        find: '    this.entries = [];\n    this.base = { index: meta.index',
         replace:
           '    this.entries = this.entries.filter(({ index }) => index > meta.index);\n    this.base = { index: meta.index',
       },
