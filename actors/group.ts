@@ -76,8 +76,7 @@ export type GroupArguments = {
   anyPeer: () => PeerId | null;
   /** Asks a node to host a replica of the group; answers its durable id. */
   askToHost: (peer: PeerId, timeoutMs: number, done: (outcome: Outcome<{ replica: ReplicaId }>) => void) => void;
-  /** Something of the status changed; whoever wants to know reads it when he has time. */
-  onStatus: (status: () => GroupStatus) => void;
+  onStatus: (status: GroupStatus) => void;
   /** Name → peer of the group's current members. */
   onMembers: (members: Record<string, PeerId>) => void;
   observe?: Observe;
@@ -103,6 +102,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
   } | null = null;
   let replica = args.replica;
   let halted: string | null = null;
+  let statusDue = false;
   let leaderBefore: PeerId | null = null;
   let expireTimer: Timer | null = null;
   /** Copies of the keyspace under way, by what ends them. */
@@ -148,7 +148,14 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     };
   };
 
-  const tellStatus = (): void => args.onStatus(status);
+  const tellStatus = (): void => {
+    if (statusDue) return;
+    statusDue = true;
+    scope.soon(() => {
+      statusDue = false;
+      args.onStatus(status());
+    });
+  };
 
   /** Whoever reads from this replica's state is told to go elsewhere. */
   const dismiss = (why: Failure): void => {
@@ -612,7 +619,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       for (const requests of everyRequests) requests.stop(why);
       hosted = null;
       args.onQuiet({ leading: null, following: null });
-      args.onStatus(status);
+      args.onStatus(status());
     },
   };
 };

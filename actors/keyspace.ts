@@ -22,12 +22,10 @@ export const join = (...parts: readonly Uint8Array[]): Uint8Array => {
 };
 
 export const u64 = (value: number): Uint8Array => {
-  const bytes = allocate(8);
-  const high = Math.floor(value / 0x1_0000_0000);
-  for (let at = 0; at < 4; at++) {
-    bytes[at] = high >>> (24 - 8 * at);
-    bytes[4 + at] = value >>> (24 - 8 * at);
-  }
+  const bytes = new Uint8Array(8);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, Math.floor(value / 0x1_0000_0000));
+  view.setUint32(4, value >>> 0);
   return bytes;
 };
 

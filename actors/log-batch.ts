@@ -18,16 +18,10 @@ const kinds: readonly EntryKind[] = ['command', 'configuration', 'noop'];
 /** What was found is not what was written. */
 export class Corruption extends Error {}
 
-/** A hash that has seen nothing, and one that is made like it for each sum: to make a new one costs as much as a short sum. */
-const fresh = sha256.create();
-const hash = sha256.create();
-const digest = new Uint8Array(32);
-
 const checksum = (...parts: readonly Uint8Array[]): Uint8Array => {
-  fresh._cloneInto(hash);
+  const hash = sha256.create();
   for (const part of parts) hash.update(part);
-  hash.digestInto(digest);
-  return digest.slice(0, checksumBytes);
+  return hash.digest().slice(0, checksumBytes);
 };
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>

@@ -6,7 +6,7 @@ import { type Failure, failure } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import { isNodeName } from '../machines/genesis/messages.ts';
 import { type LivenessOptions, livenessDefaults, type QuietGroup } from '../machines/liveness/index.ts';
-import { type NodeLifeEvent, nodeMachine } from '../machines/node/index.ts';
+import { nodeMachine } from '../machines/node/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome, PeerStatus } from './api.ts';
 import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
@@ -73,7 +73,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   // -------------------------------------------------------------- status: one store that everybody reads
 
   const peers = new Map<PeerId, PeerStatus>();
-  const groupStatus = new Map<string, () => GroupStatus>();
+  const groupStatus = new Map<string, GroupStatus>();
   const cellReports = new Map<string, CellReport>();
   let listen: string[] = [];
   let identityLost = false;
@@ -81,9 +81,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let statusDue = false;
   let statusAtMs = Number.NEGATIVE_INFINITY;
 
-  const currentGroups = (): GroupStatus[] => [...groupStatus.values()].map((read) => read());
-
-  const currentStatus = (groups: GroupStatus[]): NodeStatus => {
+  const currentStatus = (): NodeStatus => {
     const snapshot = life.getSnapshot();
     return {
       name: settings.name,
@@ -96,7 +94,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       epoch,
       listen,
       http: settings.http,
-      groups,
+      groups: [...groupStatus.values()],
       peers: [...peers.values()],
       actors: [...cellReports.values()],
     };
@@ -104,16 +102,15 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   life.start();
   const store = createStore({
-    context: currentStatus([]),
+    context: currentStatus(),
     on: { publish: (_context, event: { status: NodeStatus }) => event.status },
   });
 
   const publish = (): void => {
     statusDue = false;
     statusAtMs = clock.nowMs();
-    const statuses = currentGroups();
-    judgeLife(statuses);
-    store.send({ type: 'publish', status: currentStatus(statuses) });
+    judgeLife();
+    store.send({ type: 'publish', status: currentStatus() });
   };
   /** At most every 50 ms; what changes meanwhile is told together. */
   const changed = (): void => {
@@ -124,31 +121,23 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     else clock.after(waitMs, publish);
   };
 
-  /** The same judgement again, which is what most are, changes nothing. */
-  const tellLife = (judgement: Extract<NodeLifeEvent, { type: 'serving' | 'impaired' | 'broken' }>): void => {
-    const { value, context } = life.getSnapshot();
-    if (judgement.type === 'serving' && value === 'ready') return;
-    if (judgement.type === 'impaired' && value === 'degraded' && context.reason === judgement.reason) return;
-    life.send(judgement);
-  };
-
-  const judgeLife = (statuses: readonly GroupStatus[]): void => {
+  const judgeLife = (): void => {
     const given = [...cellReports.values()];
-    if (storageFailed) return tellLife({ type: 'broken', reason: 'STORAGE_FAILED' });
-    if (given.some((report) => report.state === 'failed')) return tellLife({ type: 'broken', reason: 'INTERNAL' });
-    if (identityLost) return tellLife({ type: 'impaired', reason: 'IDENTITY_LOST' });
-    if (genesis === null) return tellLife({ type: 'impaired', reason: 'NOT_READY' });
-    const loaded = statuses.filter((group) => hosted.has(group.id));
+    if (storageFailed) return life.send({ type: 'broken', reason: 'STORAGE_FAILED' });
+    if (given.some((report) => report.state === 'failed')) return life.send({ type: 'broken', reason: 'INTERNAL' });
+    if (identityLost) return life.send({ type: 'impaired', reason: 'IDENTITY_LOST' });
+    if (genesis === null) return life.send({ type: 'impaired', reason: 'NOT_READY' });
+    const loaded = [...groupStatus.values()].filter((group) => hosted.has(group.id));
     // A replica that was removed from its group has nothing to wait for: this node serves through others.
     const members = loaded.filter((group) => group.role !== 'none' || group.voters.length === 0);
     if (loaded.length < hosted.size || members.some((group) => group.role === 'none' && group.halted === null))
-      return tellLife({ type: 'impaired', reason: 'NOT_READY' });
-    if (members.some((group) => group.halted !== null)) return tellLife({ type: 'impaired', reason: 'STORAGE_FAILED' });
-    if (members.some((group) => group.leader === null)) return tellLife({ type: 'impaired', reason: 'NO_QUORUM' });
-    if (given.some((report) => report.state === 'backoff')) return tellLife({ type: 'impaired', reason: 'NOT_READY' });
+      return life.send({ type: 'impaired', reason: 'NOT_READY' });
+    if (members.some((group) => group.halted !== null)) return life.send({ type: 'impaired', reason: 'STORAGE_FAILED' });
+    if (members.some((group) => group.leader === null)) return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
+    if (given.some((report) => report.state === 'backoff')) return life.send({ type: 'impaired', reason: 'NOT_READY' });
     if (members.length === 0 && ![...peers.values()].some((peer) => peer.connected))
-      return tellLife({ type: 'impaired', reason: 'NO_QUORUM' });
-    tellLife({ type: 'serving' });
+      return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
+    life.send({ type: 'serving' });
   };
 
   writer.onFailure((why) => {

@@ -535,10 +535,6 @@ export class SimulatedPort implements NetworkPort {
 /** Copied: the sender's buffers are its own again. */
 const frameOf = (queued: readonly Uint8Array[], bytes: number): Frame => {
   const whole = allocate(bytes - queued.length * frameOverheadBytes);
-  if (queued.length === 1) {
-    whole.set(queued[0]!);
-    return { messages: [whole], bytes, whole };
-  }
   let at = 0;
   const messages = queued.map((message) => {
     whole.set(message, at);

@@ -112,9 +112,8 @@ export const onConfigurationCommitted = (state: RaftState, out: Output): { leave
 export const releaseDeparted = (state: RaftState, out: Output, nowMs: number): void => {
   const { commit, configuration, configurationIndex, log, options, replica, round, term } = state;
   if (configurationIndex > commit) return;
-  for (const to of state.progress.keys()) {
+  for (const [to, { match, heardMs, regressed }] of state.progress) {
     if (isMemberOf(configuration, to)) continue;
-    const { match, heardMs, regressed } = state.progress.get(to)!;
     if (!regressed && match < configurationIndex && nowMs - heardMs <= options.electionTimeoutMaxMs) continue;
     state.progress.delete(to);
     const known = { commit: Math.min(match, commit), lastIndex: log.lastIndex };

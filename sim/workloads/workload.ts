@@ -57,7 +57,7 @@ export class Workload implements ClientWorld {
   readonly #jobs = new Map<string, { job: Job; group: string; name: Work }>();
   #isStopped = false;
   #processes = 0;
-  #busy = 0;
+  #asking = 0;
 
   constructor(world: World, nodes: readonly SimulatedNode[], options: WorkloadOptions) {
     this.world = world;
@@ -73,8 +73,9 @@ export class Workload implements ClientWorld {
     for (let at = 0; at < this.#options.clients; at++) {
       const chance = this.world.chance(`client ${at}`);
       const [name, group] = [at === 0 ? works[0] : chance.pick(works), chance.pick(groups)];
-      this.#busy++;
-      this.#next(new Client(this, at, group), this.#jobOf(name, group));
+      const asks = name !== 'watch';
+      if (asks) this.#asking++;
+      this.#next(new Client(this, at, group), this.#jobOf(name, group), asks);
     }
   }
 
@@ -104,14 +105,9 @@ export class Workload implements ClientWorld {
     return null;
   }
 
-  /** There are clients who ask, and do not only watch. */
+  /** There are clients who ask, do not only watch, and have not done all that they may do. */
   get asks(): boolean {
-    return [...this.#jobs.values()].some(({ name }) => name !== 'watch') && !this.#isOver;
-  }
-
-  /** Every client has done all that it may do. */
-  get #isOver(): boolean {
-    return this.#busy === 0;
+    return this.#asking > 0;
   }
 
   #jobOf(name: Work, group: string): Job {
@@ -122,9 +118,9 @@ export class Workload implements ClientWorld {
     return job;
   }
 
-  #next(client: Client, job: Job): void {
+  #next(client: Client, job: Job, asks: boolean): void {
     if (client.calls >= this.#options.operationsMax) {
-      this.#busy--;
+      if (asks) this.#asking--;
       return;
     }
     client.nextCall();
@@ -133,7 +129,7 @@ export class Workload implements ClientWorld {
       this.open++;
       job.run(client, () => {
         this.open--;
-        this.#next(client, job);
+        this.#next(client, job, asks);
       });
     });
   }
