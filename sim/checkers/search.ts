@@ -76,8 +76,8 @@ export class Search {
   readonly #bestFree: Int32Array;
   readonly #kinds: number[] = [];
   /**
-   * By state: the latest look that saw somebody who may come next and needs it: one who surely happened, or one of unknown outcome
-   * whose own state is needed.
+   * By state: the latest look that saw somebody who may come next and needs it: one who surely happened, or one who may be left out
+   * and is useful.
    */
   readonly #openWants: Float64Array;
   /** The states that they need, and, by state, the latest look at which what may come next could lead there. */
@@ -280,7 +280,7 @@ export class Search {
   #moves(): number[] {
     this.#gatherCandidates();
     if (this.#values !== null) {
-      this.#spreadWants();
+      this.#spreadWants(this.#values);
       if (!this.#reachesDemands(this.#values)) return noMoves;
     }
     const { isRequired, needs, puts, returnAt } = this.#layout;
@@ -310,15 +310,20 @@ export class Search {
     }
   }
 
-  /** Whoever could put what is wanted, and needs something for it, makes that wanted too. */
-  #spreadWants(): void {
+  /**
+   * Whoever could usefully put something, and needs something for it, makes that wanted too. What is free waits until somebody who
+   * may come next wants what it puts. What was under way when the part began cannot wait: it comes before its answer, or never, so
+   * it counts as soon as anybody, however much later he is called, may find what it puts.
+   */
+  #spreadWants(values: Values): void {
     const { isRequired, needs, puts } = this.#layout;
     const wants = this.#openWants;
     for (let spreads = true; spreads; ) {
       spreads = false;
       for (const item of this.#candidates) {
         const need = needs[item]!;
-        if (isRequired[item] === 1 || need < 0 || wants[need] === this.#look || wants[puts[item]!] !== this.#look) continue;
+        if (isRequired[item] === 1 || need < 0 || wants[need] === this.#look) continue;
+        if (!this.#isUseful(item, puts[item]!, values)) continue;
         wants[need] = this.#look;
         spreads = true;
       }

@@ -62,6 +62,69 @@ test('what has an order has one in every part', () => {
   );
 });
 
+test('what may have happened before the part is helped to by what is free, though its reader comes later', () => {
+  // The cas must have its `a` before its answer at 6; that anybody needs its `b` shows at 7 only.
+  const { part, space } = partOf([
+    { f: 'read', value: null, from: 0, to: 0 },
+    { f: 'cas', value: ['a', 'b'], from: 1, to: 6 },
+    { f: 'read', value: null, from: 2, to: 3 },
+    { f: 'write', value: 'a', from: 4, to: 5, type: 'info' },
+    { f: 'read', value: 'b', from: 7, to: 8 },
+  ]);
+  const cut = partFrom(part, 2, space);
+  assert.deepEqual(
+    cut.items.map(({ standing }) => standing),
+    ['passing', 'required', 'free', 'required'],
+  );
+  for (const isPlain of [true, false]) assert.equal(search(cut, space, isPlain), 'found');
+});
+
+test('what may have happened before the part is helped to by what is free: as it was found', () => {
+  const options = { seed: 26, operations: 16, clients: 5, keys: 1, values: 3, writes: 30, cas: 30, unknownRatio: 0 };
+  const { part, space } = recorded(options);
+  assert.equal(search(partFrom(partUntil(part, 4_276_740, space), 699_937, space), space), 'found');
+});
+
+/** Histories of which much is under way when the part begins, and much has no known outcome. */
+const crowded = (values: number): fc.Arbitrary<Span[]> => {
+  const letter = fc.constantFrom(...'abc'.slice(0, values));
+  const span = fc
+    .record({
+      f: fc.constantFrom('read', 'write', 'cas', 'cas'),
+      ...{ one: letter, other: letter, from: fc.nat(14), lasts: fc.nat(9) },
+      type: fc.constantFrom('ok', 'ok', 'info'),
+    })
+    .map(({ f, one, other, from, lasts, type }): Span => {
+      const value = f === 'cas' ? [one, other] : one;
+      return { f, value, from, to: from + lasts, type: type as 'ok' };
+    });
+  return fc.array(span, { minLength: 4, maxLength: 9 });
+};
+
+test('foresight says of a part what the search without it says', () => {
+  const seen = { found: 0, exhausted: 0 };
+  let passing = 0;
+  fc.assert(
+    fc.property(
+      fc.oneof(crowded(2), crowded(3)),
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 4, max: 16 }),
+      (...drawn) => {
+        const [spans, from, lasts] = drawn;
+        const { part, space } = partOf(spans);
+        const cut = partFrom(partUntil(part, from + lasts, space), from, space);
+        if (cut.items.some(({ standing }) => standing === 'passing')) passing++;
+        const plain = search(cut, space, true);
+        seen[plain as keyof typeof seen]++;
+        assert.equal(search(cut, space), plain);
+      },
+    ),
+    { numRuns: 20_000 },
+  );
+  assert.ok(passing > 300, `${passing} with something under way`);
+  assert.ok(seen.found > 300 && seen.exhausted > 300, JSON.stringify(seen));
+});
+
 test('what has no order ends no later than where the search is stuck', () => {
   let seen = 0;
   fc.assert(
