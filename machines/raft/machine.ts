@@ -223,6 +223,8 @@ const onPersisted = (state: RaftState, out: Output, token: number, nowMs: number
     if (write.snapshot !== null) {
       state.durable = Math.max(state.durable, write.snapshot.index);
       state.applied = Math.max(state.applied, write.snapshot.index);
+      // How far it is applied is told like a role: perhaps nothing else happens for long.
+      out.changed = true;
     }
     state.durable = Math.max(state.durable, write.lastIndex);
   }
