@@ -30,7 +30,8 @@ const ownSettings = (drawn: NodeSettings, { raft, ...own }: SimulatedSettings): 
 
 const messageLinesMax = 30;
 const framesMax = 2;
-const ownFrame = /sim\/application\/run\.[jt]s:/;
+/** Of what called the developer's function; he wants to see his own. */
+const ownFrame = /\/sim\/(simulate|application\/\w+)\.[jt]s:/;
 
 /** What the developer threw, as a person wants to read it: all of the message, and where. */
 const describeThrown = (error: unknown): string => {
