@@ -20,6 +20,8 @@ export class Broken extends Error {
 /** Within this everything must be well again after the last fault, milliseconds. */
 export const recoveryMs = 60_000;
 export const stepsMax = 20_000_000;
+/** So long a change of members that was asked for under fire may still be under way. */
+const askedMsMax = 5_000;
 /** Clients that think longer are not waited for. */
 const thinkMsMax = 1_000;
 
@@ -137,6 +139,8 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eve
     nemesis.stop();
     world.trace.note(world.nowMs, 'world', 'mended');
     if (!nemesis.changedMembers) return;
+    // What somebody else asked for before is done or given up first: it would undo the operator's work.
+    pass(askedMsMax);
     operator.restore();
     demand('every node is a voter again', () => operator.isIdle);
   };
