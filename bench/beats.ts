@@ -16,7 +16,7 @@ if (ports.length === 0) {
   const server = createServer((socket) => socket.on('data', () => {}).on('error', () => {}));
   server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 } else {
-  const sockets = ports.map((port) => connect({ port, host: '127.0.0.1', noDelay: true }));
+  const sockets = ports.map((port) => connect({ port, host: '127.0.0.1', noDelay: true }).on('error', () => {}));
   const bytes = Buffer.alloc(${beatBytes});
   setInterval(() => { for (const socket of sockets) socket.write(bytes); }, ${beatMs});
   console.log(0);
