@@ -5,7 +5,7 @@ import { createActor } from 'xstate';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import { isNodeName } from '../machines/genesis/messages.ts';
-import { type LivenessOptions, livenessDefaults, type QuietGroup } from '../machines/liveness/index.ts';
+import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome, PeerStatus } from './api.ts';
@@ -447,7 +447,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       // An incarnation knows nothing of the one before.
       tellQuiet();
       return createLivenessActor(scope, {
-        options: livenessOptionsOf(settings),
+        options: livenessOptions(settings.raft),
         ...{ ports, router, connected: connectedPeers() },
         onLost(peer, lost) {
           if (lost === 'all') return;
@@ -601,13 +601,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     stop,
   };
 };
-
-/** Twice Raft's interval: a quiet group waits for nothing but the end of its leader (docs/decisions/0010). */
-const livenessOptionsOf = ({ raft }: NodeSettings): LivenessOptions => ({
-  ...livenessDefaults,
-  beatMs: 2 * raft.heartbeatMs,
-  silentMs: raft.electionTimeoutMinMs + 2.5 * raft.heartbeatMs,
-});
 
 /** An event that its group's actor never saw: whoever waits for it is told that nothing was done. */
 const refuseEvent = (event: GroupEvent, why: Failure): void => {

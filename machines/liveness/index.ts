@@ -1,6 +1,7 @@
 // Who is there, by beats between nodes (decision 13). A node that leads quiet groups beats to each of their followers at
 // twice Raft's heartbeat interval, once for all groups; to every other peer it probes slowly, so that a half-open connection is
 // noticed by silence and not by TCP's patience. Only beats of a led group wake Raft; a probe's silence drops the connection.
+import { raftDefaults } from '../raft/types.ts';
 
 /** A group this node leads quietly together with the peer. */
 export type QuietGroup = { group: string; term: number };
@@ -42,15 +43,21 @@ export type LivenessOptions = {
   rttEveryMs: number;
 };
 
-export const livenessDefaults: LivenessOptions = {
-  beatMs: 100,
-  silentMs: 275,
+/**
+ * What Raft's own times ask for, milliseconds. A quiet group waits for nothing but the end of its leader, so beats come half as often
+ * as heartbeats (docs/decisions/0010).
+ */
+export const livenessOptions = (raft: { heartbeatMs: number; electionTimeoutMinMs: number }): LivenessOptions => ({
+  beatMs: 2 * raft.heartbeatMs,
+  silentMs: raft.electionTimeoutMinMs + 2.5 * raft.heartbeatMs,
   adoptMs: 1_000,
   probeMs: 1_000,
   dropMs: 3_500,
   answerEvery: 10,
   rttEveryMs: 10_000,
-};
+});
+
+export const livenessDefaults = livenessOptions(raftDefaults);
 
 export type LivenessState = { options: LivenessOptions; peers: Map<string, PeerState>; wokenMs: number };
 
