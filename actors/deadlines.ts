@@ -1,4 +1,6 @@
-// Many short deadlines, one timer: a request costs a set insertion, not a timer. Fires late by at most one slot, never early.
+// Many short deadlines, one timer: a request costs a set insertion, not a timer. Fires late by at most one slot, never early; what
+// was taken back in time wakes nobody.
+import type { Timer } from './ports/index.ts';
 import type { Scope } from './supervise.ts';
 
 export const slotMs = 50;
@@ -10,24 +12,27 @@ export interface Deadlines<Item> {
 
 export const createDeadlines = <Item>(scope: Scope, nowMs: () => number, expire: (item: Item) => void): Deadlines<Item> => {
   const slots = new Map<number, Set<Item>>();
-  let armed = false;
+  /** Rings when this slot is over: the first that had an item when it was set. */
+  let alarm: { slot: number; timer: Timer } | null = null;
   // Rounded up, so that a slot is over when it is looked at.
   const slotOf = (atMs: number): number => Math.floor(atMs / slotMs) + 1;
 
   const sweep = (): void => {
-    armed = false;
+    alarm = null;
     const current = Math.floor(nowMs() / slotMs);
     for (const [slot, items] of [...slots]) {
       if (slot > current) continue;
       slots.delete(slot);
       for (const item of items) expire(item);
     }
-    arm();
+    let first = Number.POSITIVE_INFINITY;
+    for (const slot of slots.keys()) first = Math.min(first, slot);
+    if (first < Number.POSITIVE_INFINITY) arm(first);
   };
-  const arm = (): void => {
-    if (armed || slots.size === 0) return;
-    armed = true;
-    scope.after(slotMs - (nowMs() % slotMs), sweep);
+  const arm = (slot: number): void => {
+    if (alarm !== null && alarm.slot <= slot) return;
+    alarm?.timer.cancel();
+    alarm = { slot, timer: scope.after(slot * slotMs - nowMs(), sweep) };
   };
 
   return {
@@ -36,7 +41,7 @@ export const createDeadlines = <Item>(scope: Scope, nowMs: () => number, expire:
       const items = slots.get(slot);
       if (items === undefined) slots.set(slot, new Set([item]));
       else items.add(item);
-      arm();
+      arm(slot);
     },
     delete(item, atMs) {
       const slot = slotOf(atMs);

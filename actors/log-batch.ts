@@ -5,6 +5,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Entry, EntryKind } from '../machines/raft/types.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
+import { allocate } from '../machines/wire/octets.ts';
 import { join } from './keyspace.ts';
 
 /** SHA-256 cut to 128 bits: this guards against rot and mistakes, not against somebody who can write to the disk. */
@@ -18,10 +19,19 @@ const kinds: readonly EntryKind[] = ['command', 'configuration', 'noop'];
 /** What was found is not what was written. */
 export class Corruption extends Error {}
 
+/** One hash serves all records: a new one, with its buffers, would cost as much as hashing a small record. */
+const untouched = sha256.create();
+const hash = sha256.create();
+const digest = new Uint8Array(hash.outputLen);
+const sumOfDigest = digest.subarray(0, checksumBytes);
+
 const checksum = (...parts: readonly Uint8Array[]): Uint8Array => {
-  const hash = sha256.create();
+  untouched._cloneInto(hash);
   for (const part of parts) hash.update(part);
-  return hash.digest().slice(0, checksumBytes);
+  hash.digestInto(digest);
+  const sum = allocate(checksumBytes);
+  sum.set(sumOfDigest);
+  return sum;
 };
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>

@@ -26,6 +26,13 @@ const applyTo = (contents: Contents, operations: readonly Operation[]): void => 
   }
 };
 
+/** A batch whose loss would bring back what was there before. */
+type Written = { undo: readonly Operation[] };
+
+/** What brings back the contents of before the operations. */
+const undoOf = (contents: Contents, operations: readonly Operation[]): Operation[] =>
+  operations.map(({ name, key }) => ({ name, key, value: contents.get(name)?.[1] ?? null })).reverse();
+
 const copyOf = (bytes: Uint8Array): Uint8Array => {
   const copy = allocate(bytes.byteLength);
   copy.set(bytes);
@@ -97,15 +104,15 @@ export class Disk {
   /** What every read gets, until it is mended. */
   unreadable: StorageFailure | null = null;
   readonly #chance: Chance;
-  #synced: Contents = new Map();
-  #unsynced: (readonly Operation[])[] = [];
+  /** Written and not synced, oldest first. */
+  #unsynced: Written[] = [];
   /** Handed over and not answered yet, oldest first; what a failure was answered for stays, for who knows. */
   #doubtful: (readonly Operation[])[] = [];
-  /** What a process sees: everything that was written. */
-  #contents: Contents = new Map();
+  /** What a process sees: everything that was written, synced or not. */
+  readonly #contents: Contents = new Map();
   #isOpen = false;
   /** What lay where the last synced batches were written, oldest first. */
-  readonly #before: Operation[][] = [];
+  readonly #before: (readonly Operation[])[] = [];
 
   constructor(world: World, identity: string, options: DiskOptions) {
     this.identity = identity;
@@ -115,11 +122,12 @@ export class Disk {
 
   /** The power goes: of what was not synced a prefix stays. */
   losePower(): void {
-    const written = [...this.#unsynced, ...this.#doubtful];
-    for (const operations of written.slice(0, this.#chance.between(0, written.length + 1))) this.#sync(operations);
-    this.#unsynced = [];
+    const stays = this.#chance.between(0, this.#unsynced.length + this.#doubtful.length + 1);
+    for (const operations of this.#doubtful.slice(0, Math.max(0, stays - this.#unsynced.length)))
+      this.#written(operations, false);
+    for (const { undo } of this.#unsynced.splice(stays).toReversed()) applyTo(this.#contents, undo);
+    this.#synced();
     this.#doubtful = [];
-    this.#contents = new Map(this.#synced);
     this.#isOpen = false;
   }
 
@@ -142,7 +150,7 @@ export class Disk {
     const record = this.#contents.get(keyText(key));
     if (record === undefined) return;
     const value = change(record[1].slice());
-    for (const contents of [this.#contents, this.#synced]) applyTo(contents, [{ name: keyText(key), key, value }]);
+    this.#replace([{ name: keyText(key), key, value }]);
   }
 
   /** The value itself; the disk is nobody's while its process is down. */
@@ -160,7 +168,7 @@ export class Disk {
       const last = this.#before.at(-1);
       if (last === undefined || last.some(({ key }) => mustStay(key))) break;
       this.#before.pop();
-      for (const contents of [this.#contents, this.#synced]) applyTo(contents, last.toReversed());
+      this.#replace(last);
       forgotten++;
     }
     return forgotten;
@@ -176,19 +184,28 @@ export class Disk {
     return bytes;
   }
 
-  #sync(operations: readonly Operation[]): void {
-    if (this.options.remembers === true) {
-      this.#before.push(operations.map(({ name, key }) => ({ name, key, value: this.#synced.get(name)?.[1] ?? null })));
-      if (this.#before.length > batchesRemembered) this.#before.shift();
-    }
-    applyTo(this.#synced, operations);
+  /** At rest, under what was written since too: a loss of power brings nothing back that is not there any more. */
+  #replace(operations: readonly Operation[]): void {
+    applyTo(this.#contents, operations);
+    const values = new Map(operations.map(({ name, value }) => [name, value]));
+    for (const written of this.#unsynced)
+      written.undo = written.undo.map((one) => (values.has(one.name) ? { ...one, value: values.get(one.name)! } : one));
   }
 
   #written(operations: readonly Operation[], durable: boolean): void {
+    const isSynced = durable && this.options.lies !== true;
+    const mayBeUndone = !isSynced || this.options.remembers === true;
+    this.#unsynced.push({ undo: mayBeUndone ? undoOf(this.#contents, operations) : [] });
     applyTo(this.#contents, operations);
-    this.#unsynced.push(operations);
-    if (!durable || this.options.lies === true) return;
-    for (const batch of this.#unsynced) this.#sync(batch);
+    if (isSynced) this.#synced();
+  }
+
+  /** Everything written up to now is on the disk for good. */
+  #synced(): void {
+    if (this.options.remembers === true) {
+      for (const { undo } of this.#unsynced) this.#before.push(undo);
+      this.#before.splice(0, this.#before.length - batchesRemembered);
+    }
     this.#unsynced = [];
   }
 

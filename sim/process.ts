@@ -119,7 +119,7 @@ export class Process {
       if (at > soonMax) throw new Error('a turn has no end');
       soon[at]!();
     }
-    soon.length = 0;
+    this.#soon = [];
   }
 }
 
@@ -165,17 +165,18 @@ export const createClock = (process: Process, skew: ClockSkew): ClockPort => {
     wallMs: () => Math.floor(beginningMs + skew.monotonicMs(world.nowMs) + skew.wallAheadMs),
     after(delayMs, wake) {
       let isOn = true;
-      const handle = world.after(Math.max(0, delayMs) / skew.rate, () =>
-        process.arrive('timer', () => {
-          if (!isOn) return;
-          isOn = false;
-          wake();
-        }),
-      );
+      const ring = (): void => {
+        if (!isOn) return;
+        isOn = false;
+        wake();
+      };
+      // Of a turn under way, for the next one: no need to wait for a moment that is here.
+      const handle = delayMs > 0 ? world.after(delayMs / skew.rate, () => process.arrive('timer', ring)) : null;
+      if (handle === null) process.enter('timer', ring);
       return {
         cancel() {
           isOn = false;
-          handle.cancel();
+          handle?.cancel();
         },
       };
     },

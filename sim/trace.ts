@@ -42,8 +42,11 @@ export class Trace {
   }
 
   #mixText(text: string): void {
-    this.#mix(text.length);
-    for (let at = 0; at < text.length; at++) this.#mix(text.charCodeAt(at));
+    const { length } = text;
+    this.#mix(length);
+    // Two units of UTF-16 a word.
+    for (let at = 0; at < length; at += 2)
+      this.#mix(text.charCodeAt(at) | (at + 1 < length ? text.charCodeAt(at + 1) << 16 : 0));
   }
 
   #mixBytes(bytes: Uint8Array): void {

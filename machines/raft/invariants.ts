@@ -123,8 +123,8 @@ const checkConfigurations = (state: RaftState): void => {
   const isLatest = latest.configuration === state.configuration && latest.index === state.configurationIndex;
   if (!isLatest) broken('latest-configuration', `in force ${state.configurationIndex}, latest ${latest.index}`);
   const inLog = configurationEntries(log);
-  const areRemembered =
-    inLog.length === configurations.length - 1 && inLog.every((index, at) => configurations[at + 1]!.index === index);
+  let areRemembered = inLog.length === configurations.length - 1;
+  for (let at = 0; at < inLog.length && areRemembered; at++) areRemembered = configurations[at + 1]!.index === inLog[at];
   if (!areRemembered) {
     const remembered = configurations.slice(1).map((one) => one.index);
     broken('configurations-of-log', `log ${inLog.join()}, remembered ${remembered.join()}`);
@@ -134,16 +134,21 @@ const checkConfigurations = (state: RaftState): void => {
 const checkWrites = (state: RaftState): void => {
   const { log, pending } = state;
   let token = 0;
+  let installing = false;
+  let last = state.durable;
+  let { term } = state.durableHardState;
   for (const write of pending) {
     if (!(write.token > token)) broken('writes-in-order', `${token}, ${write.token}`);
     if (!(write.lastIndex <= log.lastIndex)) broken('write-in-log', `${write.lastIndex} > ${log.lastIndex}`);
     token = write.token;
+    last = Math.max(last, write.lastIndex);
+    if (write.hardState !== null) term = write.hardState.term;
+    if (write.snapshot === null) continue;
+    installing = true;
+    last = Math.max(last, write.snapshot.index);
   }
-  const installing = pending.some((write) => write.snapshot !== null);
   if (!installing && !(state.handed <= state.durable)) broken('apply-durable', `${state.handed} > ${state.durable}`);
-  const last = pending.reduce((max, write) => Math.max(max, write.lastIndex, write.snapshot?.index ?? 0), state.durable);
   if (!state.halted && last !== log.lastIndex) broken('all-is-written', `written ${last}, log ${log.lastIndex}`);
-  const term = pending.reduce((latest, write) => write.hardState?.term ?? latest, state.durableHardState.term);
   if (!state.halted && term !== state.term) broken('term-is-written', `written ${term}, now ${state.term}`);
 };
 
@@ -166,7 +171,7 @@ const checkRole = (state: RaftState): void => {
 const checkProgress = (state: RaftState): void => {
   const { log, options } = state;
   if (state.role === 'leader')
-    for (const id of Object.keys(state.configuration.members))
+    for (const id in state.configuration.members)
       if (id !== state.replica && !state.progress.has(id)) broken('progress-of-members', `${id} has none`);
   for (const [id, progress] of state.progress) {
     const { match, next, mode, inflight, probing } = progress;
@@ -176,12 +181,14 @@ const checkProgress = (state: RaftState): void => {
     if (!(inflight.length <= options.inflightMessagesMax)) broken('inflight-bounded', `${id}: ${inflight.length}`);
     if (inflight.length > 0 && mode !== 'replicate') broken('inflight-of-replicate', `${id}: ${mode}`);
     if (probing && mode !== 'probe') broken('probing-of-probe', `${id}: ${mode}`);
-    const bytes = inflight.reduce((sum, one) => sum + one.bytes, 0);
-    if (bytes !== progress.inflightBytes) broken('inflight-counted', `${id}: ${bytes}, counted ${progress.inflightBytes}`);
+    let bytes = 0;
     let after = match;
-    for (const { index } of inflight) {
+    for (const one of inflight) {
+      const { index } = one;
+      bytes += one.bytes;
       if (!(index > after && index < next)) broken('inflight-ascending', `${id}: ${index} after ${after}, next ${next}`);
       after = index;
     }
+    if (bytes !== progress.inflightBytes) broken('inflight-counted', `${id}: ${bytes}, counted ${progress.inflightBytes}`);
   }
 };

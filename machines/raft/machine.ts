@@ -27,7 +27,7 @@ import {
   sendAppends,
 } from './replication.ts';
 import { onCompact, onSnapshotOffer, onSnapshotReceived, onSnapshotSent } from './snapshot.ts';
-import { createOutput, type Output, type RaftState, say } from './state.ts';
+import { createOutput, flushTo, type Output, type RaftState, say } from './state.ts';
 import { expireTransfer, hurryTransfer, onTransfer } from './transfer.ts';
 import type { Entry, ProposalRejection, RaftEffect, RaftEvent, RaftMessage, ReplicaId } from './types.ts';
 
@@ -157,7 +157,7 @@ const onWake = (state: RaftState, out: Output, nowMs: number): void => {
   expireTransfer(state, out, nowMs);
   for (const [id, progress] of state.progress) {
     if (progress.mode === 'probe' && nowMs - progress.heardMs > state.options.electionTimeoutMaxMs) progress.probing = false;
-    out.flush.add(id);
+    flushTo(out, id);
   }
   broadcastHeartbeats(state, out, nowMs, mayBeQuiet(state, nowMs));
   becomeQuiet(state, out, nowMs);

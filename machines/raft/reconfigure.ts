@@ -3,7 +3,7 @@
 import { encodeConfiguration, isMemberOf, parseConfiguration } from './configuration.ts';
 import { addProgress } from './progress.ts';
 import { appendOwn } from './replication.ts';
-import type { Output, RaftState } from './state.ts';
+import { flushTo, type Output, type RaftState } from './state.ts';
 import type { Configuration, ReconfigureRejection, ReconfigureTarget, ReplicaId } from './types.ts';
 
 /** A new voter may lack this many entries at most: the joint phase must not wait for a long catching up. */
@@ -75,7 +75,7 @@ export const onReconfigure = (
   appendOwn(state, out, [{ kind: 'configuration', data: encodeConfiguration(next) }], wallMs);
   state.reconfiguration = { ref, final: direct, index: state.log.lastIndex, target: final };
   addProgress(state, nowMs);
-  for (const id of state.progress.keys()) out.flush.add(id);
+  for (const id of state.progress.keys()) flushTo(out, id);
 };
 
 /** What a joint configuration ends in; members that are named nowhere any more are forgotten. */

@@ -4,7 +4,7 @@ import { entryBytes } from './log.ts';
 import { counted, freeInflight, type Progress, toProbe, toReplicate, windowIsOpen } from './progress.ts';
 import { quorumValue } from './quorum.ts';
 import { beginSnapshot } from './snapshot.ts';
-import { appendEntries, type Output, type RaftState } from './state.ts';
+import { appendEntries, flushTo, type Output, type RaftState } from './state.ts';
 import type { Entry, RaftMessage, ReplicaId } from './types.ts';
 
 type Reply<Type extends 'append-reply' | 'heartbeat-reply'> = Extract<RaftMessage, { type: Type }>;
@@ -113,7 +113,7 @@ export const onAppendReply = (state: RaftState, out: Output, message: Reply<'app
   freeInflight(progress, index, nowMs);
   const meets = progress.mode === 'probe' || (progress.mode === 'snapshot' && progress.match >= state.log.base.index);
   if (meets) toReplicate(progress);
-  out.flush.add(message.from);
+  flushTo(out, message.from);
 };
 
 /** The logs do not meet where we thought: go back to where they may, whole terms at a time. */
@@ -134,7 +134,7 @@ const onRefusal = (
     progress.next = Math.max(progress.match + 1, Math.min(message.index, meet + 1));
     progress.probing = false;
   }
-  out.flush.add(message.from);
+  flushTo(out, message.from);
 };
 
 /** The follower answered a round begun after its acknowledgement was here, and its disk holds less: it lost what it promised. */
@@ -159,7 +159,7 @@ export const onHeartbeatReply = (state: RaftState, out: Output, message: Reply<'
   const silentMs = nowMs - progress.movedMs;
   if (progress.inflight.length > 0 && silentMs > 2 * state.options.heartbeatMs) toProbe(progress);
   if (progress.probing && silentMs >= state.options.heartbeatMs) progress.probing = false;
-  out.flush.add(message.from);
+  flushTo(out, message.from);
 };
 
 /** The network lost something on the way: what was sent without waiting is sent again, one append at first. */
@@ -173,7 +173,7 @@ export const onReachable = (state: RaftState, out: Output, replica: ReplicaId): 
   if (progress === undefined) return;
   if (progress.mode !== 'snapshot') toProbe(progress);
   progress.quiet = false;
-  out.flush.add(replica);
+  flushTo(out, replica);
 };
 
 /** Has a majority been heard within the longest election time-out? (Dissertation §6.2.) */
@@ -197,5 +197,5 @@ export const appendOwn = (
   const entries = items.map((item): Entry => ({ index: ++index, term: state.term, kind: item.kind, timeMs, data: item.data }));
   for (const entry of entries) state.uncommittedBytes += entryBytes(entry);
   appendEntries(state, out, entries);
-  for (const id of state.progress.keys()) out.flush.add(id);
+  for (const id of state.progress.keys()) flushTo(out, id);
 };

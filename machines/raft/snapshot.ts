@@ -5,7 +5,7 @@ import { wakeUp } from './election.ts';
 import { acknowledge, hearLeader, learnCommit } from './follow.ts';
 import { entryBytes } from './log.ts';
 import { type Progress, toProbe } from './progress.ts';
-import type { Output, RaftState } from './state.ts';
+import { flushTo, type Output, type RaftState } from './state.ts';
 import type { RaftMessage, ReplicaId, SnapshotMeta } from './types.ts';
 
 const retryHeartbeats = 4;
@@ -35,7 +35,7 @@ export const onSnapshotSent = (
   toProbe(progress);
   if (ok) progress.next = Math.max(progress.next, Math.min(index, state.log.lastIndex) + 1);
   else progress.retryAtMs = nowMs + retryHeartbeats * state.options.heartbeatMs;
-  out.flush.add(to);
+  flushTo(out, to);
 };
 
 // ---------------------------------------------------------------- the follower's side

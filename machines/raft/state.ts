@@ -182,7 +182,7 @@ export type Output = {
   afterPersist: RaftMessage[];
   changed: boolean;
   /** Followers to send appends to, once, at the end of the step. */
-  flush: Set<ReplicaId>;
+  flush: ReplicaId[];
   /** Broadcast heartbeats with a new round at the end of the step. */
   newRound: boolean;
 };
@@ -194,9 +194,14 @@ export const createOutput = (): Output => ({
   snapshot: null,
   afterPersist: [],
   changed: false,
-  flush: new Set(),
+  flush: [],
   newRound: false,
 });
+
+/** This replica gets what it lacks at the end of the step. */
+export const flushTo = (out: Output, id: ReplicaId): void => {
+  if (!out.flush.includes(id)) out.flush.push(id);
+};
 
 /** The one place where the role changes, with the reason that the chart has for it. */
 export const takeRole = (state: RaftState, out: Output, role: Role, why: RoleEvent['type']): void => {

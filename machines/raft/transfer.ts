@@ -1,6 +1,6 @@
 // Leadership transfer (dissertation §3.10): stop taking proposals, bring the target up to date, tell it to campaign at once.
 import { isVoter } from './configuration.ts';
-import type { Output, RaftState } from './state.ts';
+import { flushTo, type Output, type RaftState } from './state.ts';
 import type { ReplicaId } from './types.ts';
 
 export const onTransfer = (state: RaftState, out: Output, ref: number, to: ReplicaId, nowMs: number): void => {
@@ -11,7 +11,7 @@ export const onTransfer = (state: RaftState, out: Output, ref: number, to: Repli
   if (to === state.replica) return void out.effects.push({ type: 'transferred', ref });
   giveUp(state, out, 'superseded');
   state.transfer = { ref, to, deadlineMs: nowMs + state.options.electionTimeoutMaxMs, sent: false };
-  out.flush.add(to);
+  flushTo(out, to);
   hurryTransfer(state, out);
 };
 

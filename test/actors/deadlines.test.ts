@@ -75,6 +75,26 @@ test('a thousand deadlines of one moment cost one timer, none costs none, and th
   assert.equal(rung.length, 1_000);
 });
 
+test('what is taken back in time wakes nobody again and again', () => {
+  const { clock, deadlines, rung, timers } = create();
+  for (let call = 0; call < 100; call++) {
+    deadlines.add(call, clock.nowMs() + 1_000);
+    clock.pass(10);
+    deadlines.delete(call, clock.nowMs() - 10 + 1_000);
+  }
+  clock.pass(5_000);
+  assert.deepEqual(rung, []);
+  assert.ok(timers() <= 3, `${timers()} timers for 100 calls that were answered`);
+  deadlines.add(1, clock.nowMs() + 2_000);
+  deadlines.add(2, clock.nowMs() + 100);
+  clock.pass(200);
+  assert.deepEqual(
+    rung.map(({ item }) => item),
+    [2],
+    'a sooner one does not wait for a later one',
+  );
+});
+
 test('taking back what was never set, or set for another time, does no harm', () => {
   const { clock, deadlines, rung } = create();
   deadlines.add(1, 10);

@@ -150,6 +150,52 @@ test('a machine that loses its power keeps what was synced, and of the rest a pr
   assert.ok(lengths.size > 3);
 });
 
+test('a disk that lost its power shows what one of its batches left, none older than the last that was synced; damage stays', () => {
+  const keys = ['a', 'b', 'c', 'd'];
+  let undone = 0;
+  for (let seed = 1; seed <= 300; seed++) {
+    const world = newWorld(seed);
+    const chance = world.chance('test');
+    const disk = new Disk(world, 'd', { syncMs: [0.1, 1], remembers: seed % 2 === 0 });
+    const shown = () => keys.map((key) => String.fromCharCode(...(disk.valueAt(bytes(key)) ?? []))).join();
+    for (let life = 0; life < 4; life++) {
+      const process = newProcess(world, `p${life}`);
+      const storage = disk.open(process);
+      let state = new Map(keys.map((key) => [key, String.fromCharCode(...(disk.valueAt(bytes(key)) ?? []))]));
+      const textOf = () => keys.map((key) => state.get(key) ?? '').join();
+      /** What every batch would leave; `synced`: the first that a loss of power must keep. */
+      const states = [textOf()];
+      let synced = 0;
+      for (let at = 0; at < chance.between(0, 8); at++) {
+        const touched = keys.filter(() => chance.happens(0.5));
+        const operations = touched.map((key) => ({ key, value: chance.happens(0.3) ? null : `${life}${at}` }));
+        state = new Map(state);
+        for (const { key, value } of operations) state.set(key, value ?? '');
+        const durable = chance.happens(0.3);
+        const number = states.push(textOf()) - 1;
+        const written = operations.map(({ key, value }) => ({ key: bytes(key), value: value === null ? null : bytes(value) }));
+        storage.write(written, { durable }, () => {
+          if (durable) synced = number;
+        });
+        if (chance.happens(0.5)) world.run(1);
+      }
+      world.run(chance.between(0, 3));
+      process.end();
+      const isKilled = chance.happens(0.3);
+      if (isKilled) disk.release();
+      const key = chance.pick(keys);
+      const at = keys.indexOf(key);
+      const damaged = isKilled && disk.valueAt(bytes(key)) !== undefined && chance.happens(0.5);
+      if (damaged) disk.damage(bytes(key), () => bytes('x'));
+      disk.losePower();
+      const possible = states.slice(synced).map((text) => (damaged ? text.split(',').with(at, 'x').join() : text));
+      assert.ok(possible.includes(shown()), `seed ${seed}: ${shown()} is none of ${possible.join(' | ')}`);
+      if (shown() !== possible.at(-1)) undone++;
+    }
+  }
+  assert.ok(undone > 100, `${undone}`);
+});
+
 test('a process that is killed loses nothing that was written, and hears nothing any more', () => {
   const world = newWorld();
   const disk = new Disk(world, 'd', { syncMs: [1, 2] });
