@@ -2,12 +2,14 @@
 // invariants beside ours, and a failure that says which seed repeats it. Data in, data out; nothing is printed here.
 import { failure, PolityError } from '../machines/errors.ts';
 import type { Application, RunOptions, SeedResult } from './application/application.ts';
+import { reportFailure } from './application/report.ts';
 import { runApplication } from './application/run.ts';
 import { shrinkFailure } from './application/shrink.ts';
 import { faults } from './nemesis/index.ts';
+import type { Listen } from './record.ts';
 import { scenarios } from './scenarios/index.ts';
 
-export type SimulateOptions = Omit<RunOptions, 'linesMax'> & {
+export type SimulateOptions = Omit<RunOptions, 'linesMax' | 'listen'> & {
   /** One seed, or the first and the last of many; default [1, 20]. */
   seeds?: number | readonly [number, number];
   /** Ends after so many seeds that failed; default 1. */
@@ -19,6 +21,8 @@ export type SimulateOptions = Omit<RunOptions, 'linesMax'> & {
   twice?: 'all' | 'some' | 'none';
   /** A failure is made smaller: fewer programs, nodes and faults, less time; up to 80 more runs of its seed. Default false. */
   shrink?: boolean;
+  /** Each failure comes with a file to look at (`report` of its result: HTML that loads nothing); one more run of its seed. */
+  report?: boolean;
   /** Told after each seed; awaited, so that it may give the rest of the program its turn. */
   onSeed?: (result: SeedResult) => void | Promise<void>;
 };
@@ -80,7 +84,7 @@ const runOptionsOf = (options: SimulateOptions): RunOptions => {
   checkWhole('failuresMax', options.failuresMax, 1, seedsMax);
   checkFaults(options);
   checkGroups(options.settings?.groups);
-  const { seeds, failuresMax, twice, shrink, onSeed, ...run } = options;
+  const { seeds, failuresMax, twice, shrink, report, onSeed, ...run } = options;
   return run;
 };
 
@@ -133,6 +137,11 @@ export const simulate = async (options: SimulateOptions, make: () => Application
       const shrunk = await shrinkFailure(result, (smaller) => runApplication(seed, make, { ...runOptions, ...smaller }));
       result = { ...shrunk.result, smaller: shrunk.smaller };
     }
+    if (options.report === true && result.verdict !== 'held') {
+      const { smaller } = result;
+      const listened = (listen: Listen) => runApplication(seed, make, { ...runOptions, ...smaller, listen });
+      result = { ...result, report: await reportFailure(result, repeatOf(result), listened) };
+    }
     const { verdict, hash, steps, virtualMs, calls } = result;
     seeds.push({ seed, verdict, hash, steps, virtualMs, calls });
     if (verdict !== 'held') failed.push(result);
@@ -145,13 +154,16 @@ export const simulate = async (options: SimulateOptions, make: () => Application
 const smallerWords = ({ smaller }: SeedResult): string[] =>
   Object.entries(smaller).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
 
+const repeatOf = (result: SeedResult): string =>
+  `simulate({ …, seeds: ${[result.seed, ...smallerWords(result)].join(', ')} }, …)`;
+
 /** What a failed seed says, as text for a person. */
 export const describeFailure = (result: SeedResult): string =>
   [
     `seed ${result.seed}: ${result.verdict} after ${(result.virtualMs / 1000).toFixed(1)} virtual seconds`,
     result.reason,
     ...(result.story.length === 0 ? [] : ['What happened last:', ...result.story.map((line) => `  ${line}`)]),
-    `Repeat it with: simulate({ …, seeds: ${[result.seed, ...smallerWords(result)].join(', ')} }, …)`,
+    `Repeat it with: ${repeatOf(result)}`,
   ].join('\n');
 
 export class SimulationFailed extends Error {

@@ -7,6 +7,7 @@ import type { HistoryEvent } from '../checkers/index.ts';
 import type { Knobs } from '../knobs.ts';
 import type { Fault, FaultDone } from '../nemesis/index.ts';
 import type { Verdict } from '../phases.ts';
+import type { Listen } from '../record.ts';
 import type { SimulatedClient } from './client.ts';
 import type { Signal } from './signal.ts';
 
@@ -72,6 +73,8 @@ export type RunOptions = {
   linearizable?: boolean;
   /** Lines of the trace to keep. */
   linesMax?: number;
+  /** Hears all that happens; it changes nothing. */
+  listen?: Listen;
 };
 
 export type SeedResult = {
@@ -95,5 +98,7 @@ export type SeedResult = {
   history: readonly HistoryEvent[];
   /** The last things that the programs did and were told, a line each. */
   story: readonly string[];
+  /** The failure as one HTML file that loads nothing, if the options ask for it (`report`). */
+  report: string | null;
   lines: readonly string[];
 };

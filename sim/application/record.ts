@@ -43,6 +43,11 @@ export class Recorder {
     this.#events.push({ process, type, f, key, value, time: Math.round(this.#nowMs() * 1e6) });
   }
 
+  /** Every call, judged or not. */
+  get all(): readonly HistoryEvent[] {
+    return this.#events;
+  }
+
   get history(): readonly HistoryEvent[] {
     return this.#events.filter(({ key }) => key === undefined || !this.#unjudged.has(key));
   }

@@ -5,6 +5,7 @@ import { Cluster, describeError } from '../cluster.ts';
 import { drawKnobs, type Knobs, settingsOf } from '../knobs.ts';
 import { countOfFaults, type FaultDone } from '../nemesis/index.ts';
 import { Broken, describeNode, recoveryMs, stepsMax, type Verdict } from '../phases.ts';
+import { createTeller } from '../record.ts';
 import { setBy, timeMsDefault } from '../swarm.ts';
 import { Trace } from '../trace.ts';
 import { World } from '../world.ts';
@@ -64,9 +65,11 @@ class ApplicationRun {
     this.#options = options;
     this.#knobs = knobs;
     this.#application = application;
+    const { listen } = options;
     this.cluster = new Cluster(world, knobs, {
       settings: (name, names) => ownSettings(settingsOf(name, names, knobs), options.settings ?? {}),
       without: options.without ?? [],
+      teller: listen === undefined ? undefined : (network) => createTeller(world, network, listen),
     });
     this.recorder = new Recorder(() => world.nowMs);
     this.#turns = new Turns(world);
@@ -131,6 +134,7 @@ class ApplicationRun {
   // -------------------------------------------------------------- time
 
   #look(): void {
+    this.cluster.teller?.clients(this.recorder.all);
     if (this.#failure !== null) throw this.#failure;
     this.cluster.look();
     if (this.world.steps > stepsMax) throw new Broken('liveness', `${stepsMax} events and no end`);
@@ -291,6 +295,6 @@ export const runApplication = async (seed: number, make: () => Application, opti
     ...{ seed, verdict, reason, smaller: {}, hash: trace.hash, steps: world.steps, virtualMs: Math.round(world.nowMs) },
     ...{ calls: history.filter(({ type }) => type === 'invoke').length, done: countOfFaults(faultsDone), faults: faultsDone },
     ...{ knobs, history, lines: trace.lines },
-    story: verdict === 'held' ? [] : storyOf(run.story.said, faultsDone),
+    ...{ story: verdict === 'held' ? [] : storyOf(run.story.said, faultsDone), report: null },
   };
 };

@@ -1,26 +1,37 @@
 // Everything that a report shows, put together: the run, what was recorded of it, and the commands that repeat it. Plain data; how it
 // looks is decided by text.ts and html.ts.
 import type { Chronicle } from '../chronicle.ts';
+import type { Knobs } from '../knobs.ts';
 import type { FaultDone } from '../nemesis/index.ts';
 import type { RunResult } from '../swarm.ts';
 import { type Call, callsOf, type FailingPart } from './calls.ts';
 
+/** What a report shows of a run, of ours or of an application's. */
+export type ReportedRun = Omit<RunResult, 'operations' | 'lines'>;
+
 export type ReportData = {
-  readonly result: RunResult;
+  readonly result: ReportedRun;
   /** The command that gives this run again. */
   readonly repeat: string;
   /** Where this run came from, if it was made smaller. */
   readonly shrunkFrom: { readonly repeat: string; readonly was: string; readonly is: string } | null;
-  readonly version: string;
+  /** Null: not known to whoever makes the report. */
+  readonly version: string | null;
   readonly nodes: readonly string[];
   readonly calls: readonly Call[];
   readonly part: FailingPart | null;
   readonly chronicle: Chronicle;
+  /** What programs of an application did and were told, a line each; ours say nothing. */
+  readonly story: readonly string[];
+  /** Knobs that mean nothing in this run. */
+  readonly unused: readonly (keyof Knobs)[];
 };
 
-export type ReportSource = Pick<ReportData, 'result' | 'repeat' | 'shrunkFrom' | 'version' | 'part' | 'chronicle'>;
+export type ReportSource = Pick<ReportData, 'result' | 'repeat' | 'shrunkFrom' | 'version' | 'part' | 'chronicle'> &
+  Partial<Pick<ReportData, 'story' | 'unused'>>;
 
 export const reportData = (source: ReportSource): ReportData => ({
+  ...{ story: [], unused: [] },
   ...source,
   nodes: Array.from({ length: source.result.knobs.nodes }, (_, at) => `n${at + 1}`),
   calls: callsOf(source.result.history),
@@ -34,11 +45,10 @@ export const verdictSentence: Record<RunResult['verdict'], string> = {
 };
 
 /** Knobs and what they were drawn as, in words that fit a cell. */
-export const drawnOf = ({ knobs }: RunResult): [name: string, value: string][] =>
-  Object.entries(knobs).map(([name, value]) => [
-    name.replaceAll(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`),
-    describeKnob(value),
-  ]);
+export const drawnOf = ({ result, unused }: ReportData): [name: string, value: string][] =>
+  Object.entries(result.knobs)
+    .filter(([name]) => !unused.includes(name as keyof Knobs))
+    .map(([name, value]) => [name.replaceAll(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`), describeKnob(value)]);
 
 const describeKnob = (value: unknown): string => {
   if (Array.isArray(value)) {

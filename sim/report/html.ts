@@ -20,7 +20,7 @@ const command = (text: string): string =>
 const head = ({ result, repeat, shrunkFrom }: ReportData): string => {
   const { verdict, seed, reason, knobs, virtualMs, steps } = result;
   const [first = ''] = reason.split('\n');
-  const facts = `seed ${seed} · ${knobs.nodes} nodes · ${secondsText(virtualMs)} of virtual time · ${steps} events`;
+  const facts = `seed ${seed} · ${knobs.nodes} ${knobs.nodes === 1 ? 'node' : 'nodes'} · ${secondsText(virtualMs)} of virtual time · ${steps} events`;
   const shrunk =
     shrunkFrom === null
       ? ''
@@ -114,14 +114,21 @@ const sequenceSection = (data: ReportData): string => {
   return section('The last messages', note, sequence(data), tag('div', { class: 'tools' }, box));
 };
 
-const drawnSection = ({ result }: ReportData): string => {
+const storySection = ({ story }: ReportData): string => {
+  if (story.length === 0) return '';
+  const body = tag('pre', { class: 'explanation' }, escaped(story.join('\n')));
+  return section('What the programs did', 'And what they were told, with the faults among it; the last lines of it.', body);
+};
+
+const drawnSection = (data: ReportData): string => {
+  const { result } = data;
   const counts = (of: Record<string, number>): string =>
     Object.entries(of)
       .map(([name, count]) => `${name} ${count}`)
       .join(', ') || 'none';
   const cell = ([name, value]: readonly [string, string]): string =>
     tag('div', value.length > 60 ? { class: 'wide' } : {}, tag('dt', {}, escaped(name)) + tag('dd', {}, escaped(value)));
-  const drawn = drawnOf(result).map(cell);
+  const drawn = drawnOf(data).map(cell);
   const done = [
     cell(['faults done', counts(result.done)]),
     cell(['how calls ended', counts(result.endings)]),
@@ -143,9 +150,10 @@ export const htmlReport = (data: ReportData): string => {
     head(data),
     timelineSection(data),
     partSection(data),
+    storySection(data),
     sequenceSection(data),
     drawnSection(data),
-    tag('footer', {}, `polity ${escaped(version)} · trace <code>${escaped(result.hash)}</code>`),
+    tag('footer', {}, `polity ${escaped(version ?? '')} · trace <code>${escaped(result.hash)}</code>`),
   ].join('\n');
   return [
     '<!doctype html>',

@@ -60,6 +60,31 @@ describe('a planted bug', () => {
     assert.throws(() => assertHolds(result), SimulationFailed);
   });
 
+  test('a failure can be looked at: one file with the run, what the programs did, and nothing of what they did not', async () => {
+    const spiteful = '</pre><script>alert(1)</script>';
+    const noted = (): Application => {
+      const application = counting(false)();
+      return {
+        ...application,
+        workload(context) {
+          context.note(spiteful);
+          return application.workload(context);
+        },
+      };
+    };
+    const result = await simulate({ ...options, shrink: true, report: true }, noted);
+    const { report, reason, hash } = result.failed[0]!;
+    assert.ok(report !== null);
+    assert.ok(report.startsWith('<!doctype html>') && report.endsWith('</html>\n'));
+    for (const part of ['What the programs did', 'client 1: put', 'Who was what', hash, 'simulate({ …, seeds: '])
+      assert.ok(report.includes(part), part);
+    assert.ok(report.includes('&lt;script&gt;alert(1)') && !report.includes(spiteful));
+    assert.ok(!report.includes('think ms'), 'knobs of clients that there are not');
+    const plain = await simulate({ ...options, shrink: true }, noted);
+    assert.equal(plain.failed[0]?.report, null);
+    assert.deepEqual([plain.failed[0]?.reason, plain.failed[0]?.hash], [reason, hash]);
+  });
+
   test('without it all seeds hold', async () => {
     const result = await simulate(options, counting(true));
     assertHolds(result);
