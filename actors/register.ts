@@ -19,7 +19,7 @@ import {
 } from '../machines/register/index.ts';
 import type { Outcome, WatchMessage } from './api.ts';
 import { keyAfter, keyText } from './keyspace.ts';
-import type { ClockPort, StorageFailure } from './ports/index.ts';
+import { type ClockPort, type StorageFailure, StorageFault } from './ports/index.ts';
 import type { RaftStore } from './raft-store.ts';
 import { createRecentRecords } from './recent.ts';
 import type { Scope } from './supervise.ts';
@@ -154,7 +154,7 @@ export const createRegisterReplica = (args: {
       appliedIndex = index;
       const pages = openPages(loads);
       const onPage = (why: StorageFailure | null, page: Page): void => {
-        if (why !== null) throw new Error(`${why.code}: the keyspace cannot be read: ${why.message}`);
+        if (why !== null) throw new StorageFault({ ...why, message: `the keyspace cannot be read: ${why.message}` });
         restore(register, page);
         if (page.length > 0) return pages.next(onPage);
         pages.close();

@@ -31,10 +31,11 @@ export type SimulatedNodeOptions = {
 
 type Life = { process: Process; port: SimulatedPort; api: NodeApi | null };
 
-/** What actors log when they fail. A disk that refuses is no fault of theirs. */
+/** What actors log when they fail. */
 const faultCodes: ReadonlySet<string> = new Set(['ACTOR_FAILED', 'ACTOR_STOP_THREW', 'WRITE_CALLBACK_THREW']);
 
-const refusedByDisk = /\b(DISK_FULL|IO_ERROR): |: (DISK_FULL|IO_ERROR) /;
+/** An actor whose disk cannot be read at this moment begins anew, for it must not go on without what it asked for. */
+const cannotRead = /^StorageFault: IO_ERROR: /;
 
 /** What replicas say when the world did to them what it never does here: among honest nodes on honest disks nobody may say it. */
 const brokenCodes: ReadonlySet<string> = new Set([
@@ -133,7 +134,7 @@ export class SimulatedNode {
     return {
       log: (level, code, message) => {
         this.#world.trace.note(this.#world.nowMs, process.label, `${level} ${code} ${message}`);
-        if (faultCodes.has(code) && !refusedByDisk.test(message))
+        if (faultCodes.has(code) && !cannotRead.test(message))
           this.#options.onFault(this.name, new Error(`${code}: ${message}`));
         if (brokenCodes.has(code)) this.#options.onBroken(this.name, code, message);
       },
