@@ -88,6 +88,15 @@ export type GroupArguments = {
 
 const defaultTimeoutMs = limits.callTimeoutMsDefault;
 
+/** What is said of a change when there is no time to ask for it once more. */
+const refusals = {
+  pending: 'RECONFIGURATION_PENDING',
+  'not-caught-up': 'RECONFIGURATION_PENDING',
+  unheard: 'NO_QUORUM',
+  overloaded: 'OVERLOADED',
+  invalid: 'INVALID_REQUEST',
+} as const;
+
 const notHosted = (group: string, node: string): Failure =>
   failure('NOT_READY', `${node} has no replica of '${group}' that is loaded; ask a node that has one`, { group });
 
@@ -276,9 +285,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
         if (end.ok) return then(end.index);
         if (end.reason === 'not-leader') return done({ type: 'not-leader', leader: member.leaderPeer() });
         if (end.reason === 'lost') return done({ type: 'lost' });
-        const waits = end.reason === 'not-caught-up' || end.reason === 'pending';
-        if (waits && again()) return;
-        const code = waits ? 'RECONFIGURATION_PENDING' : end.reason === 'overloaded' ? 'OVERLOADED' : 'INVALID_REQUEST';
+        const code = refusals[end.reason];
+        if (code !== 'OVERLOADED' && code !== 'INVALID_REQUEST' && again()) return;
         const so =
           end.reason === 'not-caught-up'
             ? `${change.node} is a learner of '${group}' and has no vote yet; ask again later`

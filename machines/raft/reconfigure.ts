@@ -32,7 +32,31 @@ const jointOf = (current: Configuration, final: Configuration): Configuration =>
   },
 });
 
-const problemOf = (state: RaftState, final: Configuration): { reason: ReconfigureRejection; message: string } | null => {
+type Problem = { reason: ReconfigureRejection; message: string };
+
+/** It has acknowledged something in this term, and was heard a moment ago. */
+const answers = (state: RaftState, id: ReplicaId, nowMs: number): boolean => {
+  if (id === state.replica) return true;
+  const progress = state.progress.get(id);
+  if (progress === undefined || progress.regressed) return false;
+  return progress.match >= state.termStartIndex && nowMs - progress.heardMs <= state.options.electionTimeoutMaxMs;
+};
+
+/**
+ * A change that must be decided by voters of whom too few are there would never end, and nothing else could be decided meanwhile: who
+ * takes a healthy voter out while another is down loses the group when that one does not come back.
+ */
+const silenceOf = (state: RaftState, { voters, members }: Configuration, nowMs: number): Problem | null => {
+  const silent = voters.filter((id) => !answers(state, id, nowMs));
+  if (2 * (voters.length - silent.length) > voters.length) return null;
+  const names = (ids: readonly ReplicaId[]): string => ids.map((id) => members[id]!.name).join(', ');
+  return {
+    reason: 'unheard',
+    message: `it would leave the voters ${names(voters)}, and of these ${names(silent)} cannot be counted on now`,
+  };
+};
+
+const problemOf = (state: RaftState, final: Configuration, nowMs: number): Problem | null => {
   if (final.voters.length === 0) return { reason: 'invalid', message: 'the last voter cannot be removed' };
   if (parseConfiguration(final) === null)
     return { reason: 'invalid', message: 'voters, learners and members do not fit together' };
@@ -48,7 +72,7 @@ const problemOf = (state: RaftState, final: Configuration): { reason: Reconfigur
     if (match === 0 || match + promoteLagEntriesMax < state.commit)
       return { reason: 'not-caught-up', message: `${final.members[id]!.name} holds the log up to ${match} of ${state.commit}` };
   }
-  return null;
+  return sameSet(final.voters, state.configuration.voters) ? null : silenceOf(state, final, nowMs);
 };
 
 export const onReconfigure = (
@@ -68,7 +92,7 @@ export const onReconfigure = (
   if (busy || state.commit < state.termStartIndex || state.transfer !== null)
     return refuse('pending', 'another change is under way');
   const final = finalOf(target);
-  const problem = problemOf(state, final);
+  const problem = problemOf(state, final, nowMs);
   if (problem !== null) return refuse(problem.reason, problem.message);
   const direct = sameSet(final.voters, state.configuration.voters);
   const next = direct ? final : jointOf(state.configuration, final);

@@ -64,7 +64,15 @@ export type RaftMessageType = RaftMessage['type'];
 export type ProposalRejection = 'not-leader' | 'transferring' | 'overloaded' | 'too-large';
 export type ReadRejection = 'not-leader' | 'no-quorum' | 'overloaded';
 /** 'lost': taken, then leadership went; whether it happens is the next leader's. */
-export type ReconfigureRejection = 'not-leader' | 'lost' | 'pending' | 'invalid' | 'not-caught-up' | 'overloaded';
+export type ReconfigureRejection =
+  | 'not-leader'
+  | 'lost'
+  | 'pending'
+  | 'invalid'
+  | 'not-caught-up'
+  /** The voters that would be left could not decide anything: too few of them answer. */
+  | 'unheard'
+  | 'overloaded';
 /** `unanswered`: the target was told to campaign and may still do so; the others surely changed nothing. */
 export type TransferRejection = 'not-leader' | 'not-a-voter' | 'timed-out' | 'superseded' | 'unanswered';
 

@@ -435,6 +435,25 @@ test('a node that never hears of the cluster is not added, and that is definite'
   assert.deepEqual(changes.codes(), ['NOT_READY']);
 });
 
+test('a healthy voter is not taken out while another does not answer; who does not answer may go', () => {
+  const cluster = createHandCluster();
+  const nodes = cluster.form();
+  const leader = cluster.leader();
+  const [silent, healthy] = nodes.filter((node) => node !== leader);
+  const ask = (node: string): string[] => {
+    const changes = collector<{ index: number }>();
+    leader.api.changeGroup('kv', { type: 'remove', node }, { timeoutMs: 1_000 }, changes.done());
+    cluster.until(() => changes.outcomes.length === 1);
+    return changes.codes();
+  };
+  cluster.lose((letter) => letter.from === silent!.peer || letter.to === silent!.peer);
+  cluster.pass(1_000);
+  assert.deepEqual(ask(healthy!.name), ['NO_QUORUM']);
+  write(cluster, leader, 'k', 'the group goes on');
+  assert.deepEqual(ask(silent!.name), ['ok']);
+  write(cluster, leader, 'k', 'with two');
+});
+
 test('who leaves a group and never hears how that ended serves by way of the others', () => {
   const cluster = createHandCluster();
   const nodes = cluster.form();

@@ -317,6 +317,7 @@ test('changes of membership are refused by name: last voter, strangers as voters
     'a new leader commits its own entry first (the bug of 2015)',
   );
   cluster.settle();
+  cluster.run(100);
   assert.equal(reasonOf(cluster.reconfigure(replica, [])), 'invalid');
   assert.equal(reasonOf(cluster.reconfigure(replica, [...abc, 'stranger'])), 'not-caught-up');
   cluster.reconfigure(replica, ['a', 'b']);
@@ -329,6 +330,36 @@ test('changes of membership are refused by name: last voter, strangers as voters
   const target = { voters: ['a', 'b'], learners: [], members: { a: moved.a!, b: members.b } };
   const [effect] = step(cluster.leader()!, cluster.nowMs, { type: 'reconfigure', ref: 1, wallMs: 0, target });
   assert.ok(effect?.type === 'reconfigure-rejected' && effect.reason === 'invalid', 'a replica does not change its peer');
+});
+
+test('no change leaves voters who cannot decide: a healthy one stays while another is down, the one that is down may go', () => {
+  const cluster = new Cluster(1, abc);
+  const { replica } = cluster.settle();
+  const [down, healthy] = abc.filter((id) => id !== replica) as [string, string];
+  cluster.partition([[down], [replica, healthy]]);
+  cluster.run(1_000);
+  assert.equal(cluster.leader()?.replica, replica);
+  const refused = cluster.result(cluster.reconfigure(replica, [replica, down]), 'reconfigure-rejected');
+  assert.equal(refused.reason, 'unheard');
+  assert.match(refused.message, new RegExp(`of these ${configurationOf(abc).members[down]!.name} cannot`));
+  assert.deepEqual(cluster.state(replica).configuration.voters, abc, 'nothing was appended');
+  const change = cluster.reconfigure(replica, [replica, healthy]);
+  cluster.run(1_000);
+  cluster.result(change, 'reconfigured');
+});
+
+test('a new leader counts on nobody who has acknowledged nothing in its term', () => {
+  const cluster = new Cluster(1, abc);
+  const { replica: first } = cluster.settle();
+  cluster.partition([[first], abc.filter((id) => id !== first)]);
+  cluster.runUntil(() => {
+    const leader = cluster.leader();
+    return leader !== undefined && leader.replica !== first && leader.commit >= leader.termStartIndex;
+  }, 'another leader that has committed');
+  // It was elected a moment ago, and has heard of the first one as lately as a new leader can.
+  const { replica: second } = cluster.leader()!;
+  const refused = cluster.result(cluster.reconfigure(second, [first, second]), 'reconfigure-rejected');
+  assert.equal(refused.reason, 'unheard');
 });
 
 test('a leader hands over to the voter that is furthest, and knows none when it is alone', () => {
