@@ -5,6 +5,7 @@ import type { Observation } from '../../actors/observe.ts';
 import type { Configuration, Entry, HardState } from '../../machines/raft/types.ts';
 import { type Digest, digestAfter, digestOfBase, emptyDigest } from './raft/digest.ts';
 import { checkLabel, onCompacted, onInstalled } from './raft/labels.ts';
+import { checkChange, checkElected, holderOf, quorumOf } from './raft/members.ts';
 import { DurableLog, forgetOldest, GroupMemory, type ReplicaMemory, raftJudgeLimits } from './raft/memory.ts';
 
 export type RaftPromise =
@@ -28,6 +29,13 @@ export type RaftPromise =
   | 'durable-before-said'
   /** What was on a disk is there after a restart. */
   | 'durable-kept'
+  /** Who is elected votes itself, or did until the latest change, which is not known to be committed (dissertation §4.2.2). */
+  | 'voters-lead'
+  /**
+   * A leader begins a change of members only when the one before is committed, and an entry of its own term (Raft §6; Ongaro's note
+   * of 2015 on changes of single servers).
+   */
+  | 'one-change-at-a-time'
   /** A snapshot carries the configuration that is in force at its index (Raft §7). */
   | 'configuration-kept'
   /** A read that is confirmed reflects whatever was committed when it was asked (dissertation §6.4). */
@@ -150,7 +158,9 @@ const onRole = (scene: Scene, { role, term, leader, commit, configuration }: Of<
   forgetOldest(group.leaderships, raftJudgeLimits.termsMax);
 };
 
-const elected = ({ group, replica, id, broken }: Scene, term: number, configuration: Configuration): void => {
+const elected = (scene: Scene, term: number, configuration: Configuration): void => {
+  const { group, replica, id, broken } = scene;
+  checkElected(scene, term);
   if (replica.hardState.term !== term)
     broken('durable-before-said', `${id} leads term ${term}, on its disk is term ${replica.hardState.term}`);
   const votes = group.votesOf(term);
@@ -162,12 +172,6 @@ const elected = ({ group, replica, id, broken }: Scene, term: number, configurat
   // Whether its log has all that is committed shows when its first entry is on some disk (onLogged): until then a part of the log may
   // still be on its way there.
 };
-
-const majorityOf = (voters: readonly string[], holds: (voter: string) => boolean): boolean =>
-  voters.filter(holds).length * 2 > voters.length || voters.length === 0;
-
-const quorumOf = ({ voters, outgoing }: Configuration, holds: (voter: string) => boolean): boolean =>
-  majorityOf(voters, holds) && (outgoing === null || majorityOf(outgoing, holds));
 
 const onHardState = ({ group, replica, id, broken }: Scene, { term, vote }: HardState): void => {
   const before = replica.hardState;
@@ -196,6 +200,7 @@ const onLogged = (scene: Scene, entries: readonly Entry[]): void => {
     return broken('durable-kept', `${id} writes entry ${first.index} again, which is committed and behind its log's beginning`);
   const own = ownEntries(replica, first.index);
   log.truncateFrom(first.index);
+  replica.configurations.truncateFrom(first.index);
   for (const entry of entries) onEntry(scene, entry);
   checkOwn(scene, own);
   checkPrefix(scene, first.index - 1, last.term);
@@ -224,6 +229,9 @@ const onEntry = (scene: Scene, entry: Entry): void => {
   const before = replica.log.termAt(lastIndex)!;
   if (term < before) broken('log-matching', `${id} logs entry ${index} of term ${term} after term ${before}`);
   judgeEntry(scene, entry, replica.log.append(entry));
+  if (entry.kind !== 'configuration') return;
+  replica.configurations.add(entry);
+  if (replica.role === 'leader' && term === replica.term) checkChange(scene, entry);
 };
 
 const judgeEntry = ({ group, replica, id, broken }: Scene, { index, term }: Entry, digest: Digest): void => {
@@ -309,16 +317,13 @@ const commit = (group: GroupMemory, entry: Entry, digest: Digest, by: string, in
 
 /** Whoever applies an entry first shows that it is committed: it must lie on the disks of a quorum. */
 const checkCommitted = ({ group, replica, id, broken }: Scene, index: number): void => {
-  const { committed, leaderships, replicas } = group;
+  const { committed, leaderships } = group;
   const configurations = leaderships.get(replica.term)?.configurations ?? [];
   const digest = committed.at(index)?.digest;
   if (configurations.length === 0 || digest === undefined) return;
-  const has = (voter: string): boolean => {
-    const other = replicas.get(voter);
-    return other !== undefined && (other.wasDamaged || other.settled >= index || other.log.digestAt(index) === digest);
-  };
+  const has = holderOf(group, index, digest);
   if (configurations.some((configuration) => quorumOf(configuration, has))) return;
-  const holders = [...replicas.keys()].filter(has);
+  const holders = [...group.replicas.keys()].filter(has);
   broken(
     'durable-before-said',
     `${id} applies entry ${index}, which is on the disks of ${holders.join(', ') || 'nobody'} only`,
@@ -344,6 +349,8 @@ const onRestored = (scene: Scene, { hardState, snapshot, entries, applied }: Of<
   if (replica.isDamaged) replica.settled = Math.min(replica.settled, found.lastIndex);
   else checkKept(scene, found);
   replica.log = found;
+  replica.configurations.begin(base.index, snapshot?.configuration ?? null);
+  for (const entry of entries) replica.configurations.add(entry);
   // What a write left that ended unheard of is judged like any other.
   for (const entry of entries) judgeEntry(scene, entry, found.digestAt(entry.index)!);
   replica.isDamaged = false;

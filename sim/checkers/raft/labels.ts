@@ -12,6 +12,7 @@ export const onInstalled = ({ group, replica, id, broken }: Scene, { index, term
   if (replica.applied !== null && index <= replica.applied)
     broken('applied-in-order', `${id} installs a snapshot up to ${index} after it applied ${replica.applied}`);
   replica.log.reset(index, term, known?.digest ?? digestOfBase(index, term));
+  replica.configurations.begin(index, configuration);
   replica.applied = index;
   replica.commit = Math.max(replica.commit, index);
   replica.settled = Math.max(replica.settled, index);

@@ -3,6 +3,7 @@
 import type { Configuration, Entry, HardState, ReplicaId, Role } from '../../../machines/raft/types.ts';
 import { CommittedConfigurations } from './configurations.ts';
 import { type Digest, digestAfter, emptyDigest } from './digest.ts';
+import { LoggedConfigurations } from './members.ts';
 import { ReadsUnderWay } from './reads.ts';
 
 export const raftJudgeLimits = { committedMax: 1 << 20, matchedMax: 1 << 16, termsMax: 4_096, violationsMax: 100 } as const;
@@ -90,6 +91,8 @@ export class Committed {
 
 export type ReplicaMemory = {
   log: DurableLog;
+  /** Those of `log`. */
+  configurations: LoggedConfigurations;
   hardState: HardState;
   /** Everything up to here is committed and was on this replica's disk. */
   settled: number;
@@ -121,7 +124,15 @@ export class GroupMemory {
     let replica = this.replicas.get(id);
     if (replica === undefined) {
       replica = {
-        ...{ log: new DurableLog(), hardState: { term: 0, vote: null }, settled: 0, role: 'follower', term: 0, commit: 0 },
+        ...{
+          log: new DurableLog(),
+          configurations: new LoggedConfigurations(),
+          hardState: { term: 0, vote: null },
+          settled: 0,
+          role: 'follower',
+          term: 0,
+          commit: 0,
+        },
         ...{ applied: null, reads: new ReadsUnderWay(), isDamaged: false, wasDamaged: false },
       };
       this.replicas.set(id, replica);

@@ -304,6 +304,29 @@ const planted: [string, RaftPromise, (told: Told, judge: RaftJudge) => void][] =
     },
   ],
   [
+    'a leader that never was a voter',
+    'voters-lead',
+    (told) => {
+      told.logs('c', changeTo(3, 1, ['a', 'b']), changeTo(4, 1, ['a', 'b']));
+      elect(told, 'c', 2, 'a', 'b', 'c');
+    },
+  ],
+  [
+    'a change of members on top of one that is not committed',
+    'one-change-at-a-time',
+    (told) => told.logs('a', changeTo(3, 1, ['a', 'b']), changeTo(4, 1, ['a'])),
+  ],
+  [
+    'a change of members before an entry of its own term is committed',
+    'one-change-at-a-time',
+    (told) => {
+      for (const id of abc) told.logs(id, changeTo(3, 1, abc));
+      elect(told, 'b', 2, 'b', 'c');
+      told.logs('b', entry(4, 2));
+      told.logs('b', changeTo(5, 2, ['a', 'b']));
+    },
+  ],
+  [
     'a snapshot under a configuration that is yet to come',
     'configuration-kept',
     (told, judge) => {
@@ -352,6 +375,21 @@ for (const [what, promise, break_] of planted)
 // ---------------------------------------------------------------- what may happen
 
 const allowed: [string, (told: Told, judge: RaftJudge) => void][] = [
+  [
+    'a leader that its latest change leaves out',
+    (told) => {
+      for (const id of abc) told.logs(id, changeTo(3, 1, abc));
+      told.logs('c', changeTo(4, 1, ['a', 'b']));
+      elect(told, 'c', 2, 'a', 'b', 'c');
+    },
+  ],
+  [
+    'one change of members after the other',
+    (told) => {
+      for (const id of abc) told.logs(id, changeTo(3, 1, ['a', 'b']));
+      for (const id of ['a', 'b']) told.logs(id, changeTo(4, 1, ['a']));
+    },
+  ],
   [
     'a tail that was not committed is replaced',
     (told) => {
