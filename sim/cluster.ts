@@ -5,6 +5,7 @@ import type { NodeSettings } from '../actors/settings.ts';
 import type { DiskOptions } from './disk.ts';
 import { judgeRun } from './judge.ts';
 import type { Knobs } from './knobs.ts';
+import { LateReader } from './late-reader.ts';
 import { Atlas, Nemesis, Scene } from './nemesis/index.ts';
 import { Network } from './network.ts';
 import { SimulatedNode } from './node.ts';
@@ -22,6 +23,8 @@ export type ClusterOptions = {
   teller?: ((network: Network) => Teller) | undefined;
   /** For tests: disks that break a promise on purpose. */
   disk?: Pick<DiskOptions, 'lies' | 'keepsFirst'>;
+  /** No application's: the simulator may read and write keys of its own (sim/late-reader.ts, sim/nemesis/burst.ts). */
+  hasOwnKeys?: boolean;
 };
 
 export const describeError = (error: unknown): string =>
@@ -34,6 +37,7 @@ export class Cluster {
   readonly nemesis: Nemesis;
   readonly judge = judgeRun();
   readonly teller: Teller | null;
+  readonly #lateReader: LateReader | null;
   readonly #world: World;
   readonly #atlas: Atlas;
   #fault: { node: string; error: unknown } | null = null;
@@ -55,7 +59,9 @@ export class Cluster {
     const atlas = new Atlas(nodes, groups, (replica) => this.judge.damaged(replica));
     this.#atlas = atlas;
     const operator = new Operator(world, nodes, groups, atlas);
-    this.scene = new Scene({ world, network, nodes, groups, atlas, operator });
+    const hasOwnKeys = options.hasOwnKeys === true;
+    this.scene = new Scene({ world, network, nodes, groups, atlas, operator, hasOwnKeys });
+    this.#lateReader = hasOwnKeys ? new LateReader(world, nodes) : null;
     this.nemesis = new Nemesis(this.scene, { ...knobs, without: options.without ?? [] });
   }
 
@@ -85,6 +91,8 @@ export class Cluster {
     const overlooked = observation.type === 'restored' ? this.#atlas.overlookedBy(observation.replica) : null;
     if (overlooked !== null) this.#broken ??= `${node} trusts a damaged disk: ${overlooked}`;
     this.judge.observe(node, observation);
+    this.scene.observed(node, observation);
+    this.#lateReader?.observed(node, observation);
     this.teller?.observed(node, observation);
   }
 

@@ -45,6 +45,10 @@ export type Knobs = {
   lastsMs: [number, number];
   /** In the first part of every ten seconds no fault begins: so long. */
   quietMs: number;
+  /** When the fire is over clients are silent for so long, and groups come to rest. */
+  lullMs: number;
+  /** When the fire is over all connections break once more. */
+  breaksLast: boolean;
   /** After the fire only a majority is mended at first. */
   minorityStaysBroken: boolean;
 };
@@ -55,7 +59,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
   const pick = <Value>(name: string, values: readonly Value[]): Value => knob(name).pick(values);
   const share = pick('share of faults', [0.12, 0.25, 0.5]);
   const drawn: Knobs = {
-    nodes: pick('nodes', [1, 3, 3, 3, 3, 5]),
+    nodes: pick('nodes', [1, 2, 3, 3, 3, 3, 3, 4, 5, 5]),
     groups: pick('groups', [['kv'], ['kv'], ['kv'], ['kv', 'g2'], ['kv', 'g2', 'g3']]),
     clients: knob('clients').between(1, 9),
     works: ['register', ...works.filter((work) => work !== 'register' && knob(`work ${work}`).happens(0.3))],
@@ -81,9 +85,11 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     theme: null,
     // Some faults are off in every run, and all but a few in some, so that the others have room to show what they do.
     faults: faults.filter((fault) => knob(`fault ${fault}`).happens(share)),
-    everyMs: [50, pick('every', [300, 1_000, 4_000])],
+    everyMs: [50, pick('every', [200, 500, 1_500])],
     lastsMs: [20, pick('lasts', [500, 3_000, 10_000])],
     quietMs: pick('quiet window', [0, 0, 4_000]),
+    lullMs: pick('lull', [0, 0, 3_000]),
+    breaksLast: knob('breaks last').happens(0.4),
     minorityStaysBroken: knob('minority').happens(0.7),
   };
   const given = set(drawn);

@@ -63,7 +63,10 @@ export class Operator {
   }
 
   #add(node: SimulatedNode, group: string, doubts: number): void {
-    this.#ask(node, group, { type: 'add', node: node.name, role: 'voter' }, (outcome) => {
+    const change = { type: 'add', node: node.name, role: 'voter' } as const;
+    // Who is in a hurry asks two at once; the answer of one is enough.
+    if (doubts === 0 && this.#chance.happens(0.3)) this.#ask(node, group, change, () => {});
+    this.#ask(node, group, change, (outcome) => {
       const isMember = outcome.ok || outcome.failure.code === 'ALREADY_MEMBER';
       if (isMember && this.#votes(node, group)) {
         if (this.#groups.every((other) => this.#votes(node, other))) this.#atlas.whole(node);

@@ -22,6 +22,8 @@ export const recoveryMs = 60_000;
 export const stepsMax = 20_000_000;
 /** So long a change of members that was asked for under fire may still be under way. */
 const askedMsMax = 5_000;
+/** Clients are silent for so long after something broke in a lull. */
+const lullAfterMs = 1_000;
 /** Clients that think longer are not waited for. */
 const thinkMsMax = 1_000;
 
@@ -39,12 +41,23 @@ export type Phases = {
 
 const groupOf = (node: SimulatedNode, id: string) => node.api?.status().groups.find((group) => group.id === id);
 
+/** As far as it knows; one that was cut off meanwhile may wait for its old leader until it is told. */
+const hasLeft = (node: SimulatedNode, group: string): boolean => {
+  const status = groupOf(node, group);
+  return status !== undefined && ![...status.voters, ...status.learners].includes(node.name);
+};
+
 /** A majority of all nodes, no more. */
 const majorityOf = ({ nodes, world }: Scene): SimulatedNode[] =>
   world
     .chance('majority')
     .shuffled(nodes)
     .slice(0, Math.floor(nodes.length / 2) + 1);
+
+/** Nobody is cut off, but whatever was under way between any two is lost. */
+const breakConnections = ({ nodes, network }: Scene): void => {
+  for (const [at, a] of nodes.entries()) for (const b of nodes.slice(at + 1)) network.reset(a.name, b.name);
+};
 
 export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eventsMax = stepsMax }: Phases): void => {
   const { world, nodes, operator, groups } = scene;
@@ -138,9 +151,12 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eve
   const mend = (): void => {
     nemesis.stop();
     world.trace.note(world.nowMs, 'world', 'mended');
+    if (knobs.breaksLast) breakConnections(scene);
     if (!nemesis.changedMembers) return;
     // What somebody else asked for before is done or given up first: it would undo the operator's work.
     pass(askedMsMax);
+    // Who knows that it is no member serves through those who are.
+    for (const group of groups) for (const node of nodes) if (hasLeft(node, group)) serves(node, group);
     operator.restore();
     demand('every node is a voter again', () => operator.isIdle);
   };
@@ -150,6 +166,10 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eve
     const majority = majorityOf(scene);
     const rest = nodes.filter((node) => !majority.includes(node));
     if (rest.length === 0 || !knobs.minorityStaysBroken) return;
+    if (knobs.lullMs > 0) {
+      workload.pause(knobs.lullMs + lullAfterMs);
+      pass(knobs.lullMs);
+    }
     const mendRest = breakRest(scene, majority, rest);
     demandService(majority, `the majority (${majority.map(({ name }) => name).join(' ')})`);
     mendRest();

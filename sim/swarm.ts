@@ -100,6 +100,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const cluster = new Cluster(world, knobs, {
     settings: (name, names) => settingsOf(name, names, knobs),
     without: options.without ?? [],
+    hasOwnKeys: true,
     teller: listen === undefined ? undefined : (network) => createTeller(world, network, listen, options.steps ?? false),
     disk: {
       lies: options.planted === 'lying-disk',

@@ -17,6 +17,8 @@ export class Atlas {
   readonly #everDamaged = new Set<string>();
   /** Nodes whose disks forgot in silence what they had promised. */
   readonly #forgetful = new Set<string>();
+  /** Changes of members that were asked for and may still begin. */
+  #changes = 0;
   /** Replicas whose disks are damaged so that they must see it. */
   readonly #untrustworthy = new Map<string, string>();
   readonly #onDamage: (replica: string) => void;
@@ -36,6 +38,8 @@ export class Atlas {
 
   /** How many more disks may be lost: by whoever thinks that the fewest vote; none while that changes or is not known. */
   get spare(): number {
+    // Who votes tomorrow is not known.
+    if (this.#changes > 0) return 0;
     // One that votes without what it promised counts as more than lost.
     if ([...this.#lost].some(([name, how]) => how === 'damaged' && this.#forgetful.has(name))) return 0;
     const borne = this.#nodes.flatMap((node) =>
@@ -45,6 +49,16 @@ export class Atlas {
       }),
     );
     return Math.min(...borne) - this.#lost.size;
+  }
+
+  /** Somebody asks for other members, which may come about until what this answers is called. */
+  changing(): () => void {
+    this.#changes++;
+    let isOpen = true;
+    return () => {
+      if (isOpen) this.#changes--;
+      isOpen = false;
+    };
   }
 
   /** It works, and the others could do without it for ever. */

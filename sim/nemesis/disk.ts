@@ -27,6 +27,13 @@ const fail = (node: SimulatedNode, way: 'failing' | 'unreadable', failure: Stora
   };
 };
 
+const slowFactors = [5, 200] as const;
+
+const slow = ({ strains }: Scene, { disk }: SimulatedNode, factor: number): (() => void) =>
+  strains.press(`disk ${disk.identity}`, factor, (strongest) => {
+    disk.slowness = Math.max(1, strongest);
+  });
+
 const startsWith = (key: Uint8Array, prefix: Uint8Array): boolean => prefix.every((byte, at) => key[at] === byte);
 
 /** What lies under a checksum: term and vote, the log and its base, how far the state machine is. */
@@ -49,12 +56,18 @@ type Damage = (disk: Disk, group: string, chance: Chance) => string | null;
 const rot: Damage = (disk, group, chance) => {
   const keys = sealedKeys(disk, group);
   if (keys.length === 0) return null;
-  const key = chance.pick(keys);
+  const key = somewhere(group, keys, chance);
   disk.damage(key, (value) => {
     value[chance.between(0, value.byteLength)]! ^= 1 << chance.between(0, 8);
     return value;
   });
   return `a bit of ${shown(key)}`;
+};
+
+/** Half of the time the newest batch of the log, of which nothing may have been applied yet. */
+const somewhere = (group: string, keys: readonly Uint8Array[], chance: Chance): Uint8Array => {
+  const newest = keys.findLast((key) => startsWith(key, groupKeys(group).logRange.gte));
+  return newest !== undefined && chance.happens(0.5) ? newest : chance.pick(keys);
 };
 
 /** A value was written where another belongs. */
@@ -121,26 +134,32 @@ const damageIfAllowed =
   };
 
 export const diskFaults = {
-  'slow-disk'({ nodes, strains }, chance) {
-    const node = chance.pick(nodes);
-    const factor = chance.between(5, 200);
-    const { disk } = node;
-    const undo = strains.press(`disk ${disk.identity}`, factor, (strongest) => {
-      disk.slowness = Math.max(1, strongest);
-    });
-    return { where: `${node.name} ×${factor}`, undo };
+  'slow-disk'(scene, chance) {
+    const { nodes } = scene;
+    // A leader commits what others have long before it has it itself.
+    const node = (chance.happens(0.5) ? scene.leader() : undefined) ?? chance.pick(nodes);
+    const factor = chance.between(...slowFactors);
+    return { where: `${node.name} ×${factor}`, undo: slow(scene, node, factor) };
   },
   'full-disk': ({ nodes }, chance) => fail(chance.pick(nodes), 'failing', { code: 'DISK_FULL', message: 'no space left' }),
   'broken-disk': ({ nodes }, chance) => fail(chance.pick(nodes), 'failing', { code: 'IO_ERROR', message: 'it is broken' }),
   'unreadable-disk': ({ nodes }, chance) => fail(chance.pick(nodes), 'unreadable', unreadable),
   /** The machine dies, and comes back with an empty disk and so with another identity. */
-  'lost-disk'({ nodes, operator, atlas }, chance) {
+  'lost-disk'(scene, chance) {
+    const { nodes, operator, atlas } = scene;
     const node = chance.pick(nodes);
+    const factor = chance.happens(0.5) ? chance.between(...slowFactors) : 1;
     if (!atlas.mayLose(node)) return null;
     node.crash({ silently: true });
     node.wipe();
     operator.replace(node);
-    return { where: node.name, undo: () => startIfDown(node) };
+    // Disks are rebuilt before they are fast.
+    const hasten = slow(scene, node, factor);
+    const restartIfDown = (): void => {
+      hasten();
+      startIfDown(node);
+    };
+    return { where: `${node.name}, the new one ×${factor}`, undo: restartIfDown };
   },
   'bit-rot': damageIfAllowed(rot),
   'misdirected-value': damageIfAllowed(misdirect),

@@ -4,6 +4,7 @@ import type { World } from '../world.ts';
 import { clockFaults } from './clock.ts';
 import { diskFaults } from './disk.ts';
 import { membershipFaults } from './membership.ts';
+import { momentFaults } from './moments.ts';
 import { networkFaults } from './network.ts';
 import { processFaults } from './process.ts';
 import { rovingFaults } from './roving.ts';
@@ -16,6 +17,7 @@ const strikes = {
   ...clockFaults,
   ...membershipFaults,
   ...rovingFaults,
+  ...momentFaults,
 } as const;
 
 export type Fault = keyof typeof strikes;
@@ -56,6 +58,9 @@ const membershipChanges: ReadonlySet<Fault> = new Set<Fault>([
   'misdirected-value',
   'lost-value',
   'dropped-tail',
+  'change-when-cut',
+  'kill-when-changed',
+  'cut-when-removed',
 ]);
 
 type Doing = { fault: Omit<FaultDone, 'untilMs'>; undo: (() => void) | null; untilMs: number | null };
@@ -106,7 +111,8 @@ export class Nemesis {
       if (!this.#without.has(number) && world.nowMs % quietEveryMs >= this.#options.quietMs) {
         const strike: Strike = strikes[fault];
         const blow = strike(this.#scene, chance);
-        if (blow !== null) this.#note({ number, fault, atMs: world.nowMs, where: blow.where }, blow.undo, forMs);
+        if (blow !== null)
+          this.#note({ number, fault, atMs: world.nowMs, where: blow.where }, blow.undo, Math.max(forMs, blow.atLeastMs ?? 0));
       }
       this.#plan(number + 1, atMs);
     });

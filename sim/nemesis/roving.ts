@@ -2,13 +2,16 @@
 // with different pasts have to elect and convince each other again and again (Raft §5.4.2, Figure 8, is two rounds of this).
 import type { SimulatedNode } from '../node.ts';
 import type { Chance } from '../world.ts';
+import { burst } from './burst.ts';
+import { askToLead } from './membership.ts';
 import { crawl, pathsBetween, split, stall } from './network.ts';
-import { type Blow, namesOf, type Scene, type Strike, startIfDown } from './scene.ts';
+import { type Blow, electionMs, namesOf, type Scene, type Strike, startIfDown } from './scene.ts';
 
 const roundMs: readonly [number, number] = [150, 1_200];
 /** How late, about: less than a lease, more than an election that is not waited for. */
 const lateMs: readonly [number, number] = [10, 150];
-const transferMs = 2_000;
+/** How long before it is struck a leader is asked for much. */
+const burstMsMax = 15;
 /** How soon it is looked again when nobody leads. */
 const againMs = 50;
 
@@ -23,6 +26,13 @@ const latestLeader = ({ nodes }: Scene, except: SimulatedNode | null): Simulated
   return latest?.node ?? null;
 };
 
+const writesMax = 12;
+
+/** Much at once, or nothing. */
+const burstBefore = (scene: Scene, chance: Chance, leader: SimulatedNode): void => {
+  if (chance.happens(0.5)) burst(scene, leader, chance.pick(scene.groups), chance.between(1, writesMax));
+};
+
 /** `strike` hurts one node and answers what brings it back. */
 const rove = (scene: Scene, chance: Chance, strike: (leader: SimulatedNode) => () => void): Blow | null => {
   const { world } = scene;
@@ -33,10 +43,15 @@ const rove = (scene: Scene, chance: Chance, strike: (leader: SimulatedNode) => (
     if (isOver) return;
     const leader = latestLeader(scene, struck);
     if (leader === null) return void world.after(againMs, round);
-    bringBack?.();
-    bringBack = strike(leader);
-    struck = leader;
-    world.trace.note(world.nowMs, 'nemesis', `struck ${leader.name}`);
+    // Some of what it is asked just before is under way to others, some in its log only.
+    burstBefore(scene, chance, leader);
+    world.after(chance.fraction() * chance.pick([0, burstMsMax]), () => {
+      if (isOver) return;
+      bringBack?.();
+      bringBack = strike(leader);
+      struck = leader;
+      world.trace.note(world.nowMs, 'nemesis', `struck ${leader.name}`);
+    });
     world.after(roundMs[0] + (roundMs[1] - roundMs[0]) * chance.fraction(), round);
   };
   if (scene.nodes.length < 3 || latestLeader(scene, null) === null) return null;
@@ -62,12 +77,10 @@ export const rovingFaults = {
     const leader = latestLeader(scene, null);
     if (leader === null || scene.nodes.length < 3) return null;
     const others = scene.others(leader);
-    const { name } = chance.pick(others);
+    const to = chance.pick(others);
     const undo = crawl(scene, pathsBetween(others, [leader]), chance.between(...lateMs));
-    leader.enter('transfer', (api) =>
-      api.changeGroup('kv', { type: 'transfer', node: name }, { timeoutMs: transferMs }, () => {}),
-    );
-    return { where: `${leader.name}: to ${name}`, undo };
+    askToLead(leader, 'kv', to);
+    return { where: `${leader.name}: to ${to.name}`, undo };
   },
   /** The leader hears everybody late, and one of the others, or nobody, hears it any more: what it believes is long over. */
   'late-cut'(scene, chance) {
@@ -79,6 +92,7 @@ export const rovingFaults = {
     const blow = stall(scene, pathsBetween([leader], deaf), `${leader.name} → ${namesOf(deaf)}`);
     return {
       where: blow?.where ?? leader.name,
+      atLeastMs: electionMs,
       undo() {
         hasten();
         blow?.undo?.();

@@ -1,4 +1,5 @@
 // What a fault is done to, and what is left of it: the words that every room of the nemesis shares.
+import type { Observation } from '../../actors/observe.ts';
 import type { Network } from '../network.ts';
 import type { SimulatedNode } from '../node.ts';
 import type { Operator } from '../operator.ts';
@@ -13,7 +14,12 @@ export type SceneParts = {
   groups: readonly string[];
   atlas: Atlas;
   operator: Operator;
+  /** Faults may write keys of their own. */
+  hasOwnKeys: boolean;
 };
+
+/** Hears what a node's replicas tell, in the midst of the turn; true: that was the moment, and it need not hear more. */
+type Watcher = (node: SimulatedNode, observation: Observation) => boolean;
 
 export class Scene {
   readonly world: World;
@@ -22,15 +28,30 @@ export class Scene {
   readonly groups: readonly string[];
   readonly atlas: Atlas;
   readonly operator: Operator;
+  readonly hasOwnKeys: boolean;
   readonly strains = new Strains();
+  readonly #watchers = new Set<Watcher>();
 
-  constructor({ world, network, nodes, groups, atlas, operator }: SceneParts) {
+  constructor({ world, network, nodes, groups, atlas, operator, hasOwnKeys }: SceneParts) {
     this.world = world;
     this.network = network;
     this.nodes = nodes;
     this.groups = groups;
     this.atlas = atlas;
     this.operator = operator;
+    this.hasOwnKeys = hasOwnKeys;
+  }
+
+  /** Waits for a moment; answers what ends the waiting. */
+  watch(watcher: Watcher): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  observed(name: string, observation: Observation): void {
+    if (this.#watchers.size === 0) return;
+    const node = this.nodes.find((one) => one.name === name)!;
+    for (const watcher of [...this.#watchers]) if (watcher(node, observation)) this.#watchers.delete(watcher);
   }
 
   leader(): SimulatedNode | undefined {
@@ -48,7 +69,12 @@ export type Blow = {
   where: string;
   /** Undoes it, whatever happened since; null: it was over at once. */
   undo: (() => void) | null;
+  /** It shows nothing unless it lasts so long. */
+  atLeastMs?: number;
 };
+
+/** Time for those who do not hear their leader to elect another. */
+export const electionMs = 500;
 
 /** Does a fault with what it draws; null: as things are it cannot be done, or would be more than must be survived. */
 export type Strike = (scene: Scene, chance: Chance) => Blow | null;

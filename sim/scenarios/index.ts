@@ -1,5 +1,6 @@
 // The door of the scenarios, in the order in which they are listed.
 import { allAtOnce } from './all-at-once.ts';
+import { badMoments } from './bad-moments.ts';
 import { calm } from './calm.ts';
 import { clockTrouble } from './clock-trouble.ts';
 import { crashes } from './crashes.ts';
@@ -29,5 +30,6 @@ export const scenarios: readonly Scenario[] = [
   slowNode,
   lateAnswers,
   snapshotStorm,
+  badMoments,
   allAtOnce,
 ];

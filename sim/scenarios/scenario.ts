@@ -12,4 +12,4 @@ export type Scenario = {
 };
 
 /** Faults come often enough that a short run shows them. */
-export const often = { everyMs: [50, 1_500], lastsMs: [20, 2_000] } satisfies Partial<Knobs>;
+export const often = { everyMs: [30, 700], lastsMs: [20, 2_000] } satisfies Partial<Knobs>;

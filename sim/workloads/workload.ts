@@ -56,6 +56,7 @@ export class Workload implements ClientWorld {
   /** By group and kind. */
   readonly #jobs = new Map<string, { job: Job; group: string; name: Work }>();
   #isStopped = false;
+  #silentUntilMs = 0;
   #processes = 0;
   #asking = 0;
 
@@ -77,6 +78,11 @@ export class Workload implements ClientWorld {
       if (asks) this.#asking++;
       this.#next(new Client(this, at, group), this.#jobOf(name, group), asks);
     }
+  }
+
+  /** Nobody begins anything for so long. */
+  pause(forMs: number): void {
+    this.#silentUntilMs = this.world.nowMs + forMs;
   }
 
   /** No new rounds; those under way still end. */
@@ -124,13 +130,17 @@ export class Workload implements ClientWorld {
       return;
     }
     client.nextCall();
-    this.world.after(client.chance.fraction() * this.#options.thinkMs, () => {
-      if (this.#isStopped) return;
-      this.open++;
-      job.run(client, () => {
-        this.open--;
-        this.#next(client, job, asks);
-      });
+    this.world.after(client.chance.fraction() * this.#options.thinkMs, () => this.#round(client, job, asks));
+  }
+
+  #round(client: Client, job: Job, asks: boolean): void {
+    const silentMs = this.#silentUntilMs - this.world.nowMs;
+    if (silentMs > 0) return void this.world.after(silentMs, () => this.#round(client, job, asks));
+    if (this.#isStopped) return;
+    this.open++;
+    job.run(client, () => {
+      this.open--;
+      this.#next(client, job, asks);
     });
   }
 

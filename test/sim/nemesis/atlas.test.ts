@@ -99,3 +99,14 @@ test('who forgot in silence is excused when a leader says so, and nothing more m
   atlas.replaced(nodes[2]!);
   assert.equal(atlas.spare, 1);
 });
+
+test('nobody is lost while members may change', () => {
+  const { atlas } = clusterOf(5);
+  const [first, second] = [atlas.changing(), atlas.changing()];
+  assert.equal(atlas.spare, 0);
+  first();
+  first();
+  assert.equal(atlas.spare, 0);
+  second();
+  assert.equal(atlas.spare, 2);
+});
