@@ -34,6 +34,18 @@ export const members: readonly Mutant[] = [
     ],
   },
   {
+    name: 'change-before-own-commit',
+    sentence: 'A new leader changes members before an entry of its own term is committed (the bug of 2015).',
+    from: 'known-bugs',
+    edits: [
+      {
+        file: reconfigure,
+        find: 'if (busy || state.commit < state.termStartIndex || state.transfer !== null)',
+        replace: 'if (busy || state.transfer !== null)',
+      },
+    ],
+  },
+  {
     name: 'joint-ignored',
     sentence: 'In a joint phase the new majority alone decides.',
     from: 'known-bugs',
