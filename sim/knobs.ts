@@ -45,6 +45,8 @@ export type Knobs = {
   lastsMs: [number, number];
   /** In the first part of every ten seconds no fault begins: so long. */
   quietMs: number;
+  /** When the fire is over clients think for so long at least, so that the cluster has something left for those who come back. */
+  calmMs: number;
   /** When the fire is over clients are silent for so long, and groups come to rest. */
   lullMs: number;
   /** When the fire is over all connections break once more. */
@@ -88,6 +90,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     everyMs: [50, pick('every', [200, 500, 1_500])],
     lastsMs: [20, pick('lasts', [500, 3_000, 10_000])],
     quietMs: pick('quiet window', [0, 0, 4_000]),
+    calmMs: pick('calm', [0, 100]),
     lullMs: pick('lull', [0, 0, 3_000]),
     breaksLast: knob('breaks last').happens(0.4),
     minorityStaysBroken: knob('minority').happens(0.7),

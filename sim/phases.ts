@@ -24,6 +24,12 @@ export const stepsMax = 20_000_000;
 const askedMsMax = 5_000;
 /** Clients are silent for so long after something broke in a lull. */
 const lullAfterMs = 1_000;
+/**
+ * With appends this small clients who ask as much as they can fill all there is: who lags is sent one entry at a time like the one that
+ * everybody waits for, and never catches up.
+ */
+const narrowBytes = 1_000;
+const calmMs = 100;
 /** Clients that think longer are not waited for. */
 const thinkMsMax = 1_000;
 
@@ -151,6 +157,7 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eve
   const mend = (): void => {
     nemesis.stop();
     world.trace.note(world.nowMs, 'world', 'mended');
+    workload.calm(knobs.appendBytes < narrowBytes ? Math.max(calmMs, knobs.calmMs) : knobs.calmMs);
     if (knobs.breaksLast) breakConnections(scene);
     if (!nemesis.changedMembers) return;
     // What somebody else asked for before is done or given up first: it would undo the operator's work.

@@ -6,7 +6,17 @@ import { failingPartOf, htmlReport, type ReportedRun, reportData } from '../repo
 import type { SeedResult } from './application.ts';
 
 /** What our own clients would have been. */
-const unused: readonly (keyof Knobs)[] = ['works', 'keys', 'paddingBytes', 'thinkMs', 'timeoutMs', 'minorityStaysBroken'];
+const unused: readonly (keyof Knobs)[] = [
+  'works',
+  'keys',
+  'paddingBytes',
+  'thinkMs',
+  'timeoutMs',
+  'calmMs',
+  'lullMs',
+  'breaksLast',
+  'minorityStaysBroken',
+];
 
 /** Of a wrong answer, a little of what came after it says how it came to be seen. */
 const afterFocusMs = 1;

@@ -57,6 +57,7 @@ export class Workload implements ClientWorld {
   readonly #jobs = new Map<string, { job: Job; group: string; name: Work }>();
   #isStopped = false;
   #silentUntilMs = 0;
+  #thinkMsMin = 0;
   #processes = 0;
   #asking = 0;
 
@@ -83,6 +84,11 @@ export class Workload implements ClientWorld {
   /** Nobody begins anything for so long. */
   pause(forMs: number): void {
     this.#silentUntilMs = this.world.nowMs + forMs;
+  }
+
+  /** From now on nobody thinks less than this, about. */
+  calm(thinkMs: number): void {
+    this.#thinkMsMin = thinkMs;
   }
 
   /** No new rounds; those under way still end. */
@@ -130,7 +136,9 @@ export class Workload implements ClientWorld {
       return;
     }
     client.nextCall();
-    this.world.after(client.chance.fraction() * this.#options.thinkMs, () => this.#round(client, job, asks));
+    this.world.after(client.chance.fraction() * Math.max(this.#options.thinkMs, this.#thinkMsMin), () =>
+      this.#round(client, job, asks),
+    );
   }
 
   #round(client: Client, job: Job, asks: boolean): void {
