@@ -88,6 +88,9 @@ export type GroupArguments = {
 
 const defaultTimeoutMs = limits.callTimeoutMsDefault;
 
+/** Elections take less. */
+const forgottenAfterMs = 2_000;
+
 /** What is said of a change when there is no time to ask for it once more. */
 const refusals = {
   pending: 'RECONFIGURATION_PENDING',
@@ -345,14 +348,19 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
 
   /**
    * Who leaves may never hear how that ended, for the others need not tell it. While it hears of no leader it asks them, as one that
-   * is outside already does.
+   * is outside already does. So does who hears of no leader for long: it may have been taken out while it was cut off, and nobody owes
+   * it that news.
    */
+  let leaderlessSinceMs: number | null = null;
   const leaderOrGuide = (): PeerId | null => {
     if (hosted === null || isOutside()) return args.anyPeer();
     const { member } = hosted;
     const { configuration, replica: own } = member.state;
     const stays = configuration.voters.includes(own) || configuration.learners.includes(own);
-    return member.leaderPeer() ?? (stays ? null : args.anyPeer());
+    const leader = member.leaderPeer();
+    leaderlessSinceMs = leader === null ? (leaderlessSinceMs ?? clock.nowMs()) : null;
+    const isForgotten = leaderlessSinceMs !== null && clock.nowMs() - leaderlessSinceMs >= forgottenAfterMs;
+    return leader ?? (stays && !isForgotten ? null : args.anyPeer());
   };
 
   const place = {

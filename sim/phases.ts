@@ -47,10 +47,13 @@ export type Phases = {
 
 const groupOf = (node: SimulatedNode, id: string) => node.api?.status().groups.find((group) => group.id === id);
 
-/** As far as it knows; one that was cut off meanwhile may wait for its old leader until it is told. */
-const hasLeft = (node: SimulatedNode, group: string): boolean => {
-  const status = groupOf(node, group);
-  return status !== undefined && ![...status.voters, ...status.learners].includes(node.name);
+/** Of a node that works: by what it knows itself, or by what its leader knows, since who is cut off is not told. */
+const hasLeft = ({ nodes }: Scene, node: SimulatedNode, id: string): boolean => {
+  if (node.api?.status().reason === 'IDENTITY_LOST') return false;
+  const seen = nodes.map((one) => groupOf(one, id)).filter((status) => status !== undefined);
+  const leading = seen.filter(({ role }) => role === 'leader').sort((a, b) => b.term - a.term)[0];
+  const own = groupOf(node, id);
+  return [own, leading].some((status) => status !== undefined && ![...status.voters, ...status.learners].includes(node.name));
 };
 
 /** A majority of all nodes, no more. */
@@ -162,8 +165,8 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eve
     if (!nemesis.changedMembers) return;
     // What somebody else asked for before is done or given up first: it would undo the operator's work.
     pass(askedMsMax);
-    // Who knows that it is no member serves through those who are.
-    for (const group of groups) for (const node of nodes) if (hasLeft(node, group)) serves(node, group);
+    // Who is no member serves through those who are.
+    for (const group of groups) for (const node of nodes) if (hasLeft(scene, node, group)) serves(node, group);
     operator.restore();
     demand('every node is a voter again', () => operator.isIdle);
   };

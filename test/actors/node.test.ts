@@ -435,6 +435,27 @@ test('a node that never hears of the cluster is not added, and that is definite'
   assert.deepEqual(changes.codes(), ['NOT_READY']);
 });
 
+test('who was taken out while it was cut off, and never hears of it, serves by way of the others', () => {
+  const cluster = createHandCluster();
+  const nodes = cluster.form();
+  const leader = cluster.leader();
+  const gone = nodes.find((node) => node !== leader)!;
+  write(cluster, leader, 'k', 'v');
+  cluster.lose((letter) => letter.from === gone.peer || letter.to === gone.peer);
+  cluster.pass(1_000);
+  const changes = collector<{ index: number }>();
+  leader.api.changeGroup('kv', { type: 'remove', node: gone.name }, { timeoutMs: 3_000 }, changes.done());
+  cluster.until(() => changes.outcomes.length === 1);
+  assert.deepEqual(changes.codes(), ['ok']);
+  cluster.pass(2_000);
+  cluster.lose(() => false);
+  cluster.pass(1_000);
+  const { leader: heardOf, voters } = groupOf(gone)!;
+  assert.deepEqual({ heardOf, isVoter: voters.includes(gone.name) }, { heardOf: null, isVoter: true }, 'it knows nothing');
+  assert.equal(read(cluster, gone, 'k'), 'v');
+  write(cluster, gone, 'k', 'w');
+});
+
 test('a healthy voter is not taken out while another does not answer; who does not answer may go', () => {
   const cluster = createHandCluster();
   const nodes = cluster.form();
