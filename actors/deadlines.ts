@@ -4,6 +4,7 @@ import type { Timer } from './ports/index.ts';
 import type { Scope } from './supervise.ts';
 
 export const slotMs = 50;
+const delayMsMin = 1;
 
 export interface Deadlines<Item> {
   add(item: Item, atMs: number): void;
@@ -32,7 +33,8 @@ export const createDeadlines = <Item>(scope: Scope, nowMs: () => number, expire:
   const arm = (slot: number): void => {
     if (alarm !== null && alarm.slot <= slot) return;
     alarm?.timer.cancel();
-    alarm = { slot, timer: scope.after(slot * slotMs - nowMs(), sweep) };
+    // Never for less than the clock can tell: a slot that is over but for a rounding error would be looked at for ever.
+    alarm = { slot, timer: scope.after(Math.max(delayMsMin, slot * slotMs - nowMs()), sweep) };
   };
 
   return {

@@ -104,7 +104,9 @@ export class World {
   }
 
   after(delayMs: number, run: () => void): Handle {
-    const atMs = Math.ceil((this.nowMs + Math.max(0, delayMs)) * 1_000) / 1_000;
+    let atMs = Math.ceil((this.nowMs + Math.max(0, delayMs)) * 1_000) / 1_000;
+    // What takes time takes a microsecond at least: who waits for what a rounding error leaves would wait at one instant for ever.
+    if (delayMs > 0 && atMs <= this.nowMs) atMs = (Math.round(this.nowMs * 1_000) + 1) / 1_000;
     // 31 bits: a number that the engine need not put into a box.
     const event = new Event(atMs, this.#ties.uint32() >>> 1, this.#sequence++, run);
     this.#push(event);

@@ -52,6 +52,20 @@ test('what is cancelled does not happen, and time stands where it was asked to',
   assert.equal(world.nowMs, 107);
 });
 
+test('time passes for whoever waits, however short that is', () => {
+  const world = newWorld();
+  world.run(7_618.7);
+  const endMs = world.nowMs + 0.01;
+  let rounds = 0;
+  const wait = (): void => {
+    if (world.nowMs >= endMs || rounds++ > 100) return;
+    world.after(1e-13, wait);
+  };
+  wait();
+  world.run(1);
+  assert.ok(rounds <= 11, `${rounds} rounds in 10 microseconds`);
+});
+
 test('a turn and its afterthoughts come before the next turn', () => {
   const world = newWorld();
   const process = newProcess(world);
