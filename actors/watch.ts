@@ -59,6 +59,8 @@ export const createWatchLog = (eventsMax: number): WatchLog => {
       applied = index;
       if (!behind) return;
       for (const watcher of [...watchers]) {
+        // It waits for what is still to come, as after a restart whoever saw more elsewhere.
+        if (watcher.from > index) continue;
         watchers.delete(watcher);
         watcher.on(compactedAt());
       }

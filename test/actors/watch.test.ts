@@ -45,6 +45,21 @@ test('on a node that lags behind the index asked for, nothing below it is told',
   assert.deepEqual(seen.indexes(), [10, 11, 12]);
 });
 
+test('what a node finds on its disk is no reason to end a watch of what is still to come', () => {
+  const log = createWatchLog(100);
+  const [ahead, behind] = [collect(), collect()];
+  log.watch('', 101, ahead.on);
+  log.watch('', 100, behind.on);
+  log.reset(100);
+  log.append([event(101, 'a')]);
+  log.flush(101);
+  assert.deepEqual(ahead.indexes(), [101]);
+  assert.deepEqual(
+    behind.messages.map((message) => (message.type === 'failed' ? message.failure.code : message.type)),
+    ['progress', 'COMPACTED'],
+  );
+});
+
 test('history that is trimmed or replaced by a snapshot ends in COMPACTED, with the index where it ends', () => {
   const log = createWatchLog(10);
   for (let index = 1; index <= 50; index++) {
