@@ -1,18 +1,11 @@
 // What is always true of a replica, by name. The cheap ones are checked after every step in production too, because a replica
 // that breaks its word must stop rather than spread it; the costly ones where `checkAll` is set (tests, simulator).
+import { InvariantBroken } from '../invariant.ts';
 import { entryBytes, type RaftLog } from './log.ts';
 import { mayCampaign, type RaftState } from './state.ts';
 import type { RaftEffect, RaftMessage, Role } from './types.ts';
 
-/** A promise of our own code is broken. Never thrown for what a peer sends. */
-export class InvariantBroken extends Error {
-  readonly invariant: string;
-  constructor(invariant: string, message: string) {
-    super(`${invariant}: ${message}`);
-    this.name = 'InvariantBroken';
-    this.invariant = invariant;
-  }
-}
+export { InvariantBroken };
 
 /** The few values of before a step that those of after it are compared with. */
 export type Facts = {

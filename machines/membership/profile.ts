@@ -1,0 +1,81 @@
+// What a node says of itself, on the wire and within its limits. A profile is checked where it is made and again by whoever hears it.
+import { membershipLimits as max } from './limits.ts';
+import type { NodeState, Profile } from './types.ts';
+
+export const nodeStates: readonly NodeState[] = ['created', 'joining', 'ready', 'degraded', 'draining', 'left', 'failed'];
+
+const isWord = (value: unknown): value is string => typeof value === 'string' && value.length <= max.wordCharsMax;
+const isAmount = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
+const isWords = (value: unknown, wordsMax: number): value is string[] =>
+  Array.isArray(value) && value.length <= wordsMax && value.every(isWord);
+const isAddresses = (value: unknown): value is string[] =>
+  Array.isArray(value) &&
+  value.length <= max.addressesMax &&
+  value.every((one) => typeof one === 'string' && one.length > 0 && one.length <= max.addressCharsMax);
+const isName = (value: unknown): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= max.nameCharsMax;
+
+/** `[[name, amount], …]`, each name once. */
+const parseResources = (value: unknown): Record<string, number> | null => {
+  if (!Array.isArray(value) || value.length > max.resourcesMax) return null;
+  const resources = new Map<string, number>();
+  for (const item of value as unknown[]) {
+    if (!Array.isArray(item) || item.length !== 2) return null;
+    const [name, amount] = item as unknown[];
+    if (!isWord(name) || !isAmount(amount) || resources.has(name)) return null;
+    resources.set(name, amount);
+  }
+  // Not by assignment: a resource named __proto__ is a name like any other.
+  return Object.fromEntries(resources);
+};
+
+const textBytes = (text: string): number => {
+  let bytes = 2;
+  for (let at = 0; at < text.length; at++) bytes += text.charCodeAt(at) < 0x80 ? 1 : 3;
+  return bytes;
+};
+const textsBytes = (texts: readonly string[]): number => texts.reduce((sum, text) => sum + textBytes(text), 3);
+const amountBytes = 9;
+
+const measured = new WeakMap<Profile, number>();
+
+/** At most what it takes on the wire. */
+export const profileBytes = (profile: Profile): number => {
+  const known = measured.get(profile);
+  if (known !== undefined) return known;
+  const { name, version, region, tags, capabilities, resources, addresses } = profile;
+  const bytes =
+    textsBytes([name, version, region]) +
+    textsBytes(tags) +
+    textsBytes(capabilities) +
+    textsBytes(Object.keys(resources)) +
+    Object.keys(resources).length * (amountBytes + 1) +
+    textsBytes(addresses) +
+    2 * amountBytes;
+  measured.set(profile, bytes);
+  return bytes;
+};
+
+export const formProfile = (profile: Profile): unknown => [
+  ...[profile.name, profile.version, profile.region, profile.tags, profile.capabilities],
+  ...[Object.entries(profile.resources), profile.capacity, profile.load, nodeStates.indexOf(profile.state)],
+  profile.addresses,
+];
+
+export const parseProfile = (value: unknown): Profile | null => {
+  if (!Array.isArray(value) || value.length !== 10) return null;
+  const [name, version, region, tags, capabilities, given, capacity, load, stateNumber, addresses] = value as unknown[];
+  if (!isName(name) || !isWord(version) || !isWord(region) || !isAmount(capacity) || !isAmount(load)) return null;
+  if (!isWords(tags, max.tagsMax) || !isWords(capabilities, max.capabilitiesMax) || !isAddresses(addresses)) return null;
+  const resources = parseResources(given);
+  const state = typeof stateNumber === 'number' ? nodeStates[stateNumber] : undefined;
+  if (resources === null || state === undefined) return null;
+  const profile = { name, version, region, tags, capabilities, resources, capacity, load, state, addresses };
+  return profileBytes(profile) <= max.profileBytesMax ? profile : null;
+};
+
+/** Why others would refuse this profile, or null. */
+export const profileRefusal = (profile: Profile): 'PROFILE_TOO_LARGE' | 'PROFILE_MALFORMED' | null => {
+  if (profileBytes(profile) > max.profileBytesMax) return 'PROFILE_TOO_LARGE';
+  return parseProfile(formProfile(profile)) === null ? 'PROFILE_MALFORMED' : null;
+};
