@@ -5,11 +5,13 @@ import { drawLive, factOf, type MembershipState, send, type Turn } from './state
 import type { Fact, PeerId } from './types.ts';
 import { addUpdate, clearUpdates, takeUpdates } from './updates.ts';
 
-/** To how many members everyone who hears of something tells it: enough that to miss it is rarer than one in a million. */
+/**
+ * To how many members everyone who hears of something tells it. Who is told at random by all of n nodes, k times each, is missed with
+ * a chance of e^-k: so that anybody at all is, of n e^-k = e^-spare.
+ */
 export const listenersMax = ({ options, table }: MembershipState): number => {
   const others = table.live.length;
-  const wanted = options.gossipFanout * options.gossipFactor * Math.max(1, Math.ceil(Math.log10(others + 1)));
-  return Math.min(wanted, toldEachMax * others);
+  return Math.min(Math.ceil(Math.log(others + 1) + options.gossipSpare), toldEachMax * others);
 };
 
 /** Among few, nobody is told the same thing more often than this by one other. */

@@ -171,11 +171,13 @@ export const hearOfSelf = (state: MembershipState, turn: Turn, said: Standing & 
       state.health = Math.min(membershipLimits.healthMax, state.health + 1);
       warn(state, turn, 'ACCUSED', said.by ?? null, `taken for ${said.status}: this node or its network is slow`);
     }
+    if (said.status === 'failed') turn.missed = true;
     raise(state, turn, said.incarnation + 1);
     // Until that is durable there is nothing to say.
     if (outranks(said, ownStanding(state))) return;
   }
-  turn.first.push(ownFact(state, false));
+  // Who speaks of an earlier life cannot know what this one says of itself, its address above all.
+  turn.first.push(ownFact(state, said.incarnation < state.profileAt));
 };
 
 // ---------------------------------------------------------------- the door

@@ -10,7 +10,7 @@ import { learn, tellSpeaker } from './learn.ts';
 import { leaveDueMs, leaveTurn, onEvict, onLeave } from './leave.ts';
 import { membershipLimits } from './limits.ts';
 import { excuse, onAck, onAsk, onNack, onProbe, probeDueMs, probeSoon, probeTurn } from './probe.ts';
-import { createTurn, type MembershipState, send, type Turn } from './state.ts';
+import { createTurn, factOf, type MembershipState, send, type Turn } from './state.ts';
 import type { Fact, MembershipEffect, MembershipEvent, MembershipMessage, PeerId } from './types.ts';
 
 /** Takes in one event. Changes `state`; the effects are to be done in their order. */
@@ -60,13 +60,20 @@ const take = (state: MembershipState, turn: Turn, event: MembershipEvent): void 
 const onMessage = (state: MembershipState, turn: Turn, from: PeerId, message: MembershipMessage): void => {
   // Nothing may be said yet. Whoever wants an answer asks again.
   if (from === state.self || state.phase === 'starting') return;
+  if (state.table.members.get(from)?.status === 'evicted') return showOut(state, turn, from);
   if ('facts' in message) learnAll(state, turn, from, message);
   if (isOut(state)) return;
   tellSpeaker(state, turn, from);
   answer(state, turn, from, message);
   if (turn.first.length > 0) send(turn, [from], { type: 'gossip', facts: answering(state, turn) });
-  // Somebody who is not known speaks to us: he knows something that we do not.
-  if (!state.table.members.has(from)) beginExchange(state, turn, from, true);
+  // Somebody who is not known speaks to us, or had given us up: he knows something that we do not.
+  if (!state.table.members.has(from) || turn.missed) beginExchange(state, turn, from, true);
+};
+
+/** Nothing is heard from who was thrown out, and nothing else is said to it. */
+const showOut = (state: MembershipState, turn: Turn, from: PeerId): void => {
+  const fact = factOf(state, from, false, turn.nowMs);
+  if (fact !== null) send(turn, [from], { type: 'gossip', facts: [fact] });
 };
 
 const isOut = ({ phase }: MembershipState): boolean => phase === 'evicted';

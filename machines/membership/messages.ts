@@ -36,6 +36,10 @@ export const factBytes = (fact: Fact): number => {
   return texts + 24 + (fact.told === null ? 0 : 10 + profileBytes(fact.told.profile));
 };
 
+/** A profile is said in an incarnation; who is thrown out at one may have said more since. */
+const isSaidBy = (profileAt: number, incarnation: number, status: MemberStatus): boolean =>
+  profileAt <= incarnation || status === 'evicted';
+
 const parseFact = (value: unknown): Fact | null => {
   if (!Array.isArray(value) || (value.length !== 4 && value.length !== 6)) return null;
   const given = value as unknown[];
@@ -50,7 +54,8 @@ const parseFact = (value: unknown): Fact | null => {
   if (given.length === 6) {
     const profileAt = given[4];
     const profile = parseProfile(given[5]);
-    if (!isIncarnation(profileAt) || profileAt > incarnation || profile === null) return null;
+    if (!isIncarnation(profileAt) || profileAt === 0 || profile === null) return null;
+    if (!isSaidBy(profileAt, incarnation, status)) return null;
     told = { profileAt, profile };
   }
   const by = status === 'suspect' ? (extra as PeerId) : null;
@@ -78,7 +83,8 @@ const parseVersion = (value: unknown): Version | null => {
   const [peer, incarnation, number, profileAt] = value as unknown[];
   const status = word(memberStatuses, number);
   if (!isPeerId(peer) || !isIncarnation(incarnation) || status === undefined || status === 'suspect') return null;
-  return isIncarnation(profileAt) && profileAt <= incarnation ? { peer, incarnation, status, profileAt } : null;
+  if (!isIncarnation(profileAt) || !isSaidBy(profileAt, incarnation, status)) return null;
+  return { peer, incarnation, status, profileAt };
 };
 
 /** Numbers of buckets, ascending. */

@@ -192,7 +192,7 @@ export const excuse = (state: MembershipState, turn: Turn, blockedMs: number): v
   const { nowMs } = turn;
   const { probeTimeoutMs, probeMs, suspicionFloorMs } = state.options;
   adjustHealth(state, 1 + Math.floor(blockedMs / probeMs));
-  warn(state, turn, 'BLOCKED', state.self, `this process did nothing for ${Math.round(blockedMs)} ms`);
+  warn(state, turn, 'BLOCKED', state.self, `this node did nothing for ${Math.round(blockedMs)} ms`);
   const { probe } = state;
   if (probe !== null) {
     if (probe.askAtMs !== Number.POSITIVE_INFINITY) probe.askAtMs = Math.max(probe.askAtMs, nowMs + probeTimeoutMs);

@@ -191,9 +191,11 @@ export type Turn = {
   readonly changes: Change[];
   /** What whoever this step hears from must hear before anything else (Lifeguard's buddy system). */
   first: Fact[];
+  /** This node was given up by whoever it hears from, and so was told nothing for a while. */
+  missed: boolean;
 };
 
-export const createTurn = (nowMs: number): Turn => ({ nowMs, effects: [], changes: [], first: [] });
+export const createTurn = (nowMs: number): Turn => ({ nowMs, effects: [], changes: [], first: [], missed: false });
 
 export const send = (turn: Turn, to: PeerId[], message: MembershipMessage): void => {
   if (to.length > 0) turn.effects.push({ type: 'send', to, message });
@@ -232,7 +234,8 @@ export const factAbout = (state: MembershipState, member: Member, profile: boole
     ...{ peer, incarnation, status },
     by: status === 'suspect' ? accuserOf(state, peer) : null,
     agoMs: isGone(status) ? Math.max(0, Math.round(nowMs - sinceMs)) : 0,
-    told: profile ? { profileAt, profile: member.profile } : null,
+    // 0: thrown out before anybody here heard what it says of itself.
+    told: profile && profileAt > 0 ? { profileAt, profile: member.profile } : null,
   };
 };
 

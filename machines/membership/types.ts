@@ -150,8 +150,8 @@ export type MembershipOptions = {
   disputeMs: number;
   gossipMs: number;
   gossipFanout: number;
-  /** News is told to gossipFanout × factor × ⌈log10(members + 1)⌉ members by everyone who hears it. */
-  gossipFactor: number;
+  /** News is told to ln(members) + so many members by everyone who hears it. */
+  gossipSpare: number;
   gossipBytes: number;
   piggybackBytes: number;
   /** Anti-entropy with a random member: this soon after an exchange that found something, … */
@@ -180,7 +180,7 @@ export const membershipDefaults: MembershipOptions = {
   ...{ probeMs: 1_000, probeTimeoutMs: 500, helpers: 3 },
   ...{ suspicionFloorMs: 2_500, suspicionFactor: 1.25, suspicionMaxFactor: 3, confirmations: 3, suspicionProbeMs: 500 },
   disputeMs: 3_000,
-  ...{ gossipMs: 200, gossipFanout: 4, gossipFactor: 2, gossipBytes: 4_096, piggybackBytes: 1_024 },
+  ...{ gossipMs: 200, gossipFanout: 4, gossipSpare: 12, gossipBytes: 4_096, piggybackBytes: 1_024 },
   ...{ exchangeMinMs: 1_000, exchangeMaxMs: 30_000, exchangeTimeoutMs: 1_000, exchangeAttempts: 3, pageBytes: 32_768 },
   ...{ healMs: 5_000, rememberFailedMs: 86_400_000, rememberLeftMs: 3_600_000, rememberEvictedMs: 604_800_000 },
   ...{ lateMs: 200, profileMs: 1_000, leaveAcks: 3, leaveMs: 5_000, incarnationsReserved: 64 },

@@ -166,7 +166,9 @@ export class Mesh {
     for (const change of changes) {
       this.listen?.(node, change);
       const about = this.#byPeer.get(change.peer)!;
-      if (change.after === 'failed' && about.isUp && about.side === node.side)
+      if (change.after !== 'failed' || !about.isUp || about.side !== node.side) continue;
+      // That an earlier life of it ended is true.
+      if (node.state!.table.members.get(change.peer)!.incarnation >= about.bornAt)
         this.falsePositives.push({ atMs: this.nowMs, by: node.name, about: about.name, why: change.why });
     }
   }

@@ -28,6 +28,8 @@ export class MeshNode {
   /** Counts starts; a process that is down has none. */
   life = 0;
   address = '';
+  /** The first incarnation of this life. */
+  bornAt = 0;
   state: MembershipState | null = null;
   /** Which side of a partition it is on. */
   side = 0;
@@ -59,6 +61,7 @@ export class MeshNode {
   start({ options, profile, address: at, contacts }: StartOptions): void {
     this.life++;
     this.address = at;
+    this.bornAt = this.durable + 1;
     this.hasLeft = false;
     this.#connected = new Map();
     this.state = createMembership({
@@ -73,6 +76,7 @@ export class MeshNode {
     this.durable = options.incarnationsReserved;
     this.life = 1;
     this.address = at;
+    this.bornAt = 1;
     const state = createMembership({
       ...{ self: this.peer, profile, options, restored: 0 },
       ...{ seed: this.#chance.uint32(), nowMs: this.#world.nowMs, checkAll: this.#mesh.options.checkAll },

@@ -95,11 +95,12 @@ export const churn = (given: Partial<MeshOptions>, { forMs, everyMs }: { forMs: 
   while (mesh.nowMs < untilMs) {
     mesh.pass(Math.min(everyMs, untilMs - mesh.nowMs));
     const turn = chance.between(0, 3);
-    if (turn === 0) {
+    // A majority stays.
+    if (turn === 0 && 2 * down.length < mesh.nodes.length - 2) {
       const node = chance.pick(mesh.up);
       node.crash();
       down.push(node);
-    } else if (turn === 1 && down.length > 0) mesh.start(down.shift()!, [contactOf(chance.pick(mesh.up))]);
+    } else if (turn === 1 && down.length > 0) mesh.start(down.shift()!, chance.shuffled(mesh.up).slice(0, 3).map(contactOf));
     else {
       const node = chance.pick(mesh.up);
       node.tell({ type: 'profile', profile: { ...node.state!.profile, load: chance.between(0, 100) } });
