@@ -11,6 +11,7 @@ import {
   membersView,
   type PeerId,
   ProfileRefused,
+  rootDigest,
   step,
 } from '../../../machines/membership/index.ts';
 import { createNode, profileOf, Stage } from './stage.ts';
@@ -64,13 +65,17 @@ test('a refutation waits for no disk while there is a reserve, and for the disk 
 test('a reserve is renewed before it is used up', () => {
   const node = createNode('a', { known: ['a', 'b'] });
   let asked = 0;
+  // A disk that takes as long as ten accusations.
+  const writing: { incarnation: number; doneAt: number }[] = [];
   for (let at = 0; at < 500; at++) {
     const accusation = fact('a', { incarnation: node.incarnation, status: 'suspect', by: 'b' });
     for (const effect of gossip(node, 'b', [accusation], at)) {
       if (effect.type !== 'persist') continue;
       asked++;
-      step(node, at, { type: 'persisted', incarnation: effect.incarnation });
+      writing.push({ incarnation: effect.incarnation, doneAt: at + 10 });
     }
+    while (writing.length > 0 && writing[0]!.doneAt <= at)
+      step(node, at, { type: 'persisted', incarnation: writing.shift()!.incarnation });
     assert.equal(node.incarnation, 2 + at, 'no accusation waited');
   }
   assert.ok(asked <= 500 / membershipDefaults.incarnationsReserved + 5, `${asked} writes`);
@@ -164,18 +169,23 @@ test('a poisoned mesh agrees again', () => {
 
 // ---------------------------------------------------------------- who may say what
 
-test('nobody is failed because another says that it suspects him', () => {
-  const node = createNode('a', { known: ['a', 'c'] });
+test('nobody is failed because another says that it suspects him: who heard it tries for himself', () => {
+  const others = Array.from({ length: 40 }, (_, at) => `m${at}`);
+  const node = createNode('a', { known: ['a', 'c', ...others] });
+  let tried = 0;
   for (let nowMs = 0; nowMs < 60_000; nowMs += 10) {
-    const accusation = fact('c', { status: 'suspect', by: 'd' });
-    const effects = nowMs % 1_000 === 0 ? gossip(node, 'd', [accusation], nowMs) : [];
+    const effects = nowMs === 0 ? gossip(node, 'm0', [fact('c', { status: 'suspect', by: 'm0' })], nowMs) : [];
     effects.push(...step(node, nowMs, { type: 'wake' }));
-    // It answers whoever probes it, and has not heard what it should refute.
-    for (const { to, message } of sends(effects))
-      if (to.includes('c') && message.type === 'probe')
-        step(node, nowMs, { type: 'message', from: 'c', message: { type: 'ack', sequence: message.sequence, facts: [] } });
+    // Everybody answers; c has not heard what it should refute.
+    for (const { to, message } of sends(effects)) {
+      if (message.type !== 'probe') continue;
+      if (to.includes('c')) tried++;
+      const ack = { type: 'ack' as const, sequence: message.sequence, facts: [] };
+      step(node, nowMs, { type: 'message', from: to[0]!, message: ack });
+    }
     assert.equal(statusOf(node, 'c'), 'suspect', `after ${nowMs} ms`);
   }
+  assert.ok(tried >= 5, `${tried} probes in a minute, where its turn comes every 41 s`);
 });
 
 test('a failure that another remembers is asked about before it is believed', () => {
@@ -242,6 +252,52 @@ test('who is gone is remembered, fades, and is forgotten by all within the time 
   for (const name of 'abc') assert.equal(stage.view(name, 'd'), 'unknown');
   stage.pass(60_000);
   for (const name of 'abc') assert.equal(stage.view(name, 'd'), 'unknown', 'and nobody learns it again');
+});
+
+test('what fades is part of no digest: who has forgotten it already sees no difference', () => {
+  const options = { rememberFailedMs: 60_000 };
+  const node = createNode('a', { known: ['a', 'b'], options });
+  const digest = rootDigest(node);
+  gossip(node, 'b', [{ ...full('d'), status: 'failed' }]);
+  assert.notEqual(rootDigest(node), digest);
+  step(node, 55_000, { type: 'wake' });
+  assert.equal(statusOf(node, 'd'), 'failed');
+  assert.equal(rootDigest(node), digest);
+});
+
+test('a digest sees every difference but a suspicion', () => {
+  const digests = [
+    ...[[full('d')], [full('d', 2)], [{ ...full('d'), status: 'failed' as const }], [full('e')], []],
+    // The same incarnation, an older profile.
+    [full('d', 1), fact('d', { incarnation: 2 })],
+  ].map((facts) => {
+    const node = createNode('a', { known: ['a', 'b'] });
+    gossip(node, 'b', facts);
+    return rootDigest(node);
+  });
+  assert.equal(new Set(digests).size, digests.length);
+  const node = createNode('a', { known: ['a', 'b'] });
+  const digest = rootDigest(node);
+  gossip(node, 'b', [fact('b', { status: 'suspect', by: 'c' })]);
+  assert.equal(rootDigest(node), digest);
+});
+
+test('an exchange whose messages are lost is begun again, and one that found something is followed by another soon', () => {
+  for (const lost of ['digest', 'buckets', 'versions', 'page'] as const) {
+    const stage = new Stage({ exchangeMinMs: 1_000, exchangeMaxMs: 600_000 });
+    stage.begin('a', 'b');
+    stage.hear('a', 'z', { type: 'gossip', facts: [full('d')] });
+    stage.state('a').updates.of.clear();
+    stage.state('a').updates.levels.length = 0;
+    let losses = 2;
+    stage.isLost = (_from, to, message) => to === 'd' || to === 'z' || (message.type === lost && losses-- > 0);
+    stage.tell('b', { type: 'met', peer: 'z' });
+    stage.state('b').exchanges.clear();
+    stage.state('b').nextExchangeMs = 0;
+    stage.pass(4_000);
+    assert.notEqual(stage.view('b', 'd'), 'unknown', `${lost} lost`);
+    assert.equal(stage.state('b').exchangeEveryMs, 1_000);
+  }
 });
 
 test('who left does not come back by hearsay', () => {
