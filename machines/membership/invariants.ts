@@ -75,6 +75,7 @@ export const checkAll = (state: MembershipState): void => {
     const suspicion = suspicions.get(peer);
     if (suspicion === undefined) return broken('suspects-are-suspected', peer);
     if (new Set(suspicion.accusers).size !== suspicion.accusers.length) broken('accusers-once', suspicion.accusers.join());
+    if (!(state.judgeAtMs <= Math.min(suspicion.endMs, suspicion.tryAtMs))) broken('judged-in-time', peer);
     if (suspicion.accusers.length > max.accusersMax) broken('accusers-bounded', `${suspicion.accusers.length}`);
     if (suspicion.mine !== suspicion.accusers.includes(state.self)) broken('mine-is-accused-by-me', peer);
   }

@@ -112,6 +112,7 @@ const knownOf = ({ incarnation, status, profileAt, profile }: Member) => ({ inca
 /** Own suspicions are tried again until they end, others' are tried once they should have ended long ago. */
 const judge = (state: MembershipState, turn: Turn): void => {
   const { nowMs } = turn;
+  if (nowMs < state.judgeAtMs) return;
   for (const [peer, suspicion] of state.suspicions) {
     if (nowMs >= suspicion.endMs) {
       if (suspicion.mine) declareFailed(state, turn, peer);
@@ -125,6 +126,8 @@ const judge = (state: MembershipState, turn: Turn): void => {
       probeTo(state, turn, peer, ++state.sequence);
     }
   }
+  state.judgeAtMs = Number.POSITIVE_INFINITY;
+  for (const { endMs, tryAtMs } of state.suspicions.values()) state.judgeAtMs = Math.min(state.judgeAtMs, endMs, tryAtMs);
 };
 
 const declareFailed = (state: MembershipState, turn: Turn, peer: PeerId): void => {
@@ -223,6 +226,5 @@ export const probeDueMs = (state: MembershipState): number => {
   if (state.phase !== 'member') return dueMs;
   if (state.probe !== null) dueMs = Math.min(dueMs, state.probe.askAtMs, state.probe.endMs);
   else if (state.table.live.length > 0) dueMs = Math.min(dueMs, state.nextProbeMs);
-  for (const { endMs, tryAtMs } of state.suspicions.values()) dueMs = Math.min(dueMs, endMs, tryAtMs);
-  return dueMs;
+  return state.suspicions.size > 0 ? Math.min(dueMs, state.judgeAtMs) : dueMs;
 };

@@ -106,6 +106,8 @@ export type MembershipState = {
   readonly relays: Map<number, Relay>;
   /** Of exactly the members that are suspect. */
   readonly suspicions: Map<PeerId, Suspicion>;
+  /** No suspicion ends or is tried again before; so that many of them cost nothing until then. */
+  judgeAtMs: number;
 
   /** When news leaves; Infinity while there is none. */
   gossipAtMs: number;
@@ -160,6 +162,7 @@ export const createMembership = (args: {
     ...{ wanted: incarnation, nextProfile: null, profileFromMs: nowMs },
     ...{ table: createTable(), updates: createUpdates(), health: 0 },
     ...{ ring: [], ringAt: 0, urgent: [], sequence: 0, probe: null, relays: new Map(), suspicions: new Map() },
+    judgeAtMs: Number.POSITIVE_INFINITY,
     nextProbeMs: nowMs + nextBetween(random, 0, options.probeMs),
     ...{ gossipAtMs: Number.POSITIVE_INFINITY, gossipedMs: Number.NEGATIVE_INFINITY },
     ...{ exchanges: new Map(), exchangeEveryMs: options.exchangeMinMs, settled: false },

@@ -29,6 +29,7 @@ const durationMs = (state: MembershipState, suspicion: Suspicion): number => {
 
 const measure = (state: MembershipState, suspicion: Suspicion): void => {
   suspicion.endMs = suspicion.startedMs + durationMs(state, suspicion);
+  state.judgeAtMs = Math.min(state.judgeAtMs, suspicion.endMs, suspicion.tryAtMs);
 };
 
 /** This node could not reach it, nor could those `others` whom it asked. */
@@ -50,13 +51,8 @@ export const suspectHeard = (state: MembershipState, turn: Turn, peer: PeerId, b
   const suspicion = state.suspicions.get(peer);
   if (suspicion === undefined) {
     const heard: Suspicion = {
-      ...{
-        mine: false,
-        accusers: by === state.self ? [] : [by],
-        startedMs: turn.nowMs,
-        endMs: turn.nowMs,
-        tryAtMs: asks ? turn.nowMs : Number.POSITIVE_INFINITY,
-      },
+      ...{ mine: false, accusers: by === state.self ? [] : [by], startedMs: turn.nowMs, endMs: turn.nowMs },
+      tryAtMs: asks ? turn.nowMs : Number.POSITIVE_INFINITY,
     };
     measure(state, heard);
     state.suspicions.set(peer, heard);
