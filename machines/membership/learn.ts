@@ -11,10 +11,16 @@ import { addMember, changeMember, type Member, removeMember } from './table.ts';
 import type { ChangeReason, Fact, MemberStatus, PeerId, Profile } from './types.ts';
 
 /** The one place where a member's status changes once it is known. */
-export const setKnown = (state: MembershipState, turn: Turn, member: Member, known: Known, why: ChangeReason): void => {
+export const setKnown = (
+  state: MembershipState,
+  turn: Turn,
+  member: Member,
+  known: Known,
+  { why, agoMs = 0 }: { why: ChangeReason; agoMs?: number },
+): void => {
   const before = member.status;
   const wasGone = member.at < 0;
-  changeMember(state.table, member, known, turn.nowMs);
+  changeMember(state.table, member, known, turn.nowMs - agoMs);
   turn.changes.push({ peer: member.peer, before, after: known.status, why });
   if (known.status !== 'suspect') state.suspicions.delete(member.peer);
   if (wasGone && member.at >= 0) probeSometime(state, turn, member);
@@ -52,17 +58,27 @@ const reasonOf = ({ peer, status }: Fact, from: PeerId): ChangeReason =>
 
 // ---------------------------------------------------------------- members that are not known yet
 
-/** Room for one more: who has been gone longest makes it. */
+/** Who is missed least: gone, not thrown out if there is anybody else, and gone for longest. */
+const leastMissed = (state: MembershipState): Member | null => {
+  let least: Member | null = null;
+  for (const member of state.table.members.values()) {
+    if (member.at >= 0) continue;
+    const evicted = member.status === 'evicted';
+    const spared = least !== null && evicted && least.status !== 'evicted';
+    const rather = least !== null && !evicted && least.status === 'evicted';
+    if (least === null || rather || (!spared && member.sinceMs < least.sinceMs)) least = member;
+  }
+  return least;
+};
+
+/** Room for one more. */
 const makeRoom = (state: MembershipState, turn: Turn): boolean => {
   const { table } = state;
   if (table.members.size < membershipLimits.membersMax) return true;
-  let oldest: Member | null = null;
-  if (table.gone > 0)
-    for (const member of table.members.values())
-      if (member.at < 0 && member.status !== 'evicted' && (oldest === null || member.sinceMs < oldest.sinceMs)) oldest = member;
-  if (oldest === null) return false;
-  removeMember(table, oldest);
-  turn.changes.push({ peer: oldest.peer, before: oldest.status, after: null, why: 'forgotten' });
+  const least = table.gone > 0 ? leastMissed(state) : null;
+  if (least === null) return false;
+  removeMember(table, least);
+  turn.changes.push({ peer: least.peer, before: least.status, after: null, why: 'forgotten' });
   return true;
 };
 
@@ -90,6 +106,8 @@ const learnOfStranger = (state: MembershipState, turn: Turn, fact: Fact, from: P
   // That somebody failed of whom nothing else is known is of use to nobody; that somebody was thrown out is.
   if (told === null && status !== 'evicted') return false;
   if (isGone(status) && agoMs >= keptMs(state, status) * fadingShare) return false;
+  // Of who is gone nobody is forgotten for another who is.
+  if (isGone(status) && state.table.members.size >= membershipLimits.membersMax) return false;
   const profile = told?.profile ?? nobody;
   const known = { incarnation, status, profileAt: told?.profileAt ?? 0, profile };
   if (addKnown(state, turn, peer, known, { agoMs, why }) === null) return false;
@@ -138,8 +156,7 @@ const learnOfMember = (state: MembershipState, turn: Turn, member: Member, fact:
       state.suspicions.delete(member.peer);
       suspectHeard(state, turn, member.peer, fact.by ?? from, disputed);
     }
-    setKnown(state, turn, member, known, why);
-    if (isGone(fact.status) && fact.agoMs > 0) member.sinceMs = Math.min(member.sinceMs, turn.nowMs - fact.agoMs);
+    setKnown(state, turn, member, known, { why, agoMs: isGone(known.status) ? fact.agoMs : 0 });
     spread(state, turn, member.peer, profileChanged);
     return true;
   }

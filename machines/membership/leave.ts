@@ -47,7 +47,7 @@ export const onEvict = (state: MembershipState, turn: Turn, peer: PeerId): void 
   if (member === undefined) return warn(state, turn, 'MEMBER_NOT_FOUND', peer, 'there is no such member');
   if (member.status === 'evicted') return;
   const { incarnation, profileAt, profile } = member;
-  setKnown(state, turn, member, { incarnation, status: 'evicted', profileAt, profile }, 'operator');
+  setKnown(state, turn, member, { incarnation, status: 'evicted', profileAt, profile }, { why: 'operator' });
   spread(state, turn, peer, false);
   const fact = { peer, incarnation, status: 'evicted' as const, by: null, agoMs: 0, told: null };
   send(turn, [peer], { type: 'gossip', facts: [fact] });

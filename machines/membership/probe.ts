@@ -103,7 +103,8 @@ const giveUp = (state: MembershipState, turn: Turn): void => {
   const member = state.table.members.get(target);
   if (member === undefined || member.at < 0) return;
   suspectOwn(state, turn, target, nacks);
-  if (member.status === 'alive') setKnown(state, turn, member, { ...knownOf(member), status: 'suspect' }, 'unanswered');
+  if (member.status === 'alive')
+    setKnown(state, turn, member, { ...knownOf(member), status: 'suspect' }, { why: 'unanswered' });
   spread(state, turn, target, false);
 };
 
@@ -136,7 +137,7 @@ const declareFailed = (state: MembershipState, turn: Turn, peer: PeerId): void =
   const suspectedMs = Math.ceil(turn.nowMs - suspicion.startedMs);
   if (!(suspicion.mine && suspectedMs >= state.options.suspicionFloorMs))
     throw new InvariantBroken('failed-after-suspicion', `${peer} after ${suspectedMs} ms`);
-  setKnown(state, turn, member, { ...knownOf(member), status: 'failed' }, 'unanswered');
+  setKnown(state, turn, member, { ...knownOf(member), status: 'failed' }, { why: 'unanswered' });
   spread(state, turn, peer, false);
 };
 

@@ -110,10 +110,10 @@ export const addMember = (table: Table, peer: PeerId, known: Known, sinceMs: num
   return member;
 };
 
-export const changeMember = (table: Table, member: Member, known: Known, nowMs: number): void => {
+export const changeMember = (table: Table, member: Member, known: Known, sinceMs: number): void => {
   const was = member.at >= 0;
   const is = !isGone(known.status);
-  if (member.status !== known.status) member.sinceMs = nowMs;
+  if (member.status !== known.status) member.sinceMs = sinceMs;
   member.incarnation = known.incarnation;
   member.status = known.status;
   member.profileAt = known.profileAt;

@@ -103,7 +103,7 @@ export type ChangeReason =
   /** Gone for so long that it is no longer remembered. */
   | 'forgotten';
 
-/** `before` or `after` null: not known. Equal: the profile changed. */
+/** `before` or `after` null: not known. Equal: the profile changed, or only the incarnation. */
 export type Change = { peer: PeerId; before: MemberStatus | null; after: MemberStatus | null; why: ChangeReason };
 
 export type WarnCode =

@@ -343,6 +343,15 @@ test('more members than a node remembers are refused by name, unless somebody wh
   assert.equal(statusOf(node, 'm20001'), 'alive');
 });
 
+test('a table full of members thrown out has room for one who lives', () => {
+  const node = createNode('a', { known: ['a', 'b'] });
+  for (let at = 0; at < membershipLimits.membersMax; at++)
+    gossip(node, 'b', [fact(`m${at}`, { status: at === 7 ? 'left' : 'evicted', told: full(`m${at}`).told })], at);
+  gossip(node, 'b', [full('x')], 5_000);
+  gossip(node, 'b', [full('y')], 5_001);
+  assert.deepEqual([statusOf(node, 'x'), statusOf(node, 'y'), statusOf(node, 'm7')], ['alive', 'alive', undefined]);
+});
+
 test('a profile that others would refuse is refused where it is made', () => {
   const large = profileOf('a', { addresses: Array.from({ length: 16 }, (_, at) => `${at}`.padEnd(256, 'é')) });
   const create = () =>
