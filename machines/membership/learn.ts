@@ -168,18 +168,27 @@ const learnOfMember = (state: MembershipState, turn: Turn, member: Member, fact:
 
 // ---------------------------------------------------------------- this node itself
 
+type SaidOfSelf = Standing & { by?: PeerId | null; profileAt?: number };
+
 /** Somebody else has a view of this node. The member itself decides, with an incarnation that outbids it (SWIM §4.2). */
-export const hearOfSelf = (state: MembershipState, turn: Turn, said: Standing & { by?: PeerId | null }): void => {
+export const hearOfSelf = (state: MembershipState, turn: Turn, said: SaidOfSelf): void => {
   const own = ownStanding(state);
   if (said.status === 'evicted') {
     state.phase = 'evicted';
     turn.effects.push({ type: 'evicted' });
     return;
   }
+  const profileAt = said.profileAt ?? 0;
+  const isBelievable = !isPoison(Math.max(said.incarnation, profileAt), Math.max(own.incarnation, state.durable));
+  // Of a life that this disk has forgotten: whatever was said in it, its address above all, must be said anew.
+  if (isBelievable && (said.incarnation > own.incarnation || profileAt > state.profileAt)) {
+    state.nextProfile ??= state.profile;
+    raise(state, turn, Math.max(said.incarnation, own.incarnation) + 1);
+  }
   // News of an earlier time; who spreads it will hear better.
   if (said.status === 'alive' && said.incarnation <= own.incarnation) return;
   if (said.status === own.status && said.incarnation === own.incarnation) return;
-  if (isPoison(said.incarnation, Math.max(own.incarnation, state.durable))) {
+  if (!isBelievable) {
     const what = `incarnation ${said.incarnation} is too far above this node's own, ${own.incarnation}`;
     warn(state, turn, 'INCARNATION_REFUSED', state.self, what);
   } else if (outranks(said, own)) {
@@ -202,7 +211,8 @@ export const hearOfSelf = (state: MembershipState, turn: Turn, said: Standing & 
 /** True if it was news. `from` is whose message says so. */
 export const learn = (state: MembershipState, turn: Turn, fact: Fact, from: PeerId, way: Way): boolean => {
   if (fact.peer === state.self) {
-    hearOfSelf(state, turn, fact);
+    const { incarnation, status, by, told } = fact;
+    hearOfSelf(state, turn, { incarnation, status, by, profileAt: told?.profileAt ?? 0 });
     return false;
   }
   const member = state.table.members.get(fact.peer);

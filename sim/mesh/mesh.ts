@@ -57,6 +57,10 @@ export class Mesh {
   lossRatio: number;
   /** Hears every change of every node. */
   listen: ((node: MeshNode, change: Change) => void) | null = null;
+  /** Hears when somebody holds somebody for failed who is up and on the same side. */
+  listenToFalse: ((found: { by: MeshNode; about: MeshNode }) => void) | null = null;
+  /** Directions in which nothing gets through. */
+  readonly #cuts = new Set<string>();
   readonly #byPeer = new Map<string, MeshNode>();
   readonly #network: Chance;
   #cost: Cost = { messages: 0, bytes: 0, byType: {} };
@@ -119,7 +123,7 @@ export class Mesh {
   send(from: MeshNode, peer: string, message: MembershipMessage, bytes: Uint8Array): void {
     this.#count(message.type, bytes.byteLength);
     const to = this.#byPeer.get(peer);
-    if (to === undefined || !to.isUp || from.side !== to.side) return;
+    if (to === undefined || !to.isUp || this.#isCut(from, to)) return;
     if (!from.knowsWayTo(to)) {
       this.astray++;
       return;
@@ -128,7 +132,7 @@ export class Mesh {
     const { life } = to;
     const parcel = { from, life: from.life, bytes };
     this.world.after(this.#latencyMs(), () => {
-      if (to.life !== life || from.side !== to.side) return;
+      if (to.life !== life || this.#isCut(from, to)) return;
       this.trace.note(this.nowMs, to.name, message.type, bytes);
       to.receive(parcel);
     });
@@ -137,10 +141,17 @@ export class Mesh {
   dial(from: MeshNode, peer: string | null, addresses: readonly string[]): void {
     this.dials++;
     const to = this.nodes.find((node) => node.isUp && addresses.includes(node.address));
-    if (to === undefined || to === from || from.side !== to.side || (peer !== null && to.peer !== peer)) return;
+    if (
+      to === undefined ||
+      to === from ||
+      this.#isCut(from, to) ||
+      this.#isCut(to, from) ||
+      (peer !== null && to.peer !== peer)
+    )
+      return;
     const lives = [from.life, to.life];
     this.world.after(3 * this.#latencyMs(), () => {
-      if (from.side !== to.side || from.life !== lives[0] || to.life !== lives[1] || !from.isUp || !to.isUp) return;
+      if (this.#isCut(from, to) || from.life !== lives[0] || to.life !== lives[1] || !from.isUp || !to.isUp) return;
       to.meet(from, from.life);
       from.dialled(to, to.life);
     });
@@ -160,6 +171,19 @@ export class Mesh {
     for (const node of this.nodes) node.side = 0;
   }
 
+  /** Nothing that one sends reaches the other, until `mend`. */
+  cut(from: MeshNode, to: MeshNode): void {
+    this.#cuts.add(`${from.name} ${to.name}`);
+  }
+
+  mend(): void {
+    this.#cuts.clear();
+  }
+
+  #isCut(from: MeshNode, to: MeshNode): boolean {
+    return from.side !== to.side || (this.#cuts.size > 0 && this.#cuts.has(`${from.name} ${to.name}`));
+  }
+
   // -------------------------------------------------------------- what judges look at
 
   onChanged(node: MeshNode, changes: readonly Change[]): void {
@@ -168,8 +192,9 @@ export class Mesh {
       const about = this.#byPeer.get(change.peer)!;
       if (change.after !== 'failed' || !about.isUp || about.side !== node.side) continue;
       // That an earlier life of it ended is true.
-      if (node.state!.table.members.get(change.peer)!.incarnation >= about.bornAt)
-        this.falsePositives.push({ atMs: this.nowMs, by: node.name, about: about.name, why: change.why });
+      if (node.state!.table.members.get(change.peer)!.incarnation < about.bornAt) continue;
+      this.falsePositives.push({ atMs: this.nowMs, by: node.name, about: about.name, why: change.why });
+      this.listenToFalse?.({ by: node, about });
     }
   }
 

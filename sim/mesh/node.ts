@@ -43,6 +43,8 @@ export class MeshNode {
   readonly #chance: Chance;
   #alarm: { atMs: number; handle: Handle } | null = null;
   #inbox: Parcel[] = [];
+  /** On the disk, and this process has not yet heard so. */
+  #written: number[] = [];
   /** Peers from whom something came in this life, and in which of theirs: there is a connection to answer on. */
   #connected = new Map<MeshNode, number>();
 
@@ -94,11 +96,13 @@ export class MeshNode {
     this.#alarm?.handle.cancel();
     this.#alarm = null;
     this.#inbox = [];
+    this.#written = [];
     this.pausedUntilMs = 0;
   }
 
   /** Nothing runs for so long; what arrives waits. */
   pause(forMs: number): void {
+    if (this.state === null) return;
     const { life } = this;
     this.pausedUntilMs = Math.max(this.pausedUntilMs, this.#world.nowMs + forMs);
     this.#world.after(forMs, () => {
@@ -107,6 +111,7 @@ export class MeshNode {
       this.#inbox = [];
       // Either may be first: timers or sockets.
       if (this.#chance.happens(0.5)) this.tell({ type: 'wake' });
+      this.#tellWritten();
       for (const parcel of inbox) this.receive(parcel);
       this.tell({ type: 'wake' });
     });
@@ -143,6 +148,11 @@ export class MeshNode {
     return this.state?.table.members.get(other.peer)?.profile.addresses.includes(other.address) ?? false;
   }
 
+  #tellWritten(): void {
+    if (this.#world.nowMs < this.pausedUntilMs) return;
+    for (const incarnation of this.#written.splice(0)) this.tell({ type: 'persisted', incarnation });
+  }
+
   tell(event: MembershipEvent): void {
     const { state } = this;
     if (state === null || this.#world.nowMs < this.pausedUntilMs) return;
@@ -167,7 +177,8 @@ export class MeshNode {
         this.#world.after(this.#chance.tail(1, 20), () => {
           if (this.life !== life || this.state === null) return;
           this.durable = Math.max(this.durable, effect.incarnation);
-          this.tell({ type: 'persisted', incarnation: effect.incarnation });
+          this.#written.push(effect.incarnation);
+          this.#tellWritten();
         });
         return;
       }

@@ -2,7 +2,7 @@
 // The large ones are measured by `npm run bench -- mesh`.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { churn, crashOne, joinAll, Mesh, pauses, rest, splitAndHeal, tellNews } from '../../sim/mesh/index.ts';
+import { churn, crashOne, joinAll, Mesh, pauses, rest, runMeshSeed, splitAndHeal, tellNews } from '../../sim/mesh/index.ts';
 
 const seeds = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1);
 
@@ -120,6 +120,29 @@ test('a mesh with a node that is slow for long agrees on who is there', () => {
     mesh.pass(1_000);
   }
   assert.deepEqual(mesh.falsePositives, []);
+});
+
+test('whatever happens to a mesh, nobody is wronged, and all agree when it is over', () => {
+  for (const seed of seeds(10)) {
+    const { violation } = runMeshSeed(seed, { nodesMax: 12, fireMs: 60_000 });
+    assert.equal(violation, null, `seed ${seed}: ${violation}`);
+  }
+});
+
+test('a judge sees a member that is declared failed and lives', () => {
+  const mesh = new Mesh({ nodes: 6, seed: 7 });
+  mesh.beginAcquainted();
+  mesh.pass(2_000);
+  const [slow] = mesh.nodes;
+  slow!.pause(15_000);
+  mesh.pass(20_000);
+  assert.equal(new Set(mesh.falsePositives.map(({ about }) => about)).size, 1);
+  assert.ok(mesh.falsePositives.length >= 5);
+  assert.notEqual(
+    mesh.passUntil(() => mesh.hasConverged(), 10_000),
+    null,
+    'and it comes back',
+  );
 });
 
 test('the same seed is the same run', () => {

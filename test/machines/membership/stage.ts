@@ -28,12 +28,19 @@ export const profileOf = (name: string, given: Partial<Profile> = {}): Profile =
 /** A machine as its peers know it; names are peer ids. */
 export const createNode = (
   self: string,
-  given: { restored?: number; nowMs?: number; options?: Partial<MembershipOptions>; seed?: number; known?: string[] } = {},
+  given: {
+    restored?: number;
+    nowMs?: number;
+    options?: Partial<MembershipOptions>;
+    seed?: number;
+    known?: string[];
+    checkAll?: boolean;
+  } = {},
 ): MembershipState => {
-  const { restored = 0, nowMs = 0, options = {}, seed = self.charCodeAt(0), known = [] } = given;
+  const { restored = 0, nowMs = 0, options = {}, seed = self.charCodeAt(0), known = [], checkAll = true } = given;
   const state = createMembership({
     ...{ self, profile: profileOf(self), options: { ...membershipDefaults, ...options } },
-    ...{ restored, seed, nowMs, checkAll: true },
+    ...{ restored, seed, nowMs, checkAll },
   });
   step(state, nowMs, { type: 'wake' });
   step(state, nowMs, { type: 'persisted', incarnation: state.persisting });
