@@ -1,6 +1,7 @@
 // What a node tree offers to whoever embeds it (src/node.ts, the gateway, the simulator): one status store to read and a few
 // calls that answer by callback. Everything here is plain data.
 import type { Failure } from '../machines/errors.ts';
+import type { MemberView } from '../machines/membership/index.ts';
 import type { Role } from '../machines/raft/types.ts';
 import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
 
@@ -92,6 +93,10 @@ export interface NodeApi {
   status(): NodeStatus;
   /** Called after the status changed, at most once a turn. Returns what ends it. */
   onStatus(listener: (status: NodeStatus) => void): () => void;
+  /** Who is there as this node knows it (SWIM), itself first; empty before its first start is on its disk. */
+  members(): MemberView[];
+  /** Throws a member out, for good: its peer id is never taken in again. False: there is no other member with this peer id. */
+  evict(peer: string): boolean;
   write(write: RegisterWrite, options: WriteOptions, done: (outcome: Outcome<RegisterResult>) => void): void;
   read(read: RegisterRead, options: ReadOptions, done: (outcome: Outcome<RegisterResult>) => void): void;
   /**

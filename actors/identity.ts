@@ -40,6 +40,14 @@ export const readEpoch = (reader: Reader): number =>
 
 export const epochOperation = (epoch: number): StorageOperation => sealed(metaKeys.epoch, epoch);
 
+/** No incarnation above this was ever said by this node; 0 = none was. */
+export const readIncarnation = (reader: Reader): number =>
+  open(reader, metaKeys.incarnation, 'the incarnation', (value) =>
+    typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : null,
+  ) ?? 0;
+
+export const incarnationOperation = (incarnation: number): StorageOperation => sealed(metaKeys.incarnation, incarnation);
+
 // ---------------------------------------------------------------- replicas
 
 /** Replica ids by group that an empty node offers to the genesis. */

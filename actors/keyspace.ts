@@ -63,6 +63,7 @@ export const metaKeys = {
   genesis: text('m/genesis'),
   offer: text('m/offer'),
   peers: text('m/peers'),
+  incarnation: text('m/incarnation'),
   hosted: (group: string): Uint8Array => text(`m/hosted/${groupName(group)}`),
 } as const;
 

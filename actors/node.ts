@@ -6,6 +6,7 @@ import { type Failure, failure } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import { isNodeName } from '../machines/genesis/messages.ts';
 import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts';
+import type { Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome, PeerStatus } from './api.ts';
@@ -14,16 +15,19 @@ import { createGroup, type GroupEvent } from './group.ts';
 import {
   epochOperation,
   hostedOperation,
+  incarnationOperation,
   offerOperation,
   peersOperation,
   readEpoch,
   readGenesis,
   readHosted,
+  readIncarnation,
   readOffer,
   readPeers,
   usableAddresses,
 } from './identity.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
+import { createMembershipActor, type MembershipActorEvent, membershipAddress } from './membership.ts';
 import type { Observe, ObserveStep } from './observe.ts';
 import type { NetworkEvent, PeerId, Ports, StorageOperation } from './ports/index.ts';
 import { formGroup } from './raft-store.ts';
@@ -55,6 +59,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   // -------------------------------------------------------------- what the disk remembers
 
   const epoch = readEpoch(storage) + 1;
+  // What is damaged ends the start, not an actor later.
+  readIncarnation(storage);
   const router = createRouter({ network, clock, sink, epoch, nameOf: (peer) => peers.get(peer)?.name ?? null });
   let genesis = readGenesis(storage);
   const groupIds = genesis?.groups ?? settings.groups;
@@ -110,6 +116,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     statusDue = false;
     statusAtMs = clock.nowMs();
     judgeLife();
+    tellProfile();
     store.send({ type: 'publish', status: currentStatus() });
   };
   /** At most every 50 ms; what changes meanwhile is told together. */
@@ -168,6 +175,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const groups = new Map<string, Cell<GroupEvent>>();
   let genesisCell: Cell<GenesisActorEvent> | null = null;
   let livenessCell: Cell<LivenessActorEvent> | null = null;
+  let membershipCell: Cell<MembershipActorEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   let quietDue = false;
 
@@ -225,6 +233,42 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const anyPeer = (): PeerId | null => {
     const connected = connectedPeers();
     return connected[random.uint32() % Math.max(1, connected.length)] ?? null;
+  };
+
+  // -------------------------------------------------------------- membership
+
+  let membersNow: () => MemberView[] = () => [];
+
+  /** What others are told of this node. */
+  const profileNow = (): Profile => ({
+    ...{ name: settings.name, version: settings.version, region: settings.region, tags: settings.tags },
+    ...{ capabilities: [], resources: {}, capacity: 0, load: 0, state: life.getSnapshot().value },
+    addresses: usableAddresses(listen),
+  });
+
+  let told = '';
+  const tellProfile = (): void => {
+    const profile = profileNow();
+    const text = [profile.state, ...profile.addresses].join();
+    if (text === told) return;
+    told = text;
+    membershipCell?.send({ type: 'profile', profile });
+  };
+
+  /** Where members may live who are not met yet. */
+  const contacts = (): Contact[] => settings.join.map((address) => ({ peer: null, addresses: [address] }));
+
+  /** Connections are kept to all who are there. */
+  const meet = (peer: PeerId, view: readonly MemberView[]): void => {
+    const member = view.find((one) => one.peer === peer);
+    if (member !== undefined && !member.self && peers.get(peer)?.connected !== true)
+      learn(peer, usableAddresses(member.addresses));
+  };
+
+  const forget = (peer: PeerId): void => {
+    knownAddresses.delete(peer);
+    network.disconnect(peer);
+    writer.write([peersOperation(knownAddresses)], { durable: false }, () => {});
   };
 
   // -------------------------------------------------------------- hosting replicas
@@ -339,6 +383,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     peers.set(peer, { name, peerId: peer, connected: true, epoch: event.epoch, addresses, rttMs: null });
     sink.log('info', 'PEER_OPEN', `${name} is connected`, { peer, epoch: event.epoch });
     livenessCell?.send({ type: 'peer-open', peer });
+    membershipCell?.send({ type: 'peer-open', peer });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
     tellQuiet();
@@ -365,6 +410,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     heardAtMs.delete(peer);
     forgetOldest();
     livenessCell?.send({ type: 'peer-close', peer });
+    membershipCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
@@ -459,6 +505,26 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         },
       });
     });
+    membershipCell = host<MembershipActorEvent>(
+      membershipAddress,
+      (scope) =>
+        createMembershipActor(scope, {
+          ...{ options: settings.membership, checkAll: options.checkAll ?? false, profile: profileNow(), contacts: contacts() },
+          ...{ connected: connectedPeers(), ports, router, writer, incarnationOperation },
+          restored: () => readIncarnation(writer),
+          onDial: (_peer, addresses) => network.connect(usableAddresses(addresses)),
+          onChanged(changes, view) {
+            membersNow = view;
+            for (const { peer, after } of changes) {
+              if (after === 'alive') meet(peer, view());
+              if (after === 'evicted') forget(peer);
+            }
+          },
+        }),
+      (event) => {
+        if (event.type === 'leave') event.done();
+      },
+    );
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
       createGenesisActor(scope, {
         ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
@@ -469,6 +535,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         },
       }),
     );
+    router.on(membershipAddress, (delivery) => membershipCell?.send({ type: 'delivery', delivery }));
     router.on(livenessAddress, (delivery) => livenessCell?.send({ type: 'delivery', delivery }));
     router.on(genesisAddress, (delivery) => genesisCell?.send({ type: 'delivery', delivery }));
     router.on(nodeAddress, onNodeDelivery);
@@ -508,7 +575,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     stopping = [done];
     life.send({ type: 'drain' });
     changed();
-    let waiting = groups.size;
+    let waiting = groups.size + (membershipCell === null ? 0 : 1);
     let over = false;
     const proceed = (): void => {
       if (over) return;
@@ -518,13 +585,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     };
     const limit = clock.after(relinquishMs, proceed);
     if (waiting === 0) return proceed();
-    for (const cell of groups.values()) {
-      const relinquished = (): void => {
-        waiting--;
-        if (waiting === 0) proceed();
-      };
-      cell.send({ type: 'relinquish', done: relinquished });
-    }
+    const finished = (): void => {
+      waiting--;
+      if (waiting === 0) proceed();
+    };
+    for (const cell of groups.values()) cell.send({ type: 'relinquish', done: finished });
+    membershipCell?.send({ type: 'leave', done: finished });
   };
 
   // -------------------------------------------------------------- the door
@@ -549,6 +615,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   return {
     status: () => store.getSnapshot().context,
+    members: () => membersNow(),
+    evict(peer) {
+      const known = membersNow().some((member) => member.peer === peer && !member.self);
+      if (known) membershipCell?.send({ type: 'evict', peer });
+      return known;
+    },
     onStatus(listener) {
       const subscription = store.subscribe((snapshot) => listener(snapshot.context));
       return () => subscription.unsubscribe();

@@ -1,4 +1,5 @@
 // What a node tree needs to know, already validated (src/config reads files, environment and flags).
+import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
 import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
 
 export type NodeSettings = {
@@ -13,6 +14,10 @@ export type NodeSettings = {
   join: string[];
   /** Ids of the register groups, fixed at genesis. */
   groups: string[];
+  /** Where it stands, e.g. a data centre, and words that mean something to whoever places work; others are told. */
+  region: string;
+  tags: string[];
+  membership: MembershipOptions;
   /** HTTP address, if any; only reported. */
   http: string | null;
   raft: RaftOptions;
@@ -25,6 +30,9 @@ export type NodeSettings = {
 
 export const settingsDefaults = {
   groups: ['kv'],
+  region: '',
+  tags: [] as string[],
+  membership: membershipDefaults,
   raft: raftDefaults,
   snapshotEntries: 10_000,
   snapshotBytes: 64 << 20,

@@ -98,6 +98,26 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eve
     }
   };
 
+  /** Whoever is there is alive to whoever is there. */
+  const demandMembership = (of: readonly SimulatedNode[]): void => {
+    const isSeen = (by: SimulatedNode, { name }: SimulatedNode): boolean =>
+      by.api?.members().some((member) => member.name === name && member.status === 'alive') === true;
+    demand(
+      'everybody is a member to everybody',
+      () => of.every((by) => of.every((other) => isSeen(by, other))),
+      () =>
+        of
+          .map(
+            ({ name, api }) =>
+              `${name}: ${api
+                ?.members()
+                .map((one) => `${one.name} ${one.status}`)
+                .join(' ')}`,
+          )
+          .join('; '),
+    );
+  };
+
   /** A fresh write through this node is acknowledged; answers where it is in the log. */
   const serves = (node: SimulatedNode, group: string): number => {
     let served = 0;
@@ -202,6 +222,7 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eve
   workload.audit();
   demand('clients are told what there is', () => workload.isAudited);
   for (const group of groups) demandAgreement(nodes, group);
+  demandMembership(nodes);
 };
 
 export const describeNode = (node: SimulatedNode): string => {

@@ -1,4 +1,5 @@
 // A message in a few words: what a person wants to read beside an arrow. Decoded only where somebody looks.
+import { describeMembershipMessage, parseMembershipMessage } from '../../machines/membership/index.ts';
 import { parseRaftMessage } from '../../machines/raft/index.ts';
 import type { RaftMessage } from '../../machines/raft/types.ts';
 import { decodeEnvelope } from '../../machines/wire/envelope.ts';
@@ -49,6 +50,17 @@ export const raftText = (message: RaftMessage): string => {
 
 const other = (kind: string, text: string): Spoken => ({ kind, text, group: null, raft: null });
 
+const membershipType = 'membership';
+
+/** Probes that tell nothing new are beats to whoever reads. */
+const membershipText = (body: unknown): Spoken => {
+  const parsed = parseMembershipMessage(body);
+  if (!parsed.ok) return other('unreadable', `${parsed.refused}: ${parsed.message}`);
+  const { message } = parsed;
+  const tellsNothing = 'facts' in message ? message.facts.length === 0 : message.type === 'buckets';
+  return other(tellsNothing ? 'beat' : membershipType, describeMembershipMessage(message));
+};
+
 export const describeMessage = (way: Way, bytes: Uint8Array): Spoken => {
   if (way === 'topic') return other('published', `published, ${bytes.byteLength} bytes`);
   const envelope = decodeEnvelope(bytes);
@@ -61,6 +73,7 @@ export const describeMessage = (way: Way, bytes: Uint8Array): Spoken => {
     return { kind: message.type, text: raftText(message), group: target.slice(raftAddress.length), raft: message };
   }
   if (type === 'beat' || type === 'beat-answer') return other('beat', type);
+  if (type === membershipType) return membershipText(body);
   const number = correlation !== 0 ? ` to ${correlation}` : id !== 0 ? ` ${id}` : '';
   return other(type, `${target} ${type}${number}, ${bytes.byteLength} bytes`);
 };

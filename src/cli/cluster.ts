@@ -1,4 +1,5 @@
 // `polity status`, `members` and `group …`: what a cluster is, and changes of it.
+import { setTimeout } from 'node:timers/promises';
 import { print, printJson, table } from './output.ts';
 import { type ReachOptions, withClient } from './reach.ts';
 
@@ -46,16 +47,68 @@ export const status = (options: ReachOptions): Promise<void> =>
     if (actors.length > 0) print(`\n${table(['ACTOR', 'STATE', 'RESTARTS', 'REASON'], actors)}`);
   });
 
-export const members = (options: ReachOptions): Promise<void> =>
+const watchEveryMs = 500;
+
+/** What is told of a member when it changes. */
+const standingOf = (member: Fields): string => {
+  const reach = member.self === true ? 'self' : member.connected === true ? 'connected' : 'not connected';
+  const state = member.state === null ? '' : ` ${text(member.state)}`;
+  return `${text(member.status)}${state}, ${reach}`;
+};
+
+const membersTable = (all: readonly Fields[]): string => {
+  const rows = all.map((member) => {
+    const groups = Object.entries((member.groups ?? {}) as Record<string, string>).map(([group, role]) => `${group}:${role}`);
+    const connected = member.self === true ? 'self' : member.connected === true ? 'yes' : 'no';
+    return [
+      ...[text(member.name), text(member.status), text(member.state), connected, list(groups), list(member.leads)],
+      ...[text(member.rttMs), text(member.region === '' ? null : member.region), list(member.tags), text(member.peerId)],
+    ];
+  });
+  return table(['NAME', 'STATUS', 'STATE', 'CONNECTED', 'GROUPS', 'LEADS', 'RTT MS', 'REGION', 'TAGS', 'PEER ID'], rows);
+};
+
+/** A line for each member whose standing is another than before; answers how all stand now. */
+const tellChanges = (before: ReadonlyMap<string, string>, all: readonly Fields[], json: boolean): Map<string, string> => {
+  const now = new Map(all.map((member) => [text(member.name), standingOf(member)]));
+  const atTime = new Date().toISOString();
+  for (const member of all) {
+    const name = text(member.name);
+    const was = before.get(name) ?? null;
+    if (was === now.get(name)) continue;
+    if (json) printJson({ at: atTime, ...member });
+    else print(`${atTime}  ${name}: ${now.get(name)}${was === null ? '' : ` (was ${was})`}`);
+  }
+  for (const [name, was] of before) {
+    if (now.has(name)) continue;
+    if (json) printJson({ at: atTime, name, status: 'forgotten' });
+    else print(`${atTime}  ${name}: forgotten (was ${was})`);
+  }
+  return now;
+};
+
+export const members = (options: ReachOptions & { watch?: boolean }): Promise<void> =>
   withClient(options, async (client) => {
     const all = await client.members();
-    if (options.json === true) return printJson({ members: all });
-    const rows = all.map((member) => {
-      const groups = Object.entries((member.groups ?? {}) as Record<string, string>).map(([group, role]) => `${group}:${role}`);
-      const connected = member.self === true ? 'self' : member.connected === true ? 'yes' : 'no';
-      return [text(member.name), connected, list(groups), list(member.leads), text(member.rttMs), text(member.peerId)];
-    });
-    print(table(['NAME', 'CONNECTED', 'GROUPS', 'LEADS', 'RTT MS', 'PEER ID'], rows));
+    if (options.json === true && options.watch !== true) return printJson({ members: all });
+    if (options.json !== true) print(membersTable(all));
+    if (options.watch !== true) return;
+    const end = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort());
+    let known =
+      options.json === true ? tellChanges(new Map(), all, true) : new Map(all.map((one) => [text(one.name), standingOf(one)]));
+    while (!end.signal.aborted) {
+      // The end of the waiting is the end of the command.
+      await setTimeout(watchEveryMs, undefined, { signal: end.signal }).catch(() => {});
+      if (!end.signal.aborted) known = tellChanges(known, await client.members(), options.json === true);
+    }
+  });
+
+export const evict = (peerId: string, options: ReachOptions): Promise<void> =>
+  withClient(options, async (client) => {
+    await client.evict(peerId);
+    if (options.json === true) printJson({ evicted: peerId });
+    else print(`${peerId} is thrown out: nobody takes this peer id in again`);
   });
 
 export const groupList = (options: ReachOptions): Promise<void> =>

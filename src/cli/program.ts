@@ -123,8 +123,12 @@ const addCluster = (program: Command): void => {
     .description('what a node says of itself')
     .action(async (options) => (await load()).status(options));
   reaching(program.command('members'))
-    .description('everybody a node knows')
+    .description('everybody a node knows: who is alive, suspect, failed, left')
+    .option('--watch', 'and every change, as it comes')
     .action(async (options) => (await load()).members(options));
+  reaching(program.command('evict <peer-id>'))
+    .description('throw a member out, for good')
+    .action(async (peerId, options) => (await load()).evict(peerId, options));
   const group = program.command('group').description('groups and their members');
   reaching(group.command('list'))
     .description('groups as a node sees them')

@@ -80,6 +80,8 @@ export interface Client extends Disposable {
   /** What the node that answers first says of itself (design, contracts). */
   status(options?: CallOptions): Promise<Record<string, unknown>>;
   members(options?: CallOptions): Promise<Record<string, unknown>[]>;
+  /** Throws a member out, for good: its peer id (not its name) is never taken in again. */
+  evict(peerId: string, options?: CallOptions): Promise<void>;
   groups: {
     list(options?: CallOptions): Promise<Record<string, unknown>[]>;
     change(group: string, change: GroupChange, options?: CallOptions): Promise<{ index: number }>;
@@ -356,6 +358,11 @@ class HttpClient implements Client {
 
   status(options: CallOptions = {}): Promise<Record<string, unknown>> {
     return this.#plain('/v1/status', options);
+  }
+
+  async evict(peerId: string, options: CallOptions = {}): Promise<void> {
+    const path = `/v1/members/${encode('the peer id', peerId)}`;
+    await this.#run({ call: () => ({ method: 'DELETE', path }), effect: true, repeatable: true }, options);
   }
 
   async members(options: CallOptions = {}): Promise<Record<string, unknown>[]> {

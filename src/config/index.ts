@@ -27,9 +27,12 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
     version,
     bootstrap: config.bootstrap,
     join: config.join,
+    region: config.region,
+    tags: config.tags,
     groups: config.groups,
     http,
   },
+  membership: settingsDefaults.membership,
   raft: {
     ...raftDefaults,
     electionTimeoutMinMs: config.raft.electionTimeoutMs[0],

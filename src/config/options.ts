@@ -61,6 +61,14 @@ export const options: readonly Option[] = [
     help: 'the nodes that form the cluster together, once; left out, this node joins one that exists',
   },
   {
+    ...{ path: 'region', env: 'POLITY_REGION', flag: '--region', value: 'NAME', kind: 'text' },
+    help: 'where this node stands, as others are told',
+  },
+  {
+    ...{ path: 'tags', env: 'POLITY_TAGS', flag: '--tags', value: 'WORDS', kind: 'list' },
+    help: 'words about this node that others are told',
+  },
+  {
     ...{ path: 'secret', env: 'POLITY_SECRET', flag: '--secret', value: 'TEXT', kind: 'text', secret: true },
     help: 'the cluster secret itself (others on this machine can read a flag: prefer --secret-file)',
   },

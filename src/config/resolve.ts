@@ -21,6 +21,8 @@ export type NodeConfig = {
   httpHosts: string[];
   join: string[];
   bootstrap: string[];
+  region: string;
+  tags: string[];
   secret: Uint8Array;
   token: string | null;
   groups: string[];
@@ -63,6 +65,8 @@ const builtIn = {
   httpHosts: [],
   join: [],
   bootstrap: [],
+  region: settingsDefaults.region,
+  tags: [...settingsDefaults.tags],
   groups: [...settingsDefaults.groups],
   messaging: 'auto',
   raft: { preset: 'lan' },
@@ -209,7 +213,8 @@ export const resolveConfig = (sources: Sources): Resolution => {
       http: data.http,
       httpHosts: data.httpHosts,
     },
-    ...{ join: data.join, bootstrap: data.bootstrap, groups: data.groups, messaging: data.messaging },
+    ...{ join: data.join, bootstrap: data.bootstrap, region: data.region, tags: data.tags },
+    ...{ groups: data.groups, messaging: data.messaging },
     ...{ snapshot: data.snapshot, log: data.log },
     secret: judgeSecret(judge, data),
     token: judgeToken(judge, data),

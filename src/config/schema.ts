@@ -3,6 +3,7 @@
 import { multiaddr } from '@multiformats/multiaddr';
 import { z } from 'zod';
 import { isNodeName } from '../../machines/genesis/messages.ts';
+import { membershipLimits } from '../../machines/membership/index.ts';
 import { limits } from '../../machines/wire/limits.ts';
 
 const shown = (value: unknown): string => {
@@ -86,6 +87,11 @@ const oneOf = <const Choices extends readonly [string, ...string[]]>(choices: Ch
 
 const notBlank = (what: string) => text(what).refine((value) => value.trim() !== '', { error: () => 'is empty' });
 
+const word = (what: string) =>
+  text(what).refine((value) => value.length <= membershipLimits.wordCharsMax && !/\p{Cc}/u.test(value), {
+    error: ({ input }) => `${shown(input)} is not ${what}: at most ${membershipLimits.wordCharsMax} characters on one line`,
+  });
+
 const secret = z.union([z.instanceof(Uint8Array), z.string()], { error: () => 'is neither text nor bytes' });
 
 const electionTimeoutMs = z
@@ -105,6 +111,10 @@ export const schema = z.strictObject({
   httpHosts: z.array(hostName, { error: must('a list of host names') }),
   join: addresses,
   bootstrap: names('a node'),
+  region: word('a region'),
+  tags: z
+    .array(word('a tag'), { error: must('a list of tags') })
+    .max(membershipLimits.tagsMax, { error: () => `names more than ${membershipLimits.tagsMax} tags` }),
   secret: secret.optional(),
   secretFile: notBlank('a file').optional(),
   token: z.string({ error: () => 'is not text' }).nullish(),

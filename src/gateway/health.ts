@@ -3,7 +3,6 @@ import type { NodeApi, NodeStatus } from '../../actors/api.ts';
 import { type ErrorCode, errorTable, type Failure, failure } from '../../machines/errors.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Exchange } from './exchange.ts';
-import { membersOf } from './groups.ts';
 import { Query } from './query.ts';
 import type { Route } from './routes.ts';
 
@@ -40,11 +39,6 @@ const status = (exchange: Exchange, api: NodeApi): void => {
   exchange.json(JSON.stringify(api.status()));
 };
 
-const members = (exchange: Exchange, api: NodeApi): void => {
-  Query.of(exchange.url, []);
-  exchange.json(JSON.stringify({ members: membersOf(api.status()) }));
-};
-
 const metricsOf =
   ({ registry }: Metrics) =>
   (exchange: Exchange): void => {
@@ -59,6 +53,5 @@ export const healthRoutes = (metrics: Metrics): readonly Route[] => [
   { method: 'GET', path: '/health/live', public: true, handle: live, starting },
   { method: 'GET', path: '/health/ready', public: true, handle: ready },
   { method: 'GET', path: '/v1/status', handle: status },
-  { method: 'GET', path: '/v1/members', handle: members },
   { method: 'GET', path: '/metrics', handle: metricsOf(metrics) },
 ];

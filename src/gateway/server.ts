@@ -17,6 +17,7 @@ import { groupRoutes } from './groups.ts';
 import { createGuard, type Guard } from './guards.ts';
 import { healthRoutes } from './health.ts';
 import { assertGatewayLimits, type GatewayLimits, gatewayLimits } from './limits.ts';
+import { memberRoutes } from './members.ts';
 import { registerRoutes } from './register.ts';
 import { methodsOf, type Route } from './routes.ts';
 import { createWatches } from './watch.ts';
@@ -83,7 +84,12 @@ const answerRaw = (socket: Duplex, why: Failure): void => {
   else socket.destroy();
 };
 
-const plainRoutes = (metrics: Metrics): readonly Route[] => [...registerRoutes, ...groupRoutes, ...healthRoutes(metrics)];
+const plainRoutes = (metrics: Metrics): readonly Route[] => [
+  ...registerRoutes,
+  ...groupRoutes,
+  ...memberRoutes,
+  ...healthRoutes(metrics),
+];
 
 /** The whole table, for the reference page; the event sockets are no route. */
 export const everyRoute = (metrics: Metrics): readonly Route[] => {
@@ -122,6 +128,7 @@ class GatewayServer implements Gateway {
     this.#routes = [
       ...registerRoutes,
       ...groupRoutes,
+      ...memberRoutes,
       ...healthRoutes(metrics),
       ...this.#watches.routes,
       ...this.#backups.routes,

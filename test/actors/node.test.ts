@@ -88,7 +88,7 @@ test('a group whose actor fails starts again from its disk; whoever waits is ans
   leader.api.write(put('meanwhile', 'v'), {}, writes.done());
   cluster.until(() => writes.outcomes.length === writes.asked);
   cluster.until(() => nodes.every(({ api }) => api.status().state === 'ready'));
-  assert.deepEqual(restartsOf(leader), { liveness: 0, genesis: 0, 'group/kv': 1 });
+  assert.deepEqual(restartsOf(leader), { liveness: 0, membership: 0, genesis: 0, 'group/kv': 1 });
   for (const outcome of writes.outcomes)
     if (outcome.ok && outcome.value.op === 'put') assert.equal(read(cluster, leader, outcome.value.key), 'v');
     else if (!outcome.ok) assert.ok(['OUTCOME_UNKNOWN', 'NOT_READY'].includes(outcome.failure.code), outcome.failure.code);
@@ -135,7 +135,7 @@ test('what must not rot ends the start with its name, whichever byte it is; what
     const [key, value] = disk.get(name) ?? [bytesOf(name), new Uint8Array()];
     return new Map([...disk, [name, [key, alter(new Uint8Array(value))] as [Uint8Array, Uint8Array]]]);
   };
-  for (const name of ['m/genesis', 'm/offer', 'm/epoch', 'm/hosted/kv']) {
+  for (const name of ['m/genesis', 'm/offer', 'm/epoch', 'm/incarnation', 'm/hosted/kv']) {
     const { byteLength } = disk.get(name)![1];
     for (let at = 0; at < byteLength; at++)
       assert.throws(
@@ -185,7 +185,17 @@ test('no message of a member brings an actor down, and each is counted and told 
   const cluster = createHandCluster();
   const [n1, n2] = cluster.form();
   const port = cluster.network.port(n2.peer);
-  const targets = ['register/kv', 'raft/kv', 'snapshot/kv', 'liveness', 'genesis', 'node', 'nobody', 'constructor'];
+  const targets = [
+    'register/kv',
+    'raft/kv',
+    'snapshot/kv',
+    'liveness',
+    'membership',
+    'genesis',
+    'node',
+    'nobody',
+    'constructor',
+  ];
   const types = [
     'constructor',
     '__proto__',
@@ -200,6 +210,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     'beat',
     'host',
     'peers',
+    'membership',
   ];
   const bodies = [
     null,
@@ -223,7 +234,7 @@ test('no message of a member brings an actor down, and each is counted and told 
         cluster.deliver();
       }
   cluster.pass(500);
-  assert.deepEqual(restartsOf(n1), { liveness: 0, genesis: 0, 'group/kv': 0 });
+  assert.deepEqual(restartsOf(n1), { liveness: 0, membership: 0, genesis: 0, 'group/kv': 0 });
   const told = n1.lines.filter(({ level }) => level === 'warn');
   assert.ok(told.length > 0 && told.length < 30, `${told.length} lines`);
   assert.ok(told.some(({ facts }) => facts.name === 'n2'));
@@ -248,7 +259,7 @@ test('no argument of a program brings an actor down', () => {
     n1.api.watch({ prefix: '', from: from as number }, (message) => watched.push(message));
   n1.api.watch({ prefix: null as never, from: 0 }, (message) => watched.push(message));
   cluster.until(() => answers.outcomes.length === answers.asked);
-  assert.deepEqual(restartsOf(n1), { liveness: 0, genesis: 0, 'group/kv': 0 });
+  assert.deepEqual(restartsOf(n1), { liveness: 0, membership: 0, genesis: 0, 'group/kv': 0 });
   assert.deepEqual(
     watched.map((message) => message.type === 'failed' && message.failure.code),
     Array(5).fill('INVALID_REQUEST'),

@@ -25,7 +25,8 @@ test('a fault that is left out moves no other, and fewer calls are the first one
     clients: 3,
     works: ['register'],
     timeMs: 10_000,
-    faults: ['reset', 'clock-jump', 'pause', 'slow-disk'],
+    // None that looks for the leader, who is another when something else is left out.
+    faults: ['reset', 'clock-jump', 'pause', 'slow-process'],
   };
   for (const seed of [2, 6]) {
     const all = runSeed(seed, options);

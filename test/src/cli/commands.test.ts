@@ -109,8 +109,26 @@ test('status, members and groups for people and for machines', async () => {
   ]);
   assert.match(status.stdout, /^n1 of test: ready, version 0\.0\.0/);
   assert.equal((JSON.parse(statusJson.stdout) as { name: string }).name, 'n1');
-  assert.match(members.stdout, /n3\s+no\s+kv:learner/);
+  assert.match(members.stdout, /n3\s+unknown\s+-\s+no\s+kv:learner/);
   assert.match(groups.stdout, /kv\s+leader\s+3\s+n1\s+0\s+0\s+n1,n2\s+n3/);
+});
+
+test('members that change are told as they do, and one may be thrown out', async () => {
+  const failed = { ...{ name: 'n7', peer: 'peer-7', status: 'alive', incarnation: 1, forMs: 0, self: false, version: '1' } };
+  const profile = { ...{ region: 'here', tags: ['fast', 'new'], capabilities: [], resources: {}, capacity: 0, load: 0 } };
+  const known = { ...failed, ...profile, state: 'ready', addresses: [] } as unknown as (typeof node.known)[number];
+  node.known = [known];
+  const watching = launch(['members', '--watch'], { env: { POLITY_NODE: gateway.url } });
+  await written(watching, /n7\s+alive\s+ready\s+no\s+-\s+-\s+-\s+here\s+fast,new/);
+  node.known = [{ ...known, status: 'suspect' }];
+  await written(watching, /n7: suspect ready, not connected \(was alive ready, not connected\)/);
+  assert.match((await at(['evict', 'peer-7'])).stdout, /peer-7 is thrown out/);
+  assert.equal((await at(['evict', 'nobody'])).code, 1);
+  node.known = [];
+  await written(watching, /n7: forgotten/);
+  watching.child.kill('SIGINT');
+  assert.equal((await watching.ended).code, 0);
+  assert.deepEqual(node.evicted, ['peer-7']);
 });
 
 test('changes of a group', async () => {

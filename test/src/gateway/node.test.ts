@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { failure } from '../../../machines/errors.ts';
+import type { MemberView } from '../../../machines/membership/index.ts';
 import type { Gateway } from '../../../src/gateway/index.ts';
 import { FakeNode, fakeStatus } from './fake-node.ts';
 import { openTestGateway } from './open.ts';
@@ -56,6 +57,52 @@ test('status is the status store, members what can be told of everybody', async 
       { name: 'n3', self: false, connected: false, groups: { kv: 'learner' }, leads: [] },
     ],
   );
+});
+
+const knownMember = (name: string, changes: Partial<MemberView> = {}): MemberView => ({
+  ...{
+    name,
+    peer: `peer${name}`,
+    status: 'alive',
+    incarnation: 2,
+    forMs: 5,
+    self: false,
+    version: '1',
+    region: 'here',
+    tags: ['fast'],
+  },
+  ...{ capabilities: [], resources: {}, capacity: 0, load: 0, state: 'ready', addresses: ['/ip4/127.0.0.1/tcp/1'], ...changes },
+});
+
+test('members are what membership knows, beside what connections and groups say of the same nodes', async () => {
+  const { peers } = node.status();
+  const n2 = peers.find(({ name }) => name === 'n2')!;
+  node.known = [
+    knownMember('n1', { self: true, forMs: null, peer: node.status().peerId }),
+    knownMember('n2', { peer: n2.peerId }),
+    knownMember('n4', { status: 'failed', forMs: 1_000 }),
+    // A wiped node came back under its name: the life that is there counts, whichever is told first.
+    knownMember('n5', { peer: 'new', status: 'alive' }),
+    knownMember('n5', { peer: 'old', status: 'failed' }),
+  ];
+  const { members } = (await ask(gateway, 'GET', '/v1/members')).json as { members: Record<string, unknown>[] };
+  assert.deepEqual(
+    members.map(({ name, peerId, status, state, connected }) => ({ name, peerId, status, state, connected })),
+    [
+      { name: 'n1', peerId: node.status().peerId, status: 'alive', state: 'ready', connected: true },
+      { name: 'n2', peerId: n2.peerId, status: 'alive', state: 'ready', connected: true },
+      { name: 'n3', peerId: members[2]!.peerId, status: 'unknown', state: null, connected: false },
+      { name: 'n4', peerId: 'peern4', status: 'failed', state: 'ready', connected: false },
+      { name: 'n5', peerId: 'new', status: 'alive', state: 'ready', connected: false },
+    ],
+  );
+  assert.equal((await ask(gateway, 'DELETE', '/v1/members/peern4')).status, 200);
+  assert.deepEqual(node.evicted, ['peern4']);
+  assert.equal((await ask(gateway, 'DELETE', '/v1/members/nobody')).json.code, 'MEMBER_NOT_FOUND');
+  assert.equal((await ask(gateway, 'DELETE', `/v1/members/${node.status().peerId}`)).json.code, 'MEMBER_NOT_FOUND');
+  for (const odd of ['..%2f', 'a%20b', 'x'.repeat(200)])
+    assert.equal((await ask(gateway, 'DELETE', `/v1/members/${odd}`)).json.code, 'INVALID_REQUEST', odd);
+  node.known = [];
 });
 
 test('groups are listed and changed', async () => {

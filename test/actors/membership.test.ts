@@ -1,0 +1,80 @@
+// Membership as nodes have it: who is there, what each says of itself, who failed, left, was thrown out, and what outlives a start.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { MemberStatus } from '../../machines/membership/index.ts';
+import { createHandCluster, type HandNode } from './hand-cluster.ts';
+
+const statuses = ({ api }: HandNode): Record<string, MemberStatus> =>
+  Object.fromEntries(api.members().map(({ name, status }) => [name, status]));
+
+const incarnationOf = ({ api }: HandNode, name: string): number =>
+  api.members().find((member) => member.name === name)!.incarnation;
+
+const formed = (settings: Parameters<typeof createHandCluster>[0] = {}) => {
+  const cluster = createHandCluster(settings);
+  const nodes = cluster.form();
+  const all = { n1: 'alive', n2: 'alive', n3: 'alive' };
+  cluster.until(() => nodes.every((node) => JSON.stringify(statuses(node), Object.keys(all)) === JSON.stringify(all)), 3_000);
+  return { cluster, nodes };
+};
+
+test('everybody sees everybody, itself first, with what each says of itself', () => {
+  const { cluster, nodes } = formed({ region: 'here', tags: ['fast'] });
+  const [n1] = nodes;
+  cluster.until(() => n1.api.members().every(({ state }) => state === 'ready'));
+  const [own, ...others] = n1.api.members();
+  assert.deepEqual({ name: own!.name, self: own!.self, forMs: own!.forMs }, { name: 'n1', self: true, forMs: null });
+  assert.deepEqual(
+    others.map(({ name, version, region, tags, self }) => ({ name, version, region, tags, self })),
+    ['n2', 'n3'].map((name) => ({ name, version: '0', region: 'here', tags: ['fast'], self: false })),
+  );
+});
+
+test('who dies is suspect, then failed, within ten seconds; who comes back outbids what was said', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  const before = incarnationOf(n1, 'n3');
+  const contents = cluster.kill(n3);
+  cluster.until(() => statuses(n1).n3 === 'suspect' || statuses(n2).n3 === 'suspect', 5_000);
+  cluster.until(() => statuses(n1).n3 === 'failed' && statuses(n2).n3 === 'failed', 10_000);
+  assert.equal(statuses(n1).n2, 'alive');
+  const again = cluster.start('n3', { contents });
+  cluster.until(() => statuses(n1).n3 === 'alive' && statuses(n2).n3 === 'alive', 3_000);
+  cluster.until(() => statuses(again).n1 === 'alive' && statuses(again).n2 === 'alive', 3_000);
+  assert.ok(incarnationOf(n1, 'n3') > before, 'the disk kept what was said');
+});
+
+test('who stops says so, and nobody has to find out', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  let stopped = false;
+  n3.api.stop(() => {
+    stopped = true;
+  });
+  cluster.until(() => stopped, 2_000);
+  assert.equal(n3.api.status().state, 'left');
+  cluster.pass(500);
+  assert.deepEqual([statuses(n1).n3, statuses(n2).n3], ['left', 'left']);
+});
+
+test('who is thrown out is told, and is not taken in again', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  assert.equal(n1.api.evict('p-nobody'), false);
+  assert.equal(n1.api.evict(n1.peer), false, 'not itself');
+  assert.equal(n1.api.evict(n3.peer), true);
+  cluster.until(() => statuses(n2).n3 === 'evicted', 3_000);
+  assert.ok(n3.lines.some(({ code }) => code === 'EVICTED'));
+  const contents = cluster.kill(n3);
+  cluster.start('n3', { contents });
+  cluster.pass(5_000);
+  assert.deepEqual([statuses(n1).n3, statuses(n2).n3], ['evicted', 'evicted']);
+});
+
+test('a disk that refuses leaves a node what it was: it is there, and says no more than it may', () => {
+  const { cluster, nodes } = formed();
+  const [n1, , n3] = nodes;
+  n3.storage.failWith({ code: 'DISK_FULL', message: 'no space' });
+  cluster.pass(5_000);
+  assert.equal(statuses(n1).n3, 'alive');
+});
