@@ -2,6 +2,7 @@
 // late, lost or cut off as the seed has it. Light enough for a thousand nodes; the whole node tree is what sim/cluster.ts runs.
 import {
   type Change,
+  type Fact,
   type MembershipMessage,
   type MembershipOptions,
   membershipDefaults,
@@ -43,6 +44,9 @@ const peerOf = (chance: Chance): string => {
   return peer;
 };
 
+const isSame = (a: Profile, b: Profile): boolean =>
+  a.load === b.load && a.state === b.state && a.name === b.name && a.addresses.join() === b.addresses.join();
+
 export class Mesh {
   readonly options: MeshOptions;
   readonly world: World;
@@ -62,6 +66,7 @@ export class Mesh {
   /** Directions in which nothing gets through. */
   readonly #cuts = new Set<string>();
   readonly #byPeer = new Map<string, MeshNode>();
+  readonly #profiles = new Map<string, NonNullable<Fact['told']>>();
   readonly #network: Chance;
   #cost: Cost = { messages: 0, bytes: 0, byType: {} };
   #addresses = 0;
@@ -196,6 +201,18 @@ export class Mesh {
       this.falsePositives.push({ atMs: this.nowMs, by: node.name, about: about.name, why: change.why });
       this.listenToFalse?.({ by: node, about });
     }
+  }
+
+  /**
+   * What was unpacked a thousand times is kept once: the same profile that was heard before, if this is the same. A thousand nodes that
+   * know each other are a million members.
+   */
+  share(peer: string, told: NonNullable<Fact['told']>): NonNullable<Fact['told']> {
+    const known = this.#profiles.get(peer);
+    const { profileAt, profile } = told;
+    if (known?.profileAt === profileAt && isSame(known.profile, profile)) return known;
+    this.#profiles.set(peer, told);
+    return told;
   }
 
   onWarn(_node: MeshNode, code: WarnCode): void {

@@ -128,7 +128,10 @@ export class MeshNode {
     if ('refused' in envelope) throw new Error(`${this.name} refuses an envelope: ${envelope.message}`);
     const parsed = parseMembershipMessage(envelope.body);
     if (!parsed.ok) throw new Error(`${this.name} refuses a message: ${parsed.message}`);
-    this.tell({ type: 'message', from: parcel.from.peer, message: parsed.message });
+    const { message } = parsed;
+    if ('facts' in message)
+      for (const fact of message.facts) if (fact.told !== null) fact.told = this.#mesh.share(fact.peer, fact.told);
+    this.tell({ type: 'message', from: parcel.from.peer, message });
   }
 
   /** There is a connection to that process. */

@@ -30,7 +30,7 @@ export const meshRunDefaults: MeshRunOptions = { nodesMax: 24, fireMs: 120_000, 
 const excusedMs = 20_000;
 /** A pause up to this must not be taken for death. */
 const pauseHarmlessMs = 2_000;
-/** The first two keep their addresses, and everybody is told of them. */
+/** The first two keep their addresses, everybody is told of them, and nobody throws them out: some way in is always left. */
 const seedsCount = 2;
 /** With fewer, a path that is cut is all that somebody has. */
 const detourNodes = 6;
@@ -160,6 +160,7 @@ class Fire {
       return true;
     },
     evict: (node) => {
+      if (this.mesh.nodes.indexOf(node) < seedsCount) return false;
       if (!node.isUp || this.#gone.size * 4 > this.mesh.nodes.length || this.chance.happens(0.8)) return false;
       const by = this.chance.pick(this.mesh.up);
       if (by === node || by.state!.table.members.get(node.peer) === undefined) return false;
