@@ -25,7 +25,8 @@ export const checkStep = (state: MembershipState, before: Before, turn: Turn): v
     broken('speaks-durable-incarnation', `${state.incarnation}, on disk ${state.durable}`);
   if (!(state.profileAt <= state.incarnation)) broken('profile-of-incarnation', `${state.profileAt} > ${state.incarnation}`);
   if (!(state.health >= 0 && state.health <= max.healthMax)) broken('health-bounded', `${state.health}`);
-  if (!(state.deadlineMs >= 0)) broken('one-deadline', `${state.deadlineMs}`);
+  // What is due has been done: whoever wakes at the deadline does not wake for ever.
+  if (!(state.deadlineMs > turn.nowMs)) broken('deadline-ahead', `${state.deadlineMs} at ${turn.nowMs}`);
   checkBounds(state);
   for (const effect of turn.effects) {
     if (effect.type !== 'send') continue;
