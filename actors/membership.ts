@@ -44,6 +44,8 @@ export type MembershipArguments = {
   router: Router;
   writer: Writer;
   checkAll: boolean;
+  /** When anything was last heard of this peer; -Infinity = never. */
+  heardAtMs: (peer: PeerId) => number;
   /** To be connected to whoever lives there would be good. */
   onDial: (peer: PeerId | null, addresses: readonly string[]) => void;
   /** Who is there changed; `view` tells how it is whenever it is asked. */
@@ -65,10 +67,19 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
     for (const done of leaving.splice(0)) done();
   };
 
+  /** Beats and calls say as well as an answer would that somebody is there; a probe that tells nothing need not ask. */
+  const wasHeard = (peer: PeerId): boolean => clock.nowMs() - args.heardAtMs(peer) < args.options.probeTimeoutMs;
+
   const fulfil = (effect: MembershipEffect): void => {
     switch (effect.type) {
       case 'send': {
-        const body = formMembershipMessage(effect.message);
+        const { message } = effect;
+        const [first] = effect.to;
+        if (message.type === 'probe' && message.facts.length === 0 && effect.to.length === 1 && wasHeard(first!))
+          return scope.soon(() =>
+            run({ type: 'message', from: first!, message: { type: 'ack', sequence: message.sequence, facts: [] } }),
+          );
+        const body = formMembershipMessage(message);
         // What cannot be sent is lost, as it may be: whoever does not answer is probed by others.
         for (const peer of effect.to) router.send(peer, 'control', membershipAddress, membershipAddress, messageType, body);
         return;

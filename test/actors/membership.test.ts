@@ -30,6 +30,19 @@ test('everybody sees everybody, itself first, with what each says of itself', ()
   );
 });
 
+test('who was heard a moment ago is not asked whether it is there', () => {
+  const { cluster } = formed();
+  cluster.pass(3_000);
+  let [asked, all] = [0, 0];
+  cluster.lose((_letter, { target }) => {
+    all++;
+    if (target === 'membership') asked++;
+    return false;
+  });
+  cluster.pass(20_000);
+  assert.ok(asked < 100, `${asked} of ${all} messages in 20 s of rest`);
+});
+
 test('who dies is suspect, then failed, within ten seconds; who comes back outbids what was said', () => {
   const { cluster, nodes } = formed();
   const [n1, n2, n3] = nodes;
