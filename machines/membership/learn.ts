@@ -127,14 +127,20 @@ const refuse = (state: MembershipState, turn: Turn, { peer, incarnation }: Fact,
 export type Way = 'news' | 'memory';
 
 /**
- * Another holds for failed, and has for a while, whom this node holds for alive, both of the same incarnation: they were apart, as
- * after a partition. So it is asked before it is believed: as a suspect it is told so, and answers.
+ * Another holds for failed, and has for a while, whom this node holds for alive: they were apart, as after a partition, or remember a
+ * life that the member's disk forgot. So it is asked before it is believed: as a suspect it is told so, and answers.
  */
 const isDisputed = (state: MembershipState, member: Member, { status, incarnation, agoMs }: Fact, way: Way): boolean =>
   status === 'failed' &&
   member.at >= 0 &&
-  incarnation === member.incarnation &&
+  incarnation >= member.incarnation &&
   (way === 'memory' || agoMs >= state.options.disputeMs);
+
+/** Whoever spreads that somebody lives of whom this node knows a later end hears of that: an exchange would tell him much later. */
+const correct = (state: MembershipState, turn: Turn, member: Member, { status, incarnation }: Fact, from: PeerId): void => {
+  if (status !== 'alive' || member.at >= 0 || from === member.peer || incarnation > member.incarnation) return;
+  turn.first.push(factAbout(state, member, true, turn.nowMs));
+};
 
 const learnOfMember = (state: MembershipState, turn: Turn, member: Member, fact: Fact, from: PeerId, way: Way): boolean => {
   const why = reasonOf(fact, from);
@@ -143,6 +149,7 @@ const learnOfMember = (state: MembershipState, turn: Turn, member: Member, fact:
   // Its own word against hearsay that no honest life explains.
   const misheard = firstHand && member.status !== 'evicted' && isPoison(member.incarnation, fact.incarnation);
   const base: Known = misheard ? { ...member, incarnation: 0, status: 'alive', profileAt: 0 } : member;
+  if (way === 'news') correct(state, turn, member, fact, from);
   const disputed = isDisputed(state, member, fact, way);
   const said: Known = {
     ...{ incarnation: fact.incarnation, status: disputed ? 'suspect' : fact.status },
@@ -175,7 +182,7 @@ export const hearOfSelf = (state: MembershipState, turn: Turn, said: SaidOfSelf)
   const own = ownStanding(state);
   if (said.status === 'evicted') {
     state.phase = 'evicted';
-    turn.effects.push({ type: 'evicted' });
+    turn.ended = 'evicted';
     return;
   }
   const profileAt = said.profileAt ?? 0;

@@ -20,7 +20,7 @@ export const onLeave = (state: MembershipState, turn: Turn): void => {
 
 const go = (state: MembershipState, turn: Turn): void => {
   state.phase = 'left';
-  turn.effects.push({ type: 'left' });
+  turn.ended = 'left';
 };
 
 export const leaveTurn = (state: MembershipState, turn: Turn): void => {

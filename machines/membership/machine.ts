@@ -24,6 +24,7 @@ export const step = (state: MembershipState, nowMs: number, event: MembershipEve
   doWhatIsDue(state, turn);
   state.deadlineMs = dueMs(state);
   if (turn.changes.length > 0) turn.effects.push({ type: 'changed', changes: turn.changes });
+  if (turn.ended !== null) turn.effects.push({ type: turn.ended });
   checkStep(state, before, turn);
   if (state.checkAll) checkAll(state);
   return turn.effects;

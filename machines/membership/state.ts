@@ -196,9 +196,11 @@ export type Turn = {
   first: Fact[];
   /** This node was given up by whoever it hears from, and so was told nothing for a while. */
   missed: boolean;
+  /** The last effect of all, if this node is a member no longer. */
+  ended: 'left' | 'evicted' | null;
 };
 
-export const createTurn = (nowMs: number): Turn => ({ nowMs, effects: [], changes: [], first: [], missed: false });
+export const createTurn = (nowMs: number): Turn => ({ nowMs, effects: [], changes: [], first: [], missed: false, ended: null });
 
 export const send = (turn: Turn, to: PeerId[], message: MembershipMessage): void => {
   if (to.length > 0) turn.effects.push({ type: 'send', to, message });

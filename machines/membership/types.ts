@@ -123,7 +123,7 @@ export type MembershipEffect =
   /** Make it durable and answer `persisted`; nothing above what is durable is ever said. */
   | { type: 'persist'; incarnation: number }
   | { type: 'changed'; changes: Change[] }
-  /** Enough members know that this node leaves; it may go. */
+  /** Enough members know that this node leaves; it may go. The last effect of its last step, as `evicted` is. */
   | { type: 'left' }
   /** This node was thrown out and says nothing any more. */
   | { type: 'evicted' }

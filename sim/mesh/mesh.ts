@@ -195,6 +195,8 @@ export class Mesh {
     for (const change of changes) {
       this.listen?.(node, change);
       const about = this.#byPeer.get(change.peer)!;
+      // Of whom nothing was known before, an earlier life is told.
+      if (change.before === null) continue;
       if (change.after !== 'failed' || !about.isUp || about.side !== node.side) continue;
       // That an earlier life of it ended is true.
       if (node.state!.table.members.get(change.peer)!.incarnation < about.bornAt) continue;

@@ -204,6 +204,18 @@ test('a failure that another remembers is asked about before it is believed', ()
   assert.equal(statusOf(node, 'c'), 'alive');
 });
 
+test('who spreads that somebody lives of whom a later end is known hears of that (found by seed 288 of the mesh)', () => {
+  const node = createNode('a', { known: ['a', 'b', 'c'] });
+  gossip(node, 'b', [fact('c', { incarnation: 2, status: 'failed' })]);
+  const told = sends(gossip(node, 'b', [full('c', 1)], 10_000));
+  const facts = told.flatMap(({ to, message }) => (to.includes('b') && 'facts' in message ? message.facts : []));
+  const about = facts.find(({ peer, agoMs }) => peer === 'c' && agoMs === 10_000);
+  assert.equal(about?.status, 'failed');
+  const other = createNode('b', { known: ['a', 'b', 'c'] });
+  gossip(other, 'a', [about!], 20);
+  assert.equal(statusOf(other, 'c'), 'suspect', 'and asks c before it believes that');
+});
+
 test('a node that is not known introduces itself before it is counted', () => {
   const node = createNode('a', { known: ['a', 'b'] });
   const effects = step(node, 0, { type: 'message', from: 'x', message: { type: 'probe', sequence: 4, facts: [] } });
