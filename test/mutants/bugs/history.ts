@@ -50,8 +50,20 @@ export const history: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/group.ts',
-        find: 'return member.leaderPeer() ?? (stays ? null : args.anyPeer());',
-        replace: 'return member.leaderPeer() ?? (stays ? null : null);',
+        find: 'return leader ?? (stays && !isForgotten ? null : args.anyPeer());',
+        replace: 'return leader ?? (stays && !isForgotten ? null : null);',
+      },
+    ],
+  },
+  {
+    name: 'removed-unheard-waits',
+    sentence: 'Who was taken out while it was cut off waits for its old leader for ever (1dde936).',
+    from: 'own-history',
+    edits: [
+      {
+        file: 'actors/group.ts',
+        find: 'return leader ?? (stays && !isForgotten ? null : args.anyPeer());',
+        replace: 'return leader ?? (stays ? null : args.anyPeer());',
       },
     ],
   },
