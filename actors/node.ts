@@ -259,10 +259,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const contacts = (): Contact[] => settings.join.map((address) => ({ peer: null, addresses: [address] }));
 
   /** Connections are kept to all who are there. */
-  const meet = (peer: PeerId, view: readonly MemberView[]): void => {
-    const member = view.find((one) => one.peer === peer);
-    if (member !== undefined && !member.self && peers.get(peer)?.connected !== true)
-      learn(peer, usableAddresses(member.addresses));
+  const meet = ({ peer, self, addresses }: MemberView): void => {
+    if (!self && peers.get(peer)?.connected !== true) learn(peer, usableAddresses(addresses));
   };
 
   const forget = (peer: PeerId): void => {
@@ -516,10 +514,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           onDial: (_peer, addresses) => network.connect(usableAddresses(addresses)),
           onChanged(changes, view) {
             membersNow = view;
-            for (const { peer, after } of changes) {
-              if (after === 'alive') meet(peer, view());
-              if (after === 'evicted') forget(peer);
-            }
+            const appeared = new Set(changes.filter(({ after }) => after === 'alive').map(({ peer }) => peer));
+            if (appeared.size > 0) for (const member of view()) if (appeared.has(member.peer)) meet(member);
+            for (const { peer, after } of changes) if (after === 'evicted') forget(peer);
           },
         }),
       (event) => {
