@@ -185,6 +185,11 @@ export class Mesh {
     this.#cuts.clear();
   }
 
+  /** Directions in which nothing gets through now. */
+  get cuts(): number {
+    return this.#cuts.size;
+  }
+
   #isCut(from: MeshNode, to: MeshNode): boolean {
     return from.side !== to.side || (this.#cuts.size > 0 && this.#cuts.has(`${from.name} ${to.name}`));
   }

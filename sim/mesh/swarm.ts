@@ -49,6 +49,7 @@ class Fire {
     this.mesh = mesh;
     this.chance = mesh.world.chance('fire');
     mesh.listenToFalse = ({ about, by }) => {
+      if (mesh.cuts > 0 && mesh.up.length < detourNodes) return;
       const until = Math.max(this.#excused.get(about) ?? 0, this.#excused.get(by) ?? 0);
       if (mesh.nowMs > until) this.violation ??= `${by.name} holds ${about.name} for failed, who is not`;
     };
@@ -140,11 +141,11 @@ class Fire {
     cut: (node) => {
       const other = this.chance.pick(this.mesh.nodes);
       if (other === node) return false;
-      if (this.mesh.up.length < detourNodes) this.#excuse(this.mesh.nodes);
       this.mesh.cut(node, other);
       return true;
     },
     mend: () => {
+      if (this.mesh.up.length < detourNodes) this.#excuse(this.mesh.nodes);
       this.mesh.mend();
       return true;
     },
