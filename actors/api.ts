@@ -95,7 +95,10 @@ export interface NodeApi {
   onStatus(listener: (status: NodeStatus) => void): () => void;
   /** Who is there as this node knows it (SWIM), itself first; empty before its first start is on its disk. */
   members(): MemberView[];
-  /** Throws a member out, for good: its peer id is never taken in again. False: there is no other member with this peer id. */
+  /**
+   * Throws a member out: it counts as evicted whatever it says, for a week or until every member has restarted, since members remember
+   * it in memory. It stays in its groups, and the secret still lets it connect. False: it was not done; no other member is known so.
+   */
   evict(peer: string): boolean;
   write(write: RegisterWrite, options: WriteOptions, done: (outcome: Outcome<RegisterResult>) => void): void;
   read(read: RegisterRead, options: ReadOptions, done: (outcome: Outcome<RegisterResult>) => void): void;

@@ -615,9 +615,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     status: () => store.getSnapshot().context,
     members: () => membersNow(),
     evict(peer) {
-      const known = membersNow().some((member) => member.peer === peer && !member.self);
-      if (known) membershipCell?.send({ type: 'evict', peer });
-      return known;
+      membershipCell?.send({ type: 'evict', peer });
+      // What it is now, not what was asked for: the actor may be starting again.
+      return membersNow().some((member) => member.peer === peer && member.status === 'evicted');
     },
     onStatus(listener) {
       const subscription = store.subscribe((snapshot) => listener(snapshot.context));

@@ -3,7 +3,6 @@ import { limits } from '../wire/limits.ts';
 
 export const membershipLimits = {
   peerCharsMax: 128,
-  nameCharsMax: 63,
   wordCharsMax: 64,
   tagsMax: 32,
   capabilitiesMax: 64,

@@ -1,10 +1,13 @@
 // What a node says of itself, on the wire and within its limits. A profile is checked where it is made and again by whoever hears it.
+import { isNodeName } from '../genesis/messages.ts';
 import { membershipLimits as max } from './limits.ts';
 import type { NodeState, Profile } from './types.ts';
 
 export const nodeStates: readonly NodeState[] = ['created', 'joining', 'ready', 'degraded', 'draining', 'left', 'failed'];
 
-const isWord = (value: unknown): value is string => typeof value === 'string' && value.length <= max.wordCharsMax;
+/** On one line, and without what a terminal takes for a command. */
+const isWord = (value: unknown): value is string =>
+  typeof value === 'string' && value.length <= max.wordCharsMax && !/\p{Cc}/u.test(value);
 const isAmount = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
 const isWords = (value: unknown, wordsMax: number): value is string[] =>
   Array.isArray(value) && value.length <= wordsMax && value.every(isWord);
@@ -12,8 +15,6 @@ const isAddresses = (value: unknown): value is string[] =>
   Array.isArray(value) &&
   value.length <= max.addressesMax &&
   value.every((one) => typeof one === 'string' && one.length > 0 && one.length <= max.addressCharsMax);
-const isName = (value: unknown): value is string =>
-  typeof value === 'string' && value.length > 0 && value.length <= max.nameCharsMax;
 
 /** `[[name, amount], …]`, each name once. */
 const parseResources = (value: unknown): Record<string, number> | null => {
@@ -65,7 +66,7 @@ export const formProfile = (profile: Profile): unknown => [
 export const parseProfile = (value: unknown): Profile | null => {
   if (!Array.isArray(value) || value.length !== 10) return null;
   const [name, version, region, tags, capabilities, given, capacity, load, stateNumber, addresses] = value as unknown[];
-  if (!isName(name) || !isWord(version) || !isWord(region) || !isAmount(capacity) || !isAmount(load)) return null;
+  if (!isNodeName(name) || !isWord(version) || !isWord(region) || !isAmount(capacity) || !isAmount(load)) return null;
   if (!isWords(tags, max.tagsMax) || !isWords(capabilities, max.capabilitiesMax) || !isAddresses(addresses)) return null;
   const resources = parseResources(given);
   const state = typeof stateNumber === 'number' ? nodeStates[stateNumber] : undefined;

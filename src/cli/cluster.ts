@@ -1,6 +1,6 @@
 // `polity status`, `members` and `group …`: what a cluster is, and changes of it.
 import { setTimeout } from 'node:timers/promises';
-import { print, printJson, table } from './output.ts';
+import { cell, print, printJson, table } from './output.ts';
 import { type ReachOptions, withClient } from './reach.ts';
 
 type Fields = Record<string, unknown>;
@@ -62,7 +62,13 @@ const membersTable = (all: readonly Fields[]): string => {
     const connected = member.self === true ? 'self' : member.connected === true ? 'yes' : 'no';
     return [
       ...[text(member.name), text(member.status), text(member.state), connected, list(groups), list(member.leads)],
-      ...[text(member.rttMs), text(member.region === '' ? null : member.region), list(member.tags), text(member.peerId)],
+      // Words of other nodes: nothing in them may reach the terminal as a command.
+      ...[
+        text(member.rttMs),
+        cell(text(member.region === '' ? null : member.region)),
+        cell(list(member.tags)),
+        text(member.peerId),
+      ],
     ];
   });
   return table(['NAME', 'STATUS', 'STATE', 'CONNECTED', 'GROUPS', 'LEADS', 'RTT MS', 'REGION', 'TAGS', 'PEER ID'], rows);
@@ -108,7 +114,7 @@ export const evict = (peerId: string, options: ReachOptions): Promise<void> =>
   withClient(options, async (client) => {
     await client.evict(peerId);
     if (options.json === true) printJson({ evicted: peerId });
-    else print(`${peerId} is thrown out: nobody takes this peer id in again`);
+    else print(`${peerId} is thrown out: members hold this peer id for evicted`);
   });
 
 export const groupList = (options: ReachOptions): Promise<void> =>

@@ -127,7 +127,7 @@ const addCluster = (program: Command): void => {
     .option('--watch', 'and every change, as it comes')
     .action(async (options) => (await load()).members(options));
   reaching(program.command('evict <peer-id>'))
-    .description('throw a member out, for good')
+    .description('throw a member out')
     .action(async (peerId, options) => (await load()).evict(peerId, options));
   const group = program.command('group').description('groups and their members');
   reaching(group.command('list'))

@@ -80,7 +80,7 @@ export interface Client extends Disposable {
   /** What the node that answers first says of itself (design, contracts). */
   status(options?: CallOptions): Promise<Record<string, unknown>>;
   members(options?: CallOptions): Promise<Record<string, unknown>[]>;
-  /** Throws a member out, for good: its peer id (not its name) is never taken in again. */
+  /** Throws a member out: its peer id (not its name) counts as evicted for a week, or until every member has restarted. */
   evict(peerId: string, options?: CallOptions): Promise<void>;
   groups: {
     list(options?: CallOptions): Promise<Record<string, unknown>[]>;

@@ -17,11 +17,13 @@ import { pack, unpack } from '../../../machines/wire/envelope.ts';
 import { createNode, profileOf } from './stage.ts';
 
 const peer = fc.constantFrom('a', 'b', 'c', 'd', 'e');
-const word = fc.string({ maxLength: 12, unit: 'grapheme' }).filter((text) => text.length <= membershipLimits.wordCharsMax);
+const word = fc
+  .string({ maxLength: 12, unit: 'grapheme' })
+  .filter((text) => text.length <= membershipLimits.wordCharsMax && !/\p{Cc}/u.test(text));
 const amount = fc.double({ min: 0, max: 1e12, noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
 
 const profile = fc.record({
-  ...{ name: fc.string({ minLength: 1, maxLength: 12 }), version: word, region: word },
+  ...{ name: fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?$/), version: word, region: word },
   ...{ tags: fc.array(word, { maxLength: 3 }), capabilities: fc.array(word, { maxLength: 3 }) },
   resources: fc
     .uniqueArray(fc.tuple(word, amount), { maxLength: 3, selector: ([name]) => name })
@@ -152,7 +154,14 @@ test('every list and text has a maximum', () => {
   refused(gossip({ peer: 'x'.repeat(membershipLimits.peerCharsMax + 1) }));
   refused(gossip({ incarnation: membershipLimits.incarnationMax + 1 }));
   refused({ type: 'gossip', facts: many(membershipLimits.factsPerMessageMax + 1).map((peer) => fact({ peer })) });
-  refused(tells({ name: 'x'.repeat(membershipLimits.nameCharsMax + 1) }));
+  for (const name of ['x'.repeat(64), '', 'N1', 'n1\u001b[2J', '-n']) refused(tells({ name }));
+  // What a terminal would take for a command.
+  for (const word of ['\u001b]0;x\u0007', 'two\nlines', '\u009b2J']) {
+    refused(tells({ region: word }));
+    refused(tells({ version: word }));
+    refused(tells({ tags: [word] }));
+    refused(tells({ resources: { [word]: 1 } }));
+  }
   refused(tells({ tags: many(membershipLimits.tagsMax + 1) }));
   refused(tells({ capabilities: many(membershipLimits.capabilitiesMax + 1) }));
   refused(tells({ resources: Object.fromEntries(many(membershipLimits.resourcesMax + 1).map((name) => [name, 1])) }));
