@@ -6,6 +6,7 @@ import type { SinkPort } from './sink.ts';
 import type { StoragePort } from './storage.ts';
 
 export type { ClockPort, Timer } from './clock.ts';
+export type { Announcement, Finding, LookupEvent, LookupPort } from './lookup.ts';
 export { type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId } from './network.ts';
 export type { RandomPort } from './random.ts';
 export type { LogLevel, SinkPort } from './sink.ts';

@@ -1,10 +1,10 @@
 // What a configuration must be, with a sentence for everything that can be wrong about it. Sources are merged before (sources.ts);
 // what needs two options at once is checked in resolve.ts.
-import { multiaddr } from '@multiformats/multiaddr';
 import { z } from 'zod';
 import { isNodeName } from '../../machines/genesis/messages.ts';
 import { membershipLimits } from '../../machines/membership/index.ts';
 import { limits } from '../../machines/wire/limits.ts';
+import { addressProblem } from '../address.ts';
 
 const shown = (value: unknown): string => {
   const text = typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value));
@@ -35,21 +35,6 @@ const unique = (what: string) => ({
 const names = (what: string) => {
   const { check, error } = unique(what);
   return z.array(nodeName(`${what}'s name`), { error: must('a list of names') }).refine(check, { error });
-};
-
-/** Why this text is no address to listen on or dial over TCP; null if it is one. */
-const addressProblem = (address: string): string | null => {
-  try {
-    const protocols = multiaddr(address).getComponents();
-    const [host, port] = protocols;
-    if (host === undefined || !['ip4', 'ip6', 'dns', 'dns4', 'dns6'].includes(host.name))
-      return 'must begin with /ip4, /ip6 or /dns';
-    if (port?.name !== 'tcp') return 'must go on with /tcp and a port';
-    const rest = protocols.slice(2).find((one) => one.name !== 'p2p');
-    return rest === undefined ? null : `holds /${rest.name}, but Polity speaks plain TCP`;
-  } catch {
-    return 'is not a multiaddr';
-  }
 };
 
 const address = text('a multiaddr').superRefine((value, context) => {
