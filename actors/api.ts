@@ -1,9 +1,11 @@
 // What a node tree offers to whoever embeds it (src/node.ts, the gateway, the simulator): one status store to read and a few
 // calls that answer by callback. Everything here is plain data.
+import type { DiscoveryView } from '../machines/discovery/index.ts';
 import type { Failure } from '../machines/errors.ts';
 import type { MemberView } from '../machines/membership/index.ts';
 import type { Role } from '../machines/raft/types.ts';
 import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
+import type { Found } from './discovery.ts';
 
 export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining' | 'left' | 'failed';
 
@@ -100,6 +102,13 @@ export interface NodeApi {
    * it in memory. It stays in its groups, and the secret still lets it connect. False: it was not done; no other member is known so.
    */
   evict(peer: string): boolean;
+  /** Where members may live, as sources and members say it, and how the sources do. */
+  discovery(): DiscoveryView;
+  /**
+   * Asks all sources whose last answer does not hold any more, side by side, and answers with the best places known then: when all have
+   * answered, or after `timeoutMs` (1 to 60 000). What failed is named beside it.
+   */
+  lookup(lookup: { timeoutMs: number; resultsMax: number }, done: (found: Found) => void): void;
   write(write: RegisterWrite, options: WriteOptions, done: (outcome: Outcome<RegisterResult>) => void): void;
   read(read: RegisterRead, options: ReadOptions, done: (outcome: Outcome<RegisterResult>) => void): void;
   /**

@@ -1,6 +1,7 @@
 // What a node remembers of itself across starts: how often it was started, which replica ids it offers, which cluster it belongs
 // to, which replicas it hosts. Under checksums, for each of them, read wrong, would let a replica vote twice or a cluster be formed
 // twice (decisions 10 and 12); whatever is damaged ends the start with its name.
+import { formMemory, parseMemory, type RememberedPlace } from '../machines/discovery/index.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import { parseGenesis } from '../machines/genesis/messages.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
@@ -104,4 +105,23 @@ export const readPeers = (reader: Reader, sink: SinkPort): [PeerId, string[]][] 
 export const peersOperation = (addresses: ReadonlyMap<PeerId, string[]>): StorageOperation => ({
   key: metaKeys.peers,
   value: pack(Object.fromEntries(addresses)),
+});
+
+/** Where members lived, as discovery knew it; only a help, like the addresses of peers. */
+export const readPlaces = (reader: Reader, sink: SinkPort): RememberedPlace[] => {
+  const stored = reader.get(metaKeys.places);
+  if (stored === undefined) return [];
+  try {
+    const places = parseMemory(unpack(stored));
+    if (places !== null) return places;
+  } catch {
+    // Told below, like anything else that is no memory of discovery.
+  }
+  sink.log('warn', 'PLACES_DAMAGED', 'what discovery knew before is damaged; it is found anew');
+  return [];
+};
+
+export const placesOperation = (places: readonly RememberedPlace[]): StorageOperation => ({
+  key: metaKeys.places,
+  value: pack(formMemory(places)),
 });

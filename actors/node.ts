@@ -2,14 +2,16 @@
 // very tree and differ only in the ports they hand it (the house).
 import { createStore } from '@xstate/store';
 import { createActor } from 'xstate';
+import { type DiscoveryView, discoveryLimits } from '../machines/discovery/index.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import { isNodeName } from '../machines/genesis/messages.ts';
 import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts';
-import type { Contact, MemberView, Profile } from '../machines/membership/index.ts';
+import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome, PeerStatus } from './api.ts';
+import { createDiscoveryActor, type DiscoveryActorEvent, discoveryAddress } from './discovery.ts';
 import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
 import { createGroup, type GroupEvent } from './group.ts';
 import {
@@ -18,12 +20,14 @@ import {
   incarnationOperation,
   offerOperation,
   peersOperation,
+  placesOperation,
   readEpoch,
   readGenesis,
   readHosted,
   readIncarnation,
   readOffer,
   readPeers,
+  readPlaces,
   usableAddresses,
 } from './identity.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
@@ -52,7 +56,7 @@ export type NodeTreeOptions = {
 };
 
 export const createNodeTree = (settings: NodeSettings, ports: Ports, options: NodeTreeOptions = {}): NodeApi => {
-  const { clock, random, network, sink, storage } = ports;
+  const { clock, random, network, lookup, sink, storage } = ports;
   const life = createActor(nodeMachine, { id: 'node', clock: xstateClock(clock) as never });
   const writer = createWriter({ storage, clock, sink });
 
@@ -176,6 +180,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let genesisCell: Cell<GenesisActorEvent> | null = null;
   let livenessCell: Cell<LivenessActorEvent> | null = null;
   let membershipCell: Cell<MembershipActorEvent> | null = null;
+  let discoveryCell: Cell<DiscoveryActorEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   let quietDue = false;
 
@@ -256,11 +261,36 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   };
 
   /** Where members may live who are not met yet. */
-  const contacts = (): Contact[] => settings.join.map((address) => ({ peer: null, addresses: [address] }));
+  let served: readonly Contact[] = [];
+  let discoveryNow: () => DiscoveryView = () => ({ peers: [], sources: [] });
+  const contacts = (): Contact[] => [...settings.join.map((address) => ({ peer: null, addresses: [address] })), ...served];
+
+  let announced = '';
+  /** Others find this node by what its sources are told of it. */
+  const announce = (): void => {
+    const addresses = usableAddresses(listen);
+    if (addresses.length === 0 || announced === addresses.join()) return;
+    announced = addresses.join();
+    const { name, cluster, version } = settings;
+    lookup.announce({ name, peer: network.self, cluster, version, addresses });
+  };
 
   /** Connections are kept to all who are there. */
   const meet = ({ peer, self, addresses }: MemberView): void => {
     if (!self && peers.get(peer)?.connected !== true) learn(peer, usableAddresses(addresses));
+  };
+
+  /** Peer exchange: where members say that they live is where others find them. */
+  const tellDiscovery = (changes: readonly Change[], view: () => MemberView[]): void => {
+    if (changes.length === 0 || discoveryCell === null) return;
+    const members = new Map(view().map((member) => [member.peer, member]));
+    for (const { peer, after } of changes) {
+      const member = members.get(peer);
+      if (after === 'evicted') discoveryCell.send({ type: 'evicted', peer });
+      else if ((after === 'alive' || after === 'suspect') && member !== undefined && !member.self)
+        discoveryCell.send({ type: 'told', peer, name: member.name, addresses: usableAddresses(member.addresses) });
+      else if (member?.self !== true) discoveryCell.send({ type: 'untold', peer });
+    }
   };
 
   const forget = (peer: PeerId): void => {
@@ -382,6 +412,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     sink.log('info', 'PEER_OPEN', `${name} is connected`, { peer, epoch: event.epoch });
     livenessCell?.send({ type: 'peer-open', peer });
     membershipCell?.send({ type: 'peer-open', peer });
+    discoveryCell?.send({ type: 'met', peer, name, addresses });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
     tellQuiet();
@@ -409,6 +440,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     forgetOldest();
     livenessCell?.send({ type: 'peer-close', peer });
     membershipCell?.send({ type: 'peer-close', peer });
+    discoveryCell?.send({ type: 'parted', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
@@ -443,6 +475,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     switch (event.type) {
       case 'listening':
         listen = event.addresses;
+        announce();
         return changed();
       case 'peer-open':
         return onPeerOpen(event);
@@ -514,6 +547,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           onDial: (_peer, addresses) => network.connect(usableAddresses(addresses)),
           onChanged(changes, view) {
             membersNow = view;
+            tellDiscovery(changes, view);
             const appeared = new Set(changes.filter(({ after }) => after === 'alive').map(({ peer }) => peer));
             if (appeared.size > 0) for (const member of view()) if (appeared.has(member.peer)) meet(member);
             for (const { peer, after } of changes) if (after === 'evicted') forget(peer);
@@ -521,6 +555,30 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         }),
       (event) => {
         if (event.type === 'leave') event.done();
+      },
+    );
+    discoveryCell = host<DiscoveryActorEvent>(
+      discoveryAddress,
+      (scope) =>
+        createDiscoveryActor(scope, {
+          ...{ options: settings.discovery, ports, writer, memoryOperation: placesOperation },
+          remembered: () => readPlaces(storage, sink),
+          connected: [...peers.values()]
+            .filter((peer) => peer.connected)
+            .map(({ peerId, name, addresses }) => ({ peer: peerId, name, addresses })),
+          onDial(addresses) {
+            network.connect(usableAddresses(addresses));
+          },
+          onContacts(now) {
+            served = now;
+            membershipCell?.send({ type: 'contacts', contacts: contacts() });
+          },
+          onView(view) {
+            discoveryNow = view;
+          },
+        }),
+      (event) => {
+        if (event.type === 'lookup') event.done({ places: [], failures: [] });
       },
     );
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
@@ -540,6 +598,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     network.start({ name: settings.name, epoch, extra: { version: settings.version } }, (event) => {
       if (!stopped) onNetwork(event);
     });
+    lookup.start((event) => {
+      if (!stopped) discoveryCell?.send({ type: 'lookup-event', event });
+    });
     redial();
     network.connect(settings.join);
     life.send({ type: 'started' });
@@ -556,13 +617,15 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     stopped = true;
     for (const cell of cells.reverse()) cell.stop();
     router.stop();
-    network.stop(() =>
-      writer.stop(() =>
-        storage.stop(() => {
-          life.send({ type: 'stopped' });
-          publish();
-          for (const done of stopping ?? []) done();
-        }),
+    lookup.stop(() =>
+      network.stop(() =>
+        writer.stop(() =>
+          storage.stop(() => {
+            life.send({ type: 'stopped' });
+            publish();
+            for (const done of stopping ?? []) done();
+          }),
+        ),
       ),
     );
   };
@@ -618,6 +681,11 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       membershipCell?.send({ type: 'evict', peer });
       // What it is now, not what was asked for: the actor may be starting again.
       return membersNow().some((member) => member.peer === peer && member.status === 'evicted');
+    },
+    discovery: () => discoveryNow(),
+    lookup({ timeoutMs, resultsMax }, done) {
+      if (stopping !== null || discoveryCell === null) return done({ places: [], failures: [] });
+      discoveryCell.send({ type: 'lookup', timeoutMs, resultsMax: Math.min(resultsMax, discoveryLimits.findingsMax), done });
     },
     onStatus(listener) {
       const subscription = store.subscribe((snapshot) => listener(snapshot.context));

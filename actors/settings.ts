@@ -1,4 +1,5 @@
 // What a node tree needs to know, already validated (src/config reads files, environment and flags).
+import { type DiscoveryOptions, discoveryDefaults } from '../machines/discovery/index.ts';
 import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
 import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
 
@@ -18,6 +19,7 @@ export type NodeSettings = {
   region: string;
   tags: string[];
   membership: MembershipOptions;
+  discovery: DiscoveryOptions;
   /** HTTP address, if any; only reported. */
   http: string | null;
   raft: RaftOptions;
@@ -33,6 +35,7 @@ export const settingsDefaults = {
   region: '',
   tags: [] as string[],
   membership: membershipDefaults,
+  discovery: discoveryDefaults,
   raft: raftDefaults,
   snapshotEntries: 10_000,
   snapshotBytes: 64 << 20,

@@ -3,7 +3,7 @@
 import type { NodeApi } from '../actors/api.ts';
 import { createNodeTree } from '../actors/node.ts';
 import type { Observation, Step } from '../actors/observe.ts';
-import { type SinkPort, StorageFault } from '../actors/ports/index.ts';
+import { noLookup, type SinkPort, StorageFault } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { Disk, type DiskOptions } from './disk.ts';
 import type { Network, SimulatedPort } from './network.ts';
@@ -112,7 +112,13 @@ export class SimulatedNode {
         uint32: () => chance.uint32(),
         bytes: (length: number) => Uint8Array.from({ length }, () => chance.between(0, 256)),
       };
-      const ports = { clock: createClock(process, this.skew), random, network: port, sink: this.#sink(process) };
+      const ports = {
+        clock: createClock(process, this.skew),
+        random,
+        network: port,
+        lookup: noLookup,
+        sink: this.#sink(process),
+      };
       try {
         const storage = this.disk.open(process);
         const { observeStep } = this.#options;

@@ -11,7 +11,7 @@ import type {
 } from '../actors/api.ts';
 import { metaKeys } from '../actors/keyspace.ts';
 import { createNodeTree } from '../actors/node.ts';
-import { type SinkPort, type StorageFailure, StorageFault, type StoragePort } from '../actors/ports/index.ts';
+import { noLookup, type SinkPort, type StorageFailure, StorageFault, type StoragePort } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { failure } from '../machines/errors.ts';
 import { Entry, type Written } from '../machines/register/entry.ts';
@@ -58,7 +58,7 @@ export const startTree = async (parts: NodeParts): Promise<NodeApi> => {
   try {
     const identity = await identityOf(storage);
     const network = await createTransport({ identity, listen, cluster: settings.cluster, secret, messaging, sink });
-    return createNodeTree(settings, { clock: realClock, random: realRandom, network, storage, sink });
+    return createNodeTree(settings, { clock: realClock, random: realRandom, network, lookup: noLookup, storage, sink });
   } catch (error) {
     await new Promise<void>((resolve) => storage.stop(resolve));
     throw error;

@@ -1,24 +1,10 @@
 // Where members may live, as the outside world knows it: DNS, mDNS, Consul, a file … (row D1). Each source answers for itself, so one
 // that fails hides nothing of the others (D2). Nothing that is found here is proved: admission alone does that (D4).
 
+import type { Finding } from '../../machines/discovery/index.ts';
 import type { PeerId } from './network.ts';
 
-/** One place where a member may live. */
-export type Finding = {
-  /** Its libp2p peer id, where the source says one. */
-  peer: PeerId | null;
-  /** Its name, where the source says one; for people. */
-  name: string | null;
-  /** Multiaddrs to dial, at least one; those with a peer id have this one. */
-  addresses: string[];
-  /** RFC 2782: the lowest priority first, and among equals in proportion to weight (0 to 65535 each). 0 where a source knows none. */
-  priority: number;
-  weight: number;
-  /** False: the source's own check says that it does not work now. */
-  healthy: boolean;
-  /** How long this may be believed, in milliseconds. */
-  ttlMs: number;
-};
+export type { Finding } from '../../machines/discovery/index.ts';
 
 export type LookupEvent =
   /**
@@ -51,3 +37,14 @@ export interface LookupPort {
   /** Takes back what was announced, within a limit of its own; no events after it. */
   stop(done: () => void): void;
 }
+
+/** Where there is nobody to ask. */
+export const noLookup: LookupPort = {
+  sources: [],
+  start() {},
+  query() {},
+  announce() {},
+  stop(done) {
+    done();
+  },
+};

@@ -33,6 +33,7 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
     http,
   },
   membership: settingsDefaults.membership,
+  discovery: settingsDefaults.discovery,
   raft: {
     ...raftDefaults,
     electionTimeoutMinMs: config.raft.electionTimeoutMs[0],

@@ -11,6 +11,7 @@ import { errorTable, type Failure, failure } from '../../machines/errors.ts';
 import { PolityError, problemMediaType, toProblem } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import { createBackups } from './backup.ts';
+import { discoveryRoutes } from './discovery.ts';
 import { createEventSockets } from './events.ts';
 import { Exchange, problemBody } from './exchange.ts';
 import { groupRoutes } from './groups.ts';
@@ -88,6 +89,7 @@ const plainRoutes = (metrics: Metrics): readonly Route[] => [
   ...registerRoutes,
   ...groupRoutes,
   ...memberRoutes,
+  ...discoveryRoutes,
   ...healthRoutes(metrics),
 ];
 
@@ -129,6 +131,7 @@ class GatewayServer implements Gateway {
       ...registerRoutes,
       ...groupRoutes,
       ...memberRoutes,
+      ...discoveryRoutes,
       ...healthRoutes(metrics),
       ...this.#watches.routes,
       ...this.#backups.routes,

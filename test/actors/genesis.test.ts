@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createGenesisActor, type GenesisArguments, genesisAddress } from '../../actors/genesis.ts';
 import { readGenesis } from '../../actors/identity.ts';
-import type { StorageOperation } from '../../actors/ports/index.ts';
+import { noLookup, type StorageOperation } from '../../actors/ports/index.ts';
 import { createRouter, type Delivery } from '../../actors/router.ts';
 import { createWriter } from '../../actors/writer.ts';
 import type { Genesis } from '../../machines/genesis/index.ts';
@@ -31,7 +31,14 @@ const createWorld = (name: string, bootstrap: string[]) => {
     const actor = createGenesisActor(scope, {
       ...{ cluster: 'c', self: { name, peer: `p-${name}`, replicas: { kv: `r-${name}` } }, bootstrap, groups: ['kv'] },
       ...{ genesis: null, newClusterId: `id-${++ids}`, connected: [] },
-      ports: { clock, random: { uint32: () => 0, bytes: (length) => new Uint8Array(length) }, network: port, storage, sink },
+      ports: {
+        clock,
+        lookup: noLookup,
+        random: { uint32: () => 0, bytes: (length) => new Uint8Array(length) },
+        network: port,
+        storage,
+        sink,
+      },
       ...{ router, writer, formOperations, taken: () => ({}) },
       onFormed: (genesis) => void formed.push(genesis),
       onIdentityLost: (is) => void lost.push(is),

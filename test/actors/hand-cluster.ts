@@ -1,7 +1,7 @@
 // Whole nodes in one process, with one clock and one network moved by hand: what is true here does not depend on the machine.
 import type { NodeApi, NodeStatus, Outcome } from '../../actors/api.ts';
 import { createNodeTree, type NodeTreeOptions } from '../../actors/node.ts';
-import type { RandomPort } from '../../actors/ports/index.ts';
+import { noLookup, type RandomPort } from '../../actors/ports/index.ts';
 import { type NodeSettings, settingsDefaults } from '../../actors/settings.ts';
 import { nextUint32, randomFrom } from '../../machines/random.ts';
 import { decodeEnvelope, type Envelope } from '../../machines/wire/envelope.ts';
@@ -64,7 +64,13 @@ export const createHandCluster = (settings: Partial<NodeSettings> = {}) => {
         ...settings,
       },
       {
-        ...{ clock, network: port, storage, random: seededRandom(seed ?? Number(name.slice(1)) * 1_000 + nodes.size) },
+        ...{
+          clock,
+          network: port,
+          lookup: noLookup,
+          storage,
+          random: seededRandom(seed ?? Number(name.slice(1)) * 1_000 + nodes.size),
+        },
         sink: {
           log: (level, code, message, facts = {}) => void lines.push({ level, code, message, facts }),
           count(counter, labels = {}, by = 1) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLivenessActor, livenessAddress } from '../../actors/liveness.ts';
-import type { Timer } from '../../actors/ports/index.ts';
+import { noLookup, type Timer } from '../../actors/ports/index.ts';
 import { createRouter } from '../../actors/router.ts';
 import { livenessDefaults } from '../../machines/liveness/index.ts';
 import { limits } from '../../machines/wire/limits.ts';
@@ -46,7 +46,7 @@ const createNode = (name: string, given: HandClock, network: HandNetwork) => {
     const random = { uint32: () => 0, bytes: (length: number) => new Uint8Array(length) };
     const actor = createLivenessActor(scope, {
       ...{ options: livenessDefaults, connected, router },
-      ports: { clock: given, network: port, sink, random, storage: createMemoryStorage() },
+      ports: { clock: given, network: port, lookup: noLookup, sink, random, storage: createMemoryStorage() },
       onLost: (peer, groups) => void lost.push([peer, groups]),
       onRtt: (_peer, ms) => void rtts.push(ms),
     });

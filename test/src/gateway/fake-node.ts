@@ -1,7 +1,9 @@
 // A node for tests of the doors: one replica in memory, the real register and the real watch log, no Raft and no disk. Time stands
 // still unless a test moves it, and any call can be told to fail or to stay silent.
 import type { BackupPart, CallOptions, GroupChange, NodeApi, NodeStatus, Outcome, WatchMessage } from '../../../actors/api.ts';
+import type { Found } from '../../../actors/discovery.ts';
 import { createWatchLog } from '../../../actors/watch.ts';
+import type { DiscoveryView } from '../../../machines/discovery/index.ts';
 import { type Failure, failure } from '../../../machines/errors.ts';
 import type { MemberView } from '../../../machines/membership/index.ts';
 import {
@@ -89,6 +91,22 @@ export class FakeNode implements NodeApi {
     const isKnown = this.known.some((member) => member.peer === peer && !member.self);
     if (isKnown) this.evicted.push(peer);
     return isKnown;
+  }
+
+  /** What discovery holds, and how a question to its sources ends. */
+  found: DiscoveryView = { peers: [], sources: [] };
+  readonly lookups: { timeoutMs: number; resultsMax: number }[] = [];
+
+  discovery(): DiscoveryView {
+    return this.found;
+  }
+
+  lookup(asked: { timeoutMs: number; resultsMax: number }, done: (found: Found) => void): void {
+    this.lookups.push(asked);
+    const failures = this.found.sources.flatMap(({ source, lastError }) =>
+      lastError === null ? [] : [{ source, ...lastError }],
+    );
+    done({ places: this.found.peers.slice(0, asked.resultsMax), failures });
   }
 
   setStatus(changes: Partial<NodeStatus>): void {

@@ -216,3 +216,24 @@ test('a backup is whole, or visibly not', async () => {
   assert.equal(node.backupsOpen, 0);
   assert.equal((await ask(gateway, 'GET', '/v1/groups/other/backup')).json.code, 'GROUP_NOT_FOUND');
 });
+
+test('discovery shows where members may live, and a look-up what its sources say now', async () => {
+  const place = {
+    peer: 'peer-n9',
+    name: 'n9',
+    addresses: ['/ip4/127.0.0.1/tcp/1'],
+    state: 'found' as const,
+    sources: ['dns:x'],
+  };
+  const lastError = { code: 'SOURCE_UNREACHABLE', message: 'no route' };
+  node.found = {
+    peers: [{ ...place, priority: 0, weight: 0, healthy: true, forMs: 5 }],
+    sources: [{ source: 'consul:x', state: 'failed', lastError, answeredMsAgo: null, findings: 0 }],
+  };
+  assert.deepEqual((await ask(gateway, 'GET', '/v1/discovery')).json, JSON.parse(JSON.stringify(node.found)));
+  const found = await ask(gateway, 'GET', '/v1/discovery/lookup?timeoutMs=200&max=3');
+  assert.deepEqual(found.json, { peers: node.found.peers, failures: [{ source: 'consul:x', ...lastError }] });
+  assert.deepEqual(node.lookups, [{ timeoutMs: 200, resultsMax: 3 }]);
+  for (const query of ['timeoutMs=0', 'timeoutMs=70000', 'max=0', 'max=101', 'maximum=3'])
+    assert.equal((await ask(gateway, 'GET', `/v1/discovery/lookup?${query}`)).status, 400, query);
+});
