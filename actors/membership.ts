@@ -24,7 +24,7 @@ export const membershipAddress = 'membership';
 const messageType = 'membership';
 
 export type MembershipActorEvent =
-  | { type: 'peer-open' | 'peer-close' | 'evict'; peer: PeerId }
+  | { type: 'peer-open' | 'peer-close' | 'heard' | 'evict'; peer: PeerId }
   | { type: 'delivery'; delivery: Delivery }
   | { type: 'profile'; profile: Profile }
   | { type: 'contacts'; contacts: readonly Contact[] }
@@ -44,8 +44,6 @@ export type MembershipArguments = {
   router: Router;
   writer: Writer;
   checkAll: boolean;
-  /** When anything was last heard of this peer; -Infinity = never. */
-  heardAtMs: (peer: PeerId) => number;
   /** To be connected to whoever lives there would be good. */
   onDial: (peer: PeerId | null, addresses: readonly string[]) => void;
   /** Who is there changed; `view` tells how it is whenever it is asked. */
@@ -67,19 +65,10 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
     for (const done of leaving.splice(0)) done();
   };
 
-  /** Beats and calls say as well as an answer would that somebody is there; a probe that tells nothing need not ask. */
-  const wasHeard = (peer: PeerId): boolean => clock.nowMs() - args.heardAtMs(peer) < args.options.probeTimeoutMs;
-
   const fulfil = (effect: MembershipEffect): void => {
     switch (effect.type) {
       case 'send': {
-        const { message } = effect;
-        const [first] = effect.to;
-        if (message.type === 'probe' && message.facts.length === 0 && effect.to.length === 1 && wasHeard(first!))
-          return scope.soon(() =>
-            run({ type: 'message', from: first!, message: { type: 'ack', sequence: message.sequence, facts: [] } }),
-          );
-        const body = formMembershipMessage(message);
+        const body = formMembershipMessage(effect.message);
         // What cannot be sent is lost, as it may be: whoever does not answer is probed by others.
         for (const peer of effect.to) router.send(peer, 'control', membershipAddress, membershipAddress, messageType, body);
         return;
@@ -155,6 +144,9 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
           return run({ type: 'unreachable', peer: event.peer });
         case 'evict':
           return run({ type: 'evict', peer: event.peer });
+        case 'heard':
+          // Often, and never with an effect or an earlier deadline.
+          return void step(state, clock.nowMs(), { type: 'heard', peer: event.peer });
         case 'leave':
           leaving.push(event.done);
           if (state.phase === 'left' || state.phase === 'evicted') return gone();

@@ -469,6 +469,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (nowMs - (heardAtMs.get(peer) ?? Number.NEGATIVE_INFINITY) < heardEveryMs) return;
     heardAtMs.set(peer, nowMs);
     livenessCell?.send({ type: 'heard', peer });
+    membershipCell?.send({ type: 'heard', peer });
   };
 
   const onNetwork = (event: NetworkEvent): void => {
@@ -543,7 +544,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           ...{ options: settings.membership, checkAll: options.checkAll ?? false, profile: profileNow(), contacts: contacts() },
           ...{ connected: connectedPeers(), ports, router, writer, incarnationOperation },
           restored: () => readIncarnation(writer),
-          heardAtMs: (peer) => heardAtMs.get(peer) ?? Number.NEGATIVE_INFINITY,
           onDial: (_peer, addresses) => network.connect(usableAddresses(addresses)),
           onChanged(changes, view) {
             membersNow = view;

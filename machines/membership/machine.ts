@@ -9,13 +9,14 @@ import { beforeOf, checkAll, checkStep } from './invariants.ts';
 import { learn, tellSpeaker } from './learn.ts';
 import { leaveDueMs, leaveTurn, onEvict, onLeave } from './leave.ts';
 import { membershipLimits } from './limits.ts';
-import { excuse, onAck, onAsk, onNack, onProbe, probeDueMs, probeSoon, probeTurn } from './probe.ts';
+import { excuse, onAck, onAsk, onNack, onProbe, onUnreachable, probeDueMs, probeTurn } from './probe.ts';
 import { createTurn, factOf, type MembershipState, send, type Turn } from './state.ts';
 import type { Fact, MembershipEffect, MembershipEvent, MembershipMessage, PeerId } from './types.ts';
 
 /** Takes in one event. Changes `state`; the effects are to be done in their order. */
 export const step = (state: MembershipState, nowMs: number, event: MembershipEvent): MembershipEffect[] => {
   if (state.phase === 'left' || state.phase === 'evicted') return [];
+  if (event.type === 'heard') return hear(state, nowMs, event.peer);
   const before = beforeOf(state);
   const turn = createTurn(nowMs);
   const lateMs = nowMs - state.deadlineMs;
@@ -30,7 +31,13 @@ export const step = (state: MembershipState, nowMs: number, event: MembershipEve
   return turn.effects;
 };
 
-const take = (state: MembershipState, turn: Turn, event: MembershipEvent): void => {
+const hear = (state: MembershipState, nowMs: number, peer: PeerId): MembershipEffect[] => {
+  const member = state.table.members.get(peer);
+  if (member !== undefined) member.heardMs = nowMs;
+  return [];
+};
+
+const take = (state: MembershipState, turn: Turn, event: Exclude<MembershipEvent, { type: 'heard' }>): void => {
   switch (event.type) {
     case 'wake':
       return;
@@ -39,7 +46,7 @@ const take = (state: MembershipState, turn: Turn, event: MembershipEvent): void 
     case 'met':
       return onMet(state, turn, event.peer);
     case 'unreachable':
-      return probeSoon(state, turn, event.peer);
+      return onUnreachable(state, turn, event.peer);
     case 'contacts':
       state.contacts = event.contacts.slice(0, membershipLimits.contactsMax);
       return;

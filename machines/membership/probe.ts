@@ -41,12 +41,17 @@ const reshuffle = (state: MembershipState): void => {
   state.ringAt = 0;
 };
 
-const nextTarget = (state: MembershipState): Member | null => {
-  const { table } = state;
+/** Whom there is a reason to ask now, whatever was heard of it. */
+const urgentTarget = (state: MembershipState): Member | null => {
   for (let peer = state.urgent.shift(); peer !== undefined; peer = state.urgent.shift()) {
-    const member = table.members.get(peer);
+    const member = state.table.members.get(peer);
     if (member !== undefined && member.at >= 0) return member;
   }
+  return null;
+};
+
+const nextInRing = (state: MembershipState): Member | null => {
+  const { table } = state;
   if (table.live.length === 0) return null;
   for (let round = 0; round < 2; round++) {
     while (state.ringAt < state.ring.length) {
@@ -58,20 +63,42 @@ const nextTarget = (state: MembershipState): Member | null => {
   throw new InvariantBroken('ring-of-live', `${table.live.length} live members, none of them in the ring`);
 };
 
+/**
+ * Whoever was heard a moment ago would answer: a process whose event loop stands still says nothing on any lane, so that a crash or
+ * a pause hides behind what came before it for `heardMs` and no longer. A probe tells more than that nevertheless: that this node is
+ * heard too, and that the other's membership answers. So one in `vouchedMs` is real, and every one that has something to say, of
+ * which there is any doubt, or by a node that doubts itself.
+ */
+const isSpared = ({ options, health, updates, phase }: MembershipState, member: Member, nowMs: number): boolean =>
+  nowMs - member.heardMs < options.heardMs &&
+  nowMs - member.answeredMs < options.vouchedMs &&
+  member.status === 'alive' &&
+  phase === 'member' &&
+  health === 0 &&
+  updates.of.size === 0;
+
 const begin = (state: MembershipState, turn: Turn): void => {
   const { options } = state;
   const { nowMs } = turn;
-  const target = nextTarget(state);
+  const urgent = urgentTarget(state);
+  const target = urgent ?? nextInRing(state);
   // Not from now on, but from when it was due: a turn does not wander.
   const dueMs = Math.max(state.nextProbeMs, nowMs - options.probeMs);
   state.nextProbeMs = dueMs + options.probeMs * slowness(state);
-  if (target === null) return;
+  if (target === null || (urgent === null && isSpared(state, target, nowMs))) return;
   state.probe = {
     ...{ target: target.peer, sequence: ++state.sequence, helpers: [], nacks: [] },
     askAtMs: nowMs + options.probeTimeoutMs * slowness(state),
     endMs: nowMs + options.probeMs * slowness(state),
   };
   probeTo(state, turn, target.peer, state.probe.sequence);
+};
+
+/** Whatever was heard of it before the connection ended. */
+export const onUnreachable = (state: MembershipState, turn: Turn, peer: PeerId): void => {
+  const member = state.table.members.get(peer);
+  if (member !== undefined) member.heardMs = Number.NEGATIVE_INFINITY;
+  probeSoon(state, turn, peer);
 };
 
 export const probeSoon = (state: MembershipState, turn: Turn, peer: PeerId): void => {
@@ -149,6 +176,8 @@ export const onProbe = (state: MembershipState, turn: Turn, from: PeerId, sequen
 export const onAck = (state: MembershipState, turn: Turn, from: PeerId, sequence: number): void => {
   suspectAnswered(state, turn, from);
   const { probe } = state;
+  const speaker = state.table.members.get(from);
+  if (speaker !== undefined) speaker.answeredMs = turn.nowMs;
   if (probe !== null && probe.sequence === sequence && (from === probe.target || probe.helpers.includes(from))) {
     state.probe = null;
     adjustHealth(state, -1);

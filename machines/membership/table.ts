@@ -14,6 +14,9 @@ export type Member = {
   profile: Profile;
   /** When the status became what it is. */
   sinceMs: number;
+  /** When anything of it last arrived, and when it last answered a probe; -Infinity = never in this life. */
+  heardMs: number;
+  answeredMs: number;
   /** Place in `live`; -1 while failed, left or evicted. */
   at: number;
   /** Its part of its bucket's digest; 0 while it has none. */
@@ -100,9 +103,11 @@ const disappear = (table: Table, member: Member): void => {
   member.at = -1;
 };
 
+const never = { heardMs: Number.NEGATIVE_INFINITY, answeredMs: Number.NEGATIVE_INFINITY };
+
 export const addMember = (table: Table, peer: PeerId, known: Known, sinceMs: number): Member => {
   if (table.members.has(peer)) throw new InvariantBroken('members-once', peer);
-  const member: Member = { peer, ...known, sinceMs, at: -1, digest: 0 };
+  const member: Member = { peer, ...known, sinceMs, ...never, at: -1, digest: 0 };
   table.members.set(peer, member);
   if (isGone(member.status)) table.gone++;
   else appear(table, member);

@@ -76,6 +76,11 @@ export type MembershipEvent =
   | { type: 'message'; from: PeerId; message: MembershipMessage }
   /** There is an admitted connection to this peer. */
   | { type: 'met'; peer: PeerId }
+  /**
+   * Something of it arrived, whatever it was. Brings nothing forward and says nothing, so it may be told as often as it happens. It
+   * proves that its process ran a moment ago and can reach this node; not that this node reaches it, nor that it knows anybody.
+   */
+  | { type: 'heard'; peer: PeerId }
   /** Its connection ended or it cannot be dialled: worth a probe out of turn, proof of nothing. */
   | { type: 'unreachable'; peer: PeerId }
   /** What discovery knows now; replaces what it knew before. */
@@ -137,6 +142,10 @@ export type MembershipOptions = {
   probeTimeoutMs: number;
   /** How many are asked. */
   helpers: number;
+  /** Who was heard so lately is not probed when its turn comes … (0: everybody is) */
+  heardMs: number;
+  /** … if it answered a probe this lately: what arrives proves one direction, and says nothing of its membership. */
+  vouchedMs: number;
   /** The shortest suspicion lasts max(floor, probeMs × factor × log10(members)). */
   suspicionFloorMs: number;
   suspicionFactor: number;
@@ -177,7 +186,7 @@ export type MembershipOptions = {
 };
 
 export const membershipDefaults: MembershipOptions = {
-  ...{ probeMs: 1_000, probeTimeoutMs: 500, helpers: 3 },
+  ...{ probeMs: 1_000, probeTimeoutMs: 500, helpers: 3, heardMs: 500, vouchedMs: 10_000 },
   ...{ suspicionFloorMs: 2_500, suspicionFactor: 1.25, suspicionMaxFactor: 3, confirmations: 3, suspicionProbeMs: 500 },
   disputeMs: 3_000,
   ...{ gossipMs: 200, gossipFanout: 4, gossipSpare: 12, gossipBytes: 4_096, piggybackBytes: 1_024 },

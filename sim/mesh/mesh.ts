@@ -21,13 +21,16 @@ export type MeshOptions = {
   latencyMs: readonly [number, number];
   lossRatio: number;
   membership: MembershipOptions;
+  /** Every so often each node says something else to everybody it is connected with, as Raft's heartbeats and beats do; 0 = never. */
+  beatMs: number;
   checkAll: boolean;
   /** Every so many milliseconds virtual time goes by between two looks of a judge that waits. */
   lookMs: number;
 };
 
 export const meshDefaults: MeshOptions = {
-  ...{ seed: 1, nodes: 5, latencyMs: [0.5, 3], lossRatio: 0, membership: membershipDefaults, checkAll: false, lookMs: 10 },
+  ...{ seed: 1, nodes: 5, latencyMs: [0.5, 3], lossRatio: 0, membership: membershipDefaults },
+  ...{ beatMs: 0, checkAll: false, lookMs: 10 },
 };
 
 /** Somebody is declared failed who is not. */
@@ -117,6 +120,7 @@ export class Mesh {
     const known = this.nodes.map(({ peer }, at) => ({ peer, incarnation: 1, profile: profiles[at]! }));
     for (const [at, node] of this.nodes.entries())
       node.begin(this.options.membership, profiles[at]!, profiles[at]!.addresses[0]!, known);
+    if (this.options.beatMs > 0) for (const node of this.nodes) node.connectAll(this.nodes);
   }
 
   start(node: MeshNode, contacts: readonly Contact[] = [], address = this.newAddress()): void {
@@ -133,7 +137,7 @@ export class Mesh {
       this.astray++;
       return;
     }
-    if (this.lossRatio > 0 && this.#network.happens(this.lossRatio)) return;
+    if (this.#isLost()) return;
     const { life } = to;
     const parcel = { from, life: from.life, bytes };
     this.world.after(this.#latencyMs(), () => {
@@ -141,6 +145,19 @@ export class Mesh {
       this.trace.note(this.nowMs, to.name, message.type, bytes);
       to.receive(parcel);
     });
+  }
+
+  /** Something else than membership is said, and tells only that somebody is there. */
+  beat(from: MeshNode, to: MeshNode, lifeOfTo: number): void {
+    if (to.life !== lifeOfTo || this.#isCut(from, to) || this.#isLost()) return;
+    const { life } = from;
+    this.world.after(this.#latencyMs(), () => {
+      if (to.life === lifeOfTo && !this.#isCut(from, to)) to.receive({ from, life, bytes: null });
+    });
+  }
+
+  #isLost(): boolean {
+    return this.lossRatio > 0 && this.#network.happens(this.lossRatio);
   }
 
   dial(from: MeshNode, peer: string | null, addresses: readonly string[]): void {

@@ -17,8 +17,8 @@ import { decodeEnvelope, encodeEnvelope } from '../../machines/wire/envelope.ts'
 import type { Chance, Handle, World } from '../world.ts';
 import type { Mesh } from './mesh.ts';
 
-/** A packed message under way and who sent it, in which life. */
-export type Parcel = { from: MeshNode; life: number; bytes: Uint8Array };
+/** A packed message under way and who sent it, in which life; without bytes it is none of membership's. */
+export type Parcel = { from: MeshNode; life: number; bytes: Uint8Array | null };
 
 const address = 'membership';
 
@@ -71,6 +71,7 @@ export class MeshNode {
       ...{ seed: this.#chance.uint32(), nowMs: this.#world.nowMs, checkAll: this.#mesh.options.checkAll },
     });
     this.tell({ type: 'contacts', contacts });
+    this.#beat();
   }
 
   /** Begins as one of many that know each other. */
@@ -88,6 +89,7 @@ export class MeshNode {
     step(state, this.#world.nowMs, { type: 'persisted', incarnation: this.durable });
     acquaint(state, known, this.#world.nowMs);
     this.tell({ type: 'wake' });
+    this.#beat();
   }
 
   /** The process ends, without a word. */
@@ -124,14 +126,38 @@ export class MeshNode {
       return;
     }
     this.meet(parcel.from, parcel.life);
-    const envelope = decodeEnvelope(parcel.bytes);
+    this.tell({ type: 'heard', peer: parcel.from.peer });
+    if (parcel.bytes !== null) this.#read(parcel.from, parcel.bytes);
+  }
+
+  #read(from: MeshNode, bytes: Uint8Array): void {
+    const envelope = decodeEnvelope(bytes);
     if ('refused' in envelope) throw new Error(`${this.name} refuses an envelope: ${envelope.message}`);
     const parsed = parseMembershipMessage(envelope.body);
     if (!parsed.ok) throw new Error(`${this.name} refuses a message: ${parsed.message}`);
     const { message } = parsed;
     if ('facts' in message)
       for (const fact of message.facts) if (fact.told !== null) fact.told = this.#mesh.share(fact.peer, fact.told);
-    this.tell({ type: 'message', from: parcel.from.peer, message });
+    this.tell({ type: 'message', from: from.peer, message });
+  }
+
+  /** As if there were connections to all of them for long. */
+  connectAll(others: readonly MeshNode[]): void {
+    for (const other of others) if (other !== this) this.#connected.set(other, other.life);
+  }
+
+  /** Says something to everybody it is connected with, again and again while this life lasts. */
+  #beat(): void {
+    const { beatMs } = this.#mesh.options;
+    if (beatMs === 0) return;
+    const { life } = this;
+    const beat = (): void => {
+      if (this.life !== life || this.state === null) return;
+      if (this.#world.nowMs >= this.pausedUntilMs)
+        for (const [other, itsLife] of this.#connected) this.#mesh.beat(this, other, itsLife);
+      this.#world.after(beatMs, beat);
+    };
+    this.#world.after(this.#chance.between(0, beatMs), beat);
   }
 
   /** There is a connection to that process. */

@@ -2,6 +2,7 @@
 // The large ones are measured by `npm run bench -- mesh`.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { membershipDefaults } from '../../machines/membership/index.ts';
 import { churn, crashOne, joinAll, Mesh, pauses, rest, runMeshSeed, splitAndHeal, tellNews } from '../../sim/mesh/index.ts';
 
 const seeds = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1);
@@ -29,6 +30,22 @@ test('a crash is known everywhere within 10 s', () => {
       assert.ok(knownMs <= 10_000, `seed ${seed}, ${nodes} nodes: ${knownMs} ms`);
       assert.deepEqual(mesh.falsePositives, []);
     }
+});
+
+test('beats spare probes and hide nobody: a crash is noticed half a second later at most', () => {
+  const { heardMs } = membershipDefaults;
+  const membership = { ...membershipDefaults, heardMs: 0 };
+  for (const seed of seeds(8)) {
+    const options = { seed, nodes: 5, lossRatio: 0.05, beatMs: 100 };
+    const [asked, spared] = [crashOne({ ...options, membership }), crashOne(options)];
+    assert.ok(spared.knownMs <= 10_000, `seed ${seed}: ${spared.knownMs} ms`);
+    // Which probe finds it is another throw of the dice: one turn of all five, and what was heard before.
+    const laterMs = spared.suspectedMs - asked.suspectedMs;
+    assert.ok(laterMs <= 4 * membership.probeMs + heardMs, `seed ${seed}: ${laterMs} ms later`);
+  }
+  const cost = (given: typeof membership): number =>
+    rest({ nodes: 5, beatMs: 100, membership: given }, 60_000).messagesPerNodeSecond;
+  assert.ok(2 * cost(membershipDefaults) < cost(membership), 'and most probes');
 });
 
 test('nobody is declared failed who only stands still for 2 s a minute while messages are lost', () => {
@@ -59,7 +76,7 @@ test('they agree again although all but one address are new and nobody remembers
 });
 
 test('what a node says at rest does not grow with the number of nodes', () => {
-  const few = rest({ nodes: 5 }, 60_000);
+  const few = rest({ nodes: 20 }, 60_000);
   const many = rest({ nodes: 80 }, 60_000);
   assert.ok(many.bytesPerNodeSecond <= 1.1 * few.bytesPerNodeSecond, `${few.bytesPerNodeSecond}, ${many.bytesPerNodeSecond}`);
   assert.ok(many.bytesPerNodeSecond <= 100, `${many.bytesPerNodeSecond} bytes a second`);
