@@ -70,7 +70,7 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
       case 'send': {
         const body = formMembershipMessage(effect.message);
         // What cannot be sent is lost, as it may be: whoever does not answer is probed by others.
-        for (const peer of effect.to) router.send(peer, 'control', membershipAddress, membershipAddress, messageType, body);
+        for (const peer of effect.to) router.send(peer, effect.lane, membershipAddress, membershipAddress, messageType, body);
         return;
       }
       case 'dial':

@@ -36,7 +36,7 @@ const describeChange = ({ peer, before, after, why }: Change): string =>
 export const describeMembershipEffect = (effect: MembershipEffect): string => {
   switch (effect.type) {
     case 'send':
-      return `→ ${effect.to.join(' ')}: ${describeMembershipMessage(effect.message)}`;
+      return `→ ${effect.to.join(' ')}${effect.lane === 'bulk' ? ' (bulk)' : ''}: ${describeMembershipMessage(effect.message)}`;
     case 'dial':
       return `dial ${effect.peer ?? 'whoever lives'} at ${effect.addresses.join(' ')}`;
     case 'persist':

@@ -17,6 +17,7 @@ import {
   ownStanding,
   rootDigest,
   send,
+  sendLong,
   type Turn,
 } from './state.ts';
 import { bucketOf } from './table.ts';
@@ -142,7 +143,7 @@ export const onVersions = (
     const full = answer.facts.length >= membershipLimits.factsPerMessageMax / 2;
     if (full || answer.bytes >= state.options.pageBytes) break;
   }
-  send(turn, [from], { type: 'page', facts: answer.facts, wants: answer.wants, done });
+  sendLong(state, turn, from, { type: 'page', facts: answer.facts, wants: answer.wants, done });
 };
 
 // ---------------------------------------------------------------- who asks
@@ -160,7 +161,7 @@ const askOn = (state: MembershipState, turn: Turn, from: PeerId, exchange: Excha
     versions.push(...more.slice(0, membershipLimits.versionsPerMessageMax));
   }
   exchange.againAtMs = turn.nowMs + state.options.exchangeTimeoutMs;
-  send(turn, [from], { type: 'versions', buckets, versions });
+  sendLong(state, turn, from, { type: 'versions', buckets, versions });
 };
 
 export const onBuckets = (state: MembershipState, turn: Turn, from: PeerId, hashes: readonly number[]): void => {
@@ -183,7 +184,7 @@ const tell = (state: MembershipState, turn: Turn, to: PeerId, wants: readonly Pe
     // The rest waits for the next exchange.
     if (facts.length >= membershipLimits.factsPerMessageMax || bytes >= 2 * state.options.pageBytes) break;
   }
-  if (facts.length > 0) send(turn, [to], { type: 'page', facts, wants: [], done: 0 });
+  if (facts.length > 0) sendLong(state, turn, to, { type: 'page', facts, wants: [], done: 0 });
 };
 
 export const onPage = (

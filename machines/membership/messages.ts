@@ -40,6 +40,22 @@ export const factBytes = (fact: Fact): number => {
 const isSaidBy = (profileAt: number, incarnation: number, status: MemberStatus): boolean =>
   profileAt <= incarnation || status === 'evicted';
 
+/** At most what one version, or one peer that is wanted, takes. */
+const versionBytes = ({ peer }: Version): number => peer.length + 24;
+const wantBytes = (peer: PeerId): number => peer.length + 3;
+
+/** At most what it takes on the wire, without its envelope. */
+export const messageBytes = (message: MembershipMessage): number => {
+  let bytes = 16;
+  if ('facts' in message) for (const fact of message.facts) bytes += factBytes(fact);
+  if (message.type === 'versions') for (const version of message.versions) bytes += versionBytes(version);
+  if (message.type === 'page') for (const peer of message.wants) bytes += wantBytes(peer);
+  if (message.type === 'versions') bytes += 2 * message.buckets.length;
+  if (message.type === 'buckets') bytes += 5 * message.hashes.length;
+  if (message.type === 'ask') bytes += message.target.length;
+  return bytes;
+};
+
 const parseFact = (value: unknown): Fact | null => {
   if (!Array.isArray(value) || (value.length !== 4 && value.length !== 6)) return null;
   const given = value as unknown[];

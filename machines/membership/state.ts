@@ -3,6 +3,7 @@
 import { InvariantBroken } from '../invariant.ts';
 import { nextBetween, type RandomState, randomFrom } from '../random.ts';
 import { membershipLimits } from './limits.ts';
+import { messageBytes } from './messages.ts';
 import { isGone, type Standing } from './order.ts';
 import { profileRefusal } from './profile.ts';
 import { addMember, bucketOf, createTable, digestOf, type Member, rootOf, type Table } from './table.ts';
@@ -13,6 +14,7 @@ import type {
   MembershipEffect,
   MembershipMessage,
   MembershipOptions,
+  MessageLane,
   PeerId,
   Profile,
   WarnCode,
@@ -202,9 +204,13 @@ export type Turn = {
 
 export const createTurn = (nowMs: number): Turn => ({ nowMs, effects: [], changes: [], first: [], missed: false, ended: null });
 
-export const send = (turn: Turn, to: PeerId[], message: MembershipMessage): void => {
-  if (to.length > 0) turn.effects.push({ type: 'send', to, message });
+export const send = (turn: Turn, to: PeerId[], message: MembershipMessage, lane: MessageLane = 'control'): void => {
+  if (to.length > 0) turn.effects.push({ type: 'send', to, lane, message });
 };
+
+/** What an exchange says may be as long as a hundred probes: only so much of it goes before them. */
+export const sendLong = ({ options }: MembershipState, turn: Turn, to: PeerId, message: MembershipMessage): void =>
+  send(turn, [to], message, messageBytes(message) > options.bulkBytes ? 'bulk' : 'control');
 
 const warnEveryMs = 1_000;
 

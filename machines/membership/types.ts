@@ -120,9 +120,12 @@ export type WarnCode =
   | 'ACCUSED'
   | 'MEMBER_NOT_FOUND';
 
+/** Bulk: too long to stand before a probe. What leaves on different lanes may overtake. */
+export type MessageLane = 'control' | 'bulk';
+
 export type MembershipEffect =
   /** May be lost. `to` never names this node. */
-  | { type: 'send'; to: PeerId[]; message: MembershipMessage }
+  | { type: 'send'; to: PeerId[]; lane: MessageLane; message: MembershipMessage }
   /** It would be good to be connected; `met` is the answer if it works. */
   | { type: 'dial'; peer: PeerId | null; addresses: readonly string[] }
   /** Make it durable and answer `persisted`; nothing above what is durable is ever said. */
@@ -170,6 +173,8 @@ export type MembershipOptions = {
   exchangeTimeoutMs: number;
   exchangeAttempts: number;
   pageBytes: number;
+  /** A message longer than this leaves on the bulk lane. */
+  bulkBytes: number;
   /** How often a failed member or an unmet contact may be dialled. */
   healMs: number;
   rememberFailedMs: number;
@@ -190,7 +195,8 @@ export const membershipDefaults: MembershipOptions = {
   ...{ suspicionFloorMs: 2_500, suspicionFactor: 1.25, suspicionMaxFactor: 3, confirmations: 3, suspicionProbeMs: 500 },
   disputeMs: 3_000,
   ...{ gossipMs: 200, gossipFanout: 4, gossipSpare: 12, gossipBytes: 4_096, piggybackBytes: 1_024 },
-  ...{ exchangeMinMs: 1_000, exchangeMaxMs: 30_000, exchangeTimeoutMs: 1_000, exchangeAttempts: 3, pageBytes: 32_768 },
+  ...{ exchangeMinMs: 1_000, exchangeMaxMs: 30_000, exchangeTimeoutMs: 1_000, exchangeAttempts: 3 },
+  ...{ pageBytes: 32_768, bulkBytes: 4_096 },
   ...{ healMs: 5_000, rememberFailedMs: 86_400_000, rememberLeftMs: 3_600_000, rememberEvictedMs: 604_800_000 },
   ...{ lateMs: 200, profileMs: 1_000, leaveAcks: 3, leaveMs: 5_000, incarnationsReserved: 64 },
 };

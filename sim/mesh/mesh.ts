@@ -3,7 +3,7 @@
 import {
   type Change,
   type Fact,
-  type MembershipMessage,
+  type MembershipEffect,
   type MembershipOptions,
   membershipDefaults,
   type Profile,
@@ -20,6 +20,8 @@ export type MeshOptions = {
   /** One way. */
   latencyMs: readonly [number, number];
   lossRatio: number;
+  /** What leaves on the bulk lane waits so long behind other things there, at most. */
+  bulkMs: number;
   membership: MembershipOptions;
   /** Every so often each node says something else to everybody it is connected with, as Raft's heartbeats and beats do; 0 = never. */
   beatMs: number;
@@ -29,7 +31,7 @@ export type MeshOptions = {
 };
 
 export const meshDefaults: MeshOptions = {
-  ...{ seed: 1, nodes: 5, latencyMs: [0.5, 3], lossRatio: 0, membership: membershipDefaults },
+  ...{ seed: 1, nodes: 5, latencyMs: [0.5, 3], lossRatio: 0, bulkMs: 0, membership: membershipDefaults },
   ...{ beatMs: 0, checkAll: false, lookMs: 10 },
 };
 
@@ -37,6 +39,8 @@ export const meshDefaults: MeshOptions = {
 export type FalsePositive = { atMs: number; by: string; about: string; why: Change['why'] };
 
 export type Cost = { messages: number; bytes: number; byType: Record<string, { messages: number; bytes: number }> };
+
+type Sending = Extract<MembershipEffect, { type: 'send' }>;
 
 const letters = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 
@@ -129,7 +133,7 @@ export class Mesh {
 
   // -------------------------------------------------------------- the network
 
-  send(from: MeshNode, peer: string, message: MembershipMessage, bytes: Uint8Array): void {
+  send(from: MeshNode, peer: string, { message, lane }: Sending, bytes: Uint8Array): void {
     this.#count(message.type, bytes.byteLength);
     const to = this.#byPeer.get(peer);
     if (to === undefined || !to.isUp || this.#isCut(from, to)) return;
@@ -140,7 +144,8 @@ export class Mesh {
     if (this.#isLost()) return;
     const { life } = to;
     const parcel = { from, life: from.life, bytes };
-    this.world.after(this.#latencyMs(), () => {
+    const behindMs = lane === 'bulk' ? this.options.bulkMs * this.#network.fraction() : 0;
+    this.world.after(this.#latencyMs() + behindMs, () => {
       if (to.life !== life || this.#isCut(from, to)) return;
       this.trace.note(this.nowMs, to.name, message.type, bytes);
       to.receive(parcel);

@@ -196,7 +196,7 @@ export class MeshNode {
           ...{ version: 1, source: address, target: address, type: 'm', id: 0, correlation: 0, timeLeftMs: 0, trace: '' },
           body: formMembershipMessage(effect.message),
         });
-        for (const peer of effect.to) this.#mesh.send(this, peer, effect.message, bytes);
+        for (const peer of effect.to) this.#mesh.send(this, peer, effect, bytes);
         return;
       }
       case 'dial':

@@ -75,6 +75,14 @@ test('they agree again although all but one address are new and nobody remembers
   }
 });
 
+test('exchanges whose pages wait behind a snapshot end all the same, and wrong nobody', () => {
+  for (const seed of seeds(3)) {
+    const { joinedMs, mesh } = joinAll({ seed, nodes: 40, lossRatio: 0.02, bulkMs: 3_000, checkAll: true });
+    assert.ok(joinedMs <= 30_000, `seed ${seed}: ${joinedMs} ms`);
+    assert.deepEqual(mesh.falsePositives, []);
+  }
+});
+
 test('what a node says at rest does not grow with the number of nodes', () => {
   const few = rest({ nodes: 20 }, 60_000);
   const many = rest({ nodes: 80 }, 60_000);

@@ -317,6 +317,23 @@ test('an exchange whose messages are lost is begun again, and one that found som
   }
 });
 
+test('what is long enough to delay a probe leaves on the bulk lane, and nothing else does', () => {
+  const onBulk = (members: number): string[] => {
+    const stage = new Stage();
+    stage.begin('a');
+    stage.start('b');
+    const facts = Array.from({ length: members }, (_, at) => full(`m${at}`));
+    stage.hear('a', 'm0', { type: 'page', facts, wants: [], done: 0 });
+    stage.isLost = (_from, to) => !['a', 'b'].includes(to);
+    stage.meet('a', 'b');
+    stage.pass(3_000);
+    assert.equal(stage.state('b').table.members.size, members + 1);
+    return [...new Set(stage.lines.flatMap((line) => / \(bulk\): (\w+)/.exec(line)?.[1] ?? []))].sort();
+  };
+  assert.deepEqual(onBulk(10), []);
+  assert.deepEqual(onBulk(300), ['page', 'versions']);
+});
+
 test('who left does not come back by hearsay', () => {
   const node = createNode('a', { known: ['a', 'b', 'c'] });
   gossip(node, 'c', [fact('c', { status: 'left' })]);

@@ -12,6 +12,7 @@ import {
   profileRefusal,
   step,
 } from '../../../machines/membership/index.ts';
+import { messageBytes } from '../../../machines/membership/messages.ts';
 import { nodeStates } from '../../../machines/membership/profile.ts';
 import { pack, unpack } from '../../../machines/wire/envelope.ts';
 import { createNode, profileOf } from './stage.ts';
@@ -87,6 +88,15 @@ test('what is said is what is heard', () => {
       const parsed = parseMembershipMessage(unpack(pack(formMembershipMessage(message))));
       assert.ok(parsed.ok, JSON.stringify(message));
       assert.deepEqual(parsed.message, message);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('a message is never longer than it is taken for', () => {
+  fc.assert(
+    fc.property(messages, (message) => {
+      assert.ok(pack(formMembershipMessage(message)).byteLength <= messageBytes(message), JSON.stringify(message));
     }),
     { numRuns: 2_000 },
   );
