@@ -15,6 +15,7 @@ import {
   parseMembershipMessage,
   step,
 } from '../machines/membership/index.ts';
+import { createMemberLines } from './member-lines.ts';
 import type { PeerId, Ports, StorageOperation, Timer } from './ports/index.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
@@ -57,6 +58,7 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
     ...{ self: network.self, profile: args.profile, options: args.options, restored: args.restored() },
     ...{ seed: random.uint32(), nowMs: clock.nowMs(), checkAll: args.checkAll },
   });
+  const tell = createMemberLines({ sink, after: scope.after });
   const view = (): MemberView[] => membersView(state, clock.nowMs());
   let alarm: { atMs: number; timer: Timer } | null = null;
   const leaving: (() => void)[] = [];
@@ -86,11 +88,7 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
         return;
       }
       case 'changed':
-        for (const { peer, before, after, why } of effect.changes)
-          if (before !== after)
-            sink.log('info', 'MEMBER_CHANGED', `${peer} is ${after ?? 'forgotten'}, was ${before ?? 'unknown'} (${why})`, {
-              peer,
-            });
+        for (const change of effect.changes) tell(change);
         return args.onChanged(effect.changes, view);
       case 'left':
         return gone();
