@@ -2,7 +2,8 @@
 // once, topics that lose. A direction that is blocked stalls, as TCP does over a broken path: what was sent arrives when the path
 // is mended, if the connection is still there. A process that dies takes its connections along; whether the others hear of it
 // depends on whether its host is still there to tell them.
-import { type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId } from '../actors/ports/index.ts';
+import { createDials, type Dials, peerOfAddress } from '../actors/dials.ts';
+import { dialLimits, type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId } from '../actors/ports/index.ts';
 import { limits } from '../machines/wire/limits.ts';
 import { allocate } from '../machines/wire/octets.ts';
 import type { Process } from './process.ts';
@@ -176,13 +177,10 @@ export class Network {
   }
 }
 
+/** `addresses`: what was told last comes first. */
 type Target = { addresses: string[]; peer: PeerId | null; attempt: number; dialling: boolean; timer: Handle | null };
 
 const hostOf = (address: string): string => address.split('/')[2] ?? '';
-const peerOf = (address: string): PeerId | null => {
-  const at = address.lastIndexOf('/p2p/');
-  return at === -1 ? null : address.slice(at + '/p2p/'.length);
-};
 
 export const addressOf = (host: string): string => `/dns/${host}/tcp/1`;
 
@@ -205,6 +203,7 @@ export class SimulatedPort implements NetworkPort {
   #publishBytes = 0;
   #publishSoon = false;
   readonly #publishedAtMs = new Map<string, number>();
+  readonly #dials: Dials;
 
   constructor(network: Network, host: string, self: PeerId, process: Process) {
     this.#network = network;
@@ -212,6 +211,13 @@ export class SimulatedPort implements NetworkPort {
     this.host = host;
     this.self = self;
     this.process = process;
+    this.#dials = createDials({
+      self,
+      isOpen: (peer) => this.#ends.has(peer),
+      dial: (addresses, _wanted, done) => this.#dialOnce(addresses, done),
+      later: (run) => process.enter('dialled', run),
+      tell: (event) => this.#emit(event),
+    });
   }
 
   get #isThere(): boolean {
@@ -251,11 +257,14 @@ export class SimulatedPort implements NetworkPort {
 
   /** Addresses of one peer, or of one host, belong together. */
   #aim(address: string): Target {
-    const peer = peerOf(address);
+    const peer = peerOfAddress(address);
     const host = hostOf(address);
     const known = (peer === null ? undefined : this.#targetByPeer.get(peer)) ?? this.#targetByHost.get(host);
     const target = known ?? { addresses: [], peer: null, attempt: 0, dialling: false, timer: null };
-    if (!target.addresses.includes(address)) target.addresses.push(address);
+    if (!target.addresses.includes(address)) {
+      target.addresses = [address, ...target.addresses].slice(0, dialLimits.addressesMax);
+      target.attempt = 0;
+    }
     if (!this.#targetByHost.has(host)) this.#targetByHost.set(host, target);
     if (peer !== null) this.#name(target, peer);
     return target;
@@ -271,14 +280,32 @@ export class SimulatedPort implements NetworkPort {
     return target.addresses.some((address) => this.#targetByHost.get(hostOf(address)) === target);
   }
 
-  disconnect(peer: PeerId): void {
+  dial(addresses: readonly string[]): void {
+    this.#dials.dial(addresses);
+  }
+
+  #dialOnce(addresses: readonly string[], done: (peer: PeerId | null, reason: string | null) => void): void {
+    const [address, ...others] = addresses;
+    if (address === undefined) return done(null, 'nobody answers');
+    if (hostOf(address) === this.host && peerOfAddress(address) === null) return done(this.self, null);
+    this.#knock(address, (other) => {
+      if (other === null) return this.#dialOnce(others, done);
+      this.#join(other);
+      done(other.self, null);
+    });
+  }
+
+  release(peer: PeerId): void {
     const target = this.#targetByPeer.get(peer);
-    if (target !== undefined) {
-      this.#targetByPeer.delete(peer);
-      for (const address of target.addresses)
-        if (this.#targetByHost.get(hostOf(address)) === target) this.#targetByHost.delete(hostOf(address));
-      target.timer?.cancel();
-    }
+    if (target === undefined) return;
+    this.#targetByPeer.delete(peer);
+    for (const address of target.addresses)
+      if (this.#targetByHost.get(hostOf(address)) === target) this.#targetByHost.delete(hostOf(address));
+    target.timer?.cancel();
+  }
+
+  disconnect(peer: PeerId): void {
+    this.release(peer);
     this.#hangUp(peer, 'disconnected');
   }
 
@@ -322,24 +349,31 @@ export class SimulatedPort implements NetworkPort {
   }
 
   #dial(target: Target): void {
-    if (!this.#isThere || this.process.isPaused) return this.#dialFailed(target);
-    const network = this.#network;
-    const address = target.addresses[target.attempt % target.addresses.length]!;
-    const [from, to] = [this.host, hostOf(address)];
-    const isBroken = (): boolean => network.isBlocked(from, to) || network.isBlocked(to, from);
-    const other = network.portAt(to);
-    // Nobody listens: the host says so at once. Nothing passes: silence until the limit.
-    if (isBroken()) return void this.#world.after(dialMs, () => this.#dialFailed(target));
-    const handshakeMs = 3 * (network.latencyMs(from, to, 500) + network.latencyMs(to, from, 500));
-    this.#world.after(handshakeMs, () => {
-      const isGood = other?.isListening === true && network.portAt(to) === other && !isBroken() && !other.process.isPaused;
-      const wanted = peerOf(address);
-      if (!isGood || !this.#isThere || (wanted !== null && wanted !== other.self)) return this.#dialFailed(target);
+    this.#knock(target.addresses[target.attempt % target.addresses.length]!, (other) => {
+      if (other === null) return this.#dialFailed(target);
       target.dialling = false;
       target.attempt = 0;
       if (!this.#isWanted(target)) return;
       this.#name(target, other.self);
       this.#join(other);
+    });
+  }
+
+  /** Admission by whoever listens there; null if it fails. */
+  #knock(address: string, done: (other: SimulatedPort | null) => void): void {
+    if (!this.#isThere || this.process.isPaused) return done(null);
+    const network = this.#network;
+    const [from, to] = [this.host, hostOf(address)];
+    const isBroken = (): boolean => network.isBlocked(from, to) || network.isBlocked(to, from);
+    const other = network.portAt(to);
+    // Nobody listens: the host says so at once. Nothing passes: silence until the limit.
+    if (isBroken()) return void this.#world.after(dialMs, () => done(null));
+    const handshakeMs = 3 * (network.latencyMs(from, to, 500) + network.latencyMs(to, from, 500));
+    this.#world.after(handshakeMs, () => {
+      const isGood = other?.isListening === true && network.portAt(to) === other && !isBroken() && !other.process.isPaused;
+      const wanted = peerOfAddress(address);
+      const isHe = isGood && this.#isThere && other !== this && (wanted === null || wanted === other.self);
+      done(isHe ? other : null);
     });
   }
 
@@ -525,6 +559,7 @@ export class SimulatedPort implements NetworkPort {
 
   stop(done: () => void): void {
     this.#isStopped = true;
+    this.#dials.stop();
     for (const target of this.#targetByHost.values()) target.timer?.cancel();
     for (const end of this.ends()) this.#hangUp(end.other.port.self, 'stopping');
     if (this.#network.portAt(this.host) === this) this.#network.leave(this, false);

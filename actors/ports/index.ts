@@ -8,7 +8,7 @@ import type { StoragePort } from './storage.ts';
 
 export type { ClockPort, Timer } from './clock.ts';
 export { type Announcement, type Finding, type LookupEvent, type LookupPort, noLookup } from './lookup.ts';
-export { type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId } from './network.ts';
+export { dialLimits, type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId } from './network.ts';
 export type { RandomPort } from './random.ts';
 export type { LogLevel, SinkPort } from './sink.ts';
 export {

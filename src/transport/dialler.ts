@@ -1,11 +1,13 @@
 // Keeps a connection to everybody it was told of: dials with growing, jittered delays, at once after a loss, and often while the
 // peer was there a moment ago, since a killed process is usually back within a second.
+import { addressesOf, peerOfAddress } from '../../actors/dials.ts';
 import type { PeerId } from '../../actors/ports/index.ts';
 import type { TransportLimits } from './limits.ts';
 
 /** `peer` null: an address without a peer id; the connection tells whose it is. */
 type Target = {
   peer: PeerId | null;
+  /** What was told last comes first. */
   addresses: string[];
   attempt: number;
   openedAtMs: number | null;
@@ -14,7 +16,14 @@ type Target = {
   removed: boolean;
   /** At the last attempt somebody else answered. */
   isOther: boolean;
+  /** Told of an address that the dial under way does not try. */
+  isRenewed: boolean;
 };
+
+const targetOf = (peer: PeerId | null, addresses: string[]): Target => ({
+  ...{ peer, addresses, attempt: 0, openedAtMs: null, dialling: false, timer: null },
+  ...{ removed: false, isOther: false, isRenewed: false },
+});
 
 export type DiallerOptions = {
   self: PeerId;
@@ -36,16 +45,7 @@ export type DiallerOptions = {
  * What to dial: libp2p refuses a list in which some addresses name the peer and some do not, and what --join, the peer itself and
  * others tell of one peer is such a list.
  */
-const dialledOf = ({ peer, addresses }: Target): string[] => [
-  ...new Set(
-    addresses.map((address) => (peer === null || peerOfAddress(address) !== null ? address : `${address}/p2p/${peer}`)),
-  ),
-];
-
-const peerOfAddress = (address: string): PeerId | null => {
-  const at = address.lastIndexOf('/p2p/');
-  return at === -1 ? null : address.slice(at + '/p2p/'.length);
-};
+const dialledOf = ({ peer, addresses }: Target): string[] => (peer === null ? [...addresses] : addressesOf(peer, addresses));
 
 export class Dialler {
   readonly #options: DiallerOptions;
@@ -56,28 +56,51 @@ export class Dialler {
     this.#options = options;
   }
 
-  /** False: there are too many targets or addresses already, this address was left out. */
-  add(address: string): boolean {
-    const peer = peerOfAddress(address);
-    if (peer === this.#options.self || this.#stopped) return true;
-    for (const target of this.#targets) {
-      if (target.addresses.includes(address)) return true;
-      if (peer === null || target.peer !== peer) continue;
-      if (target.addresses.length >= this.#options.limits.targetAddressesMax) return false;
-      target.addresses.push(address);
-      return true;
+  /** False: there are too many targets already, some of these addresses were left out. */
+  keep(addresses: readonly string[]): boolean {
+    if (this.#stopped) return true;
+    const named = new Map<PeerId, string[]>();
+    let isRoom = true;
+    for (const address of addresses) {
+      const peer = peerOfAddress(address);
+      if (peer === null) isRoom = this.#keepWhoever(address) && isRoom;
+      else if (peer !== this.#options.self) named.set(peer, [...(named.get(peer) ?? []), address]);
     }
+    for (const [peer, list] of named) isRoom = this.#keepPeer(peer, list) && isRoom;
+    return isRoom;
+  }
+
+  #keepWhoever(address: string): boolean {
+    for (const target of this.#targets) if (target.addresses.includes(address)) return true;
+    return this.#begin(null, [address]);
+  }
+
+  /** A peer that moved is looked for at once where it is said to be now; where it was long ago is forgotten. */
+  #keepPeer(peer: PeerId, addresses: readonly string[]): boolean {
+    const target = this.#targetOf(peer);
+    if (target === null) return this.#begin(peer, [...new Set(addresses)].slice(0, this.#options.limits.targetAddressesMax));
+    const isNews = addresses.some((address) => !target.addresses.includes(address));
+    this.#prefer(target, addresses);
+    if (!isNews || this.#options.isOpen(peer)) return true;
+    target.attempt = 0;
+    target.isOther = false;
+    if (target.dialling) target.isRenewed = true;
+    else this.#schedule(target, 0);
+    return true;
+  }
+
+  #prefer(target: Target, addresses: readonly string[]): void {
+    target.addresses = [...new Set([...addresses, ...target.addresses])].slice(0, this.#options.limits.targetAddressesMax);
+  }
+
+  #targetOf(peer: PeerId): Target | null {
+    for (const target of this.#targets) if (target.peer === peer) return target;
+    return null;
+  }
+
+  #begin(peer: PeerId | null, addresses: string[]): boolean {
     if (this.#targets.size >= this.#options.limits.targetsMax) return false;
-    const target: Target = {
-      peer,
-      addresses: [address],
-      attempt: 0,
-      openedAtMs: null,
-      dialling: false,
-      timer: null,
-      removed: false,
-      isOther: false,
-    };
+    const target = targetOf(peer, addresses);
     this.#targets.add(target);
     this.#schedule(target, 0);
     return true;
@@ -147,18 +170,18 @@ export class Dialler {
     } finally {
       target.dialling = false;
     }
-    if (target.peer === null || !this.#options.isOpen(target.peer)) this.#schedule(target, this.#delayMs(target));
+    const delayMs = target.isRenewed ? 0 : this.#delayMs(target);
+    target.isRenewed = false;
+    if (target.peer === null || !this.#options.isOpen(target.peer)) this.#schedule(target, delayMs);
   }
 
   /** Addresses without a peer id join the target of the peer that answered. */
   #learned(target: Target, peer: PeerId): void {
     if (target.removed || target.peer !== null) return;
-    for (const other of this.#targets) {
-      if (other.peer !== peer) continue;
+    const known = this.#targetOf(peer);
+    if (known !== null) {
       this.#remove(target);
-      const room = this.#options.limits.targetAddressesMax - other.addresses.length;
-      other.addresses.push(...target.addresses.slice(0, Math.max(0, room)));
-      return;
+      return this.#prefer(known, target.addresses);
     }
     target.peer = peer;
     if (this.#options.isOpen(peer)) target.openedAtMs = this.#options.nowMs();

@@ -2,6 +2,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { Connection, MessageStream, Stream } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
+import { createDials, type Dials } from '../../actors/dials.ts';
 import { type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId, type SinkPort } from '../../actors/ports/index.ts';
 import { deriveKeys, secretBytesMin } from '../../machines/admission/index.ts';
 import { type AdmissionRefused, admission, otherPeerMessage, ownAddress, ownAddressMessage } from './admission.ts';
@@ -46,6 +47,14 @@ const parseAddress = (address: string): string => {
 /** Host part of a multiaddr of an inbound connection: what the gate counts by. */
 const hostOf = (address: string): string => address.split('/').slice(0, 3).join('/');
 
+/** What went wrong with a dial, address by address. */
+const messagesOf = (error: unknown): string[] => {
+  const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+  return errors.map((one) => (one instanceof Error ? one.message : String(one)));
+};
+
+const isOwn = (error: unknown): boolean => messagesOf(error).some((message) => message.includes(ownAddressMessage));
+
 /** An inbound connection between accept and the end of its admission. */
 type Knock = { address: string; atMs: number; settled: boolean };
 
@@ -63,6 +72,7 @@ export class Transport implements NetworkPort {
   readonly self: PeerId;
   readonly #links: Links;
   readonly #dialler: Dialler;
+  readonly #dials: Dials;
   /** Hello and knock by the timeline object that the raw and the upgraded connection share. */
   readonly #hellos = new WeakMap<object, Hello>();
   readonly #knocks = new WeakMap<object, Knock>();
@@ -98,14 +108,25 @@ export class Transport implements NetworkPort {
       random: Math.random,
       isOpen: (peer) => this.#links.selected(peer) !== undefined,
       dial: (addresses, timeLimitMs) => this.#dial(addresses, timeLimitMs),
-      isOwn: (error) => error.message.includes(ownAddressMessage),
-      isOther: (error) => error.message.includes(otherPeerMessage),
+      isOwn,
+      isOther: (error) => messagesOf(error).every((message) => message.includes(otherPeerMessage)),
       onFailed: (peer, addresses, attempt, error) => {
         options.sink.count('dial_failed_total');
         // Once when it begins and then now and then: a member that is down for a day is one line every few minutes.
         if (attempt !== 1 && attempt % 128 !== 0) return;
         options.sink.log('info', 'DIAL_FAILED', error.message, { peer, addresses: addresses.join(' '), attempt });
       },
+    });
+    this.#dials = createDials({
+      self: this.self,
+      isOpen: (peer) => this.#links.selected(peer) !== undefined,
+      dial: (addresses, wanted, done) =>
+        void this.#dialOnce(addresses, wanted).then(
+          (peer) => done(peer, null),
+          (error: unknown) => done(null, messagesOf(error).join('; ')),
+        ),
+      later: (run) => void setImmediate(run),
+      tell: (event) => this.#tell(event),
     });
   }
 
@@ -288,15 +309,41 @@ export class Transport implements NetworkPort {
     return connection.remotePeer.toString();
   }
 
-  connect(addresses: readonly string[]): void {
-    for (const address of addresses) {
+  /** Those that can be dialled, as libp2p writes them. */
+  #parsed(addresses: readonly string[]): string[] {
+    return addresses.flatMap((address) => {
       try {
-        if (this.#dialler.add(parseAddress(address))) continue;
-        this.#options.sink.log('warn', 'TOO_MANY_ADDRESSES', 'an address to connect to was left out', { address });
+        return [parseAddress(address)];
       } catch (error) {
         this.#options.sink.log('warn', 'ADDRESS_INVALID', (error as Error).message, { address: address.slice(0, 256) });
+        return [];
       }
+    });
+  }
+
+  connect(addresses: readonly string[]): void {
+    if (this.#dialler.keep(this.#parsed(addresses))) return;
+    const facts = { addresses: addresses.slice(0, 8).join(' ') };
+    this.#options.sink.log('warn', 'TOO_MANY_PEERS', 'more peers to keep connections to than there may be', facts);
+  }
+
+  dial(addresses: readonly string[]): void {
+    this.#dials.dial(addresses);
+  }
+
+  async #dialOnce(addresses: readonly string[], wanted: PeerId | null): Promise<PeerId> {
+    const parsed = this.#parsed(addresses);
+    if (parsed.length === 0) throw new Error('NO_ADDRESS: none of these is an address that can be dialled');
+    try {
+      return await this.#dial(parsed, this.#limits.dialMs);
+    } catch (error) {
+      if (wanted === null && isOwn(error)) return this.self;
+      throw error;
     }
+  }
+
+  release(peer: PeerId): void {
+    this.#dialler.remove(peer);
   }
 
   disconnect(peer: PeerId): void {
@@ -335,6 +382,7 @@ export class Transport implements NetworkPort {
   async #stop(): Promise<void> {
     this.#stopped = true;
     this.#dialler.stop();
+    this.#dials.stop();
     const untilMs = nowMs() + this.#limits.flushMs;
     while (this.#waitingBytes > 0 && nowMs() < untilMs) await new Promise((resolve) => setTimeout(resolve, 5));
     this.#gossipLanes?.stop();

@@ -3,10 +3,20 @@ import type { Lane, NetworkEvent, NetworkPort, PeerId } from '../../actors/ports
 
 export type Letter = { from: PeerId; to: PeerId; lane: Lane; bytes: Uint8Array };
 
+/** What it was asked for, by the addresses or peers. */
+export type HandPort = NetworkPort & {
+  readonly dropped: string[];
+  readonly dialled: string[];
+  readonly released: string[];
+  readonly disconnected: string[];
+};
+
 export type HandNetwork = {
   /** What is on its way, oldest first. */
   readonly letters: Letter[];
-  port(self: PeerId): NetworkPort & { dropped: string[]; dialled: string[] };
+  port(self: PeerId): HandPort;
+  /** Answers all dials that are under way. */
+  answerDials(whoLives: (addresses: readonly string[], from: PeerId) => PeerId | null): void;
   /** Who is told of `peer-open`, messages and so on; `network.start` sets it, a test of a part may too. */
   listen(self: PeerId, emit: (event: NetworkEvent) => void): void;
   /** Takes the letter at `at` (the oldest if absent) from the list and hands it over; false if there is none. */
@@ -30,6 +40,7 @@ export const createHandNetwork = (): HandNetwork => {
   const letters: Letter[] = [];
   const listeners = new Map<PeerId, (event: NetworkEvent) => void>();
   const links = new Set<string>();
+  const dials: { from: PeerId; addresses: string[] }[] = [];
   const linkOf = (a: PeerId, b: PeerId): string => [a, b].sort().join('|');
   const emit = (to: PeerId, event: NetworkEvent): void => listeners.get(to)?.(event);
   const hand = ({ from, to, lane, bytes }: Letter): void =>
@@ -41,11 +52,15 @@ export const createHandNetwork = (): HandNetwork => {
     port(self) {
       const dropped: string[] = [];
       const dialled: string[] = [];
+      const released: string[] = [];
+      const disconnected: string[] = [];
       return {
-        ...{ self, dropped, dialled },
+        ...{ self, dropped, dialled, released, disconnected },
         start: (_hello, listener) => void listeners.set(self, listener),
         connect: (addresses) => void dialled.push(...addresses),
-        disconnect: () => {},
+        dial: (addresses) => void dials.push({ from: self, addresses: [...addresses] }),
+        release: (peer) => void released.push(peer),
+        disconnect: (peer) => void disconnected.push(peer),
         drop: (peer) => void dropped.push(peer),
         send(to, lane, bytes) {
           if (!links.has(linkOf(self, to))) return 'unreachable';
@@ -61,6 +76,12 @@ export const createHandNetwork = (): HandNetwork => {
           done();
         },
       };
+    },
+    answerDials(whoLives) {
+      for (const { from, addresses } of dials.splice(0)) {
+        const peer = whoLives(addresses, from);
+        emit(from, { type: 'dialled', addresses, peer, reason: peer === null ? 'nobody answers' : null });
+      }
     },
     listen: (self, listener) => void listeners.set(self, listener),
     deliver(at = 0) {

@@ -2,7 +2,7 @@
 // time pass; nothing here waits for a fixed time to judge.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Lane, NetworkEvent, NetworkPort, PeerId } from '../../actors/ports/index.ts';
+import { dialLimits, type Lane, type NetworkEvent, type NetworkPort, type PeerId } from '../../actors/ports/index.ts';
 
 export interface NetworkWorld {
   /** A port of this identity (same name, same peer id), made but not started. */
@@ -224,6 +224,102 @@ export const networkSuite = (title: string, makeWorld: () => Promise<NetworkWorl
       await world.until(() => !a.isOpenTo(b.port.self) && !b.isOpenTo(a.port.self), 'closed');
       assert.equal(a.port.send(b.port.self, 'control', bytesOf('?')), 'unreachable');
       assert.equal(a.of('peer-open').length, 2);
+      await stop(a, b);
+    });
+
+    it('dials once: who answers is told, is open, and is not dialled again when the connection is lost', async () => {
+      const a = await start('once-a');
+      const b = await start('once-b');
+      const nameless = b.addresses.map((address) => address.split('/p2p/')[0]!);
+      a.port.dial(nameless);
+      assert.equal(a.of('dialled').length, 0, 'events come in later turns');
+      await world.until(() => a.of('dialled').length === 1 && a.isOpenTo(b.port.self), 'answered and open');
+      assert.deepEqual(a.of('dialled')[0], { type: 'dialled', addresses: nameless, peer: b.port.self, reason: null });
+      await world.until(() => b.isOpenTo(a.port.self), 'open at both ends');
+      a.port.dial(b.addresses);
+      await world.until(() => a.of('dialled').length === 2, 'who is connected is known');
+      assert.equal(a.of('dialled')[1]!.peer, b.port.self);
+      await stop(b);
+      await world.until(() => !a.isOpenTo(b.port.self), 'the loss is told');
+      const b2 = await start('once-b', 2);
+      // A dial that is kept would be made again by now: each of these needs longer than the first pause.
+      for (let round = 0; round < 3; round++) {
+        a.port.dial(nameless);
+        await world.until(() => a.of('dialled').length === 3 + round, 'nobody is where it was');
+      }
+      assert.equal(b2.of('peer-open').length, a.of('peer-open').length - 1);
+      await stop(a, b2);
+    });
+
+    it('answers a dial of nobody, of nothing, of several, of itself, and of who is not who was meant', async () => {
+      const a = await start('ends-a');
+      const b = await start('ends-b');
+      const ghost = await world.create('ends-ghost');
+      const nameless = (of: Probe): string => of.addresses[0]!.split('/p2p/')[0]!;
+      const ask = async (addresses: string[]): Promise<EventOf<'dialled'>> => {
+        const before = a.of('dialled').length;
+        a.port.dial(addresses);
+        await world.until(() => a.of('dialled').length > before, `an answer for ${addresses}`);
+        const answer = a.of('dialled').at(-1)!;
+        assert.deepEqual(answer.addresses, addresses);
+        assert.equal(answer.reason === null, answer.peer !== null);
+        return answer;
+      };
+      assert.match((await ask([])).reason!, /NO_ADDRESS/);
+      assert.match((await ask([...a.addresses, ...b.addresses])).reason!, /SEVERAL_PEERS/);
+      assert.equal((await ask([...a.addresses])).peer, a.port.self);
+      assert.equal((await ask([nameless(a)])).peer, a.port.self);
+      const other = await ask([`${nameless(b)}/p2p/${ghost.self}`]);
+      assert.equal(other.peer, null);
+      assert.ok(other.reason!.length > 0 && other.reason!.length <= 256);
+      assert.equal((await ask([`${nameless(b)}/p2p/${ghost.self}`, `${nameless(a)}/p2p/${ghost.self}`])).peer, null);
+      assert.equal((await ask([...b.addresses, nameless(b)])).peer, b.port.self, 'a mixed list of one peer');
+      await new Promise<void>((resolve) => ghost.stop(resolve));
+      await stop(b);
+      await world.until(() => !a.isOpenTo(b.port.self), 'the loss is told');
+      assert.equal((await ask([...b.addresses])).peer, null);
+      await stop(a);
+    });
+
+    it('bounds what is dialled at once and what waits for it; every dial is answered once', async () => {
+      const a = await start('many-a');
+      const isDns = a.addresses[0]!.startsWith('/dns/');
+      const dials = dialLimits.atOnceMax + dialLimits.waitingMax + 10;
+      for (let dial = 1; dial <= dials; dial++) a.port.dial([isDns ? `/dns/gone-${dial}/tcp/1` : `/ip4/127.0.0.1/tcp/${dial}`]);
+      await world.until(() => a.of('dialled').length === dials, 'every dial is answered');
+      const answers = a.of('dialled');
+      assert.equal(answers.filter(({ reason }) => reason?.startsWith('TOO_MANY_DIALS') === true).length, 10);
+      assert.equal(new Set(answers.map(({ addresses }) => addresses[0])).size, dials);
+      assert.ok(answers.every(({ peer }) => peer === null));
+      await stop(a);
+    });
+
+    it('keeps no connection that was released, and closes none', async () => {
+      const [a, b] = await pair('released-a', 'released-b');
+      a.port.release(b.port.self);
+      a.port.send(b.port.self, 'control', bytesOf('still here'));
+      await world.until(() => b.texts('control').length === 1, 'messages pass');
+      assert.equal(a.of('peer-close').length + b.of('peer-close').length, 0);
+      a.port.drop(b.port.self, 'silent');
+      await world.until(() => !a.isOpenTo(b.port.self) && !b.isOpenTo(a.port.self), 'closed');
+      // As long as it takes to be connected to somebody else, it is not connected to who was released.
+      const c = await start('released-c');
+      a.port.connect(c.addresses);
+      await world.until(() => a.isOpenTo(c.port.self), 'another is open');
+      assert.equal(a.of('peer-open').filter(({ peer }) => peer === b.port.self).length, 1);
+      a.port.connect(b.addresses);
+      await world.until(() => a.isOpenTo(b.port.self), 'kept again');
+      await stop(a, b, c);
+    });
+
+    it('finds a peer whose old addresses are dead, by the one that it was told last', async () => {
+      const a = await start('moved-a');
+      const b = await start('moved-b');
+      const [, host] = b.addresses[0]!.split('/');
+      const dead = (port: number): string => (host === 'dns' ? `/dns/gone-${port}/tcp/1` : `/ip4/127.0.0.1/tcp/${port}`);
+      for (let port = 1; port <= 2 * dialLimits.addressesMax; port++) a.port.connect([`${dead(port)}/p2p/${b.port.self}`]);
+      a.port.connect(b.addresses);
+      await world.until(() => a.isOpenTo(b.port.self), 'open');
       await stop(a, b);
     });
 
