@@ -482,6 +482,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         return onPeerOpen(event);
       case 'peer-close':
         return onPeerClose(event.peer, event.reason);
+      case 'dialled':
+        discoveryCell?.send({ type: 'dialled', addresses: event.addresses, peer: event.peer });
+        return;
       case 'message':
         heard(event.peer);
         return router.receive(event.peer, event.lane, event.bytes);
@@ -566,9 +569,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           connected: [...peers.values()]
             .filter((peer) => peer.connected)
             .map(({ peerId, name, addresses }) => ({ peer: peerId, name, addresses })),
-          onDial(addresses) {
-            network.connect(usableAddresses(addresses));
-          },
+          onDial: (addresses) => network.dial(addresses),
           onContacts(now) {
             served = now;
             membershipCell?.send({ type: 'contacts', contacts: contacts() });
