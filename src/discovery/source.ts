@@ -20,7 +20,10 @@ export type SourceContext = {
 };
 
 export interface Source {
-  /** Asks once. Rejects with a LookupFault that says what is wrong; `signal` ends it (time-out, stop). */
+  /**
+   * Asks once. Rejects with a LookupFault that says what is wrong. `signal` ends it: at a stop, and a little before its time is over, so
+   * that a source which gathers answers may still resolve with those that it has.
+   */
   query(signal: AbortSignal): Promise<Answer>;
   /**
    * Is told of changes: calls `on` with all that is known now, at first and after each change, until `signal` aborts, then resolves.
