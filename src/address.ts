@@ -18,3 +18,8 @@ export const addressProblem = (address: string): string | null => {
 
 /** The peer id that a multiaddr ends with, or null. */
 export const peerOfAddress = (address: string): string | null => /\/p2p\/([A-Za-z0-9]{1,128})$/.exec(address)?.[1] ?? null;
+
+export const withoutPeer = (address: string): string => address.replace(/\/p2p\/[A-Za-z0-9]{1,128}$/, '');
+
+/** It means another machine on every machine. */
+export const isLoopbackAddress = (address: string): boolean => /^\/(ip4\/127\.|ip6\/(::1|0:0:0:0:0:0:0:1)\/)/.test(address);

@@ -18,6 +18,7 @@ export const sinkCounters = {
   dial_failed_total: { help: 'Attempts to reach a peer that failed', labels: [] },
   discovery_places_total: { help: 'Places where members may live, by the state they came into', labels: ['state'] },
   member_changes_total: { help: 'Changes of what this node holds members for, by what they became', labels: ['status'] },
+  discovery_failures_total: { help: 'Failures of sources of discovery, by code', labels: ['source', 'code'] },
   membership_warnings_total: { help: 'Warnings of the membership machine, by code', labels: ['code'] },
   messages_refused_total: { help: 'Messages of members that were malformed or unknown, by reason', labels: ['code'] },
   peers_dropped_total: { help: 'Connections closed because the peer fell silent', labels: [] },

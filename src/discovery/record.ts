@@ -6,7 +6,7 @@ import { isNodeName } from '../../machines/genesis/messages.ts';
 import { addressProblem, peerOfAddress } from '../address.ts';
 import { sourceLimits } from './source.ts';
 
-const isPeerId = (value: unknown): value is string => typeof value === 'string' && /^[A-Za-z0-9]{1,128}$/.test(value);
+export const isPeerId = (value: unknown): value is string => typeof value === 'string' && /^[A-Za-z0-9]{1,128}$/.test(value);
 const isSmall = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535;
 
