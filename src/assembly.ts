@@ -53,7 +53,8 @@ export const assemble = async (config: NodeConfig, { log, startTree }: AssemblyO
   try {
     api = await startTree({
       settings: settingsOf(config, version, gateway?.address ?? null),
-      ...{ data: config.data, listen: config.listen, secret: config.secret, messaging: config.messaging, sink },
+      ...{ data: config.data, listen: config.listen, announce: config.announce, discover: config.discover },
+      ...{ secret: config.secret, messaging: config.messaging, sink },
     });
   } catch (error) {
     await gateway?.close();

@@ -11,7 +11,7 @@ import type {
 } from '../actors/api.ts';
 import { metaKeys } from '../actors/keyspace.ts';
 import { createNodeTree } from '../actors/node.ts';
-import { noLookup, type SinkPort, type StorageFailure, StorageFault, type StoragePort } from '../actors/ports/index.ts';
+import { type SinkPort, type StorageFailure, StorageFault, type StoragePort } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { failure } from '../machines/errors.ts';
 import { Entry, type Written } from '../machines/register/entry.ts';
@@ -20,6 +20,7 @@ import { deleteOf, type Guards, onlyIf, type PutWords, putOf, writtenOf } from '
 import { type Assembly, assemble, settledStatus } from './assembly.ts';
 import { realClock } from './clock.ts';
 import { type NodeConfigInput, resolveConfig } from './config/index.ts';
+import { contextOf, createLookup, type SourcePlan } from './discovery/index.ts';
 import { PolityError } from './errors.ts';
 import { createLog } from './log.ts';
 import { realRandom } from './random.ts';
@@ -46,6 +47,9 @@ export type NodeParts = {
   data: string;
   /** Multiaddrs to listen on. */
   listen: string[];
+  /** Multiaddrs to tell others instead of those listened on; may be empty. */
+  announce: string[];
+  discover: readonly SourcePlan[];
   secret: Uint8Array;
   messaging: 'auto' | 'gossipsub';
   sink: SinkPort;
@@ -53,12 +57,14 @@ export type NodeParts = {
 
 /** Opens the data, makes the transport, starts the tree. Throws a StorageFault or TransportFault that says what is wrong. */
 export const startTree = async (parts: NodeParts): Promise<NodeApi> => {
-  const { settings, listen, secret, messaging, sink } = parts;
+  const { settings, listen, announce, discover, secret, messaging, sink } = parts;
+  const { cluster } = settings;
   const storage = await openLevelStorage(databaseIn(parts.data));
   try {
     const identity = await identityOf(storage);
-    const network = await createTransport({ identity, listen, cluster: settings.cluster, secret, messaging, sink });
-    return createNodeTree(settings, { clock: realClock, random: realRandom, network, lookup: noLookup, storage, sink });
+    const network = await createTransport({ identity, listen, announce, cluster, secret, messaging, sink });
+    const lookup = createLookup({ plans: discover, context: contextOf({ cluster, self: network.self, secret, sink }) });
+    return createNodeTree(settings, { clock: realClock, random: realRandom, network, lookup, storage, sink });
   } catch (error) {
     await new Promise<void>((resolve) => storage.stop(resolve));
     throw error;

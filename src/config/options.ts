@@ -5,6 +5,8 @@ export type OptionKind =
   | 'text'
   /** Comma-separated in the environment and in a flag; a flag may also be repeated. */
   | 'list'
+  /** A list of sources of discovery, whose own texts may hold commas: a comma before the scheme of one separates. */
+  | 'sources'
   | 'count'
   /** Two counts, `150,300`. */
   | 'range';
@@ -55,6 +57,14 @@ export const options: readonly Option[] = [
   {
     ...{ path: 'join', env: 'POLITY_JOIN', flag: '--join', value: 'MULTIADDR', kind: 'list' },
     help: 'members to keep connections to',
+  },
+  {
+    ...{ path: 'discover', env: 'POLITY_DISCOVER', flag: '--discover', value: 'SOURCE', kind: 'sources' },
+    help: 'where members are looked for, and this node is told of: dns:NAME, mdns:, etcd:URL, file:PATH …',
+  },
+  {
+    ...{ path: 'announce', env: 'POLITY_ANNOUNCE', flag: '--announce', value: 'MULTIADDR', kind: 'list' },
+    help: 'where others are told to reach this node, instead of where it listens',
   },
   {
     ...{ path: 'bootstrap', env: 'POLITY_BOOTSTRAP', flag: '--bootstrap', value: 'NAMES', kind: 'list' },

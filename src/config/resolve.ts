@@ -2,6 +2,8 @@
 
 import { settingsDefaults } from '../../actors/settings.ts';
 import { raftDefaults } from '../../machines/raft/types.ts';
+import { isLoopbackAddress } from '../address.ts';
+import type { SourcePlan } from '../discovery/index.ts';
 import { isLoopbackHost } from '../gateway/guards.ts';
 import { type Merged, schema, splitHostPort } from './schema.ts';
 import { readSecretFile } from './secrets.ts';
@@ -20,6 +22,10 @@ export type NodeConfig = {
   http: string | null;
   httpHosts: string[];
   join: string[];
+  /** Where members are looked for. */
+  discover: SourcePlan[];
+  /** Multiaddrs that others are told instead of those listened on; empty: those. */
+  announce: string[];
   bootstrap: string[];
   region: string;
   tags: string[];
@@ -32,10 +38,11 @@ export type NodeConfig = {
   log: { level: LogLevelOption };
 };
 
-/** What a program gives: parts of the above, a secret as text or bytes, or the file that holds it. */
-export type NodeConfigInput = Partial<Omit<NodeConfig, 'secret' | 'raft' | 'snapshot' | 'log'>> & {
+/** What a program gives: parts of the above, a secret as text or bytes, or the file that holds it, sources by their texts. */
+export type NodeConfigInput = Partial<Omit<NodeConfig, 'secret' | 'discover' | 'raft' | 'snapshot' | 'log'>> & {
   secret?: string | Uint8Array;
   secretFile?: string;
+  discover?: string[];
   tokenFile?: string;
   raft?: Partial<NodeConfig['raft']>;
   snapshot?: Partial<NodeConfig['snapshot']>;
@@ -64,6 +71,8 @@ const builtIn = {
   http: null,
   httpHosts: [],
   join: [],
+  discover: [],
+  announce: [],
   bootstrap: [],
   region: settingsDefaults.region,
   tags: [...settingsDefaults.tags],
@@ -167,13 +176,18 @@ const judgeRaft = (judge: Judge, { raft }: Merged): NodeConfig['raft'] => {
 };
 
 const judgeTogether = (judge: Judge, config: NodeConfig): void => {
-  const { name, bootstrap, join, http, token, httpHosts } = config;
+  const { name, bootstrap, join, discover, http, token, httpHosts } = config;
   if (bootstrap.length > 0 && !bootstrap.includes(name))
     judge.problem('bootstrap', `does not name this node (${name}): leave it out to join a cluster that exists`);
-  if (bootstrap.length > 1 && join.length === 0 && config.listen.length === 0)
-    judge.problem('join', 'is empty, and so is listen: this node could meet nobody');
-  if (bootstrap.length === 0 && join.length === 0)
-    judge.warnings.push('neither bootstrap nor join is given: this node waits until a member finds it');
+  const looksForNobody = join.length === 0 && discover.length === 0;
+  if (bootstrap.length > 1 && looksForNobody && config.listen.length === 0)
+    judge.problem('join', 'is empty, and so are discover and listen: this node could meet nobody');
+  if (bootstrap.length === 0 && looksForNobody)
+    judge.warnings.push('none of bootstrap, join and discover is given: this node waits until a member finds it');
+  if (discover.length > 0 && config.announce.length === 0 && config.listen.every(isLoopbackAddress))
+    judge.warnings.push(
+      'it listens for this machine only: members on others find nothing that they can dial (listen, announce)',
+    );
   if (bootstrap.length > 1 && bootstrap.length % 2 === 0)
     judge.warnings.push(`${bootstrap.length} voters tolerate no more losses than ${bootstrap.length - 1}`);
   if (http === null) return;
@@ -213,7 +227,14 @@ export const resolveConfig = (sources: Sources): Resolution => {
       http: data.http,
       httpHosts: data.httpHosts,
     },
-    ...{ join: data.join, bootstrap: data.bootstrap, region: data.region, tags: data.tags },
+    ...{
+      join: data.join,
+      discover: data.discover,
+      announce: data.announce,
+      bootstrap: data.bootstrap,
+      region: data.region,
+      tags: data.tags,
+    },
     ...{ groups: data.groups, messaging: data.messaging },
     ...{ snapshot: data.snapshot, log: data.log },
     secret: judgeSecret(judge, data),
@@ -226,8 +247,9 @@ export const resolveConfig = (sources: Sources): Resolution => {
 };
 
 /** The configuration as a person may see it: everything but secrets. */
-export const maskedConfig = ({ secret, token, ...rest }: NodeConfig): Record<string, unknown> => ({
+export const maskedConfig = ({ secret, token, discover, ...rest }: NodeConfig): Record<string, unknown> => ({
   ...rest,
+  discover: discover.map(({ name }) => name),
   secret: `${secret.byteLength} bytes, hidden`,
   token: token === null ? null : `${token.length} characters, hidden`,
 });

@@ -5,6 +5,7 @@ import { isNodeName } from '../../machines/genesis/messages.ts';
 import { membershipLimits } from '../../machines/membership/index.ts';
 import { limits } from '../../machines/wire/limits.ts';
 import { addressProblem } from '../address.ts';
+import { lookupLimits, parseSource, type SourcePlan, sourceLimits } from '../discovery/index.ts';
 
 const shown = (value: unknown): string => {
   const text = typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value));
@@ -45,6 +46,33 @@ const address = text('a multiaddr').superRefine((value, context) => {
 });
 
 const addresses = z.array(address, { error: must('a list of multiaddrs') });
+
+/** What others can dial: a place of its own, with its port, and without the peer id, which is added. */
+const announced = address.superRefine((value, context) => {
+  if (addressProblem(value) !== null) return;
+  const why = value.includes('/p2p/')
+    ? 'names a peer; it is added to what is announced'
+    : /^\/ip4\/0\.0\.0\.0\/|^\/ip6\/(::|0:0:0:0:0:0:0:0)\/|\/tcp\/0$/.test(value)
+      ? 'is nothing that others could dial'
+      : null;
+  if (why !== null) context.addIssue({ code: 'custom', message: `${shown(value)} ${why}` });
+});
+
+/** Texts become plans, each source once. What is said about a text holds no password that may stand in it. */
+const sources = z
+  .array(z.string({ error: () => 'holds something that is no text' }), { error: () => 'is not a list of sources' })
+  .max(lookupLimits.sourcesMax, { error: () => `names more than ${lookupLimits.sourcesMax} sources` })
+  .transform((texts, context): SourcePlan[] => {
+    const plans = new Map<string, SourcePlan>();
+    for (const text of texts) {
+      const parsed = parseSource(text.trim());
+      const problem =
+        'problem' in parsed ? parsed.problem : plans.has(parsed.plan.name) ? `names '${parsed.plan.name}' twice` : null;
+      if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+      if ('plan' in parsed) plans.set(parsed.plan.name, parsed.plan);
+    }
+    return [...plans.values()];
+  });
 
 /** host and port of `127.0.0.1:7501`, `[::1]:7501` or `localhost:0`; null if it is none. */
 export const splitHostPort = (value: string): { host: string; port: number } | null => {
@@ -95,6 +123,10 @@ export const schema = z.strictObject({
   http: z.union([hostPort, z.null()]),
   httpHosts: z.array(hostName, { error: must('a list of host names') }),
   join: addresses,
+  discover: sources,
+  announce: z.array(announced, { error: must('a list of multiaddrs') }).max(sourceLimits.addressesMax, {
+    error: () => `names more than ${sourceLimits.addressesMax} addresses`,
+  }),
   bootstrap: names('a node'),
   region: word('a region'),
   tags: z

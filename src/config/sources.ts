@@ -1,6 +1,7 @@
 // Where a configuration comes from: file, environment, flags and code, later ones over earlier ones, leaf by leaf; lists are replaced,
 // not joined. Each leaf remembers who set it, so that a complaint names the very word that somebody wrote.
 import { readFileSync } from 'node:fs';
+import { splitSources } from '../discovery/kinds.ts';
 import { attributeOf, type Option, options, otherVariables } from './options.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -56,6 +57,8 @@ const valueOfText = (option: Option, text: string): unknown => {
   switch (option.kind) {
     case 'list':
       return trimmed === '' ? [] : parts.filter((part) => part !== '');
+    case 'sources':
+      return splitSources(trimmed);
     case 'count':
       return number(trimmed);
     case 'range':
@@ -139,7 +142,7 @@ const mergeFlags = (merge: Merge, flags: NonNullable<Sources['flags']>, rank: nu
     if (given === undefined) continue;
     const texts = (Array.isArray(given) ? given : [given]).map(String);
     const value =
-      option.kind === 'list'
+      option.kind === 'list' || option.kind === 'sources'
         ? texts.flatMap((text) => valueOfText(option, text) as string[])
         : valueOfText(option, texts.at(-1)!);
     merge.set(option.path, value, option.flag, rank);

@@ -22,8 +22,7 @@ export const staticList: SourceKind = {
   parse(text) {
     const addresses = [...new Set(text.split(',').map((one) => one.trim()))].filter((one) => one !== '');
     if (addresses.length === 0) return { problem: 'names no address' };
-    if (addresses.length > sourceLimits.findingsMax)
-      return { problem: `names more than ${sourceLimits.findingsMax} addresses` };
+    if (addresses.length > addressesMax) return { problem: `names more than ${addressesMax} addresses (a file: has room)` };
     for (const address of addresses) {
       const why = addressProblem(address);
       if (why !== null) return { problem: `has an address, '${address.slice(0, sourceLimits.addressCharsMax)}', that ${why}` };

@@ -178,10 +178,72 @@ test('off is no HTTP, port 0 any free one', () => {
 });
 
 test('what is printed holds no secret', () => {
-  const config = configOf(resolveConfig({ code: { ...good, token: 'a-token-of-enough-length' } }));
+  const discover = [`static:${dns}`];
+  const config = configOf(resolveConfig({ code: { ...good, token: 'a-token-of-enough-length', discover } }));
+  assert.deepEqual(maskedConfig(config).discover, discover);
   const text = JSON.stringify(maskedConfig(config));
   assert.ok(!text.includes(secret) && !text.includes('a-token-of'));
   assert.match(text, /21 bytes, hidden/);
+});
+
+const dns = '/ip4/192.0.2.1/tcp/7400';
+
+test('sources of discovery: from everywhere, each parsed, in their order', () => {
+  const names = (sources: Sources): string[] =>
+    configOf(resolveConfig({ code: good, ...sources })).discover.map(({ name }) => name);
+  const [a, b] = [`static:${dns}`, 'static:/dns4/b.example/tcp/1,/dns4/c.example/tcp/1'];
+  assert.deepEqual(names({}), []);
+  assert.deepEqual(names({ env: { POLITY_DISCOVER: `${a},${b}` } }), [a, b]);
+  assert.deepEqual(names({ env: { POLITY_DISCOVER: ` ${a}\n${b}, ` } }), [a, b]);
+  assert.deepEqual(names({ flags: { discover: [a, b] }, env: { POLITY_DISCOVER: 'nonsense' } }), [a, b]);
+  assert.deepEqual(names({ file: { path: 'p.json', text: JSON.stringify({ discover: [b] }) } }), [b]);
+  assert.deepEqual(names({ code: { ...good, discover: [a] } }), [a]);
+});
+
+test('mistakes about sources and announced addresses are said in words, and no password in them is repeated', () => {
+  const cases: [Sources, RegExp][] = [
+    [{ flags: { discover: ['static:'] } }, /^--discover: 'static:' names no address \(static:MULTIADDR/],
+    [{ flags: { discover: ['static:/udp/1'] } }, /^--discover: 'static:\/udp\/1' has an address, '\/udp\/1', that /],
+    [{ env: { POLITY_DISCOVER: 'dsn:x' } }, /^POLITY_DISCOVER: 'dsn:x' is no source of discovery; these are: .*static:/],
+    [{ env: { POLITY_DISCOVER: 'x:http://u:hunter2@h/?a' } }, /^POLITY_DISCOVER: 'x:…@h\/\?…' is no source/],
+    [{ code: { discover: [`static:${dns}`, `static:${dns}`] } }, /^config\.discover: names 'static:.*' twice/],
+    [{ code: { discover: 'x:hunter2' } }, /^config\.discover: is not a list of sources$/],
+    [{ code: { discover: [5] } }, /^config\.discover: holds something that is no text$/],
+    [
+      { code: { discover: Array.from({ length: 17 }, (_, n) => `static:/ip4/192.0.2.${n}/tcp/1`) } },
+      /^config\.discover: names more than 16 sources$/,
+    ],
+    [{ flags: { announce: ['/ip4/0.0.0.0/tcp/7400'] } }, /^--announce: '.*' is nothing that others could dial/],
+    [{ flags: { announce: ['/ip6/::/tcp/7400'] } }, /^--announce: '.*' is nothing that others could dial/],
+    [{ flags: { announce: ['/ip4/192.0.2.1/tcp/0'] } }, /^--announce: '.*' is nothing that others could dial/],
+    [{ env: { POLITY_ANNOUNCE: 'here:7400' } }, /^POLITY_ANNOUNCE: 'here:7400' is not a multiaddr/],
+    [
+      { flags: { announce: ['/ip4/192.0.2.1/tcp/1/p2p/12D3KooWM5Dmns3UNokVFc3vpFwwgd8nMmMtQN379oqghs1wHCKo'] } },
+      /^--announce: '.*' names a peer; it is added/,
+    ],
+  ];
+  for (const [sources, expected] of cases) {
+    const problems = problemsOf({ ...sources, defaults: good });
+    assert.equal(problems.length, 1, `${JSON.stringify(sources)}: ${problems.join(' | ')}`);
+    assert.match(problems[0]!, expected);
+    assert.ok(!problems[0]!.includes('hunter2'));
+  }
+});
+
+test('a node that looks for members is told what stands against it', () => {
+  const warningsOf = (code: Record<string, unknown>): string => {
+    const resolution = resolveConfig({ code: { ...good, ...code } });
+    return resolution.ok ? resolution.warnings.join('\n') : resolution.problems.join('\n');
+  };
+  const discover = [`static:${dns}`];
+  assert.match(warningsOf({ bootstrap: [] }), /^none of bootstrap, join and discover is given/);
+  const far = { discover, listen: ['/ip4/0.0.0.0/tcp/7400'] };
+  assert.equal(warningsOf({ bootstrap: [], ...far }), '');
+  assert.match(warningsOf({ discover }), /listens for this machine only/);
+  assert.equal(warningsOf({ discover, announce: [dns] }), '');
+  const three = { bootstrap: ['n1', 'n2', 'n3'], listen: [] };
+  assert.match(warningsOf(three), /join is empty|config\.join|is empty, and so are discover and listen/);
+  assert.ok(!/nobody/.test(warningsOf({ ...three, discover, announce: [dns] })));
 });
 
 test('a configuration becomes the settings of a tree', () => {
