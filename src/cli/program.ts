@@ -126,6 +126,12 @@ const addCluster = (program: Command): void => {
     .description('everybody a node knows: who is alive, suspect, failed, left')
     .option('--watch', 'and every change, as it comes')
     .action(async (options) => (await load()).members(options));
+  reaching(program.command('discover [sources...]'))
+    .description('where members may live: what these sources say, asked now and without a node, or what a node knows')
+    .option('--max <n>', 'at most so many', '10')
+    .option('--cluster <name>', "the cluster's name, for sources (default: POLITY_CLUSTER or polity)")
+    .option('--secret-file <file>', 'file with the cluster secret, for sources that need it (default: POLITY_SECRET_FILE)')
+    .action(async (sources, options) => (await import('./discover.ts')).discover(sources, options));
   reaching(program.command('evict <peer-id>'))
     .description('throw a member out')
     .action(async (peerId, options) => (await load()).evict(peerId, options));

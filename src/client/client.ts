@@ -80,6 +80,8 @@ export interface Client extends Disposable {
   /** What the node that answers first says of itself (design, contracts). */
   status(options?: CallOptions): Promise<Record<string, unknown>>;
   members(options?: CallOptions): Promise<Record<string, unknown>[]>;
+  /** Where members may live, as sources and members say it to the node that answers first, and how the sources do. */
+  discovery(options?: CallOptions): Promise<{ peers: Record<string, unknown>[]; sources: Record<string, unknown>[] }>;
   /** Throws a member out: its peer id (not its name) counts as evicted for a week, or until every member has restarted. */
   evict(peerId: string, options?: CallOptions): Promise<void>;
   groups: {
@@ -368,6 +370,12 @@ class HttpClient implements Client {
   async members(options: CallOptions = {}): Promise<Record<string, unknown>[]> {
     const { members } = await this.#plain('/v1/members', options);
     return Array.isArray(members) ? members.filter(isFields) : [];
+  }
+
+  async discovery(options: CallOptions = {}): ReturnType<Client['discovery']> {
+    const { peers, sources } = await this.#plain('/v1/discovery', options);
+    const listOf = (value: unknown) => (Array.isArray(value) ? value.filter(isFields) : []);
+    return { peers: listOf(peers), sources: listOf(sources) };
   }
 
   readonly groups: Client['groups'] = {

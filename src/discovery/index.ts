@@ -3,6 +3,7 @@ import { hkdfSync } from 'node:crypto';
 import type { SinkPort } from '../../actors/ports/index.ts';
 import { LookupFault, type SourceContext } from './source.ts';
 
+export { type Asked, askSources } from './ask.ts';
 export { formsOf, parseSource, sourceKinds, splitSources } from './kinds.ts';
 export { createLookup, type LookupLimits, lookupLimits } from './lookup.ts';
 export { LookupFault, type SourceContext, type SourcePlan, sourceLimits } from './source.ts';
