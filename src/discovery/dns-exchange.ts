@@ -33,9 +33,11 @@ export const exchangeOverUdp: Exchange = (codec, server, question, edns, signal)
     const id = randomInt(0x10000);
     const socket = createSocket(isIPv6(server.host) ? 'udp6' : 'udp4');
     let ignored = 0;
+    let ended = false;
     const end = (act: () => void): void => {
+      if (ended) return;
+      ended = true;
       signal.removeEventListener('abort', abort);
-      socket.removeAllListeners().on('error', () => undefined);
       socket.close();
       act();
     };
@@ -43,6 +45,7 @@ export const exchangeOverUdp: Exchange = (codec, server, question, edns, signal)
     signal.addEventListener('abort', abort);
     socket.on('error', (error) => end(() => reject(unreachable(server, error))));
     socket.on('message', (bytes) => {
+      if (ended) return;
       const reply = bytes.length > datagramBytesMax ? null : readReply(codec, bytes, id, question);
       if (reply !== null) return end(() => resolve(reply));
       ignored += 1;
@@ -51,7 +54,7 @@ export const exchangeOverUdp: Exchange = (codec, server, question, edns, signal)
     });
     // Connected: the system drops what others send, and says when nobody listens.
     socket.connect(server.port, server.host, () => {
-      if (!signal.aborted) socket.send(formQuestion(id, question, edns));
+      if (!ended) socket.send(formQuestion(id, question, edns));
     });
   });
 
@@ -61,9 +64,11 @@ export const exchangeOverTcp: Exchange = (codec, server, question, edns, signal)
     const id = randomInt(0x10000);
     const socket = connect(server.port, server.host);
     let received = Buffer.alloc(0);
+    let ended = false;
     const end = (act: () => void): void => {
+      if (ended) return;
+      ended = true;
       signal.removeEventListener('abort', abort);
-      socket.removeAllListeners().on('error', () => undefined);
       socket.destroy();
       act();
     };
@@ -77,6 +82,7 @@ export const exchangeOverTcp: Exchange = (codec, server, question, edns, signal)
       socket.write(Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]));
     });
     socket.on('data', (chunk) => {
+      if (ended) return;
       received = Buffer.concat([received, chunk]);
       const length = received.length < 2 ? Number.POSITIVE_INFINITY : received.readUInt16BE(0);
       if (received.length < 2 + length) return;

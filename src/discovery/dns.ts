@@ -20,11 +20,6 @@ export type DnsTarget = {
   tcp: boolean;
 };
 
-/**
- * What is not known by then is left out, so that one slow zone does not hide what the others said within D2's five seconds.
- */
-const partialAfterMs = 4_000;
-
 /** Of what servers say beside their answers. */
 const hintsMax = 1_000;
 
@@ -54,7 +49,7 @@ const ttlOf = (records: readonly { ttlMs: number }[]): number =>
 
 /** IPv6 addresses of a link mean nothing without the link, and nobody listens at 0.0.0.0 or in a multicast group. */
 const cannotBeDialled = (address: string): boolean =>
-  /^(fe[89ab]|ff)[0-9a-f]{2}:/i.test(address) ||
+  /^(fe[89ab][0-9a-f]|ff[0-9a-f]{2}):/i.test(address) ||
   /^(0\.|22[4-9]\.|23\d\.|255\.255\.255\.255$)/.test(address) ||
   /^::$/.test(address);
 
@@ -105,7 +100,7 @@ const createLookup = (client: DnsClient, context: SourceContext, signal: AbortSi
   };
 
   const warn = (host: string, problem: string): void =>
-    context.sink.log('warn', 'SOURCE_RECORD_IGNORED', `a member that DNS names ${problem}`, {
+    context.sink.log('warn', 'SOURCE_ENTRY_IGNORED', `a member that DNS names ${problem}`, {
       host: labelsOf(host).join('.'),
     });
 
@@ -220,19 +215,15 @@ const findHosts = async (lookup: Lookup, labels: Labels, port: number): Promise<
   }));
 };
 
-/** The source over a client that somebody else made. */
+/**
+ * The source over a client that is made for each question. What is not known when the time is over is left out, so that one slow zone
+ * does not hide what the others said.
+ */
 export const dnsSource = (client: () => DnsClient, { labels, port }: DnsTarget, context: SourceContext): Source => ({
   async query(signal: AbortSignal): Promise<Answer> {
-    const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(), partialAfterMs);
-    try {
-      const lookup = createLookup(client(), context, AbortSignal.any([signal, patience.signal]));
-      const findings =
-        port === null ? await findService(lookup, labels, context.cluster) : await findHosts(lookup, labels, port);
-      return { findings, emptyTtlMs: lookup.emptyTtlMs() };
-    } finally {
-      clearTimeout(timer);
-    }
+    const lookup = createLookup(client(), context, signal);
+    const findings = port === null ? await findService(lookup, labels, context.cluster) : await findHosts(lookup, labels, port);
+    return { findings, emptyTtlMs: lookup.emptyTtlMs() };
   },
 });
 

@@ -7,6 +7,8 @@ import dnsPacket, { type Answer, type DecodedPacket, type Packet } from 'dns-pac
 export type Asked = {
   id: number;
   name: string;
+  /** The first of the name, as it stood on the wire. */
+  label: string;
   type: string;
   via: 'udp' | 'tcp';
   port: number;
@@ -45,9 +47,10 @@ const listOf = (said: Said): Buffer[] => {
 
 const read = (bytes: Buffer, via: Asked['via'], port: number): Asked => {
   const query = dnsPacket.decode(bytes);
+  const label = bytes.subarray(13, 13 + (bytes[12] ?? 0)).toString();
   const [question] = query.questions ?? [];
   const edns = query.additionals?.some(({ type }) => type === 'OPT') ?? false;
-  return { id: query.id ?? 0, name: question?.name ?? '', type: question?.type ?? '', via, port, edns, query };
+  return { id: query.id ?? 0, name: question?.name ?? '', label, type: question?.type ?? '', via, port, edns, query };
 };
 
 export const startScripted = async (script: Script) => {

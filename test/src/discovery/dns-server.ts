@@ -26,8 +26,6 @@ export const dnsmasqPath = (): string | null => {
   return folders.map((folder) => join(folder, 'dnsmasq')).find((path) => existsSync(path)) ?? null;
 };
 
-const quoted = (text: string): string => `"${text}"`;
-
 const optionsOf = ({
   domain,
   ttlSeconds = 60,
@@ -43,7 +41,7 @@ const optionsOf = ({
     ({ name, target, port, priority = 0, weight = 0 }) => `--srv-host=${name},${target},${port},${priority},${weight}`,
   ),
   ...hosts.map(({ name, addresses, ttlSeconds: ttl = ttlSeconds }) => `--host-record=${[name, ...addresses, ttl].join(',')}`),
-  ...texts.map(({ name, texts: all }) => `--txt-record=${[name, ...all.map(quoted)].join(',')}`),
+  ...texts.map(({ name, texts: all }) => `--txt-record=${[name, ...all].join(',')}`),
   ...pointers.map(({ name, target }) => `--ptr-record=${name},${target}`),
   ...aliases.map(({ name, target }) => `--cname=${name},${target}`),
 ];
