@@ -10,6 +10,9 @@ export const isPeerId = (value: unknown): value is string => typeof value === 's
 const isSmall = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535;
 
+/** multiaddrs take any text for a host's name: what is no name at all reaches neither a resolver nor a terminal. */
+const isPlain = (text: string): boolean => /^[\x21-\x7e]+$/.test(text);
+
 export const ttlWithin = (ttlMs: number): number =>
   Math.min(sourceLimits.ttlMaxMs, Math.max(sourceLimits.ttlMinMs, Math.round(ttlMs)));
 
@@ -17,8 +20,8 @@ export const ttlWithin = (ttlMs: number): number =>
 export const usable = (addresses: readonly unknown[], peer: string | null): string[] => {
   const found = new Set<string>();
   for (const address of addresses) {
-    if (typeof address !== 'string' || address.length > sourceLimits.addressCharsMax || addressProblem(address) !== null)
-      continue;
+    if (typeof address !== 'string' || address.length > sourceLimits.addressCharsMax || !isPlain(address)) continue;
+    if (addressProblem(address) !== null) continue;
     const named = peerOfAddress(address);
     if (named !== null && peer !== null && named !== peer) continue;
     if (found.size < sourceLimits.addressesMax) found.add(named === null && peer !== null ? `${address}/p2p/${peer}` : address);
