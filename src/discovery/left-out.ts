@@ -1,5 +1,5 @@
 // What a registry holds and cannot be used is left out and said once, not at every answer: a foreign entry may stay there for years.
-import type { SinkPort } from '../../actors/ports/index.ts';
+import type { Finding, SinkPort } from '../../actors/ports/index.ts';
 import { sourceLimits } from './source.ts';
 
 const keptMax = 256;
@@ -20,9 +20,9 @@ export const leaveOut = (sink: SinkPort, source: string): LeaveOut => {
   };
 };
 
-/** As many as an answer may hold. */
-export const cut = <Finding>(findings: Finding[], say: LeaveOut, where: string): Finding[] => {
+/** As many as an answer may hold; those that work before those that do not. */
+export const cut = (findings: Finding[], say: LeaveOut, where: string): Finding[] => {
   if (findings.length <= sourceLimits.findingsMax) return findings;
-  say(where, `has more than ${sourceLimits.findingsMax} members, of which the first are taken; the rest`);
-  return findings.slice(0, sourceLimits.findingsMax);
+  say(where, `has more than ${sourceLimits.findingsMax} members; what is beyond`);
+  return findings.toSorted((one, other) => Number(other.healthy) - Number(one.healthy)).slice(0, sourceLimits.findingsMax);
 };
