@@ -1,7 +1,7 @@
 // Secrets from files. A file that others can read is refused: what everybody on the machine knows keeps nobody out.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-const fileBytesMax = 4_096;
+const secretBytesMax = 4_096;
 const othersMayAnything = 0o007;
 
 const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
@@ -22,7 +22,8 @@ const reasonOf = (error: unknown): string => {
   return code === 'EISDIR' ? 'is a directory' : message;
 };
 
-export const readSecretFile = (path: string): { bytes: Uint8Array } | { problem: string } => {
+/** More than a secret may be long, where it stands among other words. */
+export const readSecretFile = (path: string, bytesMax = secretBytesMax): { bytes: Uint8Array } | { problem: string } => {
   let descriptor: number | null = null;
   try {
     descriptor = openSync(path, 'r');
@@ -32,8 +33,8 @@ export const readSecretFile = (path: string): { bytes: Uint8Array } | { problem:
       const mode = (about.mode & 0o777).toString(8).padStart(3, '0');
       return { problem: `'${path}' is open to every user of this machine (mode ${mode}): chmod 600 it` };
     }
-    if (about.size > fileBytesMax) return { problem: `'${path}' has more than ${fileBytesMax} bytes` };
-    const buffer = new Uint8Array(fileBytesMax);
+    if (about.size > bytesMax) return { problem: `'${path}' has more than ${bytesMax} bytes` };
+    const buffer = new Uint8Array(bytesMax);
     const bytes = trimBytes(buffer.subarray(0, readSync(descriptor, buffer)));
     return bytes.byteLength === 0 ? { problem: `'${path}' is empty` } : { bytes };
   } catch (error) {
