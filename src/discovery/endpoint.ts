@@ -7,6 +7,7 @@ import { LookupFault, sourceLimits } from './source.ts';
 
 const endpointsMax = 16;
 const optionCharsMax = 1_024;
+const keyBytesMax = 32 << 10;
 
 export type Address = {
   /** At least one, each without a path, a user or a query. */
@@ -87,9 +88,9 @@ export const parseAddress = (
   return { endpoints, options: new Map([...options].map(([name, [value]]) => [name, value!])) };
 };
 
-/** As text; anew each time, because secrets are rotated. */
-export const readSecret = (path: string): string => {
-  const read = readSecretFile(path);
+/** As text; anew each time, because secrets are rotated. Keys and files with more than a secret in them are longer. */
+export const readSecret = (path: string, bytesMax?: number): string => {
+  const read = readSecretFile(path, bytesMax);
   if ('problem' in read) throw new LookupFault('SOURCE_UNAVAILABLE', read.problem);
   return Buffer.from(read.bytes).toString('utf8');
 };
@@ -121,6 +122,6 @@ export const readTls = (options: ReadonlyMap<string, string>): TlsFiles => {
   return {
     ...(ca === undefined ? {} : { ca: readOpenly(ca) }),
     ...(cert === undefined ? {} : { cert: readOpenly(cert) }),
-    ...(key === undefined ? {} : { key: readSecret(key) }),
+    ...(key === undefined ? {} : { key: readSecret(key, keyBytesMax) }),
   };
 };

@@ -94,10 +94,20 @@ const wordsOf = (text: string, secrets: readonly string[]): string => {
   return words === '' ? '' : `: ${words}`;
 };
 
+/** With the status, where a source knows what to do about it. */
+export class RefusedFault extends LookupFault {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super('SOURCE_REFUSED', message);
+    this.status = status;
+  }
+}
+
 /** What an answer that is no success is. `said`: the server's own reason, where it stands in a field of its answer. */
-export const refusal = ({ url, secrets = [] }: Call, { status, text }: Reply, said = text): LookupFault => {
+export const refusal = ({ url, secrets = [] }: Call, { status, text }: Reply, said = text): RefusedFault => {
   const words = secrets.some((secret) => text.includes(secret)) ? '' : wordsOf(said, secrets);
-  return new LookupFault('SOURCE_REFUSED', `${url.host} answered ${status}${words}`);
+  return new RefusedFault(status, `${url.host} answered ${status}${words}`);
 };
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>

@@ -190,7 +190,7 @@ describe('Consul as documented', { concurrency: true }, () => {
   });
 });
 
-describe('what is no Consul', () => {
+describe('what is no Consul', { concurrency: true }, () => {
   const faultWith = async (answering: Answering, limitMs = patienceMs): Promise<string> => {
     await using fake = await FakeHttp.start(answering);
     await using run = await Run.open(kind, fake.url);

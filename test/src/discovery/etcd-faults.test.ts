@@ -17,7 +17,7 @@ const passwordFile = join(scratch, 'password');
 writeFileSync(passwordFile, 'correct-horse-battery\n', { mode: 0o600 });
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
-describe('an etcd that is not what it should be', () => {
+describe('an etcd that is not what it should be', { concurrency: true }, () => {
   const faultWith = async (answering: Answering, options = '', limitMs = patienceMs): Promise<string> => {
     await using fake = await FakeHttp.start(answering);
     await using run = await Run.open(kind, `${fake.url}${options}`);
