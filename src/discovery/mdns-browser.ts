@@ -1,0 +1,188 @@
+// Asks on every link who is there, keeps what is said, and tells when it changed (RFC 6762 §5.2: the first question at once, then
+// after 1 s, 3 s, 9 s and so on up to a minute; what grows old is asked for at 80 % of its time).
+import type { Finding } from '../../actors/ports/index.ts';
+import { LinkCache, type LinkCacheOptions } from './mdns-cache.ts';
+import type { Link, LinkUser } from './mdns-links.ts';
+import type { Message } from './mdns-packet.ts';
+import { sourceLimits } from './source.ts';
+
+const askGaps = { firstMs: 1_000, factor: 3, maxMs: 60_000 };
+/** Not asked again on a link within this, whoever wants to know (§5.2). */
+const askPauseMs = 1_000;
+/** Records that claim to live for a moment only make nobody ask more often than this. */
+const timerMinMs = 100;
+/** Many answers that come together are told together. */
+const gatherMs = 50;
+
+type Known = { cache: LinkCache; askAtMs: number; askGapMs: number; askedMs: number };
+
+export type BrowserOptions = Omit<LinkCacheOptions, 'loopback'> & {
+  self: string;
+  nowMs: () => number;
+};
+
+/** What one link knows of a peer and what another does is one finding with the addresses of both. */
+const merge = (findings: readonly Finding[]): Finding[] => {
+  const merged = new Map<string, Finding>();
+  for (const finding of findings) {
+    const key = finding.peer ?? finding.addresses.join(' ');
+    const known = merged.get(key);
+    if (known === undefined) {
+      merged.set(key, finding);
+      continue;
+    }
+    const addresses = [...new Set([...known.addresses, ...finding.addresses])].slice(0, sourceLimits.addressesMax);
+    merged.set(key, { ...known, addresses, ttlMs: Math.min(known.ttlMs, finding.ttlMs) });
+  }
+  return [...merged.values()].slice(0, sourceLimits.findingsMax);
+};
+
+const withoutTime = (findings: readonly Finding[]): string =>
+  JSON.stringify(findings.map(({ ttlMs: _, ...rest }) => rest).toSorted((a, b) => ((a.peer ?? '') < (b.peer ?? '') ? -1 : 1)));
+
+export class Browser implements LinkUser {
+  readonly #options: BrowserOptions;
+  readonly #known = new Map<Link, Known>();
+  readonly #watching = new Set<() => void>();
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(options: BrowserOptions) {
+    this.#options = options;
+  }
+
+  /** Calls when what is known may have changed, until the function that it returns is called. */
+  watch(changed: () => void): () => void {
+    this.#watching.add(changed);
+    return () => this.#watching.delete(changed);
+  }
+
+  opened(link: Link): void {
+    if (this.#known.has(link)) return;
+    const { service, cluster, complain, nowMs } = this.#options;
+    const cache = new LinkCache({ service, cluster, complain, loopback: link.face.loopback });
+    this.#known.set(link, { cache, askAtMs: nowMs(), askGapMs: askGaps.firstMs, askedMs: Number.NEGATIVE_INFINITY });
+    this.#tick();
+  }
+
+  closed(link: Link): void {
+    this.#known.delete(link);
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const changed of this.#watching) changed();
+  }
+
+  heard(link: Link, message: Message, sender: string): void {
+    if (message.type !== 'response') return;
+    this.#known.get(link)?.cache.apply(message.entries, sender, this.#options.nowMs());
+    this.#schedule();
+    this.#changed();
+  }
+
+  findings(): Finding[] {
+    const nowMs = this.#options.nowMs();
+    const all = [...this.#known.values()].flatMap(({ cache }) => cache.findings(nowMs));
+    return merge(all.filter(({ peer }) => peer !== this.#options.self));
+  }
+
+  /** Asks everybody anew, as in the beginning. */
+  ask(): void {
+    for (const known of this.#known.values()) {
+      known.askAtMs = Math.max(this.#options.nowMs(), known.askedMs + askPauseMs);
+      known.askGapMs = askGaps.firstMs;
+    }
+    this.#tick();
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#known.clear();
+  }
+
+  #tick(): void {
+    const nowMs = this.#options.nowMs();
+    for (const [link, known] of this.#known) {
+      known.cache.expire(nowMs);
+      const browsing = known.askAtMs <= nowMs;
+      const questions = known.cache.questions(nowMs);
+      if (browsing) {
+        known.askedMs = nowMs;
+        known.askAtMs = nowMs + known.askGapMs;
+        known.askGapMs = Math.min(known.askGapMs * askGaps.factor, askGaps.maxMs);
+        if (!questions.some(({ type }) => type === 'PTR')) questions.unshift({ name: this.#options.service, type: 'PTR' });
+      }
+      if (questions.length > 0) void link.query(questions, known.cache.known(nowMs));
+    }
+    this.#schedule();
+    this.#changed();
+  }
+
+  #schedule(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const nowMs = this.#options.nowMs();
+    const dueMs = Math.min(...[...this.#known.values()].map(({ cache, askAtMs }) => Math.min(askAtMs, cache.nextMs())));
+    this.#timer = null;
+    if (dueMs < Number.POSITIVE_INFINITY)
+      this.#timer = setTimeout(() => this.#tick(), Math.max(timerMinMs, Math.ceil(dueMs - nowMs)));
+  }
+}
+
+const leastTtlMs = (findings: readonly Finding[]): number => Math.min(...findings.map(({ ttlMs }) => ttlMs));
+
+/** Tells of each change at once, of several that come together once, and of what was confirmed before what was told runs out. */
+export class Teller {
+  readonly #findings: () => Finding[];
+  readonly #tell: (findings: Finding[]) => void;
+  readonly #nowMs: () => number;
+  #told: string | null = null;
+  #toldMs = Number.NEGATIVE_INFINITY;
+  /** How long the shortest of what was told may be believed. */
+  #toldTtlMs = 0;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(findings: () => Finding[], tell: (findings: Finding[]) => void, nowMs: () => number) {
+    this.#findings = findings;
+    this.#tell = tell;
+    this.#nowMs = nowMs;
+  }
+
+  /** Something may have changed. */
+  look(): void {
+    if (this.#timer !== null) return;
+    const waitMs = this.#toldMs + gatherMs - this.#nowMs();
+    if (waitMs <= 0) return this.#lookNow();
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#lookNow();
+    }, waitMs);
+  }
+
+  /** The first answer, even if it is that nobody is there. */
+  begin(): void {
+    if (this.#told === null) this.#say(this.#findings());
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #lookNow(): void {
+    const findings = this.#findings();
+    if (this.#told === null && findings.length === 0) return;
+    // Half of what was told has passed, and more is known now than is left of it.
+    const nowMs = this.#nowMs();
+    const moreMs = nowMs + leastTtlMs(findings) - (this.#toldMs + this.#toldTtlMs);
+    const confirmed = nowMs >= this.#toldMs + this.#toldTtlMs / 2 && moreMs > gatherMs;
+    if (withoutTime(findings) !== this.#told || confirmed) this.#say(findings);
+  }
+
+  #say(findings: Finding[]): void {
+    this.#told = withoutTime(findings);
+    this.#toldMs = this.#nowMs();
+    this.#toldTtlMs = leastTtlMs(findings);
+    this.#tell(findings);
+  }
+}

@@ -1,0 +1,318 @@
+// What one link has said about instances of our service (RFC 6763), until it expires. Pure: time is handed in. Nothing in it is
+// trusted, so everything has a limit, and an answer is believed only where it leads on from what was kept before: a PTR of our
+// service to an instance, its SRV and TXT, and the addresses of the host that the SRV names.
+import { isIPv4, isIPv6 } from 'node:net';
+import type { Finding } from '../../actors/ports/index.ts';
+import { isLoopback, isUnicast } from './mdns-faces.ts';
+import { type Asked, type Entry, isWritable, keyOf, type SrvData } from './mdns-packet.ts';
+import { parseRecord, ttlWithin } from './record.ts';
+import { sourceLimits } from './source.ts';
+
+export const cacheLimits = {
+  instancesMax: 100,
+  addressesMax: 8,
+  /** Nothing is believed longer than RFC 6762 §10 has hosts say. */
+  ttlMaxMs: 4_500_000,
+  questionsMax: 40,
+} as const;
+
+/** §10.1 and §10.2: what is taken back or replaced lives on for a second, in case it is said again. */
+const lastSecondMs = 1_000;
+/** §5.2: when a record is asked for again, as parts of its time to live. */
+const renewals = [0.8, 0.85, 0.9, 0.95];
+/** What is missing is asked for after the packet that may follow, then less and less often. */
+const missing = { firstMs: 120, thenMs: 1_000, factor: 3, maxMs: 60_000 };
+
+type Kept<Data> = { data: Data; heardMs: number; ttlMs: number; asked: number };
+
+type Instance = {
+  key: string;
+  name: string;
+  sender: string;
+  pointer: Kept<null>;
+  srv: Kept<SrvData> | null;
+  txt: Kept<string[]> | null;
+  askMs: number;
+  askGapMs: number;
+};
+
+const expiresMs = ({ heardMs, ttlMs }: Kept<unknown>): number => heardMs + ttlMs;
+const renewMs = (kept: Kept<unknown>): number =>
+  kept.asked < renewals.length ? kept.heardMs + kept.ttlMs * renewals[kept.asked]! : Number.POSITIVE_INFINITY;
+const keep = <Data>(data: Data, { ttlSeconds }: Entry, nowMs: number): Kept<Data> => ({
+  data,
+  heardMs: nowMs,
+  ttlMs: Math.min(ttlSeconds * 1_000, cacheLimits.ttlMaxMs),
+  asked: 0,
+});
+/** Leaves in a second: not asked for again. */
+const dismiss = (kept: Kept<unknown>, nowMs: number): void => {
+  if (expiresMs(kept) <= nowMs + lastSecondMs) return;
+  kept.heardMs = nowMs;
+  kept.ttlMs = lastSecondMs;
+  kept.asked = renewals.length;
+};
+
+/** RFC 6763 §6.4: keys in any case, the first of each counts. */
+const textOf = (texts: readonly string[]): Map<string, string> => {
+  const found = new Map<string, string>();
+  for (const text of texts) {
+    const [key = '', ...rest] = text.split('=');
+    if (key !== '' && !found.has(key.toLowerCase())) found.set(key.toLowerCase(), rest.join('='));
+  }
+  return found;
+};
+
+export type LinkCacheOptions = {
+  service: string;
+  cluster: string;
+  /** Addresses of this machine itself are believed on this machine only. */
+  loopback: boolean;
+  /** What is wrong with an instance; said once for each. */
+  complain: (instance: string, problem: string) => void;
+};
+
+export class LinkCache {
+  readonly #options: LinkCacheOptions;
+  readonly #service: string;
+  readonly #instances = new Map<string, Instance>();
+  readonly #hosts = new Map<string, Map<string, Kept<'A' | 'AAAA'>>>();
+  readonly #complained = new Map<string, string>();
+
+  constructor(options: LinkCacheOptions) {
+    this.#options = options;
+    this.#service = keyOf(options.service);
+  }
+
+  get size(): number {
+    return this.#instances.size;
+  }
+
+  /** One response of one sender. In the order in which one record leads to the next, whatever order they were sent in. */
+  apply(entries: readonly Entry[], sender: string, nowMs: number): void {
+    this.expire(nowMs);
+    for (const entry of entries) if (entry.type === 'PTR') this.#pointer(entry, entry.data, sender, nowMs);
+    for (const entry of entries) {
+      const instance = this.#instances.get(keyOf(entry.name));
+      if (instance !== undefined) this.#detail(instance, entry, nowMs);
+    }
+    const hosts = this.#hostNames();
+    const flushed = new Set<string>();
+    for (const entry of entries) {
+      if (entry.type !== 'A' && entry.type !== 'AAAA') continue;
+      const host = keyOf(entry.name);
+      if (!hosts.has(host) || !this.#isBelievable(entry.type, entry.data)) continue;
+      if (entry.flush && !flushed.has(host + entry.type)) this.#flush(host, entry.type, nowMs);
+      flushed.add(host + entry.type);
+      this.#address(host, entry.type, entry.data, entry, nowMs);
+    }
+  }
+
+  #pointer(entry: Entry, target: string, sender: string, nowMs: number): void {
+    const key = keyOf(target);
+    if (keyOf(entry.name) !== this.#service || !key.endsWith(`.${this.#service}`) || !isWritable(target)) return;
+    const known = this.#instances.get(key);
+    if (entry.ttlSeconds === 0) {
+      if (known !== undefined) dismiss(known.pointer, nowMs);
+      return;
+    }
+    const pointer = keep(null, entry, nowMs);
+    if (known !== undefined) known.pointer = pointer;
+    else if (this.#makeRoom(sender)) {
+      const asking = { askMs: nowMs + missing.firstMs, askGapMs: missing.thenMs };
+      this.#instances.set(key, { key, name: target, sender, pointer, srv: null, txt: null, ...asking });
+    }
+  }
+
+  /** A full table belongs to all senders alike: who has the most in it gives way to who has less, his newest first. */
+  #makeRoom(sender: string): boolean {
+    if (this.#instances.size < cacheLimits.instancesMax) return true;
+    const bySender = new Map<string, Instance[]>([[sender, []]]);
+    for (const instance of this.#instances.values())
+      bySender.set(instance.sender, [...(bySender.get(instance.sender) ?? []), instance]);
+    const most = [...bySender.values()].reduce((a, b) => (b.length > a.length ? b : a));
+    if (most.length <= bySender.get(sender)!.length + 1) return false;
+    this.#forget(most.at(-1)!.key);
+    return true;
+  }
+
+  #detail(instance: Instance, entry: Entry, nowMs: number): void {
+    if (entry.type === 'SRV' && isWritable(entry.data.target)) {
+      if (entry.ttlSeconds > 0) instance.srv = keep(entry.data, entry, nowMs);
+      else if (instance.srv !== null) dismiss(instance.srv, nowMs);
+    }
+    if (entry.type === 'TXT') {
+      if (entry.ttlSeconds > 0) instance.txt = keep(entry.data, entry, nowMs);
+      else if (instance.txt !== null) dismiss(instance.txt, nowMs);
+    }
+  }
+
+  /** The names of hosts that an instance is at; addresses of all others are nobody's business here. */
+  #hostNames(): Set<string> {
+    return new Set([...this.#instances.values()].flatMap(({ srv }) => (srv === null ? [] : [keyOf(srv.data.target)])));
+  }
+
+  #isBelievable(type: 'A' | 'AAAA', address: string): boolean {
+    if (!(type === 'A' ? isIPv4(address) : isIPv6(address)) || !isUnicast(address)) return false;
+    return this.#options.loopback || !isLoopback(address);
+  }
+
+  #flush(host: string, type: 'A' | 'AAAA', nowMs: number): void {
+    for (const kept of this.#hosts.get(host)?.values() ?? [])
+      if (kept.data === type && kept.heardMs < nowMs - lastSecondMs) dismiss(kept, nowMs);
+  }
+
+  #address(host: string, type: 'A' | 'AAAA', address: string, entry: Entry, nowMs: number): void {
+    const addresses = this.#hosts.get(host) ?? new Map<string, Kept<'A' | 'AAAA'>>();
+    const known = addresses.get(address);
+    if (entry.ttlSeconds === 0) {
+      if (known !== undefined) dismiss(known, nowMs);
+    } else if (known !== undefined || addresses.size < cacheLimits.addressesMax)
+      addresses.set(address, keep(type, entry, nowMs));
+    if (addresses.size > 0) this.#hosts.set(host, addresses);
+  }
+
+  #forget(key: string): void {
+    this.#instances.delete(key);
+    this.#complained.delete(key);
+  }
+
+  expire(nowMs: number): void {
+    for (const instance of this.#instances.values()) {
+      if (expiresMs(instance.pointer) <= nowMs) this.#forget(instance.key);
+      if (instance.srv !== null && expiresMs(instance.srv) <= nowMs) instance.srv = null;
+      if (instance.txt !== null && expiresMs(instance.txt) <= nowMs) instance.txt = null;
+    }
+    const hosts = this.#hostNames();
+    for (const [host, addresses] of this.#hosts) {
+      for (const [address, kept] of addresses) if (expiresMs(kept) <= nowMs) addresses.delete(address);
+      if (addresses.size === 0 || !hosts.has(host)) this.#hosts.delete(host);
+    }
+  }
+
+  /** Whoever is told completely: where, and for how long that may be believed. */
+  findings(nowMs: number): Finding[] {
+    this.expire(nowMs);
+    const findings: Finding[] = [];
+    for (const instance of this.#instances.values()) {
+      const { srv, txt, pointer } = instance;
+      if (srv === null || txt === null) continue;
+      const text = textOf(txt.data);
+      if ((text.get('txtvers') ?? '1') !== '1') continue;
+      const hosts = [...(this.#hosts.get(keyOf(srv.data.target)) ?? [])];
+      const until = Math.min(...[pointer, srv, txt, ...hosts.map(([, kept]) => kept)].map(expiresMs));
+      const finding = this.#finding(
+        instance,
+        text,
+        srv.data,
+        hosts.map(([address]) => address),
+      );
+      if (finding !== null) findings.push({ ...finding, ttlMs: ttlWithin(until - nowMs) });
+    }
+    return findings;
+  }
+
+  #finding(instance: Instance, text: ReadonlyMap<string, string>, srv: SrvData, hosts: readonly string[]): Finding | null {
+    const addresses = [
+      ...(srv.port === 0 ? [] : hosts.map((address) => `/ip${isIPv4(address) ? 4 : 6}/${address}/tcp/${srv.port}`)),
+      ...this.#addressesTold(text),
+    ];
+    if (addresses.length === 0) return null;
+    const record = {
+      ...Object.fromEntries(['cluster', 'peer', 'name'].flatMap((key) => (text.has(key) ? [[key, text.get(key)]] : []))),
+      ...{ addresses, priority: srv.priority, weight: srv.weight },
+    };
+    const finding = parseRecord(record, this.#options.cluster, sourceLimits.ttlDefaultMs);
+    if (finding === null || !('problem' in finding)) return finding;
+    if (this.#complained.get(instance.key) !== finding.problem) {
+      this.#complained.set(instance.key, finding.problem);
+      this.#options.complain(instance.name, finding.problem);
+    }
+    return null;
+  }
+
+  #addressesTold(text: ReadonlyMap<string, string>): string[] {
+    const told = Array.from({ length: cacheLimits.addressesMax }, (_, index) => text.get(`addr${index + 1}`) ?? '');
+    return told.filter((address) => {
+      const [, host] = /^\/ip[46]\/([^/]+)\//.exec(address) ?? [];
+      return address !== '' && (host === undefined || (isUnicast(host) && (this.#options.loopback || !isLoopback(host))));
+    });
+  }
+
+  /** The instances that need not be told again (§7.1): those that are known for more than half of their time. */
+  known(nowMs: number): Entry[] {
+    return [...this.#instances.values()].flatMap(({ name, pointer }): Entry[] => {
+      const leftMs = expiresMs(pointer) - nowMs;
+      if (leftMs * 2 < pointer.ttlMs) return [];
+      const ttlSeconds = Math.floor(leftMs / 1_000);
+      return [{ type: 'PTR', name: this.#options.service, flush: false, ttlSeconds, data: name }];
+    });
+  }
+
+  /** What is missing or grows old and is to be asked for now; it counts as asked. */
+  questions(nowMs: number): Asked[] {
+    const asked: Asked[] = [];
+    for (const instance of this.#instances.values()) {
+      if (asked.length >= cacheLimits.questionsMax) break;
+      if (renewMs(instance.pointer) <= nowMs) {
+        instance.pointer.asked++;
+        asked.push({ name: this.#options.service, type: 'PTR' });
+      }
+      asked.push(...this.#renewals(instance, nowMs), ...this.#missing(instance, nowMs));
+    }
+    return [...new Map(asked.map((one) => [`${one.type} ${keyOf(one.name)}`, one])).values()].slice(
+      0,
+      cacheLimits.questionsMax,
+    );
+  }
+
+  #renewals({ name, srv, txt }: Instance, nowMs: number): Asked[] {
+    const asked: Asked[] = [];
+    const renew = (kept: Kept<unknown> | null, question: Asked): void => {
+      if (kept === null || renewMs(kept) > nowMs) return;
+      kept.asked++;
+      asked.push(question);
+    };
+    renew(srv, { name, type: 'SRV' });
+    renew(txt, { name, type: 'TXT' });
+    if (srv !== null)
+      for (const kept of this.#hosts.get(keyOf(srv.data.target))?.values() ?? [])
+        renew(kept, { name: srv.data.target, type: kept.data });
+    return asked;
+  }
+
+  #missing(instance: Instance, nowMs: number): Asked[] {
+    const lacking = this.#lacking(instance);
+    if (lacking.length === 0 || instance.askMs > nowMs) return [];
+    instance.askMs = nowMs + instance.askGapMs;
+    instance.askGapMs = Math.min(instance.askGapMs * missing.factor, missing.maxMs);
+    return lacking;
+  }
+
+  #lacking({ name, srv, txt }: Instance): Asked[] {
+    if (srv === null || txt === null)
+      return [
+        ...(srv === null ? [{ name, type: 'SRV' } as const] : []),
+        ...(txt === null ? [{ name, type: 'TXT' } as const] : []),
+      ];
+    if (this.#hosts.has(keyOf(srv.data.target)) || this.#addressesTold(textOf(txt.data)).length > 0) return [];
+    return [
+      { name: srv.data.target, type: 'A' },
+      { name: srv.data.target, type: 'AAAA' },
+    ];
+  }
+
+  /** When something is to be asked or expires, or infinity. */
+  nextMs(): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    const consider = (kept: Kept<unknown> | null): void => {
+      if (kept !== null) nextMs = Math.min(nextMs, renewMs(kept), expiresMs(kept));
+    };
+    for (const instance of this.#instances.values()) {
+      for (const kept of [instance.pointer, instance.srv, instance.txt]) consider(kept);
+      if (this.#lacking(instance).length > 0) nextMs = Math.min(nextMs, instance.askMs);
+    }
+    for (const addresses of this.#hosts.values()) for (const kept of addresses.values()) consider(kept);
+    return nextMs;
+  }
+}
