@@ -127,12 +127,12 @@ export class LinkCache {
   /** A full table belongs to all senders alike: who has the most in it gives way to who has less, his newest first. */
   #makeRoom(sender: string): boolean {
     if (this.#instances.size < cacheLimits.instancesMax) return true;
-    const bySender = new Map<string, Instance[]>([[sender, []]]);
-    for (const instance of this.#instances.values())
-      bySender.set(instance.sender, [...(bySender.get(instance.sender) ?? []), instance]);
-    const most = [...bySender.values()].reduce((a, b) => (b.length > a.length ? b : a));
-    if (most.length <= bySender.get(sender)!.length + 1) return false;
-    this.#forget(most.at(-1)!.key);
+    const shares = new Map<string, number>();
+    for (const instance of this.#instances.values()) shares.set(instance.sender, (shares.get(instance.sender) ?? 0) + 1);
+    const [greedy, most] = [...shares].reduce((a, b) => (b[1] > a[1] ? b : a));
+    if (most <= (shares.get(sender) ?? 0) + 1) return false;
+    const last = [...this.#instances.values()].findLast((instance) => instance.sender === greedy);
+    if (last !== undefined) this.#forget(last.key);
     return true;
   }
 

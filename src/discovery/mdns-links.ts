@@ -27,7 +27,7 @@ export const linkLimits = {
   /** No packet is cheaper than this. */
   packetMinMs: 0.02,
   /** Interfaces come and go. */
-  lookAgainMs: 5_000,
+  lookAgainMs: 2_000,
   /** What is sent comes back to the sender at once; if it did not within this, multicast does not work here. */
   echoMs: 1_000,
   /** One warning of a kind in this time. */

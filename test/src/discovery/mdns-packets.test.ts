@@ -1,0 +1,458 @@
+// What strangers on the link may send, without a network: packets, records, the cache and the responder.
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import dns, { type Packet } from 'dns-packet';
+import type { Announcement, SinkPort } from '../../../actors/ports/index.ts';
+import { mdnsKind } from '../../../src/discovery/mdns.ts';
+import { Teller } from '../../../src/discovery/mdns-browser.ts';
+import { cacheLimits, LinkCache } from '../../../src/discovery/mdns-cache.ts';
+import { chooseFaces, type Face, isOnLink } from '../../../src/discovery/mdns-faces.ts';
+import { tagOf } from '../../../src/discovery/mdns-libp2p.ts';
+import { createComplaints } from '../../../src/discovery/mdns-links.ts';
+import { decodeMessage, type Entry, encodeQuery, encodeResponse, isWritable } from '../../../src/discovery/mdns-packet.ts';
+import { labelOf, metaName, recordsOn } from '../../../src/discovery/mdns-records.ts';
+import { defendMs, Responder } from '../../../src/discovery/mdns-responder.ts';
+
+const service = '_polity._tcp.local';
+const peer = '12D3KooWNokk6QDn6To9Efn6jacUKxtsEe4kQQ61CAYzetQ6dRkT';
+const peerTwo = '12D3KooWCLhbJs5MMG5apmjfCRRNQAC6bLZgMnT3N9PRjvT9aXvN';
+const face: Face = {
+  ...{ name: 'eth0', address: '192.168.1.5', loopback: false, globals: ['fd00::5'] },
+  networks: [{ address: 0xc0a80105, mask: -256 }],
+};
+const self: Announcement = {
+  ...{ name: 'n1', peer, cluster: 'c1', version: '0.1.0' },
+  addresses: [`/ip4/192.168.1.5/tcp/7401/p2p/${peer}`],
+};
+
+const decode = (packet: Packet) => decodeMessage(dns, dns.encode(packet));
+const entriesOf = (packet: Packet): Entry[] => {
+  const message = decode({ ...packet, type: 'response' });
+  assert.equal(message?.type, 'response');
+  return message.type === 'response' ? message.entries : [];
+};
+
+suite('packets', () => {
+  test('what this node says is read as it was said', () => {
+    const entries = recordsOn(face, self, service).filter(({ type }) => type !== 'NSEC');
+    const message = decodeMessage(dns, encodeResponse(dns, entries.slice(0, 2), entries.slice(2)));
+    assert.deepEqual(message, { type: 'response', entries });
+    const question = { name: service, type: 'PTR' } as const;
+    assert.deepEqual(decodeMessage(dns, encodeQuery(dns, [question], entries.slice(0, 1))), {
+      ...{ type: 'query', questions: [question], known: entries.slice(0, 1) },
+    });
+  });
+
+  test('garbage, lies about counts, loops and oversize are no message and throw nothing', () => {
+    const header = (flags: number, ...counts: number[]): Buffer => {
+      const bytes = Buffer.alloc(12);
+      for (const [index, value] of [0, flags, ...counts].entries()) bytes.writeUInt16BE(value, index * 2);
+      return bytes;
+    };
+    const response = 0x8400;
+    const bad = [
+      Buffer.alloc(0),
+      Buffer.alloc(11),
+      header(response, 0, 65_535, 65_535, 65_535),
+      header(response, 65_535, 0, 0, 0),
+      Buffer.concat([header(response, 0, 1, 0, 0), Buffer.from([0xc0, 12, 0, 12, 0, 1, 0, 0, 0, 1, 0, 0])]),
+      Buffer.concat([header(response, 0, 1, 0, 0), Buffer.from([0xff, 0xff, 0, 12, 0, 1, 0, 0, 0, 1, 0, 2, 0xc0, 12])]),
+      Buffer.concat([header(response, 0, 1, 0, 0), Buffer.from([0, 0, 16, 0, 1, 0, 0, 0, 1, 0, 9, 255, 1, 2])]),
+      Buffer.concat([header(response, 0, 0, 0, 0), Buffer.alloc(9_000)]),
+    ];
+    for (const bytes of bad) assert.equal(decodeMessage(dns, bytes), null, bytes.subarray(0, 32).toString('hex'));
+    const good = dns.encode({ type: 'response', answers: [{ type: 'PTR', name: service, data: `x.${service}`, ttl: 1 }] });
+    assert.notEqual(decodeMessage(dns, good), null);
+    for (const flags of [0x8401, 0x8c00]) {
+      const failing = Buffer.from(good);
+      failing.writeUInt16BE(flags, 2);
+      assert.equal(decodeMessage(dns, failing), null, 'an error or another opcode');
+    }
+    let random = 7;
+    for (let round = 0; round < 3_000; round++) {
+      const bytes = Buffer.from(good);
+      for (let n = 0; n < 4; n++) {
+        random = (random * 1_103_515_245 + 12_345) % 2_147_483_648;
+        bytes[random % bytes.length] = (random >> 8) & 255;
+      }
+      decodeMessage(dns, bytes);
+    }
+  });
+
+  test('a question that wants a unicast answer is a question', () => {
+    const bytes = dns.encode({ type: 'query', questions: [{ type: 'PTR', name: service }] });
+    bytes.writeUInt16BE(0x8001, bytes.length - 2);
+    const message = decodeMessage(dns, bytes);
+    assert.deepEqual(message, { type: 'query', questions: [{ type: 'PTR', name: service }], known: [] });
+  });
+
+  test('names that would be written otherwise than they were read are not written', () => {
+    assert.ok(isWritable(`Node Two (2).${service}`));
+    for (const name of [
+      '',
+      '.',
+      'a..b',
+      `${'x'.repeat(64)}.local`,
+      `${'ü'.repeat(40)}.local`,
+      'a\uFFFD.local',
+      `${'abc.'.repeat(70)}d`,
+    ])
+      assert.equal(isWritable(name), false, name);
+  });
+
+  test('a packet keeps within a frame', () => {
+    const known = Array.from({ length: 100 }, (_, n): Entry => {
+      return { type: 'PTR', name: service, flush: false, ttlSeconds: 4_500, data: `node-number-${n}-of-many.${service}` };
+    });
+    const bytes = encodeQuery(dns, [{ name: service, type: 'PTR' }], known);
+    assert.ok(bytes.length <= 1_440 && bytes.length > 1_200, `${bytes.length}`);
+  });
+});
+
+suite('records', () => {
+  test('what a person reads is short and of plain letters, whatever the names', () => {
+    assert.equal(labelOf(self), 'n1-c1-yzetq6drkt');
+    const long = labelOf({ ...self, name: 'n'.repeat(63), cluster: 'c'.repeat(63) });
+    assert.ok(long.length <= 63 && isWritable(`${long}.${service}`));
+    assert.notEqual(labelOf(self), labelOf({ ...self, peer: peerTwo }));
+  });
+
+  const hostsOf = (addresses: string[], on: Face = face): string[] =>
+    recordsOn(on, { ...self, addresses }, service).flatMap((entry) => {
+      if (entry.type === 'A' || entry.type === 'AAAA') return [entry.data];
+      if (entry.type === 'TXT') return entry.data.filter((text) => text.startsWith('addr'));
+      return entry.type === 'SRV' ? [`:${entry.data.port}`] : [];
+    });
+
+  test('each link is told the addresses that mean something there', () => {
+    assert.deepEqual(hostsOf(['/ip4/0.0.0.0/tcp/1']), [':1', '192.168.1.5']);
+    assert.deepEqual(hostsOf(['/ip6/::/tcp/1']), [':1', 'fd00::5']);
+    assert.deepEqual(hostsOf(['/ip4/127.0.0.1/tcp/1', '/ip4/192.168.1.5/tcp/2', '/ip4/10.0.0.1/tcp/2']), [
+      ...[':2', '192.168.1.5', '10.0.0.1'],
+    ]);
+    assert.deepEqual(hostsOf(['/ip4/192.168.1.5/tcp/1', '/ip4/192.168.1.5/tcp/2', `/dns/a.example/tcp/3/p2p/${peer}`]), [
+      ...[':1', 'addr1=/ip4/192.168.1.5/tcp/2', 'addr2=/dns/a.example/tcp/3', '192.168.1.5'],
+    ]);
+    assert.deepEqual(hostsOf([`/dns/a.example/tcp/3/p2p/${peer}`]), [':3', 'addr1=/dns/a.example/tcp/3']);
+    assert.deepEqual(hostsOf(['/ip4/127.0.0.1/tcp/1', '/ip6/::1/tcp/1', '/ip6/fe80::1/tcp/1', '/ip4/224.0.0.1/tcp/1']), []);
+    const lo: Face = { name: 'lo', address: '127.0.0.1', loopback: true, globals: [], networks: [] };
+    assert.deepEqual(hostsOf(['/ip4/127.0.0.1/tcp/1', '/ip6/::1/tcp/1'], lo), [':1', '127.0.0.1', '::1']);
+  });
+
+  test('texts stay small', () => {
+    const addresses = Array.from({ length: 8 }, (_, n) => `/dns/${`${'x'.repeat(60)}.`.repeat(3)}example/tcp/${n + 1}`);
+    const texts = recordsOn(face, { ...self, version: 'v'.repeat(300), addresses }, service).find(({ type }) => type === 'TXT');
+    assert.ok(texts?.type === 'TXT');
+    assert.ok(texts.data.join(' ').length < 1_000 && texts.data.some((text) => text.startsWith('addr')));
+    assert.ok(texts.data.every((text) => text.length <= 255));
+  });
+});
+
+suite('interfaces', () => {
+  const four = (address: string, netmask: string, internal = false) => ({
+    ...{ family: 'IPv4' as const, address, netmask, internal, mac: '00:00:00:00:00:00', cidr: null },
+  });
+  const interfaces = {
+    lo: [four('127.0.0.1', '255.0.0.0', true)],
+    eth0: [four('203.0.113.9', '255.255.255.0')],
+    eth1: [four('203.0.113.10', '255.255.255.0'), four('192.168.1.5', '255.255.255.0')],
+    docker0: [four('172.17.0.1', '255.255.0.0')],
+    wlan0: [four('172.32.0.1', '255.255.0.0')],
+  };
+
+  test('by default loopback and private addresses; a public one by name', () => {
+    assert.deepEqual(
+      chooseFaces(interfaces, null).map(({ address }) => address),
+      ['127.0.0.1', '192.168.1.5', '172.17.0.1'],
+    );
+    assert.deepEqual(
+      chooseFaces(interfaces, '203.0.113.9').map(({ name }) => name),
+      ['eth0'],
+    );
+    assert.deepEqual(chooseFaces(interfaces, '198.51.100.1'), []);
+    assert.deepEqual(chooseFaces({}, null), []);
+  });
+
+  test('who sends from another network is not on the link', () => {
+    const [lo, eth1] = chooseFaces(interfaces, null);
+    assert.ok(isOnLink(eth1!, '192.168.1.77') && isOnLink(eth1!, '203.0.113.77') && isOnLink(lo!, '127.0.0.1'));
+    for (const sender of ['192.168.2.1', '127.0.0.1', '8.8.8.8', 'fe80::1', '']) assert.ok(!isOnLink(eth1!, sender), sender);
+  });
+});
+
+type Known = Partial<{ ttl: number; port: number; texts: string[]; address: string; name: string; flush: boolean }>;
+
+/** All records of one instance, as its host sends them. */
+const told = ({ ttl = 120, port = 7_402, texts, address = '192.168.1.6', name = 'two', flush = true }: Known = {}): Entry[] => {
+  const instance = `${name}.${service}`;
+  const target = `${name}.local`;
+  const data = texts ?? ['txtvers=1', 'cluster=c1', `peer=${peerTwo}`, 'name=n2'];
+  return entriesOf({
+    answers: [
+      { type: 'PTR', name: service, data: instance, ttl },
+      { type: 'SRV', name: instance, data: { port, target, priority: 1, weight: 2 }, ttl, flush },
+      { type: 'TXT', name: instance, data: [...data], ttl, flush },
+      { type: 'A', name: target, data: address, ttl, flush },
+    ],
+  });
+};
+
+suite('cache', () => {
+  const complaints: string[] = [];
+  const cacheOf = (loopback = false): LinkCache => {
+    complaints.length = 0;
+    return new LinkCache({
+      service,
+      cluster: 'c1',
+      loopback,
+      complain: (name, problem) => complaints.push(`${name} ${problem}`),
+    });
+  };
+  const addresses = (cache: LinkCache, nowMs: number): string[] =>
+    cache.findings(nowMs).flatMap((finding) => finding.addresses);
+
+  test('a finding is what its records say, for as long as the shortest of them', () => {
+    const cache = cacheOf();
+    cache.apply(told(), '192.168.1.6', 1_000);
+    assert.deepEqual(cache.findings(31_000), [
+      {
+        ...{ peer: peerTwo, name: 'n2', addresses: [`/ip4/192.168.1.6/tcp/7402/p2p/${peerTwo}`] },
+        ...{ priority: 1, weight: 2, healthy: true, ttlMs: 90_000 },
+      },
+    ]);
+    assert.deepEqual(cache.findings(121_000), []);
+    assert.equal(cache.size, 0);
+  });
+
+  test('names in another case are the same names', () => {
+    const cache = cacheOf();
+    cache.apply(
+      told().map((entry) => ({ ...entry, name: entry.name.toUpperCase() })),
+      's',
+      0,
+    );
+    assert.equal(cache.findings(0).length, 1);
+  });
+
+  test('what is missing is asked for, less and less often; what grows old is asked for at 80 %', () => {
+    const cache = cacheOf();
+    cache.apply(told().slice(0, 1), 's', 0);
+    assert.deepEqual([cache.findings(0), cache.questions(0), cache.nextMs()], [[], [], 120]);
+    const missing = [
+      { name: `two.${service}`, type: 'SRV' },
+      { name: `two.${service}`, type: 'TXT' },
+    ];
+    assert.deepEqual([cache.questions(120), cache.nextMs()], [missing, 1_120]);
+    assert.deepEqual([cache.questions(1_120), cache.nextMs()], [missing, 4_120]);
+    cache.apply(told().slice(1, 3), 's', 2_000);
+    const host = ['A', 'AAAA'].map((type) => ({ name: 'two.local', type }));
+    assert.deepEqual([cache.questions(4_120), cache.nextMs()], [host, 13_120]);
+    cache.apply(told().slice(3), 's', 5_000);
+    assert.equal(cache.findings(5_000).length, 1);
+    assert.equal(cache.nextMs(), 96_000);
+    assert.deepEqual(cache.questions(96_000), [{ name: service, type: 'PTR' }]);
+    assert.deepEqual(cache.questions(98_000), missing);
+    assert.deepEqual(cache.questions(101_000), [host[0]]);
+    cache.apply(told(), 's', 101_500);
+    assert.equal(cache.nextMs(), 101_500 + 96_000);
+  });
+
+  test('a goodbye ends it after a second; an address that is replaced is gone after a second too', () => {
+    const cache = cacheOf();
+    cache.apply(told(), 's', 0);
+    cache.apply(told({ port: 9_000, address: '192.168.1.7' }), 's', 60_000);
+    const now = [`/ip4/192.168.1.6/tcp/9000/p2p/${peerTwo}`, `/ip4/192.168.1.7/tcp/9000/p2p/${peerTwo}`];
+    assert.deepEqual(addresses(cache, 60_000), now);
+    assert.deepEqual(addresses(cache, 61_000), now.slice(1));
+    cache.apply(told({ ttl: 0, port: 9_000, address: '192.168.1.7' }), 's', 70_000);
+    assert.equal(cache.findings(70_999).length, 1);
+    assert.deepEqual([cache.findings(71_000), cache.size], [[], 0]);
+  });
+
+  test('what is not ours, not complete or not to be dialled is no finding', () => {
+    const cases: [string, Entry[]][] = [
+      ['another cluster', told({ texts: ['cluster=c2', `peer=${peerTwo}`] })],
+      ['another version of the texts', told({ texts: ['txtvers=2', 'cluster=c1', `peer=${peerTwo}`] })],
+      ['a port of nothing', told({ port: 0 })],
+      ['this machine itself', told({ address: '127.0.0.1' })],
+      ['everybody', told({ address: '255.255.255.255' })],
+      ['a group', told({ address: '224.0.0.251' })],
+      ['no address', told().slice(0, 3)],
+      ['an address of another host', told().map((entry) => (entry.type === 'A' ? { ...entry, name: 'other.local' } : entry))],
+      ['another service', told().map((entry) => (entry.type === 'PTR' ? { ...entry, name: '_ipp._tcp.local' } : entry))],
+      [
+        'addresses in texts',
+        told({ port: 0, texts: ['addr1=/ip4/127.0.0.1/tcp/1', 'addr2=/unix/x', 'addr3=', 'addr4=/ip4/0.0.0.0/tcp/1'] }),
+      ],
+    ];
+    for (const [what, entries] of cases) {
+      const cache = cacheOf();
+      cache.apply(entries, 's', 0);
+      assert.deepEqual(cache.findings(0), [], what);
+    }
+    const cache = cacheOf();
+    cache.apply(told({ texts: ['cluster=c1', 'name=Not A Name'] }), 's', 0);
+    assert.deepEqual([cache.findings(0), cache.findings(1), complaints.length], [[], [], 1]);
+    const here = cacheOf(true);
+    here.apply(told({ address: '127.0.0.1' }), '127.0.0.1', 0);
+    assert.equal(here.findings(0).length, 1);
+  });
+
+  test('a flood fills what it may and no more, and leaves room for others', () => {
+    const cache = cacheOf();
+    for (let n = 0; n < 5_000; n++) cache.apply(told({ name: `flood-${n}` }), '192.168.1.66', n);
+    assert.equal(cache.size, cacheLimits.instancesMax);
+    for (let n = 0; n < 40; n++) cache.apply(told({ name: `honest-${n}` }), '192.168.1.7', 5_000);
+    assert.equal(cache.size, cacheLimits.instancesMax);
+    const names = cache.known(5_000).map(({ data }) => String(data));
+    assert.equal(names.filter((name) => name.startsWith('honest')).length, 40);
+    assert.ok(cache.questions(100_000).length <= cacheLimits.questionsMax);
+    const many = cacheOf();
+    for (let n = 0; n < 300; n++) many.apply(told({ address: `192.168.${n >> 8}.${n & 255 || 1}`, flush: false }), 's', 0);
+    assert.equal(addresses(many, 0).length, cacheLimits.addressesMax);
+  });
+
+  test('times to live are held within bounds', () => {
+    const cache = cacheOf();
+    cache.apply(told({ ttl: 4_294_967_295 }), 's', 0);
+    assert.equal(cache.findings(0)[0]!.ttlMs, 3_600_000);
+    assert.equal(cache.findings(cacheLimits.ttlMaxMs).length, 0);
+  });
+});
+
+suite('responder', () => {
+  const entries = recordsOn(face, self, service);
+  const typesOf = (said: readonly Entry[] | undefined): string[] => (said ?? []).map(({ type }) => type);
+  const ask = (name: string, type: 'PTR' | 'SRV' | 'A' | 'AAAA' | 'ANY', known: Entry[] = []) => {
+    return { type: 'query' as const, questions: [{ name, type }], known };
+  };
+  const responderOf = (): Responder => new Responder(entries, () => 0.5);
+
+  test('a shared record waits a little and brings the others along', () => {
+    const responder = responderOf();
+    responder.asked(ask(service.toUpperCase(), 'PTR'), 1_000);
+    assert.deepEqual([responder.nextMs(), responder.due(1_069)], [1_070, null]);
+    const said = responder.due(1_070)!;
+    assert.deepEqual([typesOf(said.answers), typesOf(said.additionals)], [['PTR'], ['SRV', 'TXT', 'A']]);
+    assert.equal(responder.nextMs(), Number.POSITIVE_INFINITY);
+  });
+
+  test('a record of this host alone is said at once, and that there is none as well', () => {
+    const responder = responderOf();
+    const instance = `${labelOf(self)}.${service}`;
+    responder.asked(ask(instance, 'SRV'), 0);
+    const said = responder.due(0)!;
+    assert.deepEqual([typesOf(said.answers), typesOf(said.additionals)], [['SRV'], ['A']]);
+    const host = said.additionals[0]!.name;
+    responder.asked(ask(host, 'AAAA'), 2_000);
+    assert.deepEqual(typesOf(responder.due(2_000)?.answers), ['NSEC']);
+    responder.asked(ask('laptop.local', 'ANY'), 4_000);
+    responder.asked(ask('_ipp._tcp.local', 'PTR'), 4_000);
+    assert.equal(responder.due(9_000), null);
+  });
+
+  test('what the asker knows is not said again, unless it is old', () => {
+    const responder = responderOf();
+    const pointer = entries[0]!;
+    responder.asked(ask(service, 'PTR', [{ ...pointer, ttlSeconds: 2_250 }]), 0);
+    assert.equal(responder.nextMs(), Number.POSITIVE_INFINITY);
+    responder.asked(ask(service, 'PTR', [{ ...pointer, ttlSeconds: 2_249 }]), 0);
+    assert.equal(responder.nextMs(), 70);
+  });
+
+  test('however much is asked, a record is said once a second', () => {
+    const responder = responderOf();
+    let said = 0;
+    for (let nowMs = 0; nowMs < 10_000; nowMs += 5) {
+      responder.asked(ask(service, 'PTR'), nowMs);
+      responder.asked(ask(metaName, 'PTR'), nowMs);
+      if (responder.due(nowMs) !== null) said++;
+    }
+    assert.ok(said <= 20, `${said}`);
+  });
+
+  test('a start is announced twice, a second apart; an end takes back all but the type of service', () => {
+    const responder = responderOf();
+    responder.announce(0);
+    const all = ['PTR', 'PTR', 'SRV', 'TXT', 'A'];
+    assert.deepEqual(typesOf(responder.due(0)?.answers), all);
+    assert.deepEqual([responder.due(999), responder.nextMs()], [null, 1_000]);
+    assert.deepEqual(typesOf(responder.due(1_000)?.answers), all);
+    assert.equal(responder.nextMs(), Number.POSITIVE_INFINITY);
+    const goodbye = responder.goodbye();
+    assert.ok(goodbye.every(({ ttlSeconds, name }) => ttlSeconds === 0 && name !== metaName));
+    assert.deepEqual(typesOf(goodbye), ['PTR', 'SRV', 'TXT', 'A']);
+  });
+
+  test('who speaks under our names is answered, at a pace', () => {
+    const responder = responderOf();
+    const liar = entries.flatMap((entry): Entry[] => (entry.type === 'A' ? [{ ...entry, data: '192.168.1.66' }] : []));
+    assert.equal(responder.contested(entries, 0), false, 'what we say ourselves');
+    assert.equal(responder.contested(told(), 0), false, 'what others say of themselves');
+    assert.equal(responder.contested(liar, 0), true);
+    assert.deepEqual(typesOf(responder.due(0)?.answers), ['PTR', 'PTR', 'SRV', 'TXT', 'A']);
+    assert.equal(responder.contested(responder.goodbye(), defendMs - 1), false);
+    assert.equal(responder.contested(responder.goodbye(), defendMs), true);
+  });
+});
+
+test('a change is told at once, a confirmation before what was told runs out', () => {
+  let nowMs = 0;
+  const toldMs: number[] = [];
+  const cache = new LinkCache({ service, cluster: 'c1', loopback: false, complain: () => {} });
+  const teller = new Teller(
+    () => cache.findings(nowMs),
+    () => toldMs.push(nowMs),
+    () => nowMs,
+  );
+  const hear = (atMs: number, entries: Entry[]): void => {
+    nowMs = atMs;
+    cache.apply(entries, 's', nowMs);
+    teller.look();
+  };
+  hear(0, []);
+  assert.deepEqual(toldMs, [], 'that nobody is there is not said before all were asked');
+  hear(100, told());
+  hear(10_000, told());
+  hear(59_000, told());
+  assert.deepEqual(toldMs, [100]);
+  hear(97_000, told());
+  assert.deepEqual(toldMs, [100, 97_000]);
+  hear(98_000, told({ port: 1 }));
+  hear(98_100, [...told({ ttl: 0, port: 1 })]);
+  hear(99_200, []);
+  assert.deepEqual(toldMs, [100, 97_000, 98_000, 99_200]);
+  teller.stop();
+});
+
+test('a kind of trouble is told once a minute', () => {
+  let nowMs = 0;
+  const codes: string[] = [];
+  const sink: SinkPort = { log: (_, code) => codes.push(code), count: () => {} };
+  const complain = createComplaints(sink, () => nowMs);
+  for (; nowMs < 120_000; nowMs += 100) complain('warn', nowMs % 200 === 0 ? 'A' : 'B', '', {});
+  assert.deepEqual(codes.toSorted(), ['A', 'A', 'B', 'B']);
+});
+
+test('the configuration', () => {
+  const nameOf = (text: string): string => {
+    const plan = mdnsKind.parse(text);
+    return 'problem' in plan ? plan.problem : plan.name;
+  };
+  assert.equal(nameOf(''), 'mdns:');
+  assert.equal(nameOf('?interface=192.168.1.5&service=_Other._tcp'), 'mdns:?interface=192.168.1.5&service=_other._tcp');
+  assert.equal(nameOf('?libp2p'), 'mdns:?libp2p');
+  assert.equal(nameOf('?libp2p=_p2p._udp'), 'mdns:?libp2p=_p2p._udp');
+  const problems = [
+    'x',
+    '?port=1',
+    '?interface=eth0',
+    '?interface=::1',
+    '?interface=224.0.0.1',
+    '?service=polity',
+    '?service=_x._udp',
+  ];
+  for (const text of [...problems, '?service=_a&service=_b', '?libp2p=x', '?libp2p&interface=10.0.0.1', '?service=_-a._tcp'])
+    assert.ok('problem' in mdnsKind.parse(text), text);
+  assert.match(tagOf('c1'), /^_[a-z0-9-]{15}\._udp\.local$/);
+});

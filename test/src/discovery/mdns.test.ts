@@ -1,0 +1,166 @@
+// The source mDNS between processes, on a network of their own (namespaces.ts), and beside Avahi.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, suite, test } from 'node:test';
+import type { Announcement, Finding } from '../../../actors/ports/index.ts';
+import { type Avahi, startAvahi, whyNoAvahi } from './avahi.ts';
+import type { NodeOrders } from './mdns-node.ts';
+import { type MdnsNode, startMdnsNode } from './mdns-process.ts';
+import { createNetworks, type Networks, whyNoNamespaces } from './namespaces.ts';
+
+const skip = whyNoNamespaces() ?? false;
+
+const peers = [
+  '12D3KooWNokk6QDn6To9Efn6jacUKxtsEe4kQQ61CAYzetQ6dRkT',
+  '12D3KooWCLhbJs5MMG5apmjfCRRNQAC6bLZgMnT3N9PRjvT9aXvN',
+  '12D3KooWJDY7hVgi9gKtNQ9qT5QfKq2B49QsbjTy1p2YbjaGk4ro',
+] as const;
+
+const announcement = (number: 1 | 2 | 3, host: string, port = 7_400 + number, cluster = 'c1'): Announcement => {
+  const peer = peers[number - 1]!;
+  return { name: `n${number}`, peer, cluster, version: '0.1.0', addresses: [`/ip4/${host}/tcp/${port}/p2p/${peer}`] };
+};
+
+const orders = (announce: Announcement, text = ''): NodeOrders => ({
+  ...{ text, cluster: announce.cluster, self: announce.peer, follow: true, announce },
+});
+
+const knows =
+  (...numbers: number[]) =>
+  (findings: Finding[]) =>
+    JSON.stringify(findings.map(({ name }) => name).toSorted()) === JSON.stringify(numbers.map((number) => `n${number}`));
+
+suite('mDNS between processes', { skip }, () => {
+  let networks: Networks;
+  const joined = (): string =>
+    readFileSync('/proc/net/igmp', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('FB0000E0'))
+      .join();
+  let outside: string;
+  before(() => {
+    outside = joined();
+    networks = createNetworks();
+  });
+  after(async () => {
+    await networks.remove();
+    assert.equal(joined(), outside, 'a socket of the real machine joined the group');
+  });
+  const start = (at: 0 | 1, given: NodeOrders): MdnsNode => startMdnsNode(networks, at, given);
+
+  test('three in two namespaces find each other; who goes says so; who comes back elsewhere is found there', async () => {
+    const [left, right] = networks.addresses;
+    const one = start(0, orders(announcement(1, left)));
+    const two = start(1, orders(announcement(2, right)));
+    const three = start(1, orders(announcement(3, '0.0.0.0')));
+    await one.untilKnows('two others', knows(2, 3));
+    const { findings } = await two.untilKnows('two others', knows(1, 3));
+    await three.untilKnows('two others', knows(1, 2));
+
+    const found = findings.find(({ name }) => name === 'n1')!;
+    assert.deepEqual(
+      { ...found, ttlMs: 0 },
+      {
+        ...{ peer: peers[0], name: 'n1', addresses: [`/ip4/${left}/tcp/7401/p2p/${peers[0]}`] },
+        ...{ priority: 0, weight: 0, healthy: true, ttlMs: 0 },
+      },
+    );
+    assert.ok(found.ttlMs > 100_000 && found.ttlMs <= 120_000, `${found.ttlMs}`);
+
+    // Killed, it says nothing; what it says when it is back replaces what was known of it.
+    const killed = one.said().length;
+    await three.kill();
+    const again = start(1, orders(announcement(3, '0.0.0.0', 8_001)));
+    const at8001 = `/ip4/${right}/tcp/8001/p2p/${peers[2]}`;
+    const moved = (all: Finding[]): boolean => knows(2, 3)(all) && all.some(({ addresses }) => addresses.join() === at8001);
+    await one.untilKnows('the port of its next life alone', moved, killed);
+
+    one.order('query');
+    const asked = await one.until('an answer', ({ event }) => event === 'asked' || event === 'failed', killed);
+    assert.ok(moved(asked.findings), JSON.stringify(asked));
+
+    const left3 = one.said().length;
+    await again.stop();
+    await one.untilKnows('the goodbye', knows(2), left3);
+    await Promise.all([one.stop(), two.stop()]);
+    for (const node of [one, two, three, again])
+      assert.deepEqual(
+        node.said().filter(({ event }) => event === 'failed' || event === 'log'),
+        [],
+      );
+  });
+
+  test('what cannot work says why', async () => {
+    const nobody = announcement(1, '127.0.0.1');
+    const elsewhere = start(0, { ...orders(nobody, '?interface=10.213.0.9'), announce: null });
+    const failed = await elsewhere.until('a fault', ({ event }) => event === 'failed');
+    assert.deepEqual(
+      [failed.code, failed.message],
+      ['SOURCE_UNREACHABLE', 'no interface that is up has the address 10.213.0.9'],
+    );
+    await elsewhere.stop();
+
+    const lonely = start(0, orders(nobody, `?interface=${networks.addresses[0]}`));
+    const untold = await lonely.until('a warning', ({ event }) => event === 'log');
+    assert.equal(untold.code, 'MDNS_NOT_ANNOUNCED');
+    assert.deepEqual((await lonely.until('an empty answer', ({ event }) => event === 'answered')).findings, []);
+    networks.ip(0, 'link', 'set', networks.cable(0), 'down');
+    const gone = await lonely.until('the loss of its interface', ({ event }) => event === 'failed');
+    assert.equal(gone.code, 'SOURCE_UNREACHABLE');
+    networks.ip(0, 'link', 'set', networks.cable(0), 'up');
+    for (let answer = gone; answer.event !== 'asked'; ) {
+      const asked = lonely.said().length;
+      lonely.order('query');
+      answer = await lonely.until('an answer', ({ event }) => event === 'asked' || event === 'failed', asked);
+      assert.ok(Date.now() < gone.atMs + 20_000, 'the interface is up again, but not used');
+    }
+    await lonely.stop();
+  });
+});
+
+suite('mDNS beside Avahi', { skip: skip || (whyNoAvahi() ?? false) }, () => {
+  let networks: Networks;
+  let avahi: Avahi;
+  before(async () => {
+    networks = createNetworks();
+    avahi = await startAvahi(networks, 1, 'laptop');
+  });
+  after(async () => {
+    await networks.remove();
+    avahi.remove();
+  });
+
+  test('a person sees the node with avahi-browse, and the node finds what a person publishes', async () => {
+    const [left, right] = networks.addresses;
+    const told = announcement(1, left);
+    const other = `/ip4/${left}/tcp/7999/p2p/${told.peer}`;
+    const node = startMdnsNode(networks, 0, orders({ ...told, addresses: [...told.addresses, other] }));
+    await node.until('its start', ({ event }) => event === 'ready');
+
+    avahi.publish('a printer', '_ipp._tcp', 631, ['txtvers=1']);
+    avahi.publish('Node Two', '_polity._tcp', 7_402, ['txtvers=1', 'cluster=c1', 'name=n2', `peer=${peers[1]}`]);
+    avahi.publish('Of others', '_polity._tcp', 7_403, ['txtvers=1', 'cluster=c2', 'name=n3', `peer=${peers[2]}`]);
+    const { findings } = await node.untilKnows('the published service', knows(2));
+    assert.deepEqual(findings[0]!.addresses, [`/ip4/${right}/tcp/7402/p2p/${peers[1]}`]);
+
+    const rows = (await avahi.browse('_polity._tcp')).map((line) => line.split(';'));
+    const row = rows.find(([kind, , , name]) => kind === '=' && name === `n1-c1-${told.peer.slice(-10).toLowerCase()}`);
+    assert.ok(row !== undefined, JSON.stringify(rows));
+    const [, , protocol, , service, domain, host, address, port, texts] = row;
+    const wanted = ['IPv4', '_polity._tcp', 'local', `polity-${told.peer.slice(-20).toLowerCase()}.local`, left, '7401'];
+    assert.deepEqual([protocol, service, domain, host, address, port], wanted);
+    for (const text of [
+      'txtvers=1',
+      'cluster=c1',
+      `peer=${told.peer}`,
+      'name=n1',
+      'version=0.1.0',
+      `addr1=/ip4/${left}/tcp/7999`,
+    ])
+      assert.ok(texts!.includes(`"${text}"`), texts);
+
+    await node.stop();
+    const after = (await avahi.browse('_polity._tcp')).filter((line) => line.includes('n1-c1'));
+    assert.match(after.at(-1) ?? '-', /^-/, 'its goodbye was not heard');
+  });
+});
