@@ -98,8 +98,8 @@ export interface NodeApi {
   /** Who is there as this node knows it (SWIM), itself first; empty before its first start is on its disk. */
   members(): MemberView[];
   /**
-   * Throws a member out: it counts as evicted whatever it says, for a week or until every member has restarted, since members remember
-   * it in memory. It stays in its groups, and the secret still lets it connect. False: it was not done; no other member is known so.
+   * Throws a member out: it counts as evicted for a week, whatever it says; members keep that on their disks. It stays in its groups,
+   * and the secret still lets it connect. False: it was not done; no other member is known so.
    */
   evict(peer: string): boolean;
   /** Where members may live, as sources and members say it, and how the sources do. */

@@ -3,7 +3,8 @@
 // twice (decisions 10 and 12); whatever is damaged ends the start with its name.
 import { formMemory, parseMemory, type RememberedPlace } from '../machines/discovery/index.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
-import { parseGenesis } from '../machines/genesis/messages.ts';
+import { isNodeName, parseGenesis } from '../machines/genesis/messages.ts';
+import { type Evicted, membershipLimits } from '../machines/membership/index.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
 import { metaKeys } from './keyspace.ts';
 import { openRecord, sealRecord } from './log-batch.ts';
@@ -48,6 +49,45 @@ export const readIncarnation = (reader: Reader): number =>
   ) ?? 0;
 
 export const incarnationOperation = (incarnation: number): StorageOperation => sealed(metaKeys.incarnation, incarnation);
+
+// ---------------------------------------------------------------- who was thrown out
+
+const isPeer = (value: unknown): value is PeerId =>
+  typeof value === 'string' && value.length > 0 && value.length <= membershipLimits.peerCharsMax;
+const isIncarnation = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= membershipLimits.incarnationMax;
+
+/** `[peer, name, incarnation, when]` by this machine's clock: if that went back, the time that it is remembered begins anew. */
+const parseEvicted = (item: unknown, wallMs: number): Evicted | null => {
+  if (!Array.isArray(item) || item.length !== 4) return null;
+  const [peer, name, incarnation, atMs] = item as unknown[];
+  if (!isPeer(peer) || !(name === '' || isNodeName(name)) || !isIncarnation(incarnation)) return null;
+  if (typeof atMs !== 'number' || !Number.isSafeInteger(atMs)) return null;
+  return { peer, name, incarnation, agoMs: Math.max(0, wallMs - atMs) };
+};
+
+/** Only a help, since every other member remembers them: what is damaged is left out and heard anew. */
+export const readEvicted = (reader: Reader, wallMs: number, sink: SinkPort): Evicted[] => {
+  const damaged = (): void =>
+    sink.log('warn', 'EVICTIONS_DAMAGED', 'the record of who was thrown out is damaged; it is heard anew from other members');
+  let stored: unknown[] | null;
+  try {
+    stored = open(reader, metaKeys.evicted, 'the members thrown out', (value) => (Array.isArray(value) ? value : null));
+  } catch {
+    damaged();
+    return [];
+  }
+  const evicted = (stored ?? []).map((item) => parseEvicted(item, wallMs));
+  const readable = evicted.filter((one) => one !== null);
+  if (readable.length < evicted.length) damaged();
+  return readable;
+};
+
+export const evictedOperation = (evicted: readonly Evicted[], wallMs: number): StorageOperation =>
+  sealed(
+    metaKeys.evicted,
+    evicted.map(({ peer, name, incarnation, agoMs }) => [peer, name, incarnation, Math.round(wallMs - agoMs)]),
+  );
 
 // ---------------------------------------------------------------- replicas
 

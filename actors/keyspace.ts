@@ -1,6 +1,6 @@
 // The map of everything a node keeps on its disk, in one place. Keys are ASCII prefixes, names, and big-endian numbers, so that
 // ranges are what they look like:
-//   m/format m/identity m/epoch m/genesis m/offer m/peers m/places m/hosted/<group>      the node itself
+//   m/format m/identity m/epoch m/genesis m/offer m/peers m/places m/incarnation m/evicted m/hosted/<group>   the node itself
 //   g/<group>/hard                                           Raft: term and vote
 //   g/<group>/base                                           Raft: what the log's first entry follows (a snapshot's meta)
 //   g/<group>/log/<u64>                                      Raft: one value per appended batch, by its first index
@@ -65,6 +65,7 @@ export const metaKeys = {
   peers: text('m/peers'),
   places: text('m/places'),
   incarnation: text('m/incarnation'),
+  evicted: text('m/evicted'),
   hosted: (group: string): Uint8Array => text(`m/hosted/${groupName(group)}`),
 } as const;
 

@@ -4,6 +4,7 @@ import {
   type Change,
   type Contact,
   createMembership,
+  type Evicted,
   formMembershipMessage,
   type MembershipEffect,
   type MembershipEvent,
@@ -13,6 +14,7 @@ import {
   membersView,
   type Profile,
   parseMembershipMessage,
+  restoreEvicted,
   step,
 } from '../machines/membership/index.ts';
 import { createMemberLines } from './member-lines.ts';
@@ -41,6 +43,9 @@ export type MembershipArguments = {
   /** The incarnation that is on the disk; 0 = none. */
   restored: () => number;
   incarnationOperation: (incarnation: number) => StorageOperation;
+  /** Who the disk says was thrown out. */
+  evicted: () => Evicted[];
+  evictedOperation: (evicted: readonly Evicted[]) => StorageOperation;
   ports: Ports;
   router: Router;
   writer: Writer;
@@ -58,6 +63,7 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
     ...{ self: network.self, profile: args.profile, options: args.options, restored: args.restored() },
     ...{ seed: random.uint32(), nowMs: clock.nowMs(), checkAll: args.checkAll },
   });
+  restoreEvicted(state, args.evicted(), clock.nowMs());
   const tell = createMemberLines({ sink, after: scope.after });
   const view = (): MemberView[] => membersView(state, clock.nowMs());
   let alarm: { atMs: number; timer: Timer } | null = null;
@@ -87,6 +93,9 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
         );
         return;
       }
+      case 'remember':
+        // A disk that refuses is told by the writer; the other members remember it, too.
+        return writer.write([args.evictedOperation(effect.evicted)], { durable: true }, () => {});
       case 'changed':
         for (const change of effect.changes) tell(change);
         return args.onChanged(effect.changes, view);

@@ -16,12 +16,14 @@ import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './ge
 import { createGroup, type GroupEvent } from './group.ts';
 import {
   epochOperation,
+  evictedOperation,
   hostedOperation,
   incarnationOperation,
   offerOperation,
   peersOperation,
   placesOperation,
   readEpoch,
+  readEvicted,
   readGenesis,
   readHosted,
   readIncarnation,
@@ -547,6 +549,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           ...{ options: settings.membership, checkAll: options.checkAll ?? false, profile: profileNow(), contacts: contacts() },
           ...{ connected: connectedPeers(), ports, router, writer, incarnationOperation },
           restored: () => readIncarnation(writer),
+          evicted: () => readEvicted(writer, clock.wallMs(), sink),
+          evictedOperation: (evicted) => evictedOperation(evicted, clock.wallMs()),
           onDial: (_peer, addresses) => network.connect(usableAddresses(addresses)),
           onChanged(changes, view) {
             membersNow = view;

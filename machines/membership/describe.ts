@@ -41,6 +41,8 @@ export const describeMembershipEffect = (effect: MembershipEffect): string => {
       return `dial ${effect.peer ?? 'whoever lives'} at ${effect.addresses.join(' ')}`;
     case 'persist':
       return `persist ${effect.incarnation}`;
+    case 'remember':
+      return `remember thrown out: ${effect.evicted.map(({ peer }) => peer).join(', ') || 'nobody'}`;
     case 'changed':
       return effect.changes.map(describeChange).join('; ');
     case 'left':

@@ -1,5 +1,6 @@
 // The door of membership: create a node's view of the others, step it, read it; parse and form what it says.
 export { describeMembershipEffect, describeMembershipMessage } from './describe.ts';
+export { restoreEvicted } from './evicted.ts';
 export { membershipLimits } from './limits.ts';
 export { step } from './machine.ts';
 export { formMembershipMessage, type ParsedMembershipMessage, parseMembershipMessage } from './messages.ts';

@@ -42,12 +42,13 @@ export const keptMs = ({ options }: MembershipState, status: MemberStatus): numb
 /** The share of its time after which what is gone is remembered, but no longer told. */
 export const fadingShare = 0.9;
 
-const rememberUntil = (state: MembershipState, member: Member, nowMs: number): void => {
+export const rememberUntil = (state: MembershipState, member: Member, nowMs: number): void => {
   const fadesMs = member.sinceMs + keptMs(state, member.status) * fadingShare;
   state.forgetAtMs = Math.min(state.forgetAtMs, Math.max(nowMs, fadesMs));
 };
 
-const nobody: Profile = {
+/** What is known of somebody of whom only a name is known, if that. */
+export const nobody: Profile = {
   ...{ name: '', version: '', region: '', tags: [], capabilities: [], resources: {}, capacity: 0, load: 0 },
   ...{ state: 'left', addresses: [] },
 };

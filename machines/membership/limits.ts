@@ -12,6 +12,8 @@ export const membershipLimits = {
   /** What a node says of itself, all texts and numbers together. */
   profileBytesMax: 4_096,
   membersMax: 4_096,
+  /** Of those who were thrown out, the latest so many outlive a restart. */
+  evictedKeptMax: 1_000,
   /** Members whose status or profile is on its way to the others. */
   updatesMax: 4_096,
   factsPerMessageMax: 512,

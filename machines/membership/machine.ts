@@ -1,6 +1,7 @@
 // One node's membership: an event and the time in, effects out. First it is seen whether this process was held up, then the event is
 // taken in, then whatever is due is done; so each step leaves one deadline.
 
+import { rememberEvicted } from './evicted.ts';
 import { beginExchange, exchangeDueMs, exchangeTurn, onBuckets, onDigest, onMet, onPage, onVersions } from './exchange.ts';
 import { answering, gossipTurn, spread } from './gossip.ts';
 import { forgetTurn, healDueMs, healTurn } from './heal.ts';
@@ -24,7 +25,10 @@ export const step = (state: MembershipState, nowMs: number, event: MembershipEve
   take(state, turn, event);
   doWhatIsDue(state, turn);
   state.deadlineMs = dueMs(state);
-  if (turn.changes.length > 0) turn.effects.push({ type: 'changed', changes: turn.changes });
+  if (turn.changes.length > 0) {
+    rememberEvicted(state, turn);
+    turn.effects.push({ type: 'changed', changes: turn.changes });
+  }
   if (turn.ended !== null) turn.effects.push({ type: turn.ended });
   checkStep(state, before, turn);
   if (state.checkAll) checkAll(state);

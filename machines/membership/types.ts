@@ -43,6 +43,9 @@ export type Fact = {
 /** What a member is known as, for comparison. */
 export type Version = { peer: PeerId; incarnation: number; status: MemberStatus; profileAt: number };
 
+/** Somebody who was thrown out, as a disk remembers it. */
+export type Evicted = { peer: PeerId; name: string; incarnation: number; agoMs: number };
+
 // ---------------------------------------------------------------- messages
 
 export type MembershipMessage =
@@ -130,6 +133,8 @@ export type MembershipEffect =
   | { type: 'dial'; peer: PeerId | null; addresses: readonly string[] }
   /** Make it durable and answer `persisted`; nothing above what is durable is ever said. */
   | { type: 'persist'; incarnation: number }
+  /** Make it durable in place of what was remembered before: all who were thrown out, the latest first. Nothing waits for it. */
+  | { type: 'remember'; evicted: Evicted[] }
   | { type: 'changed'; changes: Change[] }
   /** Enough members know that this node leaves; it may go. The last effect of its last step, as `evicted` is. */
   | { type: 'left' }

@@ -4,6 +4,7 @@ import {
   acquaint,
   type Contact,
   createMembership,
+  type Evicted,
   formMembershipMessage,
   type MembershipEffect,
   type MembershipEvent,
@@ -11,6 +12,7 @@ import {
   type MembershipState,
   type Profile,
   parseMembershipMessage,
+  restoreEvicted,
   step,
 } from '../../machines/membership/index.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../machines/wire/envelope.ts';
@@ -35,6 +37,7 @@ export class MeshNode {
   side = 0;
   /** What is on its disk. */
   durable = 0;
+  evicted: { list: readonly Evicted[]; atMs: number } = { list: [], atMs: 0 };
   pausedUntilMs = 0;
   hasLeft = false;
   wasEvicted = false;
@@ -70,6 +73,13 @@ export class MeshNode {
       ...{ self: this.peer, profile: { ...profile, addresses: [at] }, options, restored: this.durable },
       ...{ seed: this.#chance.uint32(), nowMs: this.#world.nowMs, checkAll: this.#mesh.options.checkAll },
     });
+    const { list, atMs: writtenMs } = this.evicted;
+    const passedMs = this.#world.nowMs - writtenMs;
+    restoreEvicted(
+      this.state,
+      list.map((one) => ({ ...one, agoMs: one.agoMs + passedMs })),
+      this.#world.nowMs,
+    );
     this.tell({ type: 'contacts', contacts });
     this.#beat();
   }
@@ -100,6 +110,12 @@ export class MeshNode {
     this.#inbox = [];
     this.#written = [];
     this.pausedUntilMs = 0;
+  }
+
+  /** All but its key is gone. */
+  loseDisk(): void {
+    this.durable = 0;
+    this.evicted = { list: [], atMs: this.#world.nowMs };
   }
 
   /** Nothing runs for so long; what arrives waits. */
@@ -208,6 +224,14 @@ export class MeshNode {
           this.durable = Math.max(this.durable, effect.incarnation);
           this.#written.push(effect.incarnation);
           this.#tellWritten();
+        });
+        return;
+      }
+      case 'remember': {
+        const { life } = this;
+        const written = { list: effect.evicted, atMs: this.#world.nowMs };
+        this.#world.after(this.#chance.tail(1, 20), () => {
+          if (this.life === life && this.state !== null && written.atMs >= this.evicted.atMs) this.evicted = written;
         });
         return;
       }

@@ -152,7 +152,14 @@ class Fire {
     disk: (node) => {
       // What it has said is not on its disk any more: it must hear it from the others.
       if (node.isUp) return false;
-      node.durable = 0;
+      node.loseDisk();
+      return true;
+    },
+    blackout: () => {
+      if (this.chance.happens(0.7)) return false;
+      const { up } = this.mesh;
+      for (const node of up) node.crash();
+      for (const node of up) this.#start(node);
       return true;
     },
     leave: (node) => {
@@ -176,7 +183,8 @@ class Fire {
     this.mesh.heal();
     this.mesh.mend();
     this.#excuse(this.mesh.nodes);
-    for (const node of this.mesh.nodes) if (!node.isUp && !this.#gone.has(node)) this.#start(node);
+    // Who was thrown out tries again, and must be told so unless every disk that knew of it was lost.
+    for (const node of this.mesh.nodes) if (!node.isUp) this.#start(node);
   }
 }
 

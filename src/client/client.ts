@@ -82,7 +82,7 @@ export interface Client extends Disposable {
   members(options?: CallOptions): Promise<Record<string, unknown>[]>;
   /** Where members may live, as sources and members say it to the node that answers first, and how the sources do. */
   discovery(options?: CallOptions): Promise<{ peers: Record<string, unknown>[]; sources: Record<string, unknown>[] }>;
-  /** Throws a member out: its peer id (not its name) counts as evicted for a week, or until every member has restarted. */
+  /** Throws a member out: its peer id (not its name) counts as evicted for a week, at members that restart, too. */
   evict(peerId: string, options?: CallOptions): Promise<void>;
   groups: {
     list(options?: CallOptions): Promise<Record<string, unknown>[]>;

@@ -49,8 +49,10 @@ export const membersOf = (status: NodeStatus, known: readonly Member[]): MemberV
   const own = viewOf(status.name);
   Object.assign(own, { peerId: status.peerId, self: true, connected: true, addresses: status.listen, version: status.version });
   for (const member of known) {
-    if (!member.self && !outranks(member, members.get(member.name))) continue;
-    const { name, peer, status: standing, state, forMs, incarnation, version, region, tags, addresses } = member;
+    // Who was thrown out before anybody heard its name is known by its peer id.
+    const name = member.name === '' ? member.peer : member.name;
+    if (!member.self && !outranks(member, members.get(name))) continue;
+    const { peer, status: standing, state, forMs, incarnation, version, region, tags, addresses } = member;
     Object.assign(viewOf(name), {
       peerId: peer,
       status: standing,

@@ -1,6 +1,7 @@
 // Membership as nodes have it: who is there, what each says of itself, who failed, left, was thrown out, and what outlives a start.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { metaKeys } from '../../actors/keyspace.ts';
 import type { MemberStatus } from '../../machines/membership/index.ts';
 import { createHandCluster, type HandNode } from './hand-cluster.ts';
 
@@ -82,6 +83,25 @@ test('who is thrown out is told, and is not taken in again', () => {
   cluster.start('n3', { contents });
   cluster.pass(5_000);
   assert.deepEqual([statuses(n1).n3, statuses(n2).n3], ['evicted', 'evicted']);
+});
+
+test('who was thrown out stays out when every member has restarted; a damaged record of it is heard anew', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  assert.equal(n1.api.evict(n3.peer), true);
+  cluster.until(() => statuses(n2).n3 === 'evicted', 3_000);
+  cluster.pass(100);
+  const disks = nodes.map((node) => cluster.kill(node));
+  const rotten = new Map(disks[1]!).set('m/evicted', [metaKeys.evicted, new Uint8Array([1, 2, 3])]);
+  const again = cluster.start('n2', { contents: rotten });
+  cluster.pass(10);
+  assert.ok(again.lines.some(({ code }) => code === 'EVICTIONS_DAMAGED'));
+  const first = cluster.start('n1', { contents: disks[0]! });
+  cluster.pass(10);
+  assert.equal(statuses(first).n3, 'evicted', 'at once, and by its name');
+  const third = cluster.start('n3', { contents: disks[2]! });
+  cluster.until(() => third.lines.some(({ code }) => code === 'EVICTED'), 5_000);
+  cluster.until(() => statuses(again).n3 === 'evicted', 5_000);
 });
 
 test('a disk that refuses leaves a node what it was: it is there, and says no more than it may', () => {

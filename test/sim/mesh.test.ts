@@ -136,6 +136,29 @@ test('an evicted member is told so, and does not come back', () => {
   for (const node of mesh.up) assert.equal(mesh.statusAt(node, evicted!), 'evicted');
 });
 
+test('an eviction outlives a restart of everybody, and half of the disks', () => {
+  for (const seed of seeds(3)) {
+    const mesh = new Mesh({ nodes: 8, seed, lossRatio: 0.05, checkAll: true });
+    mesh.beginAcquainted();
+    mesh.pass(2_000);
+    const [first, evicted] = mesh.nodes;
+    first!.tell({ type: 'evict', peer: evicted!.peer });
+    mesh.pass(2_000);
+    for (const [at, node] of mesh.nodes.entries()) {
+      if (node.isUp) node.crash();
+      if (at % 2 === 0) node.loseDisk();
+    }
+    mesh.pass(1_000);
+    for (const node of mesh.nodes) mesh.start(node, [{ peer: null, addresses: [first!.address] }], node.address);
+    assert.notEqual(
+      mesh.passUntil(() => !evicted!.isUp && mesh.hasConverged(), 30_000),
+      null,
+      `seed ${seed}: ${mesh.whyNotConverged()}`,
+    );
+    for (const node of mesh.up) assert.equal(mesh.statusAt(node, evicted!), 'evicted', `seed ${seed}: ${node.name}`);
+  }
+});
+
 test('a mesh with a node that is slow for long agrees on who is there', () => {
   const mesh = new Mesh({ nodes: 10, seed: 6 });
   mesh.beginAcquainted();

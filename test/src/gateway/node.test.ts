@@ -84,6 +84,7 @@ test('members are what membership knows, beside what connections and groups say 
     // A wiped node came back under its name: the life that is there counts, whichever is told first.
     knownMember('n5', { peer: 'new', status: 'alive' }),
     knownMember('n5', { peer: 'old', status: 'failed' }),
+    ...['x', 'y'].map((peer) => knownMember('', { peer, status: 'evicted', state: 'left' })),
   ];
   const { members } = (await ask(gateway, 'GET', '/v1/members')).json as { members: Record<string, unknown>[] };
   assert.deepEqual(
@@ -94,6 +95,8 @@ test('members are what membership knows, beside what connections and groups say 
       { name: 'n3', peerId: members[2]!.peerId, status: 'unknown', state: null, connected: false },
       { name: 'n4', peerId: 'peern4', status: 'failed', state: 'ready', connected: false },
       { name: 'n5', peerId: 'new', status: 'alive', state: 'ready', connected: false },
+      { name: 'x', peerId: 'x', status: 'evicted', state: 'left', connected: false },
+      { name: 'y', peerId: 'y', status: 'evicted', state: 'left', connected: false },
     ],
   );
   assert.equal((await ask(gateway, 'DELETE', '/v1/members/peern4')).status, 200);
