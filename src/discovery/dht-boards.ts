@@ -1,0 +1,176 @@
+// A cluster's boards as the DHT keeps them: coming into the DHT through bootstrap hosts, reading every copy of a board that
+// can be had, writing a new one. A copy that no member sealed says nothing, and hides none of the others: who holds part of the DHT
+// can withhold boards, not speak on them.
+import type { PeerId } from '@libp2p/interface';
+import { multiaddr } from '@multiformats/multiaddr';
+import type { Board, Note } from '../../machines/rendezvous/index.ts';
+import { type DhtHost, dhtLimits } from './dht-host.ts';
+import { type BoardKeys, deriveBoard, openNotes, sealNotes, versionMsOf } from './dht-seal.ts';
+import { LookupFault } from './source.ts';
+
+/** While others are known, bootstrap hosts are dialled again so often: a DHT that fell into two parts meets there again. */
+const rejoinMs = 60_000;
+const copiesPerBoardMax = 64;
+const boardsKnownMax = 32;
+
+export type BoardCopies = {
+  copies: Note[][];
+  /** Of all that was read, sealed by a member or not; 0: nothing was there. */
+  newestVersionMs: number;
+};
+
+export class Boards {
+  readonly #host: DhtHost;
+  readonly #secret: Uint8Array;
+  readonly #bootstrap: readonly string[];
+  readonly #nowMs: () => number;
+  readonly #keys = new Map<string, BoardKeys>();
+  readonly #peers = new Map<string, PeerId>();
+  #joining: Promise<void> | null = null;
+  #joinedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(host: DhtHost, secret: Uint8Array, bootstrap: readonly string[], nowMs: () => number) {
+    this.#host = host;
+    this.#secret = secret;
+    this.#bootstrap = bootstrap;
+    this.#nowMs = nowMs;
+  }
+
+  get known(): number {
+    return this.#host.known;
+  }
+
+  /** Resolves when some host of the DHT is known, or when this one is all there is to it; else rejects with what is wrong. */
+  async join(signal: AbortSignal): Promise<void> {
+    const isKnown = this.#host.known > 0;
+    if (isKnown && performance.now() - this.#joinedAtMs < rejoinMs) return;
+    this.#joining ??= this.#dialBootstrap().finally(() => {
+      this.#joining = null;
+    });
+    if (isKnown) {
+      this.#joining.catch(() => {});
+      return;
+    }
+    if (!(await hasHappened(this.#joining, signal)))
+      throw new LookupFault('SOURCE_TIMED_OUT', 'no host of the DHT answered in time');
+  }
+
+  /** Every copy of a board that can be had, told as it comes; ends early, without an error, when `signal` aborts. */
+  async read(board: Board, signal: AbortSignal, heard: (notes: Note[]) => void = () => {}): Promise<BoardCopies> {
+    const keys = this.#keysOf(board);
+    const read: BoardCopies = { copies: [], newestVersionMs: 0 };
+    const take = (value: Uint8Array): void => {
+      if (read.copies.length >= copiesPerBoardMax) return;
+      const notes = openNotes(keys, value);
+      if (notes === null) return;
+      read.newestVersionMs = Math.max(read.newestVersionMs, versionMsOf(value));
+      read.copies.push(notes);
+      heard(notes);
+    };
+    const own = this.#host.store.boardValue(keys.key);
+    if (own !== null) take(own);
+    if (this.#host.known === 0) return read;
+    try {
+      for await (const event of this.#host.node.services.kad.get(keys.key, { signal }))
+        if (event.name === 'PEER_RESPONSE' && event.record !== undefined) take(event.record.value);
+    } catch {
+      // Ended, or a host refused the newest copy that kad-dht offered it in place of an older one: what was read stands.
+    }
+    return read;
+  }
+
+  /** Writes what stands on a board from now on; how many other hosts keep it. */
+  async write(board: Board, notes: readonly Note[], { newestVersionMs }: BoardCopies, signal: AbortSignal): Promise<number> {
+    const keys = this.#keysOf(board);
+    const value = sealNotes(keys, Math.max(this.#nowMs(), newestVersionMs + 1), notes);
+    let kept = 0;
+    try {
+      for await (const event of this.#host.node.services.kad.put(keys.key, value, { signal }) as AsyncIterable<{
+        name: string;
+        messageName?: string;
+      }>)
+        if (event.name === 'PEER_RESPONSE' && event.messageName === 'PUT_VALUE') kept++;
+    } catch {
+      // Ended, or another member's later value came to this host meanwhile: whoever announces looks again.
+    }
+    return kept;
+  }
+
+  #keysOf(board: Board): BoardKeys {
+    const name = `${board.hour} ${board.index}`;
+    let keys = this.#keys.get(name);
+    if (keys === undefined) {
+      if (this.#keys.size >= boardsKnownMax) this.#keys.clear();
+      this.#keys.set(name, (keys = deriveBoard(this.#secret, board)));
+    }
+    return keys;
+  }
+
+  /** The first bootstrap host that enters the routing table is enough; the others go on in peace. */
+  async #dialBootstrap(): Promise<void> {
+    let forget = (): void => {};
+    const known = new Promise<void>((resolve) => {
+      forget = this.#host.onKnown(resolve);
+      if (this.#host.known > 0) resolve();
+    });
+    try {
+      await Promise.race([known, this.#dialAll(known)]);
+      this.#joinedAtMs = performance.now();
+    } finally {
+      forget();
+    }
+    this.#introduce();
+  }
+
+  async #dialAll(known: Promise<void>): Promise<void> {
+    const dialled = await Promise.allSettled(this.#bootstrap.map((address) => this.#dial(address)));
+    if (this.#bootstrap.length === 0 || this.#host.known > 0) return;
+    if (dialled.some(({ status }) => status === 'fulfilled')) {
+      if (await hasHappened(known, AbortSignal.timeout(dhtLimits.negotiationMs))) return;
+      throw new LookupFault('SOURCE_REFUSED', 'no bootstrap host serves this DHT under an address that may be dialled');
+    }
+    if (this.#host.hasMetItself) return;
+    const reasons = dialled.map(
+      (one, at) => `${this.#bootstrap[at]}: ${one.status === 'rejected' ? reasonOf(one.reason) : ''}`,
+    );
+    throw new LookupFault('SOURCE_UNREACHABLE', `no bootstrap host of the DHT can be reached (${reasons.join('; ')})`);
+  }
+
+  async #dial(address: string): Promise<void> {
+    const { node } = this.#host;
+    const before = this.#peers.get(address);
+    if (before !== undefined && node.getConnections(before).length > 0) return;
+    const connection = await node.dial(multiaddr(address), { signal: AbortSignal.timeout(dhtLimits.dialMs) });
+    this.#peers.set(address, connection.remotePeer);
+  }
+
+  /** Those near us learn of us by being asked who is near us. */
+  #introduce(): void {
+    const { node } = this.#host;
+    const walk = async (): Promise<void> => {
+      const near = node.services.kad.getClosestPeers(node.peerId.toMultihash().bytes, { signal: AbortSignal.timeout(10_000) });
+      for await (const _ of near);
+    };
+    walk().catch(() => {});
+  }
+}
+
+/** False: `signal` aborted first. Rejects as `event` does. */
+const hasHappened = async (event: Promise<void>, signal: AbortSignal): Promise<boolean> => {
+  let end = (): void => {};
+  const ended = new Promise<boolean>((resolve) => {
+    end = () => resolve(false);
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end, { once: true });
+  });
+  try {
+    return await Promise.race([event.then(() => true), ended]);
+  } finally {
+    signal.removeEventListener('abort', end);
+  }
+};
+
+const reasonOf = (error: unknown): string => {
+  const first = error instanceof AggregateError ? (error.errors as unknown[])[0] : error;
+  return (first instanceof Error ? first.message : String(first)).split('\n')[0]!;
+};
