@@ -46,22 +46,25 @@ const lan: readonly Range[] = [
   ['fc00::', 7],
 ];
 
-const listOf = (ranges: readonly Range[]): BlockList => {
-  const list = new BlockList();
-  for (const [network, bits] of ranges) list.addSubnet(network, bits, isIP(network) === 6 ? 'ipv6' : 'ipv4');
-  return list;
+type Family = 'ipv4' | 'ipv6';
+const familyOf = (address: string): Family => (isIP(address) === 6 ? 'ipv6' : 'ipv4');
+
+// A list for each family: in one list, Node takes every IPv4 address for its mapped form too.
+const listsOf = (ranges: readonly Range[]): Record<Family, BlockList> => {
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() };
+  for (const [network, bits] of ranges) lists[familyOf(network)].addSubnet(network, bits, familyOf(network));
+  return lists;
 };
-const neverList = listOf(never);
-const lanList = listOf(lan);
+const neverLists = listsOf(never);
+const lanLists = listsOf(lan);
 
 /** Where an IP address leads. */
 export const reachOf = (address: string): 'public' | 'lan' | 'never' => {
-  const version = isIP(address);
-  if (version === 0) return 'never';
-  const family = version === 6 ? 'ipv6' : 'ipv4';
+  if (isIP(address) === 0) return 'never';
+  const family = familyOf(address);
   // Before `never`: ::1 is also an address of ::/96.
-  if (lanList.check(address, family)) return 'lan';
-  return neverList.check(address, family) ? 'never' : 'public';
+  if (lanLists[family].check(address, family)) return 'lan';
+  return neverLists[family].check(address, family) ? 'never' : 'public';
 };
 
 const withoutPeer = (address: string): string => address.replace(/\/p2p\/[A-Za-z0-9]{1,128}$/, '');
