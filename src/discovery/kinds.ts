@@ -1,8 +1,15 @@
 // The kinds of sources that there are, and how a text names one: `SCHEME:…`. A kind is one import and one entry here.
+import { consul } from './consul.ts';
+import { dhtKind } from './dht.ts';
+import { dns } from './dns.ts';
+import { etcd } from './etcd.ts';
+import { file } from './file.ts';
+import { kubernetes } from './kubernetes.ts';
+import { mdnsKind } from './mdns.ts';
 import type { SourceKind, SourcePlan } from './source.ts';
 import { staticList } from './static.ts';
 
-export const sourceKinds: readonly SourceKind[] = [staticList];
+export const sourceKinds: readonly SourceKind[] = [staticList, file, dns, mdnsKind, etcd, consul, kubernetes, dhtKind];
 
 /** How a source is written, for the help and for mistakes. */
 export const formsOf = (kinds: readonly SourceKind[] = sourceKinds): string => kinds.map(({ form }) => form).join(', ');
