@@ -3,22 +3,13 @@
 // here and not by who dials, so that their times to live count.
 import type { Finding } from '../../actors/ports/index.ts';
 import { isNodeName } from '../../machines/genesis/messages.ts';
-import { createDnsClient, type DnsClient, dnsLimits, type Found, parseServer, systemServers } from './dns-client.ts';
-import type { DnsServer } from './dns-exchange.ts';
+import { createDnsClient, type DnsClient, type Found, systemServers } from './dns-client.ts';
 import { type AskedType, areLabels, type DnsRecord, labelsOf, nameOf, recordsAt, type SrvRecord } from './dns-message.ts';
+import { type DnsTarget, parseDnsTarget } from './dns-target.ts';
 import { parseRecord, ttlWithin } from './record.ts';
 import { type Answer, LookupFault, type Source, type SourceContext, type SourceKind, sourceLimits } from './source.ts';
 
 type Labels = readonly string[];
-
-export type DnsTarget = {
-  labels: Labels;
-  /** Null: a service, whose records name ports. */
-  port: number | null;
-  /** Empty: those of the system. */
-  servers: readonly DnsServer[];
-  tcp: boolean;
-};
 
 /** Of what servers say beside their answers. */
 const hintsMax = 1_000;
@@ -58,8 +49,21 @@ const faultOf = (...results: PromiseSettledResult<unknown>[]): unknown =>
 
 const resultOf = <T>(result: PromiseSettledResult<T>): T | null => (result.status === 'fulfilled' ? result.value : null);
 
+type LeaveOut = (host: string, problem: string) => void;
+
+/** Says once, and not at every answer, what DNS names and nobody can use. */
+const createLeaveOut = ({ sink }: SourceContext, source: string): LeaveOut => {
+  const said = new Set<string>();
+  return (host, problem) => {
+    const line = `'${labelsOf(host).join('.')}' ${problem}: it is left out`;
+    if (said.has(line) || said.size >= sourceLimits.findingsMax) return;
+    said.add(line);
+    sink.log('warn', 'SOURCE_ENTRY_IGNORED', line, { source });
+  };
+};
+
 /** One lookup: what was asked once is not asked again, and the shortest time of all answers is remembered for an empty one. */
-const createLookup = (client: DnsClient, context: SourceContext, signal: AbortSignal) => {
+const createLookup = (client: DnsClient, leaveOut: LeaveOut, signal: AbortSignal) => {
   const asked = new Map<string, Promise<unknown>>();
   const hints: DnsRecord[] = [];
   let shortestMs: number = sourceLimits.ttlMaxMs;
@@ -99,12 +103,7 @@ const createLookup = (client: DnsClient, context: SourceContext, signal: AbortSi
     return records.filter(({ address }) => !cannotBeDialled(address));
   };
 
-  const warn = (host: string, problem: string): void =>
-    context.sink.log('warn', 'SOURCE_ENTRY_IGNORED', `a member that DNS names ${problem}`, {
-      host: labelsOf(host).join('.'),
-    });
-
-  return { ask, hint, addressesOf, warn, emptyTtlMs: () => ttlWithin(shortestMs) };
+  return { ask, hint, addressesOf, leaveOut, emptyTtlMs: () => ttlWithin(shortestMs) };
 };
 type Lookup = ReturnType<typeof createLookup>;
 
@@ -180,7 +179,7 @@ const findingOf = (lookup: Lookup, candidate: Candidate, addresses: readonly str
   const ended = peer === null ? addresses : addresses.map((address) => `${address}/p2p/${peer}`);
   const parsed = parseRecord({ peer, name, priority, weight, addresses: ended }, cluster, Math.min(candidate.ttlMs, ttlMs));
   if (parsed === null || !('problem' in parsed)) return parsed;
-  lookup.warn(host, parsed.problem);
+  lookup.leaveOut(host, parsed.problem);
   return null;
 };
 
@@ -219,60 +218,27 @@ const findHosts = async (lookup: Lookup, labels: Labels, port: number): Promise<
  * The source over a client that is made for each question. What is not known when the time is over is left out, so that one slow zone
  * does not hide what the others said.
  */
-export const dnsSource = (client: () => DnsClient, { labels, port }: DnsTarget, context: SourceContext): Source => ({
-  async query(signal: AbortSignal): Promise<Answer> {
-    const lookup = createLookup(client(), context, signal);
-    const findings = port === null ? await findService(lookup, labels, context.cluster) : await findHosts(lookup, labels, port);
-    return { findings, emptyTtlMs: lookup.emptyTtlMs() };
-  },
-});
-
-/** Host names as RFC 1123 §2.1 writes them, with the underscore of services; a dot at the end changes nothing. */
-const parseName = (text: string): Labels | null => {
-  const labels = text.replace(/\.$/, '').split('.');
-  return areLabels(labels) && labels.every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$/.test(label))
-    ? labels
-    : null;
-};
-
-const parseOptions = (text: string): { servers: DnsServer[]; tcp: boolean } | { problem: string } => {
-  const servers: DnsServer[] = [];
-  let tcp = false;
-  for (const [key, value] of new URLSearchParams(text)) {
-    const server = key === 'server' ? parseServer(value) : null;
-    if (server !== null) servers.push(server);
-    else if (key === 'server') return { problem: `has the server '${value}', which is no IP:PORT` };
-    else if (key === 'tcp' && value === '') tcp = true;
-    else return { problem: `has the option '${key}', which is none of server=IP:PORT and tcp` };
-  }
-  if (servers.length > dnsLimits.serversMax) return { problem: `names more than ${dnsLimits.serversMax} servers` };
-  return { servers, tcp };
-};
-
-const parseTarget = (text: string): DnsTarget | { problem: string } => {
-  const [, name = '', digits, rest = ''] = /^([^?:]*)(?::([^?]*))?(?:\?(.*))?$/s.exec(text) ?? [];
-  const labels = parseName(name);
-  if (labels === null) return { problem: 'has no name that DNS knows (letters, digits and hyphens between dots)' };
-  const isService = name.startsWith('_');
-  if (isService && digits !== undefined) return { problem: 'has a port, but the records of a service name their own' };
-  if (isService && (labels.length < 3 || labels[1]?.toLowerCase() !== '_tcp'))
-    return { problem: 'is no service over TCP in a domain (_polity._tcp.example.org)' };
-  if (!isService && digits === undefined) return { problem: 'has no port (nodes.example.org:7400)' };
-  const port = digits === undefined ? null : Number(digits);
-  if (port !== null && !(/^\d{1,5}$/.test(digits ?? '') && port >= 1 && port <= 65_535))
-    return { problem: 'has a port that is no number from 1 to 65535' };
-  const options = parseOptions(rest);
-  return 'problem' in options ? options : { labels, port, ...options };
+const dnsSource = (client: () => DnsClient, target: DnsTarget, context: SourceContext): Source => {
+  const { name, labels, port } = target;
+  const leaveOut = createLeaveOut(context, name);
+  return {
+    async query(signal: AbortSignal): Promise<Answer> {
+      const lookup = createLookup(client(), leaveOut, signal);
+      const { cluster } = context;
+      const findings = port === null ? await findService(lookup, labels, cluster) : await findHosts(lookup, labels, port);
+      return { findings, emptyTtlMs: lookup.emptyTtlMs() };
+    },
+  };
 };
 
 export const dns: SourceKind = {
   scheme: 'dns',
   form: 'dns:_SERVICE._tcp.DOMAIN or dns:NAME:PORT, then [?server=IP:PORT&tcp]',
   parse(text) {
-    const target = parseTarget(text);
+    const target = parseDnsTarget(text);
     if ('problem' in target) return target;
     return {
-      name: `dns:${text}`,
+      name: target.name,
       async open(context) {
         const { default: codec } = await import('dns-packet').catch((cause) => {
           throw new LookupFault('SOURCE_UNAVAILABLE', 'the package dns-packet cannot be loaded', { cause });

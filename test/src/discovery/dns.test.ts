@@ -9,7 +9,7 @@ import { createDnsClient, parseServer, systemServers } from '../../../src/discov
 import { LookupFault, type LookupFaultCode } from '../../../src/discovery/source.ts';
 import { type Asked, bytesOf, reply, type Script, soa, startScripted } from './dns-scripted.ts';
 import { type DnsServerProcess, dnsmasqPath, startDnsServer } from './dns-server.ts';
-import { askSource, createContext } from './source-context.ts';
+import { askSource, createContext, openSource } from './source-context.ts';
 
 const service = '_polity._tcp.example.org';
 const peers = ['12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X', '12D3KooWRBhwfeP2Y4TCx1SM6s9rUoHhR5STiGwxBhgFRcw3UERE'];
@@ -462,7 +462,9 @@ describe('a scripted server', () => {
     ];
     const context = createContext();
     await withServers([holds(...records)], async ([server], query) => {
-      const { findings } = await askSource(dns, `${service}${query}`, { context });
+      const source = await openSource(dns, `${service}${query}`, context);
+      await source.query(AbortSignal.timeout(20_000));
+      const { findings } = await source.query(AbortSignal.timeout(20_000));
       assert.deepEqual(
         findings.map(({ name, peer, addresses, ttlMs }) => ({ name, peer, addresses, ttlMs })),
         [{ name: 'n1', peer: peers[1], addresses: [`/ip4/10.0.0.1/tcp/7401/p2p/${peers[1]}`], ttlMs: 30_000 }],
@@ -473,8 +475,9 @@ describe('a scripted server', () => {
       );
     });
     assert.deepEqual(
-      context.logged.map(({ code, facts }) => [code, facts]),
-      [['SOURCE_ENTRY_IGNORED', { host: 'h1.example.org' }]],
+      context.logged.map(({ code, message }) => [code, message]),
+      [['SOURCE_ENTRY_IGNORED', "'h1.example.org' has a peer that is no peer id: it is left out"]],
+      'once',
     );
   });
 
