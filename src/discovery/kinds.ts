@@ -8,8 +8,11 @@ import { kubernetes } from './kubernetes.ts';
 import { mdnsKind } from './mdns.ts';
 import type { SourceKind, SourcePlan } from './source.ts';
 import { staticList } from './static.ts';
+import { wellKnown, wellKnownPlain } from './well-known.ts';
 
-export const sourceKinds: readonly SourceKind[] = [staticList, file, dns, mdnsKind, etcd, consul, kubernetes, dhtKind];
+export const sourceKinds: readonly SourceKind[] = [
+  ...[staticList, file, wellKnown, wellKnownPlain, dns, mdnsKind, etcd, consul, kubernetes, dhtKind],
+];
 
 /** How a source is written, for the help and for mistakes. */
 export const formsOf = (kinds: readonly SourceKind[] = sourceKinds): string => kinds.map(({ form }) => form).join(', ');
