@@ -1,4 +1,5 @@
 // What the text of a DNS source means: `_polity._tcp.example.org`, `nodes.example.org:7400`, and options behind it.
+import { isIP } from 'node:net';
 import { dnsLimits, parseServer } from './dns-client.ts';
 import type { DnsServer } from './dns-exchange.ts';
 import { areLabels } from './dns-message.ts';
@@ -38,6 +39,7 @@ const parseOptions = (text: string): { servers: DnsServer[]; tcp: boolean } | { 
 
 export const parseDnsTarget = (text: string): DnsTarget | { problem: string } => {
   const [, host = '', digits, rest = ''] = /^([^?:]*)(?::([^?]*))?(?:\?(.*))?$/s.exec(text) ?? [];
+  if (isIP(host) !== 0) return { problem: 'is an address and no name: a static source needs no DNS' };
   const labels = parseName(host);
   if (labels === null) return { problem: 'has no name that DNS knows (letters, digits and hyphens between dots)' };
   const isService = host.startsWith('_');

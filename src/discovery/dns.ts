@@ -6,6 +6,7 @@ import { isNodeName } from '../../machines/genesis/messages.ts';
 import { createDnsClient, type DnsClient, type Found, systemServers } from './dns-client.ts';
 import { type AskedType, areLabels, type DnsRecord, labelsOf, nameOf, recordsAt, type SrvRecord } from './dns-message.ts';
 import { type DnsTarget, parseDnsTarget } from './dns-target.ts';
+import { type LeaveOut, leaveOut } from './left-out.ts';
 import { parseRecord, ttlWithin } from './record.ts';
 import { type Answer, LookupFault, type Source, type SourceContext, type SourceKind, sourceLimits } from './source.ts';
 
@@ -49,21 +50,8 @@ const faultOf = (...results: PromiseSettledResult<unknown>[]): unknown =>
 
 const resultOf = <T>(result: PromiseSettledResult<T>): T | null => (result.status === 'fulfilled' ? result.value : null);
 
-type LeaveOut = (host: string, problem: string) => void;
-
-/** Says once, and not at every answer, what DNS names and nobody can use. */
-const createLeaveOut = ({ sink }: SourceContext, source: string): LeaveOut => {
-  const said = new Set<string>();
-  return (host, problem) => {
-    const line = `'${labelsOf(host).join('.')}' ${problem}: it is left out`;
-    if (said.has(line) || said.size >= sourceLimits.findingsMax) return;
-    said.add(line);
-    sink.log('warn', 'SOURCE_ENTRY_IGNORED', line, { source });
-  };
-};
-
 /** One lookup: what was asked once is not asked again, and the shortest time of all answers is remembered for an empty one. */
-const createLookup = (client: DnsClient, leaveOut: LeaveOut, signal: AbortSignal) => {
+const createLookup = (client: DnsClient, say: LeaveOut, signal: AbortSignal) => {
   const asked = new Map<string, Promise<unknown>>();
   const hints: DnsRecord[] = [];
   let shortestMs: number = sourceLimits.ttlMaxMs;
@@ -103,7 +91,7 @@ const createLookup = (client: DnsClient, leaveOut: LeaveOut, signal: AbortSignal
     return records.filter(({ address }) => !cannotBeDialled(address));
   };
 
-  return { ask, hint, addressesOf, leaveOut, emptyTtlMs: () => ttlWithin(shortestMs) };
+  return { ask, hint, addressesOf, say, emptyTtlMs: () => ttlWithin(shortestMs) };
 };
 type Lookup = ReturnType<typeof createLookup>;
 
@@ -179,7 +167,7 @@ const findingOf = (lookup: Lookup, candidate: Candidate, addresses: readonly str
   const ended = peer === null ? addresses : addresses.map((address) => `${address}/p2p/${peer}`);
   const parsed = parseRecord({ peer, name, priority, weight, addresses: ended }, cluster, Math.min(candidate.ttlMs, ttlMs));
   if (parsed === null || !('problem' in parsed)) return parsed;
-  lookup.leaveOut(host, parsed.problem);
+  lookup.say(labelsOf(host).join('.'), parsed.problem);
   return null;
 };
 
@@ -220,10 +208,10 @@ const findHosts = async (lookup: Lookup, labels: Labels, port: number): Promise<
  */
 const dnsSource = (client: () => DnsClient, target: DnsTarget, context: SourceContext): Source => {
   const { name, labels, port } = target;
-  const leaveOut = createLeaveOut(context, name);
+  const say = leaveOut(context.sink, name);
   return {
     async query(signal: AbortSignal): Promise<Answer> {
-      const lookup = createLookup(client(), leaveOut, signal);
+      const lookup = createLookup(client(), say, signal);
       const { cluster } = context;
       const findings = port === null ? await findService(lookup, labels, cluster) : await findHosts(lookup, labels, port);
       return { findings, emptyTtlMs: lookup.emptyTtlMs() };

@@ -45,6 +45,7 @@ describe('the text of a configuration', () => {
     assert.match(problem('nodes.example.org:0'), /has a port that is no number from 1 to 65535/);
     assert.match(problem('nodes.example.org:70000'), /has a port that is no number/);
     assert.match(problem('nodes.example.org:http'), /has a port that is no number/);
+    assert.match(problem('10.0.0.1:7400'), /is an address and no name/);
     assert.match(problem(`${service}:7400`), /has a port, but the records of a service name their own/);
     assert.match(problem('_polity._udp.example.org'), /is no service over TCP/);
     assert.match(problem('_polity._tcp'), /is no service over TCP in a domain/);
