@@ -1,6 +1,6 @@
 // etcd over its JSON gateway (v3, since etcd 3.4): the same messages as over gRPC, in JSON over HTTP, so that no gRPC client is
 // needed. Knows the endpoints, of which the next is asked when one fails, and the token that a user gets for his password.
-import { type Call, exchange, isRecord, lines, parseJson, type Reply, refusal, within } from './exchange.ts';
+import { type Call, exchange, isRecord, jsonOf, lines, parseJson, type Reply, refusal, within } from './exchange.ts';
 import { LookupFault, sourceLimits } from './source.ts';
 
 export type GatewayPlan = {
@@ -24,17 +24,9 @@ const reasonOf = (value: unknown): { words: string; code: unknown } => {
   return { words: [message, error].find((one) => typeof one === 'string') ?? '', code: code ?? grpc_code };
 };
 
-const jsonOr = (text: string, otherwise: unknown): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return otherwise;
-  }
-};
-
 /** etcd forgets tokens at a restart and after a while; it says so with UNAUTHENTICATED, or when its users have changed meanwhile. */
 const asksForToken = ({ status, text }: Reply): boolean => {
-  const { words, code } = reasonOf(jsonOr(text, null));
+  const { words, code } = reasonOf(jsonOf(text));
   return status === 401 || code === unauthenticated || words.includes('revision in header is old');
 };
 
@@ -49,14 +41,17 @@ export class EtcdGateway {
 
   /** Asks one endpoint after the other until one answers. */
   async ask(path: string, body: Body, signal: AbortSignal): Promise<Record<string, unknown>> {
+    const { endpoints, answerMs } = this.#plan;
+    // Where there are others, nobody waits long for one that hangs.
+    const limitMs = endpoints.length > 1 ? answerMs / 2 : answerMs;
     let last: unknown;
-    for (let tried = 0; tried < this.#plan.endpoints.length; tried++) {
+    for (let tried = 0; tried < endpoints.length; tried++) {
       try {
-        return await within(signal, this.#plan.answerMs, (limited) => this.#authorized(path, body, limited));
+        return await within(signal, limitMs, (limited) => this.#authorized(path, body, limited));
       } catch (error) {
         last = error;
-        if (signal.aborted) break;
         this.next();
+        if (signal.aborted) break;
       }
     }
     throw last;
@@ -96,6 +91,7 @@ export class EtcdGateway {
       ...(token === null ? {} : { headers: { authorization: token }, secrets: [token] }),
       ...(tls === undefined ? {} : { tls }),
       bytesMax: sourceLimits.answerBytesMax,
+      reasonIn: (text) => reasonOf(jsonOf(text)).words,
     };
   }
 
@@ -130,7 +126,7 @@ export class EtcdGateway {
     if (reply.status !== 200) {
       if (reply.status === 404 && !reply.text.startsWith('{'))
         throw new LookupFault('SOURCE_REFUSED', `${call.url.host} has no ${call.url.pathname}: is it etcd 3.4 or later?`);
-      throw refusal(call, reply, reasonOf(jsonOr(reply.text, null)).words);
+      throw refusal(call, reply);
     }
     const answer = parseJson(reply.text, call.url.host);
     if (!isRecord(answer)) throw new LookupFault('SOURCE_MALFORMED', `${call.url.host} answered what is no object`);
@@ -142,6 +138,6 @@ export class EtcdGateway {
     if (isRecord(message) && isRecord(message.result)) return message.result;
     const status = isRecord(message) && isRecord(message.error) ? Number(message.error.http_code ?? 500) : 0;
     if (status === 0) throw new LookupFault('SOURCE_MALFORMED', `${call.url.host} sent a message without a result`);
-    throw refusal(call, { status, headers: {}, text }, reasonOf(message).words);
+    throw refusal(call, { status, headers: {}, text });
   }
 }

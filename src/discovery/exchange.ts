@@ -22,6 +22,8 @@ export type Call = {
   bytesMax: number;
   /** What must stand in no error, as servers may repeat what they are sent. */
   secrets?: readonly string[];
+  /** The server's own reason in an answer that is no success; all of it where this is absent. */
+  reasonIn?(text: string): string;
 };
 
 export type Reply = { status: number; headers: IncomingHttpHeaders; text: string };
@@ -84,9 +86,8 @@ export const exchange = async (call: Call): Promise<Reply> => {
   return { status: message.statusCode ?? 0, headers: message.headers, text: await bodyOf(message, call) };
 };
 
-/** The beginning of what a server said, fit for a line of a log; nothing if it repeats a secret. */
-const wordsOf = (text: string, secrets: readonly string[]): string => {
-  if (secrets.some((secret) => text.includes(secret))) return '';
+/** The beginning of what a server said, fit for a line of a log. */
+const wordsOf = (text: string): string => {
   const words = text
     .replace(/[^\x20-\x7e]+/g, ' ')
     .trim()
@@ -104,21 +105,28 @@ export class RefusedFault extends LookupFault {
   }
 }
 
-/** What an answer that is no success is. `said`: the server's own reason, where it stands in a field of its answer. */
-export const refusal = ({ url, secrets = [] }: Call, { status, text }: Reply, said = text): RefusedFault => {
-  const words = secrets.some((secret) => text.includes(secret)) ? '' : wordsOf(said, secrets);
+/** What an answer that is no success is. */
+export const refusal = ({ url, secrets = [], reasonIn }: Call, { status, text }: Reply): RefusedFault => {
+  const words = secrets.some((secret) => text.includes(secret)) ? '' : wordsOf(reasonIn?.(text) ?? text);
   return new RefusedFault(status, `${url.host} answered ${status}${words}`);
 };
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-export const parseJson = (text: string, host: string): unknown => {
+/** What is no JSON is undefined. */
+export const jsonOf = (text: string): unknown => {
   try {
     return JSON.parse(text);
   } catch {
-    throw new LookupFault('SOURCE_MALFORMED', `${host} answered what is no JSON`);
+    return undefined;
   }
+};
+
+export const parseJson = (text: string, host: string): unknown => {
+  const value = jsonOf(text);
+  if (value === undefined) throw new LookupFault('SOURCE_MALFORMED', `${host} answered what is no JSON`);
+  return value;
 };
 
 /** The lines of a body that does not end, as many at once as came together; ends where the server ends it. */

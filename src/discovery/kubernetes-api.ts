@@ -2,7 +2,7 @@
 // that a kubeconfig names), is known by Kubernetes' own client; the asking is ours, because its lists and watches have no limits.
 import { dirname } from 'node:path';
 import { readSecret } from './endpoint.ts';
-import { type Call, exchange, lines, RefusedFault, type Reply, refusal } from './exchange.ts';
+import { type Call, exchange, isRecord, jsonOf, lines, RefusedFault, type Reply, refusal } from './exchange.ts';
 import { LookupFault, sourceLimits } from './source.ts';
 
 const configBytesMax = sourceLimits.answerBytesMax;
@@ -61,6 +61,12 @@ const unless = <Result>(signal: AbortSignal, host: string, work: Promise<Result>
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', end));
   });
 
+/** Errors are objects of kind Status, whose message says who may not do what; a proxy's page says it by its status. */
+const reasonIn = (text: string): string => {
+  const status = jsonOf(text);
+  return isRecord(status) && typeof status.message === 'string' ? status.message : '';
+};
+
 type Applied = Record<string, unknown> & { headers?: Record<string, string>; auth?: string };
 
 /** All words that prove who we are: a token or `user:password`, as they are and as they are sent. */
@@ -89,7 +95,7 @@ export class KubernetesApi {
         reply = await exchange(call);
       }
     }
-    if (reply.status !== 200) throw this.#refusalOf(call, reply);
+    if (reply.status !== 200) throw refusal(call, reply);
     return reply;
   }
 
@@ -110,18 +116,6 @@ export class KubernetesApi {
   /** Files are read anew at the next call. */
   forget(): void {
     this.#credentials = null;
-  }
-
-  /** Errors are objects of kind Status, whose message says who may not do what. */
-  #refusalOf(call: Call, reply: Reply): RefusedFault {
-    let said = '';
-    try {
-      const { message } = JSON.parse(reply.text) as { message?: unknown };
-      if (typeof message === 'string') said = message;
-    } catch {
-      // A proxy's page: the status alone says it.
-    }
-    return refusal(call, reply, said);
   }
 
   #loaded(): Credentials {
@@ -173,6 +167,7 @@ export class KubernetesApi {
       tls: { ...tls, ...proxied } as NonNullable<Call['tls']>,
       signal,
       secrets,
+      reasonIn,
       bytesMax: answerBytesMax,
     };
   }

@@ -152,8 +152,8 @@ class KubernetesSource implements Source {
   }
 
   #errorOf(status: unknown): RefusedFault {
-    const { code } = isRecord(status) ? status : {};
-    return new RefusedFault(Number(code ?? 0), `${this.#api.host} ended the watch with ${Number(code ?? 0)}`);
+    const code = isRecord(status) && Number.isInteger(status.code) ? Number(status.code) : 0;
+    return new RefusedFault(code, `${this.#api.host} ended the watch with an error (${code})`);
   }
 
   #answerOf({ slices }: View): Answer {

@@ -15,16 +15,19 @@ export const withoutEtcd = (): string | false =>
 export class EtcdProcess implements AsyncDisposable {
   readonly url: string;
   readonly #ports: readonly number[];
+  readonly #more: readonly string[];
   readonly #directory = mkdtempSync(join(tmpdir(), 'polity-etcd-'));
   #child: ChildProcess | null = null;
 
-  private constructor(ports: readonly number[]) {
+  private constructor(ports: readonly number[], scheme: 'http' | 'https', more: readonly string[]) {
     this.#ports = ports;
-    this.url = `http://127.0.0.1:${ports[0]}`;
+    this.#more = more;
+    this.url = `${scheme}://127.0.0.1:${ports[0]}`;
   }
 
-  static async start(): Promise<EtcdProcess> {
-    const etcd = new EtcdProcess(await freePorts(2));
+  /** `more`: further words of its command line. */
+  static async start(scheme: 'http' | 'https' = 'http', more: readonly string[] = []): Promise<EtcdProcess> {
+    const etcd = new EtcdProcess(await freePorts(3), scheme, more);
     try {
       await etcd.begin();
       return etcd;
@@ -42,10 +45,12 @@ export class EtcdProcess implements AsyncDisposable {
       ...['--listen-client-urls', this.url, '--advertise-client-urls', this.url],
       // The shortest lease follows from the election's time-out: half as long again.
       ...['--heartbeat-interval', '50', '--election-timeout', '500'],
+      // Without TLS and certificates, whatever its clients must have.
+      ...['--listen-metrics-urls', `http://127.0.0.1:${this.#ports[2]}`, ...this.#more],
     ];
     this.#child = spawn('etcd', words, { stdio: 'ignore', env: env() });
     this.#child.once('error', () => undefined);
-    await until('etcd serves', async () => (await fetch(`${this.url}/health`)).ok, 20_000);
+    await until('etcd serves', async () => (await fetch(`http://127.0.0.1:${this.#ports[2]}/health`)).ok, 20_000);
   }
 
   /** As by kill -9. */

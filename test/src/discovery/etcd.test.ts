@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { etcd, etcdWithin } from '../../../src/discovery/etcd.ts';
 import { until } from '../../e2e/cluster.ts';
+import { Authority, withoutOpenssl } from './certificates.ts';
 import { EtcdProcess, withoutEtcd } from './etcd-process.ts';
 import { etcdTiming } from './fake-etcd.ts';
 import { type Answering, FakeHttp } from './fake-http.ts';
@@ -155,8 +156,9 @@ describe('a real etcd', { skip: withoutEtcd(), concurrency: true }, () => {
     await using one = await Run.open(etcdWithin({ ...etcdTiming, compareMs: 60_000 }), `${proxy.url}?prefix=/compact`);
     one.follow();
     await one.sees('n7', 'n8');
+    const watches = (): number => proxy.asked.filter(({ path }) => path === '/v3/watch').length;
+    await until('the second watch', () => watches() === 2, patienceMs);
     assert.deepEqual(one.faults, []);
-    assert.equal(proxy.asked.filter(({ path }) => path === '/v3/watch').length, 2);
   });
 
   test('etcd is killed and begins again on its port: everybody is back', async () => {
@@ -221,5 +223,30 @@ describe('a real etcd', { skip: withoutEtcd(), concurrency: true }, () => {
       (await one.query()).map(({ name }) => name),
       ['n1'],
     );
+  });
+
+  test('over TLS, with a certificate on both sides', { skip: withoutOpenssl() }, async () => {
+    const authority = new Authority(scratch);
+    const { certFile, keyFile } = authority.issue('etcd');
+    const mine = authority.issue('client');
+    const words = ['--cert-file', certFile, '--key-file', keyFile, '--trusted-ca-file', authority.caFile, '--client-cert-auth'];
+    await using server = await EtcdProcess.start('https', words);
+    await using one = await Run.open(kind, `${server.url}?ca=${authority.caFile}&cert=${mine.certFile}&key=${mine.keyFile}`);
+    one.follow();
+    one.announce(member(1));
+    await one.sees('n1');
+    for (const [options, words] of [
+      ['', /^SOURCE_UNREACHABLE no connection to .* \((?:UNABLE|SELF|DEPTH)\w+\)$/],
+      [`?ca=${authority.caFile}`, /^SOURCE_UNREACHABLE .*certificate/i],
+      [`?ca=${scratch}/nothing`, /^SOURCE_UNAVAILABLE '.*nothing' cannot be read \(ENOENT\)$/],
+      [
+        `?ca=${authority.caFile}&cert=${mine.certFile}&key=${keyFile}`,
+        /^SOURCE_UNAVAILABLE .* cannot be asked with these certificates/,
+      ],
+    ] as const) {
+      await using run = await Run.open(kind, `${server.url}${options}`);
+      const { code, message } = await run.fault();
+      assert.match(`${code} ${message}`, words);
+    }
   });
 });

@@ -60,7 +60,7 @@ describe('an API server that is not what it should be', { skip: withoutOpenssl()
     assert.equal((await run.fault(100)).code, 'SOURCE_TIMED_OUT');
   });
 
-  test('a watch: cut, garbage, an error, an unknown kind, no version, a line without end, half open', async () => {
+  test('a watch: cut, garbage, an error, an unknown kind, no version, a line without end', async () => {
     await using server = await FakeKubernetes.start(issued);
     server.put('a', { endpoints: [pod('polity-0', '10.0.0.1')] });
     const ends: [(response: ServerResponse) => void, string][] = [
@@ -72,7 +72,6 @@ describe('an API server that is not what it should be', { skip: withoutOpenssl()
       [(response) => response.write('{"type":"ADDED","object":{"metadata":{"name":"x"}}}\n'), 'SOURCE_MALFORMED'],
       [(response) => response.write('{"type":"ADDED","object":{"metadata":{"resourceVersion":"9"}}}\n'), 'SOURCE_MALFORMED'],
       [(response) => response.write('x'.repeat(1_100_000)), 'SOURCE_MALFORMED'],
-      [() => undefined, 'SOURCE_TIMED_OUT'],
     ];
     const left = [...ends];
     server.instead = (asked, response) => {
@@ -82,7 +81,7 @@ describe('an API server that is not what it should be', { skip: withoutOpenssl()
       }
       server.answer(asked, response);
     };
-    await using run = await opened(server, { ...kubernetesTiming, watchSeconds: 0.1, answerMs: 200 });
+    await using run = await opened(server);
     run.follow();
     await until('all ends', () => run.faults.length >= ends.length, patienceMs);
     assert.deepEqual(
@@ -90,6 +89,23 @@ describe('an API server that is not what it should be', { skip: withoutOpenssl()
       ends.map(([, code]) => code),
     );
     server.instead = null;
+    server.put('a', { endpoints: [pod('polity-1', '10.0.0.1')] });
+    await run.sees('polity-1');
+  });
+
+  test('a watch that the server does not end when it was asked to is half open', async () => {
+    await using server = await FakeKubernetes.start(issued);
+    server.put('a', { endpoints: [pod('polity-0', '10.0.0.1')] });
+    let silent = true;
+    server.instead = (asked, response) => {
+      if (asked.query.get('watch') === 'true' && silent) response.writeHead(200).flushHeaders();
+      else server.answer(asked, response);
+    };
+    await using run = await opened(server, { ...kubernetesTiming, watchSeconds: 0.1, answerMs: 500 });
+    run.follow();
+    await until('it is given up', () => run.answers.length > 0 && run.faults.length > 0, patienceMs);
+    assert.equal(run.faults.at(-1)?.code, 'SOURCE_TIMED_OUT');
+    silent = false;
     server.put('a', { endpoints: [pod('polity-1', '10.0.0.1')] });
     await run.sees('polity-1');
   });
