@@ -84,7 +84,7 @@ describe('Consul as documented', { concurrency: true }, () => {
     one.announce(member(1));
     await one.sees('n1');
     server.forget();
-    await one.sees();
+    await until('it registers again', () => server.asked('PUT', '/v1/agent/service/register').length === 2, patienceMs);
     await one.sees('n1');
     assert.deepEqual(one.faults, []);
   });

@@ -126,10 +126,14 @@ describe('a real etcd', { skip: withoutEtcd(), concurrency: true }, () => {
     watcher.follow();
     one.announce(member(6));
     await watcher.sees('n6');
-    const range = { key: btoa('/lost/'), range_end: btoa('/lost0') };
-    const { kvs } = (await etcdServer.post('kv/range', range)) as { kvs: [{ lease: string }] };
-    await etcdServer.post('lease/revoke', { ID: kvs[0].lease });
-    await watcher.sees();
+    const leaseOf = async (): Promise<string | undefined> => {
+      const range = { key: btoa('/lost/'), range_end: btoa('/lost0') };
+      const { kvs = [] } = (await etcdServer.post('kv/range', range)) as { kvs?: { lease: string }[] };
+      return kvs[0]?.lease;
+    };
+    const lost = await leaseOf();
+    await etcdServer.post('lease/revoke', { ID: lost });
+    await until('another lease', async () => ![undefined, lost].includes(await leaseOf()), patienceMs);
     await watcher.sees('n6');
     assert.deepEqual(one.faults, []);
   });

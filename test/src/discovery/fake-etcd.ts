@@ -6,8 +6,8 @@ import { formRecord } from '../../../src/discovery/record.ts';
 import { type Answering, FakeHttp, json } from './fake-http.ts';
 import { member } from './source-run.ts';
 
-/** Short, for tests; a lease is as short as etcd grants it. */
-export const etcdTiming: EtcdTiming = { leaseSeconds: 1, renewMs: 300, compareMs: 400, answerMs: 2_000, farewellMs: 1_000 };
+/** Short, for tests; a lease is longer than a busy machine lets a process wait. */
+export const etcdTiming: EtcdTiming = { leaseSeconds: 2, renewMs: 300, compareMs: 400, answerMs: 2_000, farewellMs: 1_000 };
 
 const header = (revision: number) => ({ revision: String(revision) });
 
