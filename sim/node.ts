@@ -6,6 +6,7 @@ import type { Observation, Step } from '../actors/observe.ts';
 import { noLookup, type SinkPort, StorageFault } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { Disk, type DiskOptions } from './disk.ts';
+import type { Sources } from './lookup.ts';
 import type { Network, SimulatedPort } from './network.ts';
 import { type ClockSkew, createClock, Process } from './process.ts';
 import type { World } from './world.ts';
@@ -16,6 +17,8 @@ export type SimulatedNodeOptions = {
   disk: DiskOptions;
   turnMs: readonly [number, number];
   skew: ClockSkew;
+  /** Where it may look for others, and is told of; absent: nowhere. */
+  sources?: Sources;
   observe(name: string, observation: Observation): void;
   /** Every step of its replicas, if somebody asks. */
   observeStep?: (name: string, step: Step) => void;
@@ -116,7 +119,7 @@ export class SimulatedNode {
         clock: createClock(process, this.skew),
         random,
         network: port,
-        lookup: noLookup,
+        lookup: this.#options.sources?.create(this.name, this.disk.identity, process) ?? noLookup,
         sink: this.#sink(process),
       };
       try {

@@ -1,9 +1,12 @@
 // The simulator's ports keep the promises of the real ones: the same suites, on virtual time.
 import { Disk } from '../../sim/disk.ts';
+import { Sources } from '../../sim/lookup.ts';
 import { calmNetwork, Network } from '../../sim/network.ts';
 import { Process } from '../../sim/process.ts';
+import { calmSource, healthySource } from '../../sim/source.ts';
 import { Trace } from '../../sim/trace.ts';
 import { World } from '../../sim/world.ts';
+import { type LookupWorld, lookupSuite, sourceNames } from '../ports/lookup-suite.ts';
 import { type NetworkWorld, networkSuite } from '../ports/network-suite.ts';
 import { storageSuite } from '../ports/storage-suite.ts';
 
@@ -36,20 +39,42 @@ const processIn = (world: World): Process =>
     },
   });
 
+const untilIn =
+  (world: World) =>
+  async (condition: () => boolean, what: string): Promise<void> => {
+    const untilMs = world.nowMs + patienceMs;
+    while (!condition()) {
+      if (world.nowMs > untilMs) throw new Error(`${what}: not within ${patienceMs} virtual ms`);
+      // A world in which nothing will happen stands still.
+      world.after(1, () => {});
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+
 networkSuite('network port of the simulator', async (): Promise<NetworkWorld> => {
   const { world, end } = runningWorld();
   const network = new Network(world, calmNetwork);
   return {
     create: async (name) => network.create(name, `peer-${name}`, processIn(world)),
-    async until(condition, what) {
-      const untilMs = world.nowMs + patienceMs;
-      while (!condition()) {
-        if (world.nowMs > untilMs) throw new Error(`${what}: not within ${patienceMs} virtual ms`);
-        // A world in which nothing will happen stands still.
-        world.after(1, () => {});
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+    until: untilIn(world),
+    close: async () => end(),
+  };
+});
+
+lookupSuite('lookup port of the simulator', async (): Promise<LookupWorld> => {
+  const { world, end } = runningWorld();
+  const sources = new Sources(
+    world,
+    sourceNames.map((name) => ({ ...calmSource, name, isFollowed: name === 'followed' })),
+  );
+  return {
+    create: (self) => sources.create(self, self, processIn(world)),
+    set: (name, findings) => sources.get(name).set(findings),
+    mood(name, mood) {
+      const ills = { answers: {}, fails: { fails: 1 }, hangs: { hangs: 1 } }[mood];
+      sources.get(name).ills = { ...healthySource, ...ills };
     },
+    until: untilIn(world),
     close: async () => end(),
   };
 });
