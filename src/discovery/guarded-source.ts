@@ -17,7 +17,7 @@ export type GuardLimits = {
   steadyMs: number;
   /** What taking back an announcement may hold up the next one. */
   withdrawMs: number;
-  /** Calls that were told to end and have not: beyond this many the source is not called any more. */
+  /** Calls, and openings, that were given up and have not ended: beyond this many the source is left alone. */
   overdueMax: number;
 };
 
@@ -40,8 +40,8 @@ export type GuardOptions = {
   random(): number;
   /** It was told of a change. */
   onAnswer(answer: Answer): void;
-  /** Following or announcing broke off; it is begun anew. */
-  onFailed(fault: LookupFault): void;
+  /** Following or announcing broke off and is begun anew; `isOver`: it was told to end, and could not do so cleanly. */
+  onFailed(fault: LookupFault, isOver: boolean): void;
 };
 
 type Call<Value> = { controller: AbortController; result: Promise<Value> };
@@ -102,6 +102,8 @@ export class GuardedSource {
   readonly #calls = new Set<Call<unknown>>();
   #source: Source | null = null;
   #opening: Promise<Source> | null = null;
+  /** Under way, those that were given up among them. */
+  #openings = 0;
   #asking: Promise<Answer> | null = null;
   /** How often it told of a change, and what it told last. */
   #heard: { times: number; last: Answer | null } = { times: 0, last: null };
@@ -206,7 +208,8 @@ export class GuardedSource {
         throw new LookupFault('SOURCE_UNREACHABLE', 'it ended by itself');
       } catch (error) {
         // Who was told to end and says that it was is no failure; who could not take back what it announced is one.
-        if (!isAborted(end) || error instanceof LookupFault) this.#options.onFailed(faultOf(error));
+        const isOver = isAborted(end);
+        if (!isOver || error instanceof LookupFault) this.#options.onFailed(faultOf(error), isOver);
       } finally {
         end.removeEventListener('abort', abort);
         // What is still at work after it gave up is told to leave off, and not heard any more.
@@ -247,11 +250,18 @@ export class GuardedSource {
 
   async #openOnce(): Promise<Source> {
     const { plan, context, limits } = this.#options;
+    if (this.#openings >= limits.overdueMax)
+      throw new LookupFault('SOURCE_TIMED_OUT', `it was opened ${this.#openings} times without an end`);
     const open = async (): Promise<Source> => {
-      const source = await plan.open(context);
-      // One that was given up as too slow is welcome all the same.
-      this.#source ??= source;
-      return this.#source;
+      this.#openings++;
+      try {
+        const source = await plan.open(context);
+        // One that was given up as too slow is welcome all the same.
+        this.#source ??= source;
+        return this.#source;
+      } finally {
+        this.#openings--;
+      }
     };
     return await within(open(), limits.openMs, () => timedOut(limits.openMs));
   }

@@ -76,7 +76,8 @@ class Lookup implements LookupPort {
     const guard = new GuardedSource({
       ...{ plan, context: this.#context, limits: this.#limits, random },
       onAnswer: (answer) => this.#told(station, answer),
-      onFailed: (fault) => this.#broke(station, fault),
+      // That an earlier announcement stays behind is counted; it says nothing about what the source would answer.
+      onFailed: (fault, isOver) => void (isOver ? this.#failureOf(station, fault) : this.#broke(station, fault)),
     });
     const station: Station = {
       ...{ guard, isAsked: false, told: null, timer: null, nextToldMs: 0, nextFailedMs: 0, warned: new Set<string>() },

@@ -322,6 +322,42 @@ test('an announcement that does not end holds up the next one only so long', asy
   await end();
 });
 
+test('who cannot take back what it told is counted, and is no source that failed', async () => {
+  let told = 0;
+  const plan = planOf('a', {
+    announce: (_self, signal) => {
+      told++;
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new LookupFault('SOURCE_REFUSED', 'no, it stays')));
+      });
+    },
+  });
+  const { port, events, end, sink } = hold([plan]);
+  for (let n = 1; n <= 2; n++) {
+    port.announce({ ...{ name: `n${n}`, peer: peers[0], cluster: 'c', version: '1' }, addresses: [`/ip4/10.0.0.1/tcp/1`] });
+    await until(() => told === n, `announcement ${n}`);
+  }
+  await end();
+  assert.deepEqual([events, sink.counts.get('discovery_failures_total a SOURCE_REFUSED')], [[], 2]);
+});
+
+test('a source whose opening never ends is opened only so often, and used when it ends at last', async () => {
+  const opened: ((source: Source) => void)[] = [];
+  const plan = planOf('a', {}, () => new Promise((resolve) => opened.push(resolve)));
+  const { port, events, end } = hold([plan], { openMs: 10, overdueMax: 3, pauseMsMin: 60_000 });
+  for (let round = 1; round <= 6; round++) {
+    await until(() => events.length === round, `round ${round}`);
+    port.query('a', 1_000);
+  }
+  assert.equal(opened.length, 3);
+  opened[1]!({ query: async () => answerOf(findingOf('b', peers[1])) });
+  await until(() => events.length === 7, 'the last failure');
+  port.query('a', 1_000);
+  await until(() => events.length === 8, 'it answers');
+  assert.deepEqual(others(events.slice(-2)), ['a SOURCE_TIMED_OUT', 'a 1']);
+  await end();
+});
+
 test('what is announced is taken back before stop is done', async () => {
   let isBack = false;
   const plan = planOf('a', {
