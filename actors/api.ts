@@ -97,6 +97,8 @@ export interface NodeApi {
   onStatus(listener: (status: NodeStatus) => void): () => void;
   /** Who is there as this node knows it (SWIM), itself first; empty before its first start is on its disk. */
   members(): MemberView[];
+  /** How busy this process is, 0 to 1, as the outside measures it about once a second; members are told when it differs enough. */
+  tellLoad(load: number): void;
   /**
    * Throws a member out: it counts as evicted for a week, whatever it says; members keep that on their disks. It stays in its groups,
    * and the secret still lets it connect. False: it was not done; no other member is known so.

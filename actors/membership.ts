@@ -16,6 +16,7 @@ import {
   parseMembershipMessage,
   restoreEvicted,
   step,
+  type Told,
 } from '../machines/membership/index.ts';
 import { createMemberLines } from './member-lines.ts';
 import type { PeerId, Ports, StorageOperation, Timer } from './ports/index.ts';
@@ -29,7 +30,8 @@ const messageType = 'membership';
 export type MembershipActorEvent =
   | { type: 'peer-open' | 'peer-close' | 'heard' | 'evict'; peer: PeerId }
   | { type: 'delivery'; delivery: Delivery }
-  | { type: 'profile'; profile: Profile }
+  | { type: 'profile'; profile: Told }
+  | { type: 'load'; load: number }
   | { type: 'contacts'; contacts: readonly Contact[] }
   /** Says good-bye; `done` when enough have heard it, or nobody is there to hear it. */
   | { type: 'leave'; done: () => void };

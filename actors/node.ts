@@ -249,7 +249,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   /** What others are told of this node. */
   const profileNow = (): Profile => ({
     ...{ name: settings.name, version: settings.version, region: settings.region, tags: settings.tags },
-    ...{ capabilities: [], resources: {}, capacity: 0, load: 0, state: life.getSnapshot().value },
+    ...{ capabilities: settings.capabilities, resources: settings.resources, capacity: settings.capacity },
+    ...{ load: 0, state: life.getSnapshot().value },
     addresses: usableAddresses(listen),
   });
 
@@ -682,6 +683,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   return {
     status: () => store.getSnapshot().context,
     members: () => membersNow(),
+    tellLoad: (load) => membershipCell?.send({ type: 'load', load }),
     evict(peer) {
       membershipCell?.send({ type: 'evict', peer });
       // What it is now, not what was asked for: the actor may be starting again.

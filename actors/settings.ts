@@ -18,6 +18,10 @@ export type NodeSettings = {
   /** Where it stands, e.g. a data centre, and words that mean something to whoever places work; others are told. */
   region: string;
   tags: string[];
+  /** What it can do, what it has (amounts or words), how much work it takes (0: not said). */
+  capabilities: string[];
+  resources: Readonly<Record<string, number | string>>;
+  capacity: number;
   membership: MembershipOptions;
   discovery: DiscoveryOptions;
   /** HTTP address, if any; only reported. */
@@ -34,6 +38,9 @@ export const settingsDefaults = {
   groups: ['kv'],
   region: '',
   tags: [] as string[],
+  capabilities: [] as string[],
+  resources: {} as Readonly<Record<string, number | string>>,
+  capacity: 0,
   membership: membershipDefaults,
   discovery: discoveryDefaults,
   raft: raftDefaults,

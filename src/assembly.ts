@@ -4,6 +4,7 @@ import type { NodeApi, NodeStatus } from '../actors/api.ts';
 import type { SinkPort } from '../actors/ports/index.ts';
 import { type NodeConfig, settingsOf, splitHostPort } from './config/index.ts';
 import type { Gateway } from './gateway/index.ts';
+import { followLoad } from './load.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import type { NodeParts } from './node.ts';
 import { version } from './version.ts';
@@ -61,12 +62,14 @@ export const assemble = async (config: NodeConfig, { log, startTree }: AssemblyO
     throw error;
   }
   const unfollow = metrics.follow(api);
+  const endLoad = followLoad((load) => api.tellLoad(load));
   gateway?.serve(api);
 
   let stopping: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     // Requests under way still need the tree: the gateway drains while the tree says goodbye.
     await Promise.all([gateway?.close(), new Promise<void>((resolve) => api.stop(resolve))]);
+    endLoad();
     unfollow();
   };
   return {

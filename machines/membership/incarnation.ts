@@ -3,9 +3,9 @@
 
 import { spread } from './gossip.ts';
 import { membershipLimits } from './limits.ts';
-import { profileRefusal } from './profile.ts';
+import { profileRefusal, refusalText, withRoom } from './profile.ts';
 import { type MembershipState, type Turn, warn } from './state.ts';
-import type { Profile } from './types.ts';
+import type { Told } from './types.ts';
 
 /** Asks for the next reserve when less than this share of one is left. */
 const reserveShare = 0.25;
@@ -55,10 +55,28 @@ export const onPersisted = (state: MembershipState, turn: Turn, incarnation: num
   reserve(state, turn);
 };
 
-export const onProfile = (state: MembershipState, turn: Turn, profile: Profile): void => {
+export const onProfile = (state: MembershipState, turn: Turn, told: Told): void => {
+  const { load } = state.nextProfile ?? state.profile;
+  const profile = withRoom({ ...told, load });
   const refusal = profileRefusal(profile);
-  if (refusal !== null) return warn(state, turn, refusal, state.self, 'what this node says of itself stays what it was');
-  state.nextProfile = profile;
+  if (refusal === null) state.nextProfile = profile;
+  else {
+    const what = `what this node says of itself stays what it was: ${refusalText(profile, refusal)}`;
+    warn(state, turn, refusal, state.self, what);
+  }
+};
+
+/**
+ * Everybody hears of it, so it is said only where it makes a difference, and the more seldom the more members there are: what all of
+ * them say of their loads costs each node the same, however many they are.
+ */
+export const onLoad = (state: MembershipState, turn: Turn, load: number): void => {
+  const { options, table, profile, nextProfile } = state;
+  if (!(load >= 0 && load <= 1)) return;
+  // A hair above or below counts: 0.3 - 0.2 is not quite 0.1.
+  if (Math.abs(load - profile.load) < options.loadStep - 1e-9 || turn.nowMs < state.loadFromMs) return;
+  state.nextProfile = { ...(nextProfile ?? profile), load: Math.round(load * 100) / 100 };
+  state.loadFromMs = turn.nowMs + Math.max(options.profileMs, options.loadMsPerMember * (table.live.length + 1));
 };
 
 /** When a profile that waits may be said; Infinity if none does. */

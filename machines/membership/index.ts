@@ -4,7 +4,7 @@ export { restoreEvicted } from './evicted.ts';
 export { membershipLimits } from './limits.ts';
 export { step } from './machine.ts';
 export { formMembershipMessage, type ParsedMembershipMessage, parseMembershipMessage } from './messages.ts';
-export { profileRefusal } from './profile.ts';
+export { profileParts, profilePartsText, profileRefusal } from './profile.ts';
 export { acquaint, createMembership, type MembershipState, ProfileRefused, rootDigest } from './state.ts';
 export * from './types.ts';
 export { type MembershipSummary, type MemberView, membershipSummary, membersView } from './view.ts';

@@ -9,8 +9,9 @@ export const membershipLimits = {
   resourcesMax: 32,
   addressesMax: 16,
   addressCharsMax: 256,
-  /** What a node says of itself, all texts and numbers together. */
+  /** What a node says of itself, all texts and numbers together; and of that, what is left for its addresses. */
   profileBytesMax: 4_096,
+  profileAddressesBytes: 1_024,
   membersMax: 4_096,
   /** Of those who were thrown out, the latest so many outlive a restart. */
   evictedKeptMax: 1_000,

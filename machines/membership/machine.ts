@@ -5,7 +5,7 @@ import { rememberEvicted } from './evicted.ts';
 import { beginExchange, exchangeDueMs, exchangeTurn, onBuckets, onDigest, onMet, onPage, onVersions } from './exchange.ts';
 import { answering, gossipTurn, spread } from './gossip.ts';
 import { forgetTurn, healDueMs, healTurn } from './heal.ts';
-import { onPersisted, onProfile, prepare, profileDueMs } from './incarnation.ts';
+import { onLoad, onPersisted, onProfile, prepare, profileDueMs } from './incarnation.ts';
 import { beforeOf, checkAll, checkStep } from './invariants.ts';
 import { learn, tellSpeaker } from './learn.ts';
 import { leaveDueMs, leaveTurn, onEvict, onLeave } from './leave.ts';
@@ -56,6 +56,8 @@ const take = (state: MembershipState, turn: Turn, event: Exclude<MembershipEvent
       return;
     case 'profile':
       return onProfile(state, turn, event.profile);
+    case 'load':
+      return onLoad(state, turn, event.load);
     case 'persisted':
       return onPersisted(state, turn, event.incarnation);
     case 'blocked':

@@ -5,7 +5,7 @@ import { nextBetween, type RandomState, randomFrom } from '../random.ts';
 import { membershipLimits } from './limits.ts';
 import { messageBytes } from './messages.ts';
 import { isGone, type Standing } from './order.ts';
-import { profileRefusal } from './profile.ts';
+import { profileRefusal, refusalText, withRoom } from './profile.ts';
 import { addMember, bucketOf, createTable, digestOf, type Member, rootOf, type Table } from './table.ts';
 import type {
   Change,
@@ -92,6 +92,8 @@ export type MembershipState = {
   /** What to say of itself with the next incarnation, or null. */
   nextProfile: Profile | null;
   profileFromMs: number;
+  /** When a load that differs may be said. */
+  loadFromMs: number;
 
   readonly table: Table;
   readonly updates: Updates;
@@ -131,8 +133,8 @@ export type MembershipState = {
 
 export class ProfileRefused extends Error {
   readonly code: 'PROFILE_TOO_LARGE' | 'PROFILE_MALFORMED';
-  constructor(code: 'PROFILE_TOO_LARGE' | 'PROFILE_MALFORMED') {
-    super(`${code}: what this node says of itself would be refused by others`);
+  constructor(code: 'PROFILE_TOO_LARGE' | 'PROFILE_MALFORMED', profile: Profile) {
+    super(`${code}: what this node says of itself would be refused by others: ${refusalText(profile, code)}`);
     this.name = 'ProfileRefused';
     this.code = code;
   }
@@ -150,9 +152,10 @@ export const createMembership = (args: {
   nowMs: number;
   checkAll?: boolean;
 }): MembershipState => {
-  const { self, profile, options, restored, nowMs } = args;
+  const { self, options, restored, nowMs } = args;
+  const profile = withRoom(args.profile);
   const refusal = profileRefusal(profile);
-  if (refusal !== null) throw new ProfileRefused(refusal);
+  if (refusal !== null) throw new ProfileRefused(refusal, profile);
   const room = membershipLimits.incarnationMax - membershipLimits.incarnationJumpMax;
   if (!(Number.isSafeInteger(restored) && restored >= 0 && restored < room))
     throw new InvariantBroken('restored-incarnation', `${restored} is none`);
@@ -161,7 +164,7 @@ export const createMembership = (args: {
   const state: MembershipState = {
     ...{ self, options, checkAll: args.checkAll ?? false, random, phase: 'starting', deadlineMs: nowMs },
     ...{ incarnation, profileAt: incarnation, profile, durable: restored, persisting: restored },
-    ...{ wanted: incarnation, nextProfile: null, profileFromMs: nowMs },
+    ...{ wanted: incarnation, nextProfile: null, profileFromMs: nowMs, loadFromMs: nowMs },
     ...{ table: createTable(), updates: createUpdates(), health: 0 },
     ...{ ring: [], ringAt: 0, urgent: [], sequence: 0, probe: null, relays: new Map(), suspicions: new Map() },
     judgeAtMs: Number.POSITIVE_INFINITY,

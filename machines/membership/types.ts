@@ -14,13 +14,19 @@ export type Profile = {
   readonly region: string;
   readonly tags: readonly string[];
   readonly capabilities: readonly string[];
-  readonly resources: Readonly<Record<string, number>>;
+  /** Amounts, or words: `{ cpus: 8, disk: 'ssd' }`. */
+  readonly resources: Readonly<Record<string, number | string>>;
+  /** How much work it takes, in a unit of whoever places work; 0: not said. */
   readonly capacity: number;
+  /** How busy its event loop was lately, 0 to 1. */
   readonly load: number;
   readonly state: NodeState;
   /** Multiaddrs under which it can be dialled. */
   readonly addresses: readonly string[];
 };
+
+/** All of it but what is measured. */
+export type Told = Omit<Profile, 'load'>;
 
 /** In the order in which one outranks the other at the same incarnation. `evicted` outranks every incarnation, for good. */
 export const memberStatuses = ['alive', 'suspect', 'failed', 'left', 'evicted'] as const;
@@ -88,7 +94,9 @@ export type MembershipEvent =
   | { type: 'unreachable'; peer: PeerId }
   /** What discovery knows now; replaces what it knew before. */
   | { type: 'contacts'; contacts: readonly Contact[] }
-  | { type: 'profile'; profile: Profile }
+  | { type: 'profile'; profile: Told }
+  /** How busy this process is, measured now and again: about once a second. */
+  | { type: 'load'; load: number }
   /** The `persist` effect with this incarnation is durable. */
   | { type: 'persisted'; incarnation: number }
   /** This process did nothing for so long: its event loop was blocked, or it was stopped. */
@@ -189,6 +197,10 @@ export type MembershipOptions = {
   lateMs: number;
   /** Profiles are said no more often. */
   profileMs: number;
+  /** A load that differs by less from what was said is not worth saying. */
+  loadStep: number;
+  /** Loads are said no more often than this for each member: all together say as many, however many they are. */
+  loadMsPerMember: number;
   leaveAcks: number;
   leaveMs: number;
   /** Incarnations made durable at a time, so that a refutation waits for no disk. */
@@ -203,5 +215,13 @@ export const membershipDefaults: MembershipOptions = {
   ...{ exchangeMinMs: 1_000, exchangeMaxMs: 30_000, exchangeTimeoutMs: 1_000, exchangeAttempts: 3 },
   ...{ pageBytes: 32_768, bulkBytes: 4_096 },
   ...{ healMs: 5_000, rememberFailedMs: 86_400_000, rememberLeftMs: 3_600_000, rememberEvictedMs: 604_800_000 },
-  ...{ lateMs: 200, profileMs: 1_000, leaveAcks: 3, leaveMs: 5_000, incarnationsReserved: 64 },
+  ...{
+    lateMs: 200,
+    profileMs: 1_000,
+    loadStep: 0.1,
+    loadMsPerMember: 100,
+    leaveAcks: 3,
+    leaveMs: 5_000,
+    incarnationsReserved: 64,
+  },
 };

@@ -52,7 +52,11 @@ const peerOf = (chance: Chance): string => {
 };
 
 const isSame = (a: Profile, b: Profile): boolean =>
-  a.load === b.load && a.state === b.state && a.name === b.name && a.addresses.join() === b.addresses.join();
+  a.load === b.load &&
+  a.capacity === b.capacity &&
+  a.state === b.state &&
+  a.name === b.name &&
+  a.addresses.join() === b.addresses.join();
 
 export class Mesh {
   readonly options: MeshOptions;
@@ -109,7 +113,7 @@ export class Mesh {
   profileOf(node: MeshNode): Profile {
     return {
       ...{ name: node.name, version: '0.1.0', region: 'eu-central', tags: ['rack-7', 'ssd'], capabilities: ['kv', 'calls'] },
-      ...{ resources: { cpus: 8, memoryBytes: 16 * 2 ** 30 }, capacity: 100, load: 12, state: 'ready', addresses: [] },
+      ...{ resources: { cpus: 8, memoryBytes: 16 * 2 ** 30 }, capacity: 100, load: 0.12, state: 'ready', addresses: [] },
     };
   }
 

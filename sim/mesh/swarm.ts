@@ -124,7 +124,7 @@ class Fire {
     },
     news: (node) => {
       if (!node.isUp) return false;
-      node.tell({ type: 'profile', profile: { ...node.state!.profile, load: this.chance.between(0, 100) } });
+      node.tell({ type: 'profile', profile: { ...node.state!.profile, capacity: this.chance.between(0, 100) } });
       return true;
     },
     partition: () => {

@@ -32,7 +32,7 @@ export const tellNews = (given: Partial<MeshOptions>): NewsResult => {
   const mesh = acquainted({ ...given, lookMs: 5 });
   const teller = mesh.nodes[0]!;
   const others = mesh.nodes.slice(1);
-  teller.tell({ type: 'profile', profile: { ...teller.state!.profile, load: 99 } });
+  teller.tell({ type: 'profile', profile: { ...teller.state!.profile, capacity: 99 } });
   const at = teller.state!.profileAt;
   const knows = (node: MeshNode): boolean => node.state!.table.members.get(teller.peer)!.profileAt >= at;
   let next = 0;
@@ -103,7 +103,7 @@ export const churn = (given: Partial<MeshOptions>, { forMs, everyMs }: { forMs: 
     } else if (turn === 1 && down.length > 0) mesh.start(down.shift()!, chance.shuffled(mesh.up).slice(0, 3).map(contactOf));
     else {
       const node = chance.pick(mesh.up);
-      node.tell({ type: 'profile', profile: { ...node.state!.profile, load: chance.between(0, 100) } });
+      node.tell({ type: 'profile', profile: { ...node.state!.profile, capacity: chance.between(0, 100) } });
     }
   }
   const { messages, bytes } = mesh.takeCost();

@@ -42,7 +42,7 @@ const addStart = (program: Command): void => {
     .option('--check', 'print the configuration, secrets hidden, or what is wrong with it; start nothing');
   for (const { flag, value, help, kind, env } of configOptions) {
     const option = new Option(`${flag} <${value}>`, `${help} (${env})`);
-    start.addOption(kind === 'list' || kind === 'sources' ? option.argParser(collect) : option);
+    start.addOption(kind === 'list' || kind === 'sources' || kind === 'pairs' ? option.argParser(collect) : option);
   }
   start.action(async (options) => (await import('./start.ts')).start(options));
 };

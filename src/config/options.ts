@@ -9,7 +9,9 @@ export type OptionKind =
   | 'sources'
   | 'count'
   /** Two counts, `150,300`. */
-  | 'range';
+  | 'range'
+  /** Names with numbers or words, `cpus=8,disk=ssd`; a flag may also be repeated. An object in the file. */
+  | 'pairs';
 
 export type Option = {
   /** Path in the file and in code, by dots. */
@@ -77,6 +79,18 @@ export const options: readonly Option[] = [
   {
     ...{ path: 'tags', env: 'POLITY_TAGS', flag: '--tags', value: 'WORDS', kind: 'list' },
     help: 'words about this node that others are told',
+  },
+  {
+    ...{ path: 'capabilities', env: 'POLITY_CAPABILITIES', flag: '--capabilities', value: 'WORDS', kind: 'list' },
+    help: 'what this node can do, as others are told',
+  },
+  {
+    ...{ path: 'resources', env: 'POLITY_RESOURCES', flag: '--resources', value: 'NAME=VALUE', kind: 'pairs' },
+    help: 'what this node has, as others are told: numbers or words, cpus=8,disk=ssd',
+  },
+  {
+    ...{ path: 'capacity', env: 'POLITY_CAPACITY', flag: '--capacity', value: 'N', kind: 'count' },
+    help: 'how much work this node takes, in a unit of your own; 0 = not said',
   },
   {
     ...{ path: 'secret', env: 'POLITY_SECRET', flag: '--secret', value: 'TEXT', kind: 'text', secret: true },

@@ -1,6 +1,7 @@
 // From sources to a configuration that a node can be started with, or to every reason why not, in words that name the source.
 
 import { settingsDefaults } from '../../actors/settings.ts';
+import { membershipLimits, profileParts, profilePartsText } from '../../machines/membership/index.ts';
 import { raftDefaults } from '../../machines/raft/types.ts';
 import { isLoopbackAddress } from '../address.ts';
 import type { SourcePlan } from '../discovery/index.ts';
@@ -29,6 +30,9 @@ export type NodeConfig = {
   bootstrap: string[];
   region: string;
   tags: string[];
+  capabilities: string[];
+  resources: Readonly<Record<string, number | string>>;
+  capacity: number;
   secret: Uint8Array;
   token: string | null;
   groups: string[];
@@ -76,6 +80,9 @@ const builtIn = {
   bootstrap: [],
   region: settingsDefaults.region,
   tags: [...settingsDefaults.tags],
+  capabilities: [...settingsDefaults.capabilities],
+  resources: { ...settingsDefaults.resources },
+  capacity: settingsDefaults.capacity,
   groups: [...settingsDefaults.groups],
   messaging: 'auto',
   raft: { preset: 'lan' },
@@ -175,6 +182,17 @@ const judgeRaft = (judge: Judge, { raft }: Merged): NodeConfig['raft'] => {
   return { preset: raft.preset, electionTimeoutMs, heartbeatMs, quietAfterMs };
 };
 
+/** Each of them is within its limits; together they may be more than others take in. */
+const judgeProfile = (judge: Judge, config: NodeConfig): void => {
+  const { addresses: _known, ...parts } = profileParts({ ...config, version: '', addresses: [] });
+  const bytes = Object.values(parts).reduce((sum, part) => sum + part, 0);
+  const bytesMax = membershipLimits.profileBytesMax - membershipLimits.profileAddressesBytes;
+  if (bytes <= bytesMax) return;
+  const [largest] = (['tags', 'capabilities', 'resources'] as const).toSorted((a, b) => parts[b] - parts[a]);
+  const what = `PROFILE_TOO_LARGE: what others are told of this node takes ${bytes} of at most ${bytesMax} bytes`;
+  judge.problem(largest!, `${what}: ${profilePartsText(parts)}`);
+};
+
 const judgeTogether = (judge: Judge, config: NodeConfig): void => {
   const { name, bootstrap, join, discover, http, token, httpHosts } = config;
   if (bootstrap.length > 0 && !bootstrap.includes(name))
@@ -235,6 +253,7 @@ export const resolveConfig = (sources: Sources): Resolution => {
       region: data.region,
       tags: data.tags,
     },
+    ...{ capabilities: data.capabilities, resources: data.resources, capacity: data.capacity },
     ...{ groups: data.groups, messaging: data.messaging },
     ...{ snapshot: data.snapshot, log: data.log },
     secret: judgeSecret(judge, data),
@@ -242,6 +261,7 @@ export const resolveConfig = (sources: Sources): Resolution => {
     raft: judgeRaft(judge, data),
   };
   judgeTogether(judge, config);
+  judgeProfile(judge, config);
   if (judge.problems.length > 0) return { ok: false, problems: [...new Set(judge.problems)], warnings: judge.warnings };
   return { ok: true, config, warnings: judge.warnings, origins: merged.origins };
 };

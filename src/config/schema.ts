@@ -100,10 +100,35 @@ const oneOf = <const Choices extends readonly [string, ...string[]]>(choices: Ch
 
 const notBlank = (what: string) => text(what).refine((value) => value.trim() !== '', { error: () => 'is empty' });
 
+const isWord = (value: string): boolean => value.length <= membershipLimits.wordCharsMax && !/\p{Cc}/u.test(value);
+
 const word = (what: string) =>
-  text(what).refine((value) => value.length <= membershipLimits.wordCharsMax && !/\p{Cc}/u.test(value), {
+  text(what).refine(isWord, {
     error: ({ input }) => `${shown(input)} is not ${what}: at most ${membershipLimits.wordCharsMax} characters on one line`,
   });
+
+const words = (one: string, many: string, wordsMax: number) =>
+  z
+    .array(word(`a ${one}`), { error: must(`a list of ${many}`) })
+    .max(wordsMax, { error: () => `names more than ${wordsMax} ${many}` });
+
+const resources = z.custom<Record<string, number | string>>().superRefine((given, context) => {
+  const problem = (message: string): void => context.addIssue({ code: 'custom', message });
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    return problem(`${shown(given)} is not names, each once, with numbers or words (for example cpus=8,disk=ssd)`);
+  const { resourcesMax, wordCharsMax } = membershipLimits;
+  const entries = Object.entries(given);
+  if (entries.length > resourcesMax) return problem(`names more than ${resourcesMax} resources`);
+  for (const [name, value] of entries) {
+    if (name === '' || !isWord(name))
+      return problem(`${shown(name)} is not a resource's name: 1 to ${wordCharsMax} characters on one line`);
+    const isAmount = typeof value === 'number' && Number.isFinite(value) && value >= 0;
+    if (!isAmount && !(typeof value === 'string' && isWord(value)))
+      return problem(
+        `${name} is ${shown(value)}: neither a number from 0 on nor at most ${wordCharsMax} characters on one line`,
+      );
+  }
+});
 
 const secret = z.union([z.instanceof(Uint8Array), z.string()], { error: () => 'is neither text nor bytes' });
 
@@ -129,9 +154,10 @@ export const schema = z.strictObject({
   }),
   bootstrap: names('a node'),
   region: word('a region'),
-  tags: z
-    .array(word('a tag'), { error: must('a list of tags') })
-    .max(membershipLimits.tagsMax, { error: () => `names more than ${membershipLimits.tagsMax} tags` }),
+  tags: words('tag', 'tags', membershipLimits.tagsMax),
+  capabilities: words('capability', 'capabilities', membershipLimits.capabilitiesMax),
+  resources,
+  capacity: count(0, 1_000_000_000),
   secret: secret.optional(),
   secretFile: notBlank('a file').optional(),
   token: z.string({ error: () => 'is not text' }).nullish(),

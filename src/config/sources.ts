@@ -49,6 +49,18 @@ const deletePath = (tree: Tree, path: string): void => {
   if (typeof at === 'object' && at !== null) delete (at as Tree)[leaf];
 };
 
+/** `cpus=8,disk=ssd`; anything else stays the text that it is. */
+const pairsOf = (text: string, parts: readonly string[], number: (part: string) => unknown): unknown => {
+  const pairs = new Map<string, unknown>();
+  for (const part of parts) {
+    const at = part.indexOf('=');
+    const name = part.slice(0, Math.max(0, at)).trim();
+    if (at < 0 || name === '' || pairs.has(name)) return text;
+    pairs.set(name, number(part.slice(at + 1).trim()));
+  }
+  return Object.fromEntries(pairs);
+};
+
 /** Text from the environment or a flag as what the option holds; a text that is none is left for the schema to name. */
 const valueOfText = (option: Option, text: string): unknown => {
   const trimmed = text.trim();
@@ -63,6 +75,14 @@ const valueOfText = (option: Option, text: string): unknown => {
       return number(trimmed);
     case 'range':
       return parts.map(number);
+    case 'pairs': {
+      const decimal = (part: string): unknown => (/^\d{1,15}(\.\d{1,15})?$/.test(part) ? Number(part) : part);
+      return pairsOf(
+        trimmed,
+        parts.filter((part) => part !== ''),
+        decimal,
+      );
+    }
     case 'text':
       return option.secret === true ? text : trimmed;
   }
@@ -144,7 +164,7 @@ const mergeFlags = (merge: Merge, flags: NonNullable<Sources['flags']>, rank: nu
     const value =
       option.kind === 'list' || option.kind === 'sources'
         ? texts.flatMap((text) => valueOfText(option, text) as string[])
-        : valueOfText(option, texts.at(-1)!);
+        : valueOfText(option, option.kind === 'pairs' ? texts.join(',') : texts.at(-1)!);
     merge.set(option.path, value, option.flag, rank);
   }
 };

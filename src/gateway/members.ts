@@ -20,6 +20,12 @@ export type MemberView = {
   version: string | null;
   region: string;
   tags: readonly string[];
+  capabilities: readonly string[];
+  resources: Member['resources'];
+  /** 0: not said. */
+  capacity: number;
+  /** How busy its event loop is, 0 to 1. */
+  load: number | null;
   connected: boolean;
   rttMs: number | null;
   addresses: readonly string[];
@@ -31,7 +37,8 @@ export type MemberView = {
 
 const unknown = (name: string): MemberView => ({
   ...{ name, peerId: null, self: false, status: 'unknown', state: null, forMs: null, incarnation: null, version: null },
-  ...{ region: '', tags: [], connected: false, rttMs: null, addresses: [], groups: {}, leads: [] },
+  ...{ region: '', tags: [], capabilities: [], resources: {}, capacity: 0, load: null },
+  ...{ connected: false, rttMs: null, addresses: [], groups: {}, leads: [] },
 });
 
 /** Of two lives under one name, as while a wiped node is replaced, the one that is there counts. */
@@ -53,17 +60,11 @@ export const membersOf = (status: NodeStatus, known: readonly Member[]): MemberV
     const name = member.name === '' ? member.peer : member.name;
     if (!member.self && !outranks(member, members.get(name))) continue;
     const { peer, status: standing, state, forMs, incarnation, version, region, tags, addresses } = member;
+    const { capabilities, resources, capacity, load } = member;
     Object.assign(viewOf(name), {
-      peerId: peer,
-      status: standing,
-      state,
-      forMs,
-      incarnation,
-      version,
-      region,
-      tags,
-      addresses,
-    });
+      ...{ peerId: peer, status: standing, state, forMs, incarnation, version, region, tags, addresses },
+      ...{ capabilities, resources, capacity, load },
+    } satisfies Partial<MemberView>);
   }
   for (const { name, peerId, connected, rttMs, addresses } of status.peers) {
     const view = viewOf(name);

@@ -31,6 +31,22 @@ test('everybody sees everybody, itself first, with what each says of itself', ()
   );
 });
 
+test('loads are told where they make a difference, with all that a node says of itself', () => {
+  const { cluster, nodes } = formed({ capabilities: ['gpu'], resources: { cpus: 8, disk: 'ssd' }, capacity: 7 });
+  const [n1, n2] = nodes;
+  const seen = () => n2.api.members().find(({ name }) => name === 'n1')!;
+  assert.deepEqual([seen().capabilities, seen().resources, seen().capacity], [['gpu'], { cpus: 8, disk: 'ssd' }, 7]);
+  n1.api.tellLoad(0.5);
+  cluster.until(() => seen().load === 0.5, 2_000);
+  n1.api.tellLoad(0.55);
+  cluster.pass(3_000);
+  assert.equal(seen().load, 0.5);
+  n1.api.tellLoad(0.41);
+  n1.api.tellLoad(0.3);
+  cluster.pass(3_000);
+  assert.equal(seen().load, 0.3);
+});
+
 test('who was heard a moment ago is not asked whether it is there', () => {
   const { cluster } = formed();
   cluster.pass(3_000);

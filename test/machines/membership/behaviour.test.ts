@@ -387,25 +387,60 @@ test('a table full of members thrown out has room for one who lives', () => {
 });
 
 test('a profile that others would refuse is refused where it is made', () => {
-  const large = profileOf('a', { addresses: Array.from({ length: 16 }, (_, at) => `${at}`.padEnd(256, 'é')) });
+  const large = profileOf('a', { tags: Array.from({ length: 32 }, (_, at) => `${at}`.padEnd(64, 'é')) });
   const create = () =>
     createMembership({ self: 'a', profile: large, options: membershipDefaults, restored: 0, seed: 1, nowMs: 0 });
-  assert.throws(create, (error) => error instanceof ProfileRefused && error.code === 'PROFILE_TOO_LARGE');
+  assert.throws(create, (error) => {
+    assert.ok(error instanceof ProfileRefused && error.code === 'PROFILE_TOO_LARGE');
+    assert.match(error.message, /takes 6\d+ of at most 4096 bytes: tags 6\d+, addresses/);
+    return true;
+  });
   const node = createNode('a', { known: ['a', 'b'] });
   assert.deepEqual(codes(step(node, 0, { type: 'profile', profile: large })), ['PROFILE_TOO_LARGE']);
-  assert.equal(node.profile.addresses.length, 1);
+  assert.equal(node.profile.tags.length, 1);
 });
 
 test('profiles are said at most once a second, the latest in the end', () => {
   const stage = new Stage();
   stage.begin('a', 'b');
-  for (let load = 0; load < 50; load++) {
-    stage.tell('a', { type: 'profile', profile: profileOf('a', { load }) });
+  for (let capacity = 0; capacity < 50; capacity++) {
+    stage.tell('a', { type: 'profile', profile: profileOf('a', { capacity }) });
     stage.pass(50);
   }
   stage.pass(2_000);
-  assert.equal(stage.state('b').table.members.get('a')?.profile.load, 49);
+  assert.equal(stage.state('b').table.members.get('a')?.profile.capacity, 49);
   assert.ok(stage.state('a').incarnation <= 5, `${stage.state('a').incarnation} incarnations`);
+});
+
+test('loads are said when they differ by a step, at most once a second, among many members more seldom', () => {
+  const told = (others: number): number => {
+    const names = ['a', ...Array.from({ length: others }, (_, at) => `m${at}`)];
+    const node = createNode('a', { known: names, checkAll: false });
+    const first = node.profileAt;
+    for (let ms = 0; ms < 60_000; ms += 250) step(node, ms, { type: 'load', load: ms % 500 === 0 ? 0.9 : 0.1 });
+    return node.profileAt - first;
+  };
+  assert.ok(told(3) <= 60 && told(3) >= 25, `${told(3)} a minute among 4`);
+  assert.ok(told(100) <= 7, `${told(100)} a minute among 101`);
+  const node = createNode('a', { known: ['a', 'b'] });
+  step(node, 0, { type: 'load', load: 0.5 });
+  step(node, 1, { type: 'profile', profile: profileOf('a', { region: 'elsewhere', load: 0.9 }) });
+  step(node, 2_000, { type: 'wake' });
+  assert.deepEqual([node.profile.region, node.profile.load], ['elsewhere', 0.5], 'what is measured stays');
+  for (const load of [Number.NaN, -1, 2, 0.45, 0.55]) step(node, 9_000, { type: 'load', load });
+  step(node, 20_000, { type: 'wake' });
+  assert.equal(node.profile.load, 0.5);
+});
+
+test('a machine with more addresses than there is room for tells the first ones', () => {
+  const addresses = Array.from({ length: membershipLimits.addressesMax }, (_, at) => `/ip6/${'2001:db8:'.repeat(24)}:${at}`);
+  const tags = Array.from({ length: 20 }, (_, at) => `${at}${'t'.repeat(60)}`);
+  const node = createMembership({
+    ...{ self: 'a', profile: profileOf('a', { addresses, tags }), options: membershipDefaults },
+    ...{ restored: 0, seed: 1, nowMs: 0 },
+  });
+  assert.ok(node.profile.addresses.length > 3 && node.profile.addresses.length < addresses.length);
+  assert.deepEqual(node.profile.addresses, addresses.slice(0, node.profile.addresses.length));
 });
 
 test('probes for others, probes out of turn and exchanges are bounded', () => {

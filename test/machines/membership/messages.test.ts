@@ -27,9 +27,13 @@ const profile = fc.record({
   ...{ name: fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?$/), version: word, region: word },
   ...{ tags: fc.array(word, { maxLength: 3 }), capabilities: fc.array(word, { maxLength: 3 }) },
   resources: fc
-    .uniqueArray(fc.tuple(word, amount), { maxLength: 3, selector: ([name]) => name })
+    .uniqueArray(fc.tuple(word, fc.oneof(amount, word)), { maxLength: 3, selector: ([name]) => name })
     .map((pairs) => Object.fromEntries(pairs)),
-  ...{ capacity: amount, load: amount, state: fc.constantFrom(...nodeStates) },
+  ...{
+    capacity: amount,
+    load: fc.double({ min: 0, max: 1, noNaN: true }).map((value) => value + 0),
+    state: fc.constantFrom(...nodeStates),
+  },
   addresses: fc.array(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 3 }),
 });
 
@@ -181,6 +185,6 @@ test('every list and text has a maximum', () => {
   const large = many(membershipLimits.addressesMax).map((name) => name.padEnd(membershipLimits.addressCharsMax, 'é'));
   refused(tells({ addresses: large }));
   assert.equal(profileRefusal(profileOf('a', { addresses: large })), 'PROFILE_TOO_LARGE');
-  assert.equal(profileRefusal(profileOf('a', { load: Number.NaN })), 'PROFILE_MALFORMED');
+  for (const load of [Number.NaN, -0.1, 1.1]) assert.equal(profileRefusal(profileOf('a', { load })), 'PROFILE_MALFORMED');
   assert.equal(profileRefusal(profileOf('')), 'PROFILE_MALFORMED');
 });

@@ -9,7 +9,7 @@ import { createNode, profileOf } from './stage.ts';
 
 const standing = fc.record({ incarnation: fc.nat(3), status: fc.constantFrom(...memberStatuses) });
 /** A member says one thing in one incarnation. */
-const profiles = [0, 1, 2, 3].map((load) => profileOf('x', { load }));
+const profiles = [0, 1, 2, 3].map((capacity) => profileOf('x', { capacity }));
 const known: fc.Arbitrary<Known> = fc
   .record({ standing, profileAt: fc.nat(3) })
   .map(({ standing, profileAt }) => ({ ...standing, profileAt, profile: profiles[profileAt]! }));
@@ -51,12 +51,17 @@ test('what no honest life explains is poison', () => {
 
 /** Hearsay of two members, as others tell it: fresh, and of suspicions nothing, whose end is what counts. */
 const fact: fc.Arbitrary<Fact> = fc
-  .record({ peer: fc.constantFrom('x', 'y'), incarnation: fc.integer({ min: 1, max: 3 }), load: fc.nat(3), status: fc.nat(3) })
-  .map(({ peer, incarnation, status, load }) => ({
+  .record({
+    peer: fc.constantFrom('x', 'y'),
+    incarnation: fc.integer({ min: 1, max: 3 }),
+    capacity: fc.nat(3),
+    status: fc.nat(3),
+  })
+  .map(({ peer, incarnation, status, capacity }) => ({
     ...{ peer, incarnation, status: (['alive', 'failed', 'left', 'evicted'] as const)[status]!, by: null, agoMs: 0 },
     told: {
-      profileAt: Math.max(1, Math.min(load, incarnation)),
-      profile: profileOf(peer, { load: Math.min(load, incarnation) }),
+      profileAt: Math.max(1, Math.min(capacity, incarnation)),
+      profile: profileOf(peer, { capacity: Math.min(capacity, incarnation) }),
     },
   }));
 

@@ -22,7 +22,7 @@ export const latencyMs = 10;
 
 export const profileOf = (name: string, given: Partial<Profile> = {}): Profile => ({
   ...{ name, version: '1.0.0', region: 'eu', tags: ['ssd'], capabilities: ['kv'], resources: { cpus: 4 }, capacity: 10 },
-  ...{ load: 1, state: 'ready', addresses: [`/ip4/127.0.0.1/tcp/${name.charCodeAt(0)}`], ...given },
+  ...{ load: 0.1, state: 'ready', addresses: [`/ip4/127.0.0.1/tcp/${name.charCodeAt(0)}`], ...given },
 });
 
 /** A machine as its peers know it; names are peer ids. */

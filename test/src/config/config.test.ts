@@ -63,6 +63,37 @@ test('every option is reached from the environment and from a flag', () => {
   }
 });
 
+test('what others are told of a node comes from a file, a variable, a flag or code', () => {
+  const wanted = { capabilities: ['kv', 'gpu'], resources: { cpus: 8, disk: 'ssd', load: 0.5 }, capacity: 100 };
+  const file = { path: 'p.json', text: JSON.stringify({ ...good, ...wanted }) };
+  const env = { POLITY_CAPABILITIES: 'kv,gpu', POLITY_RESOURCES: 'cpus=8, disk=ssd,load=0.5', POLITY_CAPACITY: '100' };
+  const flags = { capabilities: ['kv', 'gpu'], resources: ['cpus=8,disk=ssd', 'load=0.5'], capacity: '100' };
+  for (const sources of [{ file }, { code: good, env }, { code: good, flags }, { code: { ...good, ...wanted } }]) {
+    const config = configOf(resolveConfig(sources));
+    const { capabilities, resources, capacity } = settingsOf(config, '0', null);
+    assert.deepEqual({ capabilities, resources: { ...resources }, capacity }, wanted);
+  }
+  // As lists are, they are replaced.
+  assert.deepEqual(configOf(resolveConfig({ file, env: { POLITY_RESOURCES: '__proto__=x' } })).resources, {
+    ['__proto__']: 'x',
+  });
+});
+
+test('a profile that others would not take in is refused, with what takes how much', () => {
+  const tags = Array.from({ length: 32 }, (_, at) => `${at}-${'t'.repeat(60)}`);
+  const resources = Object.fromEntries(tags.slice(0, 20).map((tag) => [tag, 'ssd']));
+  assert.ok(resolveConfig({ code: { ...good, tags } }).ok);
+  const [problem, ...more] = problemsOf({
+    code: { ...good, tags },
+    flags: { resources: Object.entries(resources).map((pair) => pair.join('=')) },
+  });
+  assert.match(
+    problem!,
+    /^config\.tags: PROFILE_TOO_LARGE: .* takes \d+ of at most 3072 bytes: tags 2\d+, resources 1\d+, name/,
+  );
+  assert.deepEqual(more, []);
+});
+
 test('an empty variable is none', () => {
   const config = configOf(resolveConfig({ code: good, env: { POLITY_HTTP: '', POLITY_JOIN: ' ' } }));
   assert.deepEqual([config.http, config.join], [null, []]);
@@ -74,6 +105,20 @@ test('each mistake is said in words, with who made it', () => {
     [{ code: { listen: ['/ip4/1.2.3.4/udp/1/quic-v1'] } }, /^config\.listen: '.*' must go on with \/tcp/],
     [{ code: { listen: ['/ip4/1.2.3.4/tcp/1/ws'] } }, /^config\.listen: '.*' holds \/ws/],
     [{ code: { listen: '/ip4/1.2.3.4/tcp/1' } }, /^config\.listen: '.*' is not a list of multiaddrs/],
+    [{ env: { POLITY_RESOURCES: 'cpus' } }, /^POLITY_RESOURCES: 'cpus' is not names, each once, with numbers or words/],
+    [{ flags: { resources: ['cpus=1', 'cpus=2'] } }, /^--resources: 'cpus=1,cpus=2' is not names, each once/],
+    [{ code: { resources: ['cpus'] } }, /^config\.resources: \["cpus"\] is not names/],
+    [{ code: { resources: { cpus: -1 } } }, /^config\.resources: cpus is -1: neither a number from 0 on nor/],
+    [{ code: { resources: { cpus: [8] } } }, /^config\.resources: cpus is \[8\]: neither/],
+    [{ code: { resources: { '': 8 } } }, /^config\.resources: '' is not a resource's name/],
+    [{ code: { resources: { disk: 'a\u0007' } } }, /^config\.resources: disk is .*: neither/],
+    [
+      { code: { resources: Object.fromEntries(Array.from({ length: 33 }, (_, at) => [`r${at}`, at])) } },
+      /^config\.resources: names more than 32 resources/,
+    ],
+    [{ flags: { capacity: '-1' } }, /^--capacity: '-1' is not a whole number from 0 to/],
+    [{ code: { capabilities: Array(65).fill('x') } }, /^config\.capabilities: names more than 64 capabilities/],
+    [{ code: { capabilities: 'kv' } }, /^config\.capabilities: 'kv' is not a list of capabilities/],
     [{ flags: { name: 'Node_1' } }, /^--name: 'Node_1' is not a node's name: 1 to 63 of a-z/],
     [{ flags: { http: '7501' } }, /^--http: '7501' is not HOST:PORT/],
     [{ flags: { http: '127.0.0.1:70000' } }, /^--http: .* is not HOST:PORT/],

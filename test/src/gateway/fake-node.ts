@@ -87,6 +87,8 @@ export class FakeNode implements NodeApi {
     return this.known;
   }
 
+  tellLoad(): void {}
+
   evict(peer: string): boolean {
     const isKnown = this.known.some((member) => member.peer === peer && !member.self);
     if (isKnown) this.evicted.push(peer);

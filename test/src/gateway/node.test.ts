@@ -80,7 +80,13 @@ test('members are what membership knows, beside what connections and groups say 
   node.known = [
     knownMember('n1', { self: true, forMs: null, peer: node.status().peerId }),
     knownMember('n2', { peer: n2.peerId }),
-    knownMember('n4', { status: 'failed', forMs: 1_000 }),
+    knownMember('n4', {
+      status: 'failed',
+      forMs: 1_000,
+      capabilities: ['gpu'],
+      resources: { cpus: 8, disk: 'ssd' },
+      load: 0.4,
+    }),
     // A wiped node came back under its name: the life that is there counts, whichever is told first.
     knownMember('n5', { peer: 'new', status: 'alive' }),
     knownMember('n5', { peer: 'old', status: 'failed' }),
@@ -99,6 +105,9 @@ test('members are what membership knows, beside what connections and groups say 
       { name: 'y', peerId: 'y', status: 'evicted', state: 'left', connected: false },
     ],
   );
+  const { capabilities, resources, capacity, load } = members[3]!;
+  assert.deepEqual([capabilities, resources, capacity, load], [['gpu'], { cpus: 8, disk: 'ssd' }, 0, 0.4]);
+  assert.equal(members[2]!.load, null, 'nobody knows');
   assert.equal((await ask(gateway, 'DELETE', '/v1/members/peern4')).status, 200);
   assert.deepEqual(node.evicted, ['peern4']);
   assert.equal((await ask(gateway, 'DELETE', '/v1/members/nobody')).json.code, 'MEMBER_NOT_FOUND');
