@@ -565,6 +565,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         if (event.type === 'leave') event.done();
       },
     );
+    // Before the actor that asks it.
+    lookup.start((event) => {
+      if (!stopped) discoveryCell?.send({ type: 'lookup-event', event });
+    });
     discoveryCell = host<DiscoveryActorEvent>(
       discoveryAddress,
       (scope) =>
@@ -603,9 +607,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(nodeAddress, onNodeDelivery);
     network.start({ name: settings.name, epoch, extra: { version: settings.version } }, (event) => {
       if (!stopped) onNetwork(event);
-    });
-    lookup.start((event) => {
-      if (!stopped) discoveryCell?.send({ type: 'lookup-event', event });
     });
     redial();
     network.connect(settings.join);

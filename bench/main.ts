@@ -1,8 +1,9 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
-// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh; all of them by default.
+// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, discovery; all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureDiscovery } from './discovery.ts';
 import { measureDurable } from './durable.ts';
 import { etcdVersion } from './etcd.ts';
 import { measureFailover } from './failover.ts';
@@ -13,7 +14,7 @@ import { measureMesh } from './mesh.ts';
 import { measureSim } from './sim.ts';
 
 const usage =
-  'npm run bench [-- limits | durable-3 | durable-5 | failover | idle | sim | mesh …] [--quick] [--kills N] [--json FILE]';
+  'npm run bench [-- limits | durable-3 | durable-5 | failover | idle | sim | mesh | discovery …] [--quick] [--kills N] [--json FILE]';
 
 /** What a part measured: the rows that people read and, beside them, what they were made of. */
 type Measured = { rows: Row[]; samples?: unknown };
@@ -30,6 +31,7 @@ const parts: Record<string, (options: Options) => Promise<Measured>> = {
   idle: async ({ quick }) => ({ rows: [...(await measureIdle(3, quick)), ...(await measureIdle(5, quick))] }),
   sim: async ({ quick }) => measureSim(quick),
   mesh: async ({ quick }) => ({ rows: measureMesh(quick) }),
+  discovery: async ({ quick }) => ({ rows: await measureDiscovery(quick) }),
 };
 
 const refuse = (why: string): never => {
