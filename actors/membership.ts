@@ -28,7 +28,7 @@ export const membershipAddress = 'membership';
 const messageType = 'membership';
 
 export type MembershipActorEvent =
-  | { type: 'peer-open' | 'peer-close' | 'heard' | 'evict'; peer: PeerId }
+  | { type: 'peer-open' | 'peer-close' | 'unreachable' | 'heard' | 'evict'; peer: PeerId }
   | { type: 'delivery'; delivery: Delivery }
   | { type: 'profile'; profile: Told }
   | { type: 'load'; load: number }
@@ -52,6 +52,8 @@ export type MembershipArguments = {
   router: Router;
   writer: Writer;
   checkAll: boolean;
+  /** As many as these, whom nothing has to be opened for: news is as well told to them. */
+  nearby: (peers: readonly PeerId[]) => readonly PeerId[];
   /** To be connected to whoever lives there would be good. */
   onDial: (peer: PeerId | null, addresses: readonly string[]) => void;
   /** Who is there changed; `view` tells how it is whenever it is asked. */
@@ -78,9 +80,11 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
   const fulfil = (effect: MembershipEffect): void => {
     switch (effect.type) {
       case 'send': {
-        const body = formMembershipMessage(effect.message);
+        const { message, lane } = effect;
+        const body = formMembershipMessage(message);
+        const to = message.type === 'gossip' ? args.nearby(effect.to) : effect.to;
         // What cannot be sent is lost, as it may be: whoever does not answer is probed by others.
-        for (const peer of effect.to) router.send(peer, effect.lane, membershipAddress, membershipAddress, messageType, body);
+        for (const peer of to) router.send(peer, lane, membershipAddress, membershipAddress, messageType, body);
         return;
       }
       case 'dial':
@@ -150,6 +154,7 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
         case 'peer-open':
           return run({ type: 'met', peer: event.peer });
         case 'peer-close':
+        case 'unreachable':
           return run({ type: 'unreachable', peer: event.peer });
         case 'evict':
           return run({ type: 'evict', peer: event.peer });

@@ -10,7 +10,7 @@ import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts'
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
-import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome, PeerStatus } from './api.ts';
+import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome } from './api.ts';
 import { createDiscoveryActor, type DiscoveryActorEvent, discoveryAddress } from './discovery.ts';
 import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
 import { createGroup, type GroupEvent } from './group.ts';
@@ -20,7 +20,6 @@ import {
   hostedOperation,
   incarnationOperation,
   offerOperation,
-  peersOperation,
   placesOperation,
   readEpoch,
   readEvicted,
@@ -28,17 +27,17 @@ import {
   readHosted,
   readIncarnation,
   readOffer,
-  readPeers,
   readPlaces,
   usableAddresses,
 } from './identity.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
 import { createMembershipActor, type MembershipActorEvent, membershipAddress } from './membership.ts';
 import type { Observe, ObserveStep } from './observe.ts';
+import { createPeers } from './peers.ts';
 import type { NetworkEvent, PeerId, Ports, StorageOperation } from './ports/index.ts';
 import { formGroup } from './raft-store.ts';
 import { parseFailure } from './requests.ts';
-import { createRouter, type Delivery } from './router.ts';
+import { createRouter, type Delivery, type Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
 import { createWriter } from './writer.ts';
@@ -47,7 +46,6 @@ const nodeAddress = 'node';
 const relinquishMs = 1_500;
 const statusEveryMs = 50;
 const heardEveryMs = 20;
-const knownPeersMax = 1_000;
 
 export type NodeTreeOptions = {
   observe?: Observe;
@@ -67,7 +65,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const epoch = readEpoch(storage) + 1;
   // What is damaged ends the start, not an actor later.
   readIncarnation(storage);
-  const router = createRouter({ network, clock, sink, epoch, nameOf: (peer) => peers.get(peer)?.name ?? null });
+  const peers = createPeers({
+    ...{ settings, ports, writer, nodeAddress, beatAddress: livenessAddress },
+    router: () => router,
+    onUnreachable: (peer) => membershipCell?.send({ type: 'unreachable', peer }),
+  });
+  const router: Router = createRouter({ network: peers, clock, sink, epoch, nameOf: peers.nameOf });
   let genesis = readGenesis(storage);
   const groupIds = genesis?.groups ?? settings.groups;
   const offered = readOffer(storage);
@@ -84,7 +87,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   // -------------------------------------------------------------- status: one store that everybody reads
 
-  const peers = new Map<PeerId, PeerStatus>();
   const groupStatus = new Map<string, GroupStatus>();
   const cellReports = new Map<string, CellReport>();
   let listen: string[] = [];
@@ -107,7 +109,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       listen,
       http: settings.http,
       groups: [...groupStatus.values()],
-      peers: [...peers.values()],
+      peers: peers.statuses(),
       actors: [...cellReports.values()],
     };
   };
@@ -148,8 +150,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (members.some((group) => group.halted !== null)) return life.send({ type: 'impaired', reason: 'STORAGE_FAILED' });
     if (members.some((group) => group.leader === null)) return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
     if (given.some((report) => report.state === 'backoff')) return life.send({ type: 'impaired', reason: 'NOT_READY' });
-    if (members.length === 0 && ![...peers.values()].some((peer) => peer.connected))
-      return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
+    if (members.length === 0 && peers.connected().length === 0) return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
     life.send({ type: 'serving' });
   };
 
@@ -191,7 +192,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     quietDue = true;
     clock.soon(() => {
       quietDue = false;
-      for (const { peerId } of peers.values()) {
+      for (const { peerId } of peers.statuses()) {
         const led: QuietGroup[] = [];
         const followed: string[] = [];
         for (const [group, { leading, following }] of quiet) {
@@ -208,9 +209,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (groups.has(group)) return;
     const create = (scope: Scope): Component<GroupEvent> =>
       createGroup(scope, {
-        ...{ group, settings, ports, router, writer, peerNamed, anyPeer },
+        ...{ group, settings, ports, router, writer, peerNamed: peers.named, anyPeer: () => anyPeer(group) },
         askToHost: (peer, timeoutMs, done) => askToHost(peer, group, timeoutMs, done),
-        onMembers: (names) => members.set(group, names),
+        onMembers: (names) => onMembers(group, names),
         ...(options.observe === undefined ? {} : { observe: options.observe }),
         ...(options.observeStep === undefined ? {} : { observeStep: options.observeStep }),
         checkAll: options.checkAll ?? false,
@@ -231,16 +232,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(`snapshot/${group}`, (delivery) => cell.send({ type: 'snapshot', delivery }));
   };
 
-  const connectedPeers = (): PeerId[] => [...peers.values()].filter((peer) => peer.connected).map(({ peerId }) => peerId);
-
-  const peerNamed = (name: string): PeerId | null =>
-    [...peers.values()].find((peer) => peer.connected && peer.name === name)?.peerId ?? null;
-
-  /** For a group that this node does not host: its members of the genesis first, else anybody connected. */
-  const anyPeer = (): PeerId | null => {
-    const connected = connectedPeers();
-    return connected[random.uint32() % Math.max(1, connected.length)] ?? null;
-  };
+  /** Whom to ask of a group that this node does not host: its members of the genesis know it, unless they have left it. */
+  const anyPeer = (group: string): PeerId | null =>
+    peers.guide((genesis?.nodes ?? []).filter(({ replicas }) => Object.hasOwn(replicas, group)).map(({ peer }) => peer));
 
   // -------------------------------------------------------------- membership
 
@@ -278,11 +272,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     lookup.announce({ name, peer: network.self, cluster, version, addresses });
   };
 
-  /** Connections are kept to all who are there. */
-  const meet = ({ peer, self, addresses }: MemberView): void => {
-    if (!self && peers.get(peer)?.connected !== true) learn(peer, usableAddresses(addresses));
-  };
-
   /** Peer exchange: where members say that they live is where others find them. */
   const tellDiscovery = (changes: readonly Change[], view: () => MemberView[]): void => {
     if (changes.length === 0 || discoveryCell === null) return;
@@ -294,12 +283,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         discoveryCell.send({ type: 'told', peer, name: member.name, addresses: usableAddresses(member.addresses) });
       else if (member?.self !== true) discoveryCell.send({ type: 'untold', peer });
     }
-  };
-
-  const forget = (peer: PeerId): void => {
-    knownAddresses.delete(peer);
-    network.disconnect(peer);
-    writer.write([peersOperation(knownAddresses)], { durable: false }, () => {});
   };
 
   // -------------------------------------------------------------- hosting replicas
@@ -317,6 +300,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const onFormed = (formed: Genesis): void => {
     genesis = formed;
     identityLost = false;
+    tellNeeded();
     const mine = formed.nodes.find((node) => node.peer === network.self);
     for (const group of formed.groups) {
       const replica = mine?.replicas[group];
@@ -329,6 +313,20 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   /** Who owns which name: by the groups' configurations where this node knows one, else by the genesis. */
   const members = new Map<string, Record<string, PeerId>>();
+  const onMembers = (group: string, names: Record<string, PeerId>): void => {
+    members.set(group, names);
+    tellNeeded();
+  };
+  let neededTold = '';
+  /** Those with whom this node agrees on something, or is about to. */
+  const tellNeeded = (): void => {
+    const needed = new Set([...members.values()].flatMap((names) => Object.values(names)));
+    const names = genesis === null ? settings.bootstrap : [];
+    const text = [...needed, '', ...names].join();
+    if (text === neededTold) return;
+    neededTold = text;
+    peers.need([...needed], names);
+  };
   const taken = (): Record<string, PeerId> => {
     if (members.size > 0) return Object.assign({}, ...members.values());
     return Object.fromEntries((genesis?.nodes ?? []).map((node) => [node.name, node.peer]));
@@ -394,76 +392,30 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   // -------------------------------------------------------------- peers
 
-  const knownAddresses = new Map<PeerId, string[]>();
-
-  const learn = (peer: PeerId, addresses: string[]): void => {
-    if (peer === network.self || addresses.length === 0) return;
-    if (!knownAddresses.has(peer) && knownAddresses.size >= knownPeersMax) return;
-    const before = knownAddresses.get(peer);
-    if (before !== undefined && before.length === addresses.length && before.every((one, at) => one === addresses[at])) return;
-    knownAddresses.set(peer, addresses);
-    network.connect(addresses);
-    writer.write([peersOperation(knownAddresses)], { durable: false }, () => {});
-  };
-
   const onPeerOpen = (event: Extract<NetworkEvent, { type: 'peer-open' }>): void => {
     const { peer, name, addresses } = event;
-    for (const other of peers.values())
-      if (other.connected && other.name === name && other.peerId !== peer)
-        sink.log('warn', 'NAME_TAKEN', `${name} is also the name of ${other.peerId}`, { peer });
-    peers.set(peer, { name, peerId: peer, connected: true, epoch: event.epoch, addresses, rttMs: null });
-    sink.log('info', 'PEER_OPEN', `${name} is connected`, { peer, epoch: event.epoch });
+    peers.opened(event);
     livenessCell?.send({ type: 'peer-open', peer });
     membershipCell?.send({ type: 'peer-open', peer });
     discoveryCell?.send({ type: 'met', peer, name, addresses });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
     tellQuiet();
-    learn(peer, addresses);
-    const others = [...peers.values()].filter((one) => one.connected && one.peerId !== peer);
-    router.send(
-      peer,
-      'control',
-      nodeAddress,
-      nodeAddress,
-      'peers',
-      others.map((one) => [one.peerId, one.addresses]),
-    );
-    for (const other of others) router.send(other.peerId, 'control', nodeAddress, nodeAddress, 'peers', [[peer, addresses]]);
     changed();
   };
 
   const onPeerClose = (peer: PeerId, reason: string): void => {
-    const known = peers.get(peer);
-    if (known === undefined) return;
-    peers.set(peer, { ...known, connected: false, rttMs: null });
-    sink.log('info', 'PEER_CLOSED', `${known.name} is gone: ${reason}`, { peer });
+    const end = peers.closed(peer, reason);
+    if (end === 'unknown') return;
     router.peerClosed(peer);
     heardAtMs.delete(peer);
-    forgetOldest();
     livenessCell?.send({ type: 'peer-close', peer });
-    membershipCell?.send({ type: 'peer-close', peer });
+    // Both ends wanted it so: nobody has died.
+    if (end === 'lost') membershipCell?.send({ type: 'peer-close', peer });
     discoveryCell?.send({ type: 'parted', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
-  };
-
-  /** Peers that were here once stay in the status, but not without end: who holds the secret can make as many as he likes. */
-  const forgetOldest = (): void => {
-    if (peers.size <= knownPeersMax) return;
-    for (const { peerId, connected } of peers.values()) if (!connected) return void peers.delete(peerId);
-  };
-
-  const onPeersTold = (from: PeerId, body: unknown): void => {
-    if (!Array.isArray(body) || body.length > knownPeersMax)
-      return router.refuse(from, 'MESSAGE_MALFORMED', 'what should be a list of peers is none');
-    for (const item of body as unknown[]) {
-      if (!Array.isArray(item)) continue;
-      const [peer, addresses] = item as unknown[];
-      if (typeof peer !== 'string' || peer.length > 128 || !Array.isArray(addresses)) continue;
-      if (peers.get(peer)?.connected !== true) learn(peer, usableAddresses(addresses));
-    }
   };
 
   const heardAtMs = new Map<PeerId, number>();
@@ -485,12 +437,13 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         return onPeerOpen(event);
       case 'peer-close':
         return onPeerClose(event.peer, event.reason);
-      case 'dialled':
-        discoveryCell?.send({ type: 'dialled', addresses: event.addresses, peer: event.peer });
-        return;
       case 'message':
         heard(event.peer);
-        return router.receive(event.peer, event.lane, event.bytes);
+        return peers.heard(event.peer, router.receive(event.peer, event.lane, event.bytes));
+      case 'dialled':
+        peers.dialled(event);
+        discoveryCell?.send({ type: 'dialled', addresses: event.addresses, peer: event.peer });
+        return;
       case 'drain':
         for (const cell of groups.values()) cell.send({ type: 'drain', peer: event.peer });
         return;
@@ -504,7 +457,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const onNodeDelivery = (delivery: Delivery): void => {
     const { peer, type } = delivery;
-    if (type === 'peers') return onPeersTold(peer, delivery.body);
+    if (type === 'part') return peers.onPart(delivery);
     if (type !== 'host') return router.refuse(peer, 'TYPE_UNKNOWN', `no such message to a node: ${type.slice(0, 32)}`);
     if (!isNodeName(delivery.body)) return router.refuse(peer, 'MESSAGE_MALFORMED', 'it asks to host no group');
     hostReplica(delivery.body, (outcome) =>
@@ -517,14 +470,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let stopping: (() => void)[] | null = null;
   let stopped = false;
 
-  /** Addresses known from before, so that a restarted node finds its peers without being told. */
-  const redial = (): void => {
-    for (const [peer, addresses] of readPeers(storage, sink)) {
-      knownAddresses.set(peer, addresses);
-      network.connect(addresses);
-    }
-  };
-
   const begin = (): void => {
     const self = { name: settings.name, peer: network.self, replicas: Object.fromEntries(offered) };
     livenessCell = host<LivenessActorEvent>(livenessAddress, (scope) => {
@@ -532,14 +477,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       tellQuiet();
       return createLivenessActor(scope, {
         options: livenessOptions(settings.raft),
-        ...{ ports, router, connected: connectedPeers() },
+        ...{ ports, router, connected: peers.connected(), onRtt: peers.measured },
         onLost(peer, lost) {
           if (lost === 'all') return;
           for (const group of lost) groups.get(group)?.send({ type: 'peer-lost', peer });
-        },
-        onRtt(peer, rttMs) {
-          const known = peers.get(peer);
-          if (known !== undefined) peers.set(peer, { ...known, rttMs: Math.round(rttMs * 100) / 100 });
         },
       });
     });
@@ -548,17 +489,15 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       (scope) =>
         createMembershipActor(scope, {
           ...{ options: settings.membership, checkAll: options.checkAll ?? false, profile: profileNow(), contacts: contacts() },
-          ...{ connected: connectedPeers(), ports, router, writer, incarnationOperation },
+          ...{ connected: peers.connected(), ports, router, writer, incarnationOperation },
           restored: () => readIncarnation(writer),
           evicted: () => readEvicted(writer, clock.wallMs(), sink),
           evictedOperation: (evicted) => evictedOperation(evicted, clock.wallMs()),
-          onDial: (_peer, addresses) => network.connect(usableAddresses(addresses)),
+          ...{ onDial: peers.dial, nearby: peers.nearby },
           onChanged(changes, view) {
             membersNow = view;
             tellDiscovery(changes, view);
-            const appeared = new Set(changes.filter(({ after }) => after === 'alive').map(({ peer }) => peer));
-            if (appeared.size > 0) for (const member of view()) if (appeared.has(member.peer)) meet(member);
-            for (const { peer, after } of changes) if (after === 'evicted') forget(peer);
+            peers.members(view);
           },
         }),
       (event) => {
@@ -575,10 +514,11 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         createDiscoveryActor(scope, {
           ...{ options: settings.discovery, ports, writer, memoryOperation: placesOperation },
           remembered: () => readPlaces(storage, sink),
-          connected: [...peers.values()]
+          connected: peers
+            .statuses()
             .filter((peer) => peer.connected)
             .map(({ peerId, name, addresses }) => ({ peer: peerId, name, addresses })),
-          onDial: (addresses) => network.dial(addresses),
+          onDial: (addresses) => peers.dial(null, addresses),
           onContacts(now) {
             served = now;
             membershipCell?.send({ type: 'contacts', contacts: contacts() });
@@ -594,7 +534,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
       createGenesisActor(scope, {
         ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
-        ...{ connected: connectedPeers(), newClusterId: newId(), ports, router, writer, taken, formOperations, onFormed },
+        ...{ connected: peers.connected(), newClusterId: newId(), ports, router, writer, taken, formOperations, onFormed },
         onIdentityLost(lost) {
           identityLost = lost;
           changed();
@@ -608,8 +548,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     network.start({ name: settings.name, epoch, extra: { version: settings.version } }, (event) => {
       if (!stopped) onNetwork(event);
     });
-    redial();
-    network.connect(settings.join);
+    tellNeeded();
+    peers.begin();
     life.send({ type: 'started' });
     changed();
   };
@@ -624,6 +564,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     stopped = true;
     for (const cell of cells.reverse()) cell.stop();
     router.stop();
+    peers.stop();
     lookup.stop(() =>
       network.stop(() =>
         writer.stop(() =>

@@ -3,7 +3,7 @@
 import type { ErrorCode } from '../machines/errors.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope, wireVersion } from '../machines/wire/envelope.ts';
 import { limits } from '../machines/wire/limits.ts';
-import type { ClockPort, Lane, NetworkPort, PeerId, SinkPort, Timer } from './ports/index.ts';
+import type { ClockPort, Lane, PeerId, SinkPort, Timer } from './ports/index.ts';
 import { createRefusals, type Refuse } from './refusals.ts';
 
 /** A received message. `answer` sends the reply to whoever asked; a no-op where nobody waits. */
@@ -13,6 +13,14 @@ export type Delivery = { peer: PeerId; type: string; body: unknown; timeLeftMs: 
 export type AskFailure = {
   code: Extract<ErrorCode, 'OVERLOADED' | 'OUTCOME_UNKNOWN' | 'NO_QUORUM' | 'STOPPING'>;
   definite: boolean;
+};
+
+/**
+ * Takes a message to a peer; `target` is the address there. `NetworkPort.send` is one, and so is what opens a connection first and
+ * calls `dropped` if that took too long.
+ */
+export type Post = {
+  send(peer: PeerId, lane: Lane, bytes: Uint8Array, target: string, dropped: () => void): 'queued' | 'full' | 'unreachable';
 };
 
 type Question = { peer: PeerId; timer: Timer; done: (failure: AskFailure | null, body: unknown) => void };
@@ -32,7 +40,10 @@ export interface Router {
     question: { peer: PeerId; lane: Lane; source: string; target: string; type: string; body: unknown; timeoutMs: number },
     done: (failure: AskFailure | null, body: unknown) => void,
   ): void;
-  receive(peer: PeerId, lane: Lane, bytes: Uint8Array): void;
+  /** Answers the address that it was for; null if it was none. */
+  receive(peer: PeerId, lane: Lane, bytes: Uint8Array): string | null;
+  /** A question to this peer waits for its answer. */
+  isAsking(peer: PeerId): boolean;
   peerClosed(peer: PeerId): void;
   /** A message that arrived is not taken: counted, and told with the peer's name. */
   refuse: Refuse;
@@ -55,7 +66,7 @@ const idsPerEpoch = 0x1_0000_0000;
 const epochsMax = 0x20_0000;
 
 export const createRouter = (ports: {
-  network: NetworkPort;
+  network: Post;
   clock: ClockPort;
   sink: SinkPort;
   /**
@@ -71,7 +82,8 @@ export const createRouter = (ports: {
   let lastId = (epoch % epochsMax) * idsPerEpoch;
   let stopped = false;
 
-  const transmit = (peer: PeerId, lane: Lane, envelope: Envelope) => network.send(peer, lane, encodeEnvelope(envelope));
+  const transmit = (peer: PeerId, lane: Lane, envelope: Envelope, dropped: () => void = () => {}) =>
+    network.send(peer, lane, encodeEnvelope(envelope), envelope.target, dropped);
 
   const settle = (id: number, failure: AskFailure | null, body: unknown): void => {
     const question = questions.get(id);
@@ -91,6 +103,21 @@ export const createRouter = (ports: {
     settle(envelope.correlation, null, envelope.body);
   };
 
+  const handle = (peer: PeerId, lane: Lane, envelope: Envelope): void => {
+    const { source, target, type, body, id } = envelope;
+    const handler = handlers.get(target);
+    if (handler === undefined) return sink.count('dead_letters_total', { address: 'unknown' });
+    handler({
+      ...{ peer, type, body },
+      timeLeftMs: Math.min(envelope.timeLeftMs, limits.callTimeoutMsMax),
+      answer(answered) {
+        if (id === 0 || stopped) return;
+        if (transmit(peer, lane, envelopeOf(target, source, answerType, 0, id, 0, answered)) !== 'queued')
+          sink.count('answers_lost_total');
+      },
+    });
+  };
+
   return {
     refuse,
     on(target, handle) {
@@ -107,34 +134,29 @@ export const createRouter = (ports: {
       if (questions.size >= limits.pendingCallsMax) return done({ code: 'OVERLOADED', definite: true }, null);
       const id = ++lastId;
       const timeLeftMs = Math.max(1, Math.ceil(timeoutMs));
-      const sent = transmit(peer, lane, envelopeOf(source, target, type, id, 0, timeLeftMs, body));
+      const unsent: AskFailure = { code: 'NO_QUORUM', definite: true };
+      const envelope = envelopeOf(source, target, type, id, 0, timeLeftMs, body);
+      const sent = transmit(peer, lane, envelope, () => settle(id, unsent, null));
       if (sent === 'full') return done({ code: 'OVERLOADED', definite: true }, null);
-      if (sent === 'unreachable') return done({ code: 'NO_QUORUM', definite: true }, null);
+      if (sent === 'unreachable') return done(unsent, null);
       const timer = clock.after(timeLeftMs, () => settle(id, { code: 'OUTCOME_UNKNOWN', definite: false }, null));
       questions.set(id, { peer, timer, done });
     },
 
     receive(peer, lane, bytes) {
       const envelope = decodeEnvelope(bytes);
-      if ('refused' in envelope) return refuse(peer, envelope.refused, envelope.message);
-      if (envelope.type === answerType) return receiveAnswer(peer, envelope);
-      const handle = handlers.get(envelope.target);
-      if (handle === undefined) {
-        sink.count('dead_letters_total', { address: 'unknown' });
-        return;
+      if ('refused' in envelope) {
+        refuse(peer, envelope.refused, envelope.message);
+        return null;
       }
-      const { source, target, id } = envelope;
-      handle({
-        peer,
-        type: envelope.type,
-        body: envelope.body,
-        timeLeftMs: Math.min(envelope.timeLeftMs, limits.callTimeoutMsMax),
-        answer(body) {
-          if (id === 0 || stopped) return;
-          if (transmit(peer, lane, envelopeOf(target, source, answerType, 0, id, 0, body)) !== 'queued')
-            sink.count('answers_lost_total');
-        },
-      });
+      if (envelope.type === answerType) receiveAnswer(peer, envelope);
+      else handle(peer, lane, envelope);
+      return envelope.target;
+    },
+
+    isAsking(peer) {
+      for (const question of questions.values()) if (question.peer === peer) return true;
+      return false;
     },
 
     peerClosed(peer) {

@@ -1,5 +1,6 @@
 // What a node tree needs to know, already validated (src/config reads files, environment and flags).
 import { type DiscoveryOptions, discoveryDefaults } from '../machines/discovery/index.ts';
+import { type LinksOptions, linksDefaults } from '../machines/links/index.ts';
 import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
 import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
 
@@ -24,6 +25,7 @@ export type NodeSettings = {
   capacity: number;
   membership: MembershipOptions;
   discovery: DiscoveryOptions;
+  links: LinksOptions;
   /** HTTP address, if any; only reported. */
   http: string | null;
   raft: RaftOptions;
@@ -43,6 +45,7 @@ export const settingsDefaults = {
   capacity: 0,
   membership: membershipDefaults,
   discovery: discoveryDefaults,
+  links: linksDefaults,
   raft: raftDefaults,
   snapshotEntries: 10_000,
   snapshotBytes: 64 << 20,

@@ -21,6 +21,7 @@ export const sinkCounters = {
   discovery_failures_total: { help: 'Failures of sources of discovery, by code', labels: ['source', 'code'] },
   membership_warnings_total: { help: 'Warnings of the membership machine, by code', labels: ['code'] },
   messages_refused_total: { help: 'Messages of members that were malformed or unknown, by reason', labels: ['code'] },
+  messages_unsent_total: { help: 'Messages that waited in vain for a connection, by reason', labels: ['why'] },
   peers_dropped_total: { help: 'Connections closed because the peer fell silent', labels: [] },
   publish_lost_total: { help: 'Messages to many that reached nobody, by reason', labels: ['reason'] },
   raft_compactions_total: { help: 'Compactions of the log', labels: ['group'] },

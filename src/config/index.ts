@@ -37,6 +37,7 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   },
   membership: settingsDefaults.membership,
   discovery: settingsDefaults.discovery,
+  links: settingsDefaults.links,
   raft: {
     ...raftDefaults,
     electionTimeoutMinMs: config.raft.electionTimeoutMs[0],
