@@ -249,12 +249,22 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   });
 
   let told = '';
-  const tellProfile = (): void => {
+  /** What membership is told of this node; null if it was told just that. */
+  const news = (): Profile | null => {
     const profile = profileNow();
     const text = [profile.state, ...profile.addresses].join();
-    if (text === told) return;
+    if (text === told) return null;
     told = text;
-    membershipCell?.send({ type: 'profile', profile });
+    return profile;
+  };
+  const firstProfile = (): Profile => {
+    told = '';
+    return news()!;
+  };
+  const tellProfile = (): void => {
+    if (membershipCell === null) return;
+    const profile = news();
+    if (profile !== null) membershipCell.send({ type: 'profile', profile });
   };
 
   /** Where members may live who are not met yet. */
@@ -432,6 +442,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       case 'listening':
         listen = event.addresses;
         announce();
+        // At once: profiles are said once a second, and the first one without addresses would be of no use.
+        tellProfile();
         return changed();
       case 'peer-open':
         return onPeerOpen(event);
@@ -472,6 +484,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const begin = (): void => {
     const self = { name: settings.name, peer: network.self, replicas: Object.fromEntries(offered) };
+    life.send({ type: 'started' });
     livenessCell = host<LivenessActorEvent>(livenessAddress, (scope) => {
       // An incarnation knows nothing of the one before.
       tellQuiet();
@@ -488,7 +501,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       membershipAddress,
       (scope) =>
         createMembershipActor(scope, {
-          ...{ options: settings.membership, checkAll: options.checkAll ?? false, profile: profileNow(), contacts: contacts() },
+          ...{
+            options: settings.membership,
+            checkAll: options.checkAll ?? false,
+            profile: firstProfile(),
+            contacts: contacts(),
+          },
           ...{ connected: peers.connected(), ports, router, writer, incarnationOperation },
           restored: () => readIncarnation(writer),
           evicted: () => readEvicted(writer, clock.wallMs(), sink),
@@ -550,7 +568,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     });
     tellNeeded();
     peers.begin();
-    life.send({ type: 'started' });
     changed();
   };
 

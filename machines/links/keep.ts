@@ -49,15 +49,33 @@ const chooseRegime = (state: LinksState, turn: Turn): void => {
   } else if (state.regime === 'some' && live.length < linksLow(options)) state.regime = 'all';
 };
 
-/** Those who live stay; one is drawn anew only for one that does not. */
+/**
+ * At any time as if drawn from all who live now (Vitter 1985, algorithm R): who comes takes a place with the chance that everybody has.
+ * Drawn once, they would be those who were known first, and the first of all would be everybody's.
+ */
 const drawNeighbours = (state: LinksState): void => {
-  const { neighbours, options, known } = state;
-  if (state.regime === 'all') return neighbours.clear();
-  for (const peer of neighbours) if (known.get(peer)?.standing !== 'live') neighbours.delete(peer);
-  if (neighbours.size >= options.neighbours) return;
-  const reachable = state.live.filter((peer) => addressesOf(state, peer).length > 0);
-  const most = Math.min(options.neighbours, reachable.length);
-  while (neighbours.size < most) neighbours.add(reachable[nextBetween(state.random, 0, reachable.length)]!);
+  const { neighbours, drawnFrom, options, random } = state;
+  if (state.regime === 'all') {
+    neighbours.clear();
+    return drawnFrom.clear();
+  }
+  const reachable = new Set(state.live.filter((peer) => addressesOf(state, peer).length > 0));
+  for (const peer of drawnFrom) if (!reachable.has(peer)) drawnFrom.delete(peer);
+  for (const peer of neighbours) if (!reachable.has(peer)) neighbours.delete(peer);
+  // For one that died, one of the others.
+  const others = [...drawnFrom].filter((peer) => !neighbours.has(peer));
+  while (neighbours.size < options.neighbours && others.length > 0)
+    neighbours.add(others.splice(nextBetween(random, 0, others.length), 1)[0]!);
+  for (const peer of reachable) {
+    if (drawnFrom.has(peer)) continue;
+    drawnFrom.add(peer);
+    if (neighbours.size >= options.neighbours) {
+      const place = nextBetween(random, 0, drawnFrom.size);
+      if (place >= options.neighbours) continue;
+      neighbours.delete([...neighbours][place]!);
+    }
+    neighbours.add(peer);
+  }
 };
 
 const isNeeded = (state: LinksState, peer: PeerId, { name, standing }: Known): boolean =>

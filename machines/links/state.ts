@@ -34,6 +34,8 @@ export type LinksState = {
   neededNames: ReadonlySet<string>;
   /** Live, each of them; empty while everybody keeps everybody. */
   readonly neighbours: Set<PeerId>;
+  /** All of whom they were drawn: live and with an address. */
+  readonly drawnFrom: Set<PeerId>;
   /** What was told to the network, by peer: its addresses in one text. */
   readonly kept: Map<PeerId, string>;
   /** A dial on demand is under way. */
@@ -51,7 +53,7 @@ export type LinksState = {
 
 export const createLinks = (args: { self: PeerId; options: LinksOptions; seed: number; nowMs: number }): LinksState => ({
   ...{ self: args.self, options: args.options, random: randomFrom(args.seed), regime: 'all' },
-  ...{ known: new Map(), live: [], needed: new Set(), neededNames: new Set(), neighbours: new Set() },
+  ...{ known: new Map(), live: [], needed: new Set(), neededNames: new Set(), neighbours: new Set(), drawnFrom: new Set() },
   ...{ kept: new Map(), dialling: new Set(), expected: new Set(), refused: new Map(), open: new Map() },
   ...{ deadlineMs: Number.POSITIVE_INFINITY, sweepMs: args.nowMs },
 });
