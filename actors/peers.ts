@@ -14,8 +14,8 @@ import type { MemberView } from '../machines/membership/index.ts';
 import { createAddressBook } from './address-book.ts';
 import type { PeerStatus } from './api.ts';
 import { usableAddresses } from './identity.ts';
-import type { Lane, NetworkEvent, PeerId, Ports, Timer } from './ports/index.ts';
-import type { Delivery, Router } from './router.ts';
+import type { NetworkEvent, PeerId, Ports, Timer } from './ports/index.ts';
+import type { Delivery, Post, Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
 import { createWaiting, type WaitingMessage } from './waiting.ts';
 import type { Writer } from './writer.ts';
@@ -49,8 +49,8 @@ export interface Peers {
   guide(among: readonly PeerId[]): PeerId | null;
   /** As many as these, to whom nothing has to be opened; for what anybody may be told first. */
   nearby(peers: readonly PeerId[]): readonly PeerId[];
-  /** As `NetworkPort.send`; 'queued' also if the message waits for a connection, and `dropped` if it waited in vain. */
-  send(peer: PeerId, lane: Lane, bytes: Uint8Array, target: string, dropped: () => void): 'queued' | 'full' | 'unreachable';
+  /** As `NetworkPort.send`, or the message waits for a connection. */
+  readonly send: Post['send'];
   /** A message for this address came. */
   heard(peer: PeerId, target: string | null): void;
   measured(peer: PeerId, rttMs: number): void;
@@ -95,17 +95,18 @@ export const createPeers = (args: PeersArguments): Peers => {
 
   const drop = (messages: readonly WaitingMessage[], why: string): void => {
     if (messages.length > 0) sink.count('messages_unsent_total', { why }, messages.length);
-    for (const { dropped } of messages) dropped();
+    for (const { fate } of messages) fate.dropped();
   };
   const waiting = createWaiting(clock, (_peer, messages) => drop(messages, 'late'));
 
   const flush = (peer: PeerId): void => {
     for (const message of waiting.take(peer))
-      if (network.send(peer, message.lane, message.bytes) !== 'queued') drop([message], 'full');
+      if (network.send(peer, message.lane, message.bytes) === 'queued') message.fate.left();
+      else drop([message], 'full');
   };
 
-  const wait = (peer: PeerId, message: WaitingMessage): 'queued' | 'unreachable' => {
-    if (waiting.add(peer, message)) return 'queued';
+  const wait = (peer: PeerId, message: WaitingMessage): 'waits' | 'unreachable' => {
+    if (waiting.add(peer, message)) return 'waits';
     sink.count('messages_unsent_total', { why: 'full' });
     return 'unreachable';
   };
@@ -223,17 +224,17 @@ export const createPeers = (args: PeersArguments): Peers => {
       });
     },
 
-    send(peer, lane, bytes, target, dropped) {
+    send(peer, lane, bytes, target, fate) {
       const nowMs = clock.nowMs();
       if (target === beatAddress) return network.send(peer, lane, bytes);
-      if (parting.has(peer)) return wait(peer, { lane, bytes, target, dropped });
+      if (parting.has(peer)) return wait(peer, { lane, bytes, fate });
       const way = wayTo(links, peer, nowMs);
       if (way === 'none') return 'unreachable';
       if (way === 'open') {
         noteUse(links, peer, nowMs);
         return network.send(peer, lane, bytes);
       }
-      const sent = wait(peer, { lane, bytes, target, dropped });
+      const sent = wait(peer, { lane, bytes, fate });
       run({ type: 'wanted', peer });
       return sent;
     },

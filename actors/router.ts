@@ -15,15 +15,18 @@ export type AskFailure = {
   definite: boolean;
 };
 
+/** What becomes of a message that waits for a connection: one of these, once. */
+export type Fate = { left: () => void; dropped: () => void };
+
 /**
- * Takes a message to a peer; `target` is the address there. `NetworkPort.send` is one, and so is what opens a connection first and
- * calls `dropped` if that took too long.
+ * Takes a message to a peer; `target` is the address there. `NetworkPort.send` is one, and so is what opens a connection first:
+ * 'waits' says that the message has not left yet.
  */
 export type Post = {
-  send(peer: PeerId, lane: Lane, bytes: Uint8Array, target: string, dropped: () => void): 'queued' | 'full' | 'unreachable';
+  send(peer: PeerId, lane: Lane, bytes: Uint8Array, target: string, fate: Fate): 'queued' | 'waits' | 'full' | 'unreachable';
 };
 
-type Question = { peer: PeerId; timer: Timer; done: (failure: AskFailure | null, body: unknown) => void };
+type Question = { peer: PeerId; timer: Timer; hasLeft: boolean; done: (failure: AskFailure | null, body: unknown) => void };
 
 export interface Router {
   /** One handler an address; returns what ends it. */
@@ -51,6 +54,7 @@ export interface Router {
 }
 
 const answerType = 'answer';
+const whatever: Fate = { left: () => {}, dropped: () => {} };
 
 const envelopeOf = (
   source: string,
@@ -82,8 +86,8 @@ export const createRouter = (ports: {
   let lastId = (epoch % epochsMax) * idsPerEpoch;
   let stopped = false;
 
-  const transmit = (peer: PeerId, lane: Lane, envelope: Envelope, dropped: () => void = () => {}) =>
-    network.send(peer, lane, encodeEnvelope(envelope), envelope.target, dropped);
+  const transmit = (peer: PeerId, lane: Lane, envelope: Envelope, fate: Fate = whatever) =>
+    network.send(peer, lane, encodeEnvelope(envelope), envelope.target, fate);
 
   const settle = (id: number, failure: AskFailure | null, body: unknown): void => {
     const question = questions.get(id);
@@ -112,8 +116,8 @@ export const createRouter = (ports: {
       timeLeftMs: Math.min(envelope.timeLeftMs, limits.callTimeoutMsMax),
       answer(answered) {
         if (id === 0 || stopped) return;
-        if (transmit(peer, lane, envelopeOf(target, source, answerType, 0, id, 0, answered)) !== 'queued')
-          sink.count('answers_lost_total');
+        const sent = transmit(peer, lane, envelopeOf(target, source, answerType, 0, id, 0, answered));
+        if (sent === 'full' || sent === 'unreachable') sink.count('answers_lost_total');
       },
     });
   };
@@ -126,8 +130,10 @@ export const createRouter = (ports: {
       return () => void handlers.delete(target);
     },
 
-    send: (peer, lane, source, target, type, body) =>
-      stopped ? 'unreachable' : transmit(peer, lane, envelopeOf(source, target, type, 0, 0, 0, body)),
+    send(peer, lane, source, target, type, body) {
+      const sent = stopped ? 'unreachable' : transmit(peer, lane, envelopeOf(source, target, type, 0, 0, 0, body));
+      return sent === 'waits' ? 'queued' : sent;
+    },
 
     ask({ peer, lane, source, target, type, body, timeoutMs }, done) {
       if (stopped) return done({ code: 'STOPPING', definite: true }, null);
@@ -136,11 +142,20 @@ export const createRouter = (ports: {
       const timeLeftMs = Math.max(1, Math.ceil(timeoutMs));
       const unsent: AskFailure = { code: 'NO_QUORUM', definite: true };
       const envelope = envelopeOf(source, target, type, id, 0, timeLeftMs, body);
-      const sent = transmit(peer, lane, envelope, () => settle(id, unsent, null));
+      const sent = transmit(peer, lane, envelope, {
+        left() {
+          const question = questions.get(id);
+          if (question !== undefined) question.hasLeft = true;
+        },
+        dropped: () => settle(id, unsent, null),
+      });
       if (sent === 'full') return done({ code: 'OVERLOADED', definite: true }, null);
       if (sent === 'unreachable') return done(unsent, null);
-      const timer = clock.after(timeLeftMs, () => settle(id, { code: 'OUTCOME_UNKNOWN', definite: false }, null));
-      questions.set(id, { peer, timer, done });
+      const timer = clock.after(timeLeftMs, () => {
+        const isUnsent = questions.get(id)?.hasLeft === false;
+        settle(id, isUnsent ? unsent : { code: 'OUTCOME_UNKNOWN', definite: false }, null);
+      });
+      questions.set(id, { peer, timer, hasLeft: sent !== 'waits', done });
     },
 
     receive(peer, lane, bytes) {
@@ -161,12 +176,12 @@ export const createRouter = (ports: {
 
     peerClosed(peer) {
       for (const [id, question] of questions)
-        if (question.peer === peer) settle(id, { code: 'OUTCOME_UNKNOWN', definite: false }, null);
+        if (question.peer === peer && question.hasLeft) settle(id, { code: 'OUTCOME_UNKNOWN', definite: false }, null);
     },
 
     stop() {
       stopped = true;
-      for (const id of [...questions.keys()]) settle(id, { code: 'STOPPING', definite: false }, null);
+      for (const [id, { hasLeft }] of [...questions]) settle(id, { code: 'STOPPING', definite: !hasLeft }, null);
     },
   };
 };

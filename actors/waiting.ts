@@ -1,10 +1,11 @@
 // Messages to members without a connection, while one is being opened: few and not for long, for whoever sent them goes on meanwhile
 // and most of them are soon of no use.
 import type { ClockPort, Lane, PeerId, Timer } from './ports/index.ts';
+import type { Fate } from './router.ts';
 
 export const waitingLimits = { perPeerMax: 16, inAllMax: 256, inAllBytesMax: 8 << 20, waitMs: 1_000 } as const;
 
-export type WaitingMessage = { lane: Lane; bytes: Uint8Array; target: string; dropped: () => void };
+export type WaitingMessage = { lane: Lane; bytes: Uint8Array; fate: Fate };
 
 type Waiting = WaitingMessage & { untilMs: number };
 
