@@ -1,0 +1,167 @@
+// What a node refuses, whom it believes, and how much it tells at a time.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type GossipEffect,
+  type GossipState,
+  gossipLimits as max,
+  type Part,
+  step,
+  stillTrue,
+} from '../../../machines/gossip/index.ts';
+import { announcementOf, bodyOf, createNode, Stage } from './stage.ts';
+
+const codesOf = (effects: readonly GossipEffect[]): string[] =>
+  effects.flatMap((effect) => (effect.type === 'refused' || effect.type === 'unpublished' ? [effect.code] : []));
+
+const told = (node: GossipState, nowMs: number, from: string, parts: Part[]): GossipEffect[] =>
+  step(node, nowMs, { type: 'message', from, message: { type: 'page', parts, wants: [], urgent: false, more: false } });
+
+const partOf = (source: string, epoch: number, given: Partial<Part> = {}): Part => ({
+  ...{ source, epoch, agoMs: 0, gone: [], announcements: [announcementOf(1, { epoch })], ...given },
+});
+
+test('what cannot be announced is refused by name, and takes no number', () => {
+  const node = createNode('a');
+  const publish = (topic: string, body: Uint8Array, ttlMs: number): string[] =>
+    codesOf(step(node, 0, { type: 'publish', topic, body, ttlMs }));
+  assert.deepEqual(publish('', bodyOf('x'), 1_000), ['TOPIC_INVALID']);
+  assert.deepEqual(publish('a\u0000b', bodyOf('x'), 1_000), ['TOPIC_INVALID']);
+  assert.deepEqual(publish('t', new Uint8Array(max.bodyBytesMax + 1), 1_000), ['BODY_TOO_LARGE']);
+  for (const ttlMs of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, max.ttlMsMax + 1])
+    assert.deepEqual(publish('t', bodyOf('x'), ttlMs), ['TTL_INVALID']);
+  assert.equal(node.said, 0);
+  assert.deepEqual(publish('t', new Uint8Array(max.bodyBytesMax), max.ttlMsMax), []);
+  assert.equal(node.said, 1);
+});
+
+test('a node that has said too much that still holds must wait until some of it ends', () => {
+  const node: GossipState = { ...createNode('a'), checkAll: false };
+  const publish = (nowMs: number): string[] =>
+    codesOf(step(node, nowMs, { type: 'publish', topic: 't', body: bodyOf('x'), ttlMs: 10_000 }));
+  for (let at = 0; at < max.sourceMessagesMax; at++) assert.deepEqual(publish(at), []);
+  assert.deepEqual(publish(2_000), ['OVERLOADED']);
+  assert.deepEqual(publish(10_001), [], 'the first has ended');
+});
+
+test('hearsay of a start that its source cannot have made is refused, its own word is not', () => {
+  const node = createNode('a');
+  for (const peer of ['b', 'm']) step(node, 0, { type: 'met', peer, epoch: 3 });
+  assert.deepEqual(codesOf(told(node, 1, 'm', [partOf('b', 4)])), ['EPOCH_REFUSED'], 'b is connected and started 3 times');
+  assert.deepEqual(codesOf(told(node, 2, 'm', [partOf('b', 3)])), []);
+  assert.deepEqual(codesOf(told(node, 3, 'm', [partOf('c', 5)])), [], 'of c nothing else is known');
+  assert.deepEqual(codesOf(told(node, 4, 'm', [partOf('c', 6 + max.epochJumpMax)])), ['EPOCH_REFUSED']);
+  const own = announcementOf(1, { epoch: 7 + max.epochJumpMax });
+  assert.deepEqual(codesOf(step(node, 5, { type: 'heard', from: 'c', announcement: own })), []);
+  assert.equal(node.sources.all.get('c')!.epoch, 7 + max.epochJumpMax);
+});
+
+test('who is met says itself how often it started: a higher lie is forgotten', () => {
+  const node = createNode('a');
+  step(node, 0, { type: 'met', peer: 'm', epoch: 1 });
+  told(node, 1, 'm', [partOf('b', 900)]);
+  step(node, 2, { type: 'met', peer: 'b', epoch: 2 });
+  const heard = step(node, 3, { type: 'heard', from: 'b', announcement: announcementOf(1, { epoch: 2 }) });
+  assert.equal(heard.filter(({ type }) => type === 'deliver').length, 1);
+});
+
+test('who holds that this node said more than it did is outbid', () => {
+  const stage = new Stage();
+  stage.begin('a', 'b');
+  stage.tell('b', {
+    ...{ type: 'message', from: 'a' },
+    message: {
+      ...{ type: 'page', wants: [], urgent: false, more: false },
+      parts: [{ source: 'a', epoch: 1, agoMs: 0, gone: [1, 40], announcements: [] }],
+    },
+  });
+  stage.say('a', 'unheard');
+  stage.pass(10_000);
+  stage.say('a', 'heard');
+  stage.pass(1_000);
+  assert.equal(stage.topics('b'), 'heard');
+});
+
+test('nobody tells a node what it said itself', () => {
+  const node = createNode('a');
+  step(node, 0, { type: 'met', peer: 'm', epoch: 1 });
+  assert.deepEqual(
+    told(node, 1, 'm', [partOf('a', 1)]).filter(({ type }) => type === 'deliver'),
+    [],
+  );
+  assert.deepEqual(step(node, 2, { type: 'heard', from: 'a', announcement: announcementOf(1) }).length, 0);
+  assert.equal(node.own.kept.size, 0);
+});
+
+test('an earlier one of the same process has said so much already', () => {
+  const stage = new Stage();
+  stage.begin('a', 'b');
+  stage.say('a', 'first');
+  stage.say('a', 'second');
+  stage.pass(100);
+  stage.nodes.set('a', createNode('a', { said: stage.state('a').said, nowMs: stage.nowMs }));
+  stage.meet('a', 'b');
+  stage.say('a', 'third');
+  stage.pass(3_000);
+  assert.equal(stage.topics('b'), 'first second third');
+});
+
+test('what was let go before its time is not called gone', () => {
+  const node: GossipState = { ...createNode('a'), checkAll: false };
+  step(node, 0, { type: 'met', peer: 'm', epoch: 1 });
+  for (let sequence = 1; sequence <= max.sourceMessagesMax + 10; sequence++)
+    step(node, 0, { type: 'heard', from: 's', announcement: announcementOf(sequence, { leftMs: 30_000 }) });
+  const ask = (nowMs: number): Part[] => {
+    const message = {
+      ...{ type: 'page' as const, parts: [], urgent: true, more: false },
+      wants: [{ source: 's', epoch: 1, numbers: [1, 10] }],
+    };
+    return step(node, nowMs, { type: 'message', from: 'm', message }).flatMap((effect) =>
+      effect.type === 'send' && effect.message.type === 'page' ? effect.message.parts : [],
+    );
+  };
+  assert.deepEqual(ask(1_000), [], 'somebody else may have it');
+  assert.deepEqual(
+    ask(40_000).map(({ gone }) => gone),
+    [[1, 10]],
+    'by now it has ended everywhere',
+  );
+});
+
+test('much is told in pages, until all of it is', () => {
+  const stage = new Stage();
+  stage.start('a');
+  const body = new Uint8Array(8_000);
+  for (let at = 0; at < 200; at++) stage.tell('a', { type: 'publish', topic: 't', body, ttlMs: 600_000 });
+  stage.pass(1_000);
+  let pages = 0;
+  stage.isTold = (effect) => {
+    if (effect.type !== 'send' || effect.message.type !== 'page' || effect.message.parts.length === 0) return false;
+    const bytes = effect.message.parts.flatMap(({ announcements }) => announcements.map((one) => one.body.byteLength));
+    assert.ok(bytes.reduce((sum, length) => sum + length, 0) <= max.pageBytesMax);
+    pages++;
+    return false;
+  };
+  stage.start('b');
+  stage.meet('a', 'b');
+  stage.pass(2_000);
+  assert.equal(stage.heard.get('b')!.length, 200);
+  assert.ok(pages >= 13, `${pages} pages`);
+});
+
+test('who begins to listen later hears what still holds', () => {
+  const node = createNode('a');
+  for (const [sequence, leftMs] of [
+    [1, 1_000],
+    [2, 60_000],
+    [4, 60_000],
+  ] as const)
+    step(node, 0, { type: 'heard', from: 'b', announcement: announcementOf(sequence, { leftMs }) });
+  step(node, 0, { type: 'heard', from: 'b', announcement: announcementOf(3, { topic: 'other' }) });
+  step(node, 0, { type: 'heard', from: 'c', announcement: announcementOf(2) });
+  assert.deepEqual(
+    stillTrue(node, 1_500, 't').map(({ source, sequence }) => `${source} ${sequence}`),
+    ['b 2', 'b 4'],
+    'not what has ended, nor what waits for its turn',
+  );
+});
