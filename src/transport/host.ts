@@ -15,6 +15,7 @@ import { createLibp2p } from 'libp2p';
 import { limits as wireLimits } from '../../machines/wire/limits.ts';
 import { TransportFault } from './fault.ts';
 import type { TransportLimits } from './limits.ts';
+import { messageId, messageName } from './message-id.ts';
 
 type EncrypterFactory = (components: never) => ConnectionEncrypter;
 
@@ -50,17 +51,13 @@ const silent: Logger = Object.assign(() => {}, {
 });
 const silentLogger: ComponentLogger = { forComponent: () => silent };
 
-// The proof ends a published envelope and covers all of it, so its last bytes name the message.
-const messageIdBytes = 20;
-const messageId = (message: { data?: Uint8Array }): Uint8Array => (message.data ?? new Uint8Array(0)).subarray(-messageIdBytes);
-
 const gossip = () =>
   gossipsub({
     // Proof and sequence are in the envelope (machines/admission/envelope.ts): an Ed25519 signature a message would cost
     // 112 µs to make and 160 µs for every duplicate to check (stack.md §3).
     globalSignaturePolicy: StrictNoSign,
     msgIdFn: messageId,
-    fastMsgIdFn: (message) => Buffer.from(messageId(message)).toString('latin1'),
+    fastMsgIdFn: messageName,
     allowPublishToZeroTopicPeers: false,
     ignoreDuplicatePublishError: true,
     emitSelf: false,
