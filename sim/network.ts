@@ -196,6 +196,7 @@ export class SimulatedPort implements NetworkPort {
   readonly #targetByPeer = new Map<PeerId, Target>();
   readonly #targetByHost = new Map<string, Target>();
   readonly #topics = new Set<string>();
+  #isMember: (source: PeerId) => boolean = () => true;
   #hello: { name: string; epoch: number; extra: Record<string, string> } | null = null;
   #emit: (event: NetworkEvent) => void = () => {};
   #isStopped = false;
@@ -507,6 +508,10 @@ export class SimulatedPort implements NetworkPort {
     this.#topics.add(topic);
   }
 
+  hear(isMember: (source: PeerId) => boolean): void {
+    this.#isMember = isMember;
+  }
+
   publish(topic: string, message: Uint8Array): 'queued' | 'full' {
     if (this.#publishBytes > 0 && this.#publishBytes + message.byteLength > publishBytesMax) return 'full';
     this.#publishBytes += message.byteLength;
@@ -551,6 +556,7 @@ export class SimulatedPort implements NetworkPort {
       this.#world.after(orderedMs - this.#world.nowMs, () => {
         if (network.isBlocked(this.host, other.host) || !other.isListening)
           return network.tap?.lost(frame, other.isListening ? 'the path is blocked' : 'nobody listens');
+        if (!other.#isMember(this.self)) return network.tap?.lost(frame, 'its source is no member');
         network.tap?.received(frame);
         other.#tell({ type: 'published', peer: this.self, topic, bytes: message });
       });

@@ -52,6 +52,8 @@ export interface NetworkPort {
    */
   send(peer: PeerId, lane: Lane, message: Uint8Array): 'queued' | 'full' | 'unreachable';
   subscribe(topic: string): void;
+  /** Of what is published, only what these sources published is delivered and passed on to others; everybody's until told. */
+  hear(isMember: (source: PeerId) => boolean): void;
   /** Lossy, to many; batched per turn. 'full' when the publish queue is at its limit. */
   publish(topic: string, message: Uint8Array): 'queued' | 'full';
   stop(done: () => void): void;

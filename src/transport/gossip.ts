@@ -4,6 +4,7 @@ import { type Message, TopicValidatorResult } from '@libp2p/gossipsub';
 import type { Stream } from '@libp2p/interface';
 import type { PeerId, SinkPort } from '../../actors/ports/index.ts';
 import { publishedOverheadBytesMax } from '../../machines/admission/index.ts';
+import type { Refusal } from '../../machines/wire/envelope.ts';
 import {
   createFrameDecoder,
   decodeFrames,
@@ -13,7 +14,8 @@ import {
   takeBatch,
 } from '../../machines/wire/frame.ts';
 import { limits as wireLimits } from '../../machines/wire/limits.ts';
-import type { Host } from './host.ts';
+import type { Conduct } from './conduct.ts';
+import { type Host, topicScores } from './host.ts';
 import type { TransportLimits } from './limits.ts';
 import type { Link } from './links.ts';
 import type { Published, PublishedEnvelopes } from './published.ts';
@@ -24,6 +26,9 @@ export type GossipOptions = {
   limits: TransportLimits;
   sink: SinkPort;
   envelopes: PublishedEnvelopes;
+  conduct: Conduct;
+  /** Whether what this peer published is delivered and passed on. */
+  isMember(source: PeerId): boolean;
   nowMs(): number;
   links(): IterableIterator<Link>;
   onPublished(peer: PeerId, topic: string, message: Uint8Array): void;
@@ -44,7 +49,8 @@ const inspectMs = 1_000;
 /** Inspections that may find a link without gossip before it is given up. */
 const missingMax = 5;
 const retryMs = 50;
-const offences: ReadonlySet<string> = new Set(['MALFORMED', 'BAD_PROOF', 'TOO_LARGE']);
+/** Only what no honest member publishes or forwards counts against whoever it came from. */
+const offences: ReadonlySet<string> = new Set(['MALFORMED', 'BAD_PROOF', 'TOO_LARGE', 'FRAME_MALFORMED', 'FRAME_TOO_LARGE']);
 /** The largest message that can be published. */
 export const publishedBytesMax =
   wireLimits.gossipMessageBytesMax - publishedOverheadBytesMax - frameHeaderBytes - messageHeaderBytes;
@@ -73,7 +79,10 @@ export class Gossip {
       options.onSubscriptions();
     });
     // Everybody subscribes to the lanes' topic, so that hearing nothing of a peer means that its gossip is not up yet.
-    this.#listen(lanesTopic, (published) => options.onParts(published));
+    this.#listen(lanesTopic, (published) => {
+      options.onParts(published);
+      return null;
+    });
     this.#watch = setInterval(() => this.#inspect(), inspectMs);
     this.#watch.unref();
   }
@@ -136,9 +145,13 @@ export class Gossip {
 
   subscribe(topic: string): void {
     this.#listen(`topic/${topic}`, (published) => {
+      if (!this.#options.isMember(published.source))
+        return { refused: 'NOT_A_MEMBER', message: `${published.source} is no member, as far as this node knows` };
       const decoder = createFrameDecoder();
-      for (const message of decodeFrames(decoder, published.body)) this.#options.onPublished(published.source, topic, message);
-      if (decoder.refusal !== null) this.#options.onRefused(decoder.refusal.refused, decoder.refusal.message, published.source);
+      const messages = decodeFrames(decoder, published.body);
+      if (decoder.refusal !== null) return decoder.refusal;
+      for (const message of messages) this.#options.onPublished(published.source, topic, message);
+      return null;
     });
   }
 
@@ -146,23 +159,33 @@ export class Gossip {
     return `/polity/${this.#options.cluster}/${topic}`;
   }
 
-  /** Delivers from the validator, which runs once for each envelope and before gossipsub forwards it. */
-  #listen(topic: string, deliver: (published: Published) => void): void {
+  /** Delivers from the validator, which runs once for each envelope and before gossipsub forwards it; not, if it says why not. */
+  #listen(topic: string, deliver: (published: Published) => Refusal | null): void {
     const { gossip } = this.#options.host.services;
     const name = this.#name(topic);
+    gossip.score.params.topics[name] = topicScores;
     gossip.topicValidators.set(name, (forwarder, message: Message) => {
+      if (this.#stopped) return TopicValidatorResult.Ignore;
       const opened = this.#options.envelopes.open(topic, message.data);
-      if ('refused' in opened) {
-        // A second copy by another way is gossip's nature, not an offence.
-        if (opened.refused === 'REPEATED') return TopicValidatorResult.Ignore;
-        this.#options.onRefused(opened.refused, opened.message, forwarder.toString());
-        // Only what no honest member forwards counts against the forwarder.
-        return offences.has(opened.refused) ? TopicValidatorResult.Reject : TopicValidatorResult.Ignore;
-      }
-      if (!this.#stopped) deliver(opened);
-      return TopicValidatorResult.Accept;
+      const refusal = 'refused' in opened ? opened : deliver(opened);
+      return refusal === null ? TopicValidatorResult.Accept : this.#refuse(forwarder.toString(), refusal);
     });
     gossip.subscribe(name);
+  }
+
+  #refuse(forwarder: PeerId, { refused, message }: Refusal): TopicValidatorResult {
+    // A second copy by another way is gossip's nature, not an offence.
+    if (refused === 'REPEATED') return TopicValidatorResult.Ignore;
+    this.#options.onRefused(refused, message, forwarder);
+    // Who passes on what is too old, or of somebody whom he knows and this node does not, is honest.
+    if (!offences.has(refused)) return TopicValidatorResult.Ignore;
+    if (this.#options.conduct.offended(forwarder))
+      this.#options.onRefused(
+        'GRAYLISTED',
+        'it keeps publishing what no member publishes: nothing is heard from it',
+        forwarder,
+      );
+    return TopicValidatorResult.Reject;
   }
 
   publish(topic: string, message: Uint8Array): 'queued' | 'full' {

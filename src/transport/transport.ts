@@ -6,6 +6,7 @@ import { createDials, type Dials } from '../../actors/dials.ts';
 import { type Lane, lanes, type NetworkEvent, type NetworkPort, type PeerId, type SinkPort } from '../../actors/ports/index.ts';
 import { deriveKeys, secretBytesMin } from '../../machines/admission/index.ts';
 import { type AdmissionRefused, admission, otherPeerMessage, ownAddress, ownAddressMessage } from './admission.ts';
+import { Conduct } from './conduct.ts';
 import { Dialler } from './dialler.ts';
 import { TransportFault } from './fault.ts';
 import { Gate } from './gate.ts';
@@ -67,6 +68,7 @@ export class Transport implements NetworkPort {
   readonly #options: TransportOptions;
   readonly #limits: TransportLimits;
   readonly #gate: Gate;
+  readonly #conduct = new Conduct(nowMs);
   readonly #sealKey = generateKeyPairSync('x25519');
   readonly #privateKey: ReturnType<typeof loadIdentity>;
   readonly self: PeerId;
@@ -80,6 +82,7 @@ export class Transport implements NetworkPort {
   #gossip: Gossip | null = null;
   /** Null in 'auto': lanes are streams. */
   #gossipLanes: GossipLanes | null = null;
+  #isMember: (source: PeerId) => boolean = () => true;
   #epoch = 0;
   #toldAddresses = '';
   #emit: ((event: NetworkEvent) => void) | null = null;
@@ -147,6 +150,7 @@ export class Transport implements NetworkPort {
       listen: listen.map(parseAddress),
       announce: (announce ?? []).map(parseAddress),
       limits: this.#limits,
+      conduct: this.#conduct,
       denyInbound: (connection) => this.#knock(connection as RawConnection),
       encrypter: admission({
         keys,
@@ -177,6 +181,8 @@ export class Transport implements NetworkPort {
         ...{ gossipKey, self: this.self, publishedMs: this.#limits.publishedMs },
         ...{ epoch: () => this.#epoch, wallMs: Date.now },
       }),
+      conduct: this.#conduct,
+      isMember: (source) => this.#isMember(source),
       links: () => this.#links.all(),
       onPublished: (peer, topic, bytes) => this.#tell({ type: 'published', peer, topic, bytes }),
       onParts: (published) => this.#gossipLanes?.receive(published),
@@ -361,6 +367,10 @@ export class Transport implements NetworkPort {
 
   subscribe(topic: string): void {
     this.#gossip?.subscribe(topic);
+  }
+
+  hear(isMember: (source: PeerId) => boolean): void {
+    this.#isMember = isMember;
   }
 
   publish(topic: string, message: Uint8Array): 'queued' | 'full' {

@@ -70,6 +70,7 @@ export const createHandNetwork = (): HandNetwork => {
           return 'queued';
         },
         subscribe: () => {},
+        hear: () => {},
         publish: () => 'queued',
         stop(done) {
           listeners.delete(self);

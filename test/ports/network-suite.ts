@@ -347,6 +347,26 @@ export const networkSuite = (title: string, makeWorld: () => Promise<NetworkWorl
       await stop(a, b, c);
     });
 
+    it('tells nothing that was published by who is no member', async () => {
+      const a = await start('heard-a');
+      const b = await start('heard-b');
+      const c = await start('heard-c');
+      for (const probe of [a, b, c]) probe.port.subscribe('news');
+      c.port.hear((source) => source !== a.port.self);
+      for (const other of [b, c]) a.port.connect(other.addresses);
+      b.port.connect(c.addresses);
+      await world.until(() => a.isOpenTo(b.port.self) && a.isOpenTo(c.port.self) && b.isOpenTo(c.port.self), 'all are open');
+      a.port.publish('news', bytesOf('unheard'));
+      await world.until(() => b.of('published').length === 1, 'who takes a for a member hears it');
+      b.port.publish('news', bytesOf('heard'));
+      await world.until(() => c.of('published').length > 0, 'members are heard');
+      assert.deepEqual(
+        c.of('published').map((event) => Buffer.from(event.bytes).toString()),
+        ['heard'],
+      );
+      await stop(a, b, c);
+    });
+
     it('bounds what waits to be published', async () => {
       const a = await start('flood');
       let queued = 0;
