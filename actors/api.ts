@@ -2,6 +2,7 @@
 // calls that answer by callback. Everything here is plain data.
 import type { DiscoveryView } from '../machines/discovery/index.ts';
 import type { Failure } from '../machines/errors.ts';
+import type { Delivery, GossipSummary } from '../machines/gossip/index.ts';
 import type { MemberView } from '../machines/membership/index.ts';
 import type { Role } from '../machines/raft/types.ts';
 import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
@@ -91,7 +92,34 @@ export type WatchMessage =
   | { type: 'progress'; index: number }
   | { type: 'failed'; failure: Failure };
 
+/** `source` is a peer id. `late`: what its source announced after it was heard before it. */
+export type Announced = Delivery;
+
+export type AnnounceOptions = {
+  /** Milliseconds that it holds: who comes later than that never hears of it. 1 to 3 600 000, default 60 000. */
+  ttlMs?: number;
+};
+
+/** Announcements to all members: small, held in memory, heard once by each, in the order of their source where that can be had. */
+export interface GossipApi {
+  /** `done` when this node has it, which sees to it that all others hear it while it holds; they are not waited for. */
+  publish(
+    topic: string,
+    body: Uint8Array,
+    options: AnnounceOptions,
+    done: (outcome: Outcome<{ sequence: number }>) => void,
+  ): void;
+  /**
+   * Hears what is announced from now on, by this node too, and first what was announced before and still holds. Returns what ends it,
+   * or throws a PolityError: OVERLOADED at more than 1 024 listeners.
+   */
+  subscribe(topic: string, on: (announced: Announced) => void): () => void;
+  /** What this node keeps. */
+  summary(): GossipSummary;
+}
+
 export interface NodeApi {
+  readonly gossip: GossipApi;
   status(): NodeStatus;
   /** Called after the status changed, at most once a turn. Returns what ends it. */
   onStatus(listener: (status: NodeStatus) => void): () => void;

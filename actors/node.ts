@@ -3,16 +3,18 @@
 import { createStore } from '@xstate/store';
 import { createActor } from 'xstate';
 import { type DiscoveryView, discoveryLimits } from '../machines/discovery/index.ts';
-import { type Failure, failure } from '../machines/errors.ts';
+import { type Failure, failure, PolityError } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import { isNodeName } from '../machines/genesis/messages.ts';
+import type { GossipSummary } from '../machines/gossip/index.ts';
 import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts';
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
-import type { CallOptions, GroupStatus, NodeApi, NodeStatus, Outcome } from './api.ts';
+import type { CallOptions, GossipApi, GroupStatus, NodeApi, NodeStatus, Outcome } from './api.ts';
 import { createDiscoveryActor, type DiscoveryActorEvent, discoveryAddress } from './discovery.ts';
 import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
+import { createGossipActor, createListeners, type GossipActorEvent, gossipAddress, gossipTopic } from './gossip.ts';
 import { createGroup, type GroupEvent } from './group.ts';
 import {
   epochOperation,
@@ -46,6 +48,8 @@ const nodeAddress = 'node';
 const relinquishMs = 1_500;
 const statusEveryMs = 50;
 const heardEveryMs = 20;
+/** How long an announcement holds if nobody says. */
+const announceMs = 60_000;
 
 export type NodeTreeOptions = {
   observe?: Observe;
@@ -184,6 +188,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let livenessCell: Cell<LivenessActorEvent> | null = null;
   let membershipCell: Cell<MembershipActorEvent> | null = null;
   let discoveryCell: Cell<DiscoveryActorEvent> | null = null;
+  let gossipCell: Cell<GossipActorEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   let quietDue = false;
 
@@ -293,6 +298,44 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         discoveryCell.send({ type: 'told', peer, name: member.name, addresses: usableAddresses(member.addresses) });
       else if (member?.self !== true) discoveryCell.send({ type: 'untold', peer });
     }
+  };
+
+  // -------------------------------------------------------------- gossip
+
+  /** Everybody whom membership knows, but for those who were thrown out. */
+  const known = new Set<PeerId>();
+  const thrownOut = new Set<PeerId>();
+  const isMember = (peer: PeerId): boolean => !thrownOut.has(peer) && (known.has(peer) || peers.isConnected(peer));
+  const tellGossip = (changes: readonly Change[]): void => {
+    for (const { peer, after } of changes) {
+      if (after === 'evicted') {
+        thrownOut.add(peer);
+        gossipCell?.send({ type: 'evicted', peer });
+      } else if (thrownOut.delete(peer)) gossipCell?.send({ type: 'readmitted', peer });
+      if (after === null || after === 'evicted') known.delete(peer);
+      else known.add(peer);
+    }
+  };
+  const listeners = createListeners(sink);
+  /** Number of what this process announced last, whatever becomes of the actor. */
+  let said = 0;
+  let gossipNow: () => GossipSummary = () => ({ kept: 0, keptBytes: 0, sources: 0, waiting: 0, peers: 0 });
+
+  const gossip: GossipApi = {
+    publish(topic, body, { ttlMs = announceMs }, done) {
+      if (stopping !== null) return done({ ok: false, failure: failure('STOPPING', `${settings.name} is stopping`) });
+      if (gossipCell === null) return done({ ok: false, failure: failure('NOT_READY', `${settings.name} is starting`) });
+      gossipCell.send({ type: 'publish', topic, body, ttlMs, done });
+    },
+    subscribe(topic, on) {
+      // Its own, so that who subscribes twice is told twice and ends one of them.
+      const listener: typeof on = (announced) => on(announced);
+      const why = listeners.add(topic, listener);
+      if (why !== null) throw new PolityError(why);
+      gossipCell?.send({ type: 'recall', topic, listener });
+      return () => listeners.remove(topic, listener);
+    },
+    summary: () => gossipNow(),
   };
 
   // -------------------------------------------------------------- hosting replicas
@@ -408,6 +451,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     livenessCell?.send({ type: 'peer-open', peer });
     membershipCell?.send({ type: 'peer-open', peer });
     discoveryCell?.send({ type: 'met', peer, name, addresses });
+    gossipCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
     tellQuiet();
@@ -423,6 +467,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     // Both ends wanted it so: nobody has died.
     if (end === 'lost') membershipCell?.send({ type: 'peer-close', peer });
     discoveryCell?.send({ type: 'parted', peer });
+    gossipCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
@@ -460,6 +505,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         for (const cell of groups.values()) cell.send({ type: 'drain', peer: event.peer });
         return;
       case 'published':
+        if (event.topic === gossipTopic) gossipCell?.send({ type: 'published', peer: event.peer, bytes: event.bytes });
         return;
       case 'refused':
         sink.count('refused_total', { code: event.code });
@@ -515,6 +561,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           onChanged(changes, view) {
             membersNow = view;
             tellDiscovery(changes, view);
+            tellGossip(changes);
             peers.members(view);
           },
         }),
@@ -549,6 +596,28 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         if (event.type === 'lookup') event.done({ places: [], failures: [] });
       },
     );
+    gossipCell = host<GossipActorEvent>(
+      gossipAddress,
+      (scope) =>
+        createGossipActor(scope, {
+          ...{ options: settings.gossip, checkAll: options.checkAll ?? false, epoch, ports, router, listeners },
+          connected: peers
+            .statuses()
+            .filter((peer) => peer.connected)
+            .map((peer) => ({ peer: peer.peerId, epoch: peer.epoch })),
+          ...{ evicted: [...thrownOut], said: () => said },
+          onSaid(now) {
+            said = now;
+          },
+          onSummary(summary) {
+            gossipNow = summary;
+          },
+        }),
+      (event) => {
+        if (event.type === 'publish')
+          event.done({ ok: false, failure: failure('NOT_READY', `gossip on ${settings.name} is being restarted`) });
+      },
+    );
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
       createGenesisActor(scope, {
         ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
@@ -560,9 +629,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       }),
     );
     router.on(membershipAddress, (delivery) => membershipCell?.send({ type: 'delivery', delivery }));
+    router.on(gossipAddress, (delivery) => gossipCell?.send({ type: 'delivery', delivery }));
     router.on(livenessAddress, (delivery) => livenessCell?.send({ type: 'delivery', delivery }));
     router.on(genesisAddress, (delivery) => genesisCell?.send({ type: 'delivery', delivery }));
     router.on(nodeAddress, onNodeDelivery);
+    network.subscribe(gossipTopic);
+    network.hear(isMember);
     network.start({ name: settings.name, epoch, extra: { version: settings.version } }, (event) => {
       if (!stopped) onNetwork(event);
     });
@@ -640,6 +712,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const notRunning = (): Failure => failure('NOT_READY', `the group's actor on ${settings.name} is being restarted`);
 
   return {
+    gossip,
     status: () => store.getSnapshot().context,
     members: () => membersNow(),
     tellLoad: (load) => membershipCell?.send({ type: 'load', load }),

@@ -43,6 +43,7 @@ export interface Peers {
   statuses(): PeerStatus[];
   nameOf(peer: PeerId): string | null;
   connected(): PeerId[];
+  isConnected(peer: PeerId): boolean;
   /** Who has this name and can be reached: connected, or a member to whom a message opens a connection. */
   named(name: string): PeerId | null;
   /** Somebody to ask the way: mostly one of these, for they may know it, but not always, for they may not. */
@@ -200,6 +201,7 @@ export const createPeers = (args: PeersArguments): Peers => {
 
   return {
     connected,
+    isConnected: (peer) => links.open.has(peer),
     statuses: () => [...statuses.values()],
     nameOf: (peer) => statuses.get(peer)?.name ?? links.known.get(peer)?.name ?? null,
 

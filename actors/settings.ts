@@ -1,5 +1,6 @@
 // What a node tree needs to know, already validated (src/config reads files, environment and flags).
 import { type DiscoveryOptions, discoveryDefaults } from '../machines/discovery/index.ts';
+import { type GossipOptions, gossipDefaults } from '../machines/gossip/index.ts';
 import { type LinksOptions, linksDefaults } from '../machines/links/index.ts';
 import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
 import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
@@ -24,6 +25,7 @@ export type NodeSettings = {
   resources: Readonly<Record<string, number | string>>;
   capacity: number;
   membership: MembershipOptions;
+  gossip: GossipOptions;
   discovery: DiscoveryOptions;
   links: LinksOptions;
   /** HTTP address, if any; only reported. */
@@ -44,6 +46,7 @@ export const settingsDefaults = {
   resources: {} as Readonly<Record<string, number | string>>,
   capacity: 0,
   membership: membershipDefaults,
+  gossip: gossipDefaults,
   discovery: discoveryDefaults,
   links: linksDefaults,
   raft: raftDefaults,

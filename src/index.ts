@@ -1,5 +1,6 @@
 // The door of the package: start a node, use its services.
 export type {
+  AnnounceOptions,
   CallOptions,
   GroupChange,
   GroupStatus,
@@ -21,6 +22,6 @@ export type {
 } from '../machines/register/types.ts';
 export type { NodeConfig, NodeConfigInput } from './config/index.ts';
 export { type ErrorCode, PolityError } from './errors.ts';
-export { createNode, Node, type PutOptions, Register } from './node.ts';
+export { type Announcement, createNode, Node, type PutOptions, Register } from './node.ts';
 export { TransportFault } from './transport/index.ts';
 export { version } from './version.ts';

@@ -1,5 +1,7 @@
 // A node in the real world: the tree of actors/node.ts on LevelDB, libp2p and the operating system's clock, with its HTTP door.
 import type {
+  Announced,
+  AnnounceOptions,
   CallOptions,
   GroupChange,
   NodeApi,
@@ -17,6 +19,7 @@ import { failure } from '../machines/errors.ts';
 import { Entry, type Written } from '../machines/register/entry.ts';
 import type { RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
 import { deleteOf, type Guards, onlyIf, type PutWords, putOf, writtenOf } from '../machines/register/words.ts';
+import { pack, unpack } from '../machines/wire/envelope.ts';
 import { type Assembly, assemble, settledStatus } from './assembly.ts';
 import { realClock } from './clock.ts';
 import { type NodeConfigInput, resolveConfig } from './config/index.ts';
@@ -121,6 +124,17 @@ export class Register {
   }
 }
 
+/** `source` is a peer id, `epoch` the starts of its process, `late` says that it comes after what its source announced behind it. */
+export type Announcement = Pick<Announced, 'source' | 'epoch' | 'sequence' | 'late'> & { value: unknown };
+
+const packed = (value: unknown): Uint8Array => {
+  try {
+    return pack(value);
+  } catch (error) {
+    throw new PolityError(failure('INVALID_REQUEST', `only plain data can be announced: ${(error as Error).message}`));
+  }
+};
+
 /** A running member of a cluster. */
 export class Node {
   readonly api: NodeApi;
@@ -152,6 +166,24 @@ export class Node {
 
   kv(group = 'kv'): Register {
     return new Register(this.api, group);
+  }
+
+  /**
+   * Announces a value to all members: plain data, at most 16 KiB as MessagePack. Resolves when this node has it, which sees to it that
+   * the others hear it within `ttlMs` (default a minute, at most an hour). Rejects with TOO_LARGE, OVERLOADED or INVALID_REQUEST.
+   */
+  announce(topic: string, value: unknown, options: AnnounceOptions = {}): Promise<{ sequence: number }> {
+    return settled((done) => this.api.gossip.publish(topic, packed(value), options, done));
+  }
+
+  /**
+   * Hears what members announce, this one too, each announcement once: first what still holds, then what comes. Returns what ends it.
+   * What no member packed as `announce` does is left out, with a line in the log.
+   */
+  listen(topic: string, on: (announcement: Announcement) => void): () => void {
+    return this.api.gossip.subscribe(topic, ({ source, epoch, sequence, body, late }) =>
+      on({ source, epoch, sequence, late, value: unpack(body) }),
+    );
   }
 
   changeGroup(group: string, change: GroupChange, options: CallOptions = {}): Promise<{ index: number }> {

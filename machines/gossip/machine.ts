@@ -45,6 +45,9 @@ const takeIn = (state: GossipState, turn: Turn, event: GossipEvent): void => {
     case 'evicted':
       losePeer(state.peers, event.peer);
       return onEvicted(state, event.peer);
+    case 'readmitted':
+      state.evicted.delete(event.peer);
+      return;
   }
 };
 
@@ -57,6 +60,7 @@ const whyUnpublished = (
   ttlMs: number,
 ): [PublishRefusal, string] | null => {
   if (!isTopic(topic)) return ['TOPIC_INVALID', `a topic has 1 to ${max.topicCharsMax} printable characters`];
+  if (!(body instanceof Uint8Array)) return ['BODY_INVALID', 'what is announced is bytes'];
   if (body.byteLength > max.bodyBytesMax)
     return ['BODY_TOO_LARGE', `${body.byteLength} bytes to announce, at most ${max.bodyBytesMax}`];
   if (!Number.isSafeInteger(ttlMs) || ttlMs < max.ttlMsMin || ttlMs > max.ttlMsMax)
@@ -74,7 +78,8 @@ const publish = (state: GossipState, turn: Turn, topic: string, body: Uint8Array
   const sequence = ++state.said;
   counts.published++;
   turn.effects.push({ type: 'published', sequence });
-  const given: Announcement = { epoch: own.epoch, sequence, floor: 0, topic, leftMs: ttlMs, body };
+  // A copy: the caller's bytes are its own.
+  const given: Announcement = { epoch: own.epoch, sequence, floor: 0, topic, leftMs: ttlMs, body: new Uint8Array(body) };
   take(state, turn, own, given, 'published');
   turn.effects.push({ type: 'push', announcement: { ...given, floor: floorOf(state) } });
   onNews(state, turn);

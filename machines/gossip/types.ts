@@ -70,15 +70,15 @@ export type GossipEvent =
   | { type: 'met'; peer: PeerId; epoch: number }
   | { type: 'lost'; peer: PeerId }
   /** Thrown out for good: what it said is forgotten, what it says is not heard. */
-  | { type: 'evicted'; peer: PeerId };
+  | { type: 'evicted'; peer: PeerId }
+  /** Nobody remembers that it was: it is a stranger like any other. */
+  | { type: 'readmitted'; peer: PeerId };
 
 // ---------------------------------------------------------------- effects
 
-export type PublishRefusal = 'TOPIC_INVALID' | 'BODY_TOO_LARGE' | 'TTL_INVALID' | 'OVERLOADED';
+export type PublishRefusal = 'TOPIC_INVALID' | 'BODY_INVALID' | 'BODY_TOO_LARGE' | 'TTL_INVALID' | 'OVERLOADED';
 
 export type RefusalCode =
-  /** It is published as the word of another than who published it. */
-  | 'SPOKE_FOR_ANOTHER'
   | 'NOT_A_MEMBER'
   /** An epoch that its source never said, as far as this node can tell. */
   | 'EPOCH_REFUSED'

@@ -36,6 +36,7 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
     http,
   },
   membership: settingsDefaults.membership,
+  gossip: settingsDefaults.gossip,
   discovery: settingsDefaults.discovery,
   links: settingsDefaults.links,
   raft: {

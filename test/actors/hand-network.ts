@@ -1,7 +1,8 @@
 // A network whose every message a test moves by hand: what was sent lies in a list until the test delivers, loses or repeats it.
 import type { Lane, NetworkEvent, NetworkPort, PeerId } from '../../actors/ports/index.ts';
 
-export type Letter = { from: PeerId; to: PeerId; lane: Lane; bytes: Uint8Array };
+/** Over a lane, or published on a topic to who subscribed. */
+export type Letter = { from: PeerId; to: PeerId; lane: Lane | 'topic'; topic?: string; bytes: Uint8Array };
 
 /** What it was asked for, by the addresses or peers. */
 export type HandPort = NetworkPort & {
@@ -43,8 +44,12 @@ export const createHandNetwork = (): HandNetwork => {
   const dials: { from: PeerId; addresses: string[] }[] = [];
   const linkOf = (a: PeerId, b: PeerId): string => [a, b].sort().join('|');
   const emit = (to: PeerId, event: NetworkEvent): void => listeners.get(to)?.(event);
-  const hand = ({ from, to, lane, bytes }: Letter): void =>
-    emit(to, { type: 'message', peer: from, lane, bytes: new Uint8Array(bytes) });
+  const topics = new Map<PeerId, Set<string>>();
+  const members = new Map<PeerId, (source: PeerId) => boolean>();
+  const hand = ({ from, to, lane, topic = '', bytes }: Letter): void => {
+    if (lane !== 'topic') return emit(to, { type: 'message', peer: from, lane, bytes: new Uint8Array(bytes) });
+    if (members.get(to)?.(from) !== false) emit(to, { type: 'published', peer: from, topic, bytes: new Uint8Array(bytes) });
+  };
 
   const network: HandNetwork = {
     letters,
@@ -69,9 +74,14 @@ export const createHandNetwork = (): HandNetwork => {
           letters.push(letter);
           return 'queued';
         },
-        subscribe: () => {},
-        hear: () => {},
-        publish: () => 'queued',
+        subscribe: (topic) => void topics.set(self, new Set([...(topics.get(self) ?? []), topic])),
+        hear: (isMember) => void members.set(self, isMember),
+        publish(topic, bytes) {
+          for (const [to, listens] of topics)
+            if (listens.has(topic) && links.has(linkOf(self, to)))
+              letters.push({ from: self, to, lane: 'topic', topic, bytes: new Uint8Array(bytes) });
+          return 'queued';
+        },
         stop(done) {
           listeners.delete(self);
           done();

@@ -159,6 +159,12 @@ story('an eviction', quiet, (stage) => {
   stage.pass(100);
   assert.equal(stage.topics('a'), 'before');
   assert.equal(stage.state('a').sources.all.has('c'), false);
+  stage.note('*', 'a forgets it');
+  stage.tell('a', { type: 'readmitted', peer: 'c' });
+  stage.say('c', 'again');
+  stage.pass(3_000);
+  assert.equal(stage.topics('a'), 'before again');
+  assert.equal(stage.topics('b'), 'before');
 });
 
 story('at rest they ask each other ever more seldom', {}, (stage) => {

@@ -79,6 +79,13 @@ export class FakeNode implements NodeApi {
     return this.#status;
   }
 
+  /** Nobody hears what it announces. */
+  readonly gossip: NodeApi['gossip'] = {
+    publish: (_topic, _body, _options, done) => done({ ok: true, value: { sequence: 1 } }),
+    subscribe: () => () => {},
+    summary: () => ({ kept: 0, keptBytes: 0, sources: 0, waiting: 0, peers: 0 }),
+  };
+
   /** What membership holds. */
   known: MemberView[] = [];
   readonly evicted: string[] = [];
