@@ -170,9 +170,9 @@ test('the worst 64 KiB that a server can say over TCP cost less than a second', 
   const one = [0xc0 | (last >> 8), last & 0xff, ...address];
   const count = Math.floor((65_535 - 19 - opaque.length) / one.length);
   const bytes = raw(count + 1, ...opaque, ...Array.from({ length: count }, () => one).flat());
-  const began = performance.now();
+  const began = process.cpuUsage();
   const reply = readBytes(bytes, a);
-  const tookMs = performance.now() - began;
+  const tookMs = process.cpuUsage(began).user / 1_000;
   assert.ok(reply === null || reply.answers.length === count);
   assert.ok(tookMs < 1_000, `${tookMs} ms`);
 });
