@@ -194,8 +194,8 @@ test('whatever comes is an answer or none, never an exception', () => {
 });
 
 test('a dot inside a label stays there', () => {
-  const labels = ['Node 1.east', '_polity', '_tcp', 'local'];
-  assert.deepEqual(labelsOf(nameOf(labels)), ['node 1.east', '_polity', '_tcp', 'local']);
+  const labels = ['Node 1.east.', '_polity', '_tcp', 'local'];
+  assert.deepEqual(labelsOf(nameOf(labels)), ['node 1.east.', '_polity', '_tcp', 'local']);
   const question: Question = { labels, type: 'TXT' };
   const query = formQuestion(id, question, false);
   const bytes = Buffer.concat([query, Buffer.from([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60, 0, 2, 1, 0x78])]);
@@ -207,6 +207,7 @@ test('a dot inside a label stays there', () => {
 
 test('which names can be asked for', () => {
   assert.ok(areLabels(['a'.repeat(63), 'b.c', 'é']));
+  assert.ok(areLabels(Array(127).fill('a')), '255 bytes');
   for (const labels of [[], [''], ['a', ''], ['a'.repeat(64)], Array(128).fill('a'), ['a\n'], ['a\ufffd'], ['\u0001']])
     assert.equal(areLabels(labels), false, JSON.stringify(labels));
 });

@@ -89,6 +89,7 @@ test('the line of a mistake', () => {
     ['{"a":1]\n', 1],
     ["\n{'a':1}", 2],
     ['[1,\n// comment\n2]', 2],
+    ['{\n1\n:\n2}', 2],
   ];
   for (const [text, line] of lines) assert.equal(brokenLine(text), line, text);
 });
