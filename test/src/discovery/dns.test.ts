@@ -170,6 +170,21 @@ describe('a real server', { skip: path === null ? "Debian's dnsmasq-base is not 
     await assert.rejects(ask('nodes.example.com:7400'), fault('SOURCE_REFUSED', /^127\.0\.0\.1:\d+ answered REFUSED$/));
   });
 
+  test('stopped for a while: no answer in time; what was asked again meanwhile is answered when it goes on', async () => {
+    const text = 'nodes.example.org:7400';
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      const over = askSource(dns, `${text}?server=${server.host}:${server.port}`, { patienceMs: 200 });
+      await assert.rejects(over, fault('SOURCE_TIMED_OUT', /^no answer in time from 127\.0\.0\.1:\d+$/));
+      const asking = ask(text);
+      await pause(50);
+      process.kill(server.pid, 'SIGCONT');
+      assert.equal((await asking).findings.length, 2);
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+    }
+  });
+
   test('killed: unreachable; back on its port: answers', async () => {
     const one = await startDnsServer(path!, {
       domain: 'example.org',
