@@ -24,16 +24,17 @@ export class Announcer implements LinkUser {
 
   opened(link: Link): void {
     if (this.#responders.has(link)) return;
-    const { self, service, nowMs, random, complain } = this.#options;
+    const { self, service, nowMs, random } = this.#options;
     const entries = recordsOn(link.face, self, service);
-    if (entries.length === 0) {
-      const message = 'this node has no address that can be dialled from an interface, and is not announced there';
-      complain('warn', 'MDNS_NOT_ANNOUNCED', message, { interface: link.face.name });
-    }
     const responder = new Responder(entries, random);
     responder.announce(nowMs());
     this.#responders.set(link, responder);
     this.#say();
+  }
+
+  /** Is there a link that this node can be reached from, and so is announced on? */
+  get isTold(): boolean {
+    return [...this.#responders.values()].some((responder) => !responder.isEmpty);
   }
 
   closed(link: Link): void {

@@ -16,7 +16,7 @@ const gatherMs = 50;
 
 type Known = { cache: LinkCache; askAtMs: number; askGapMs: number; askedMs: number };
 
-export type BrowserOptions = Omit<LinkCacheOptions, 'loopback'> & {
+export type BrowserOptions = Omit<LinkCacheOptions, 'loopback' | 'spread'> & {
   self: string;
   nowMs: () => number;
 };
@@ -59,7 +59,7 @@ export class Browser implements LinkUser {
   opened(link: Link): void {
     if (this.#known.has(link)) return;
     const { service, cluster, complain, nowMs } = this.#options;
-    const cache = new LinkCache({ service, cluster, complain, loopback: link.face.loopback });
+    const cache = new LinkCache({ service, cluster, complain, spread: Math.random(), loopback: link.face.loopback });
     this.#known.set(link, { cache, askAtMs: nowMs(), askGapMs: askGaps.firstMs, askedMs: Number.NEGATIVE_INFINITY });
     this.#tick();
   }

@@ -13,13 +13,14 @@ export const cacheLimits = {
   addressesMax: 8,
   /** Nothing is believed longer than RFC 6762 §10 has hosts say. */
   ttlMaxMs: 4_500_000,
-  questionsMax: 40,
+  questionsMax: 20,
 } as const;
 
 /** §10.1 and §10.2: what is taken back or replaced lives on for a second, in case it is said again. */
 const lastSecondMs = 1_000;
-/** §5.2: when a record is asked for again, as parts of its time to live. */
+/** §5.2: when a record is asked for again, as parts of its time to live; the first to ask spares the others the question. */
 const renewals = [0.8, 0.85, 0.9, 0.95];
+const renewalSpread = 0.02;
 /** What is missing is asked for after the packet that may follow, then less and less often. */
 const missing = { firstMs: 120, thenMs: 1_000, factor: 3, maxMs: 60_000 };
 
@@ -37,8 +38,6 @@ type Instance = {
 };
 
 const expiresMs = ({ heardMs, ttlMs }: Kept<unknown>): number => heardMs + ttlMs;
-const renewMs = (kept: Kept<unknown>): number =>
-  kept.asked < renewals.length ? kept.heardMs + kept.ttlMs * renewals[kept.asked]! : Number.POSITIVE_INFINITY;
 const keep = <Data>(data: Data, { ttlSeconds }: Entry, nowMs: number): Kept<Data> => ({
   data,
   heardMs: nowMs,
@@ -70,6 +69,8 @@ export type LinkCacheOptions = {
   loopback: boolean;
   /** What is wrong with an instance; said once for each. */
   complain: (instance: string, problem: string) => void;
+  /** 0 to 1: spreads over those who know the same when they ask for it again (§5.2). */
+  spread: number;
 };
 
 export class LinkCache {
@@ -249,12 +250,17 @@ export class LinkCache {
     });
   }
 
+  #renewMs({ asked, heardMs, ttlMs }: Kept<unknown>): number {
+    const part = renewals[asked];
+    return part === undefined ? Number.POSITIVE_INFINITY : heardMs + ttlMs * (part + renewalSpread * this.#options.spread);
+  }
+
   /** What is missing or grows old and is to be asked for now; it counts as asked. */
   questions(nowMs: number): Asked[] {
     const asked: Asked[] = [];
     for (const instance of this.#instances.values()) {
       if (asked.length >= cacheLimits.questionsMax) break;
-      if (renewMs(instance.pointer) <= nowMs) {
+      if (this.#renewMs(instance.pointer) <= nowMs) {
         instance.pointer.asked++;
         asked.push({ name: this.#options.service, type: 'PTR' });
       }
@@ -269,7 +275,7 @@ export class LinkCache {
   #renewals({ name, srv, txt }: Instance, nowMs: number): Asked[] {
     const asked: Asked[] = [];
     const renew = (kept: Kept<unknown> | null, question: Asked): void => {
-      if (kept === null || renewMs(kept) > nowMs) return;
+      if (kept === null || this.#renewMs(kept) > nowMs) return;
       kept.asked++;
       asked.push(question);
     };
@@ -306,7 +312,7 @@ export class LinkCache {
   nextMs(): number {
     let nextMs = Number.POSITIVE_INFINITY;
     const consider = (kept: Kept<unknown> | null): void => {
-      if (kept !== null) nextMs = Math.min(nextMs, renewMs(kept), expiresMs(kept));
+      if (kept !== null) nextMs = Math.min(nextMs, this.#renewMs(kept), expiresMs(kept));
     };
     for (const instance of this.#instances.values()) {
       for (const kept of [instance.pointer, instance.srv, instance.txt]) consider(kept);

@@ -1,7 +1,7 @@
 // On which interfaces multicast DNS is spoken. What is told is told to everybody on the link, so by default it is told where only
 // the own network listens: on this machine itself (loopback) and on interfaces with private addresses. One with a public address has
 // to be named.
-import { isIPv4 } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 import type { networkInterfaces } from 'node:os';
 
 /** One interface as multicast DNS sees it. */
@@ -21,28 +21,34 @@ export const facesMax = 16;
 
 const numberOf = (address: string): number => address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
 
-const within = (address: number, network: number, mask: number): boolean => ((address ^ network) & mask) === 0;
+const rangesOf = (...ranges: string[]): BlockList => {
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [address, bits] = range.split('/') as [string, string];
+    list.addSubnet(address, Number(bits), isIPv4(address) ? 'ipv4' : 'ipv6');
+  }
+  return list;
+};
 
 /** RFC 1918, and RFC 3927 for links without a router. */
-const privateNetworks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16'].map((text) => {
-  const [address, bits] = text.split('/') as [string, string];
-  return { address: numberOf(address), mask: -1 << (32 - Number(bits)) };
-});
+const privateRange = rangesOf('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16');
+const loopbackRange = rangesOf('127.0.0.0/8', '::1/128');
+/** Nobody, groups, everybody, and IPv6 addresses that mean something only beside an interface. */
+const elsewhereRange = rangesOf('0.0.0.0/8', '224.0.0.0/3', '::/128', 'ff00::/8', 'fe80::/10');
+/** IPv4 in the clothes of IPv6. A list of its own, as every IPv4 address is found in it. */
+const mappedRange = rangesOf('::ffff:0:0/96');
 
-const isPrivate = (address: string): boolean => privateNetworks.some((net) => within(numberOf(address), net.address, net.mask));
+const isIn = (range: BlockList, address: string): boolean => range.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 
-export const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
+export const isLoopback = (address: string): boolean => isIn(loopbackRange, address);
 
-/** An address that one host on the network can be reached under: not a group, not everybody, not nobody. */
-export const isUnicast = (address: string): boolean => {
-  if (!isIPv4(address)) return !/^(::$|ff|fe[89ab])/i.test(address);
-  const first = Number(address.split('.')[0]);
-  return first > 0 && first < 224;
-};
+/** An address that one host on the network can be reached under, in any spelling. */
+export const isUnicast = (address: string): boolean =>
+  isIP(address) !== 0 && !isIn(elsewhereRange, address) && !(isIPv6(address) && isIn(mappedRange, address));
 
 /** Did this come from the link of the interface? */
 export const isOnLink = (face: Face, sender: string): boolean =>
-  isIPv4(sender) && face.networks.some(({ address, mask }) => within(numberOf(sender), address, mask));
+  isIPv4(sender) && face.networks.some(({ address, mask }) => ((numberOf(sender) ^ address) & mask) === 0);
 
 export type Interfaces = ReturnType<typeof networkInterfaces>;
 
@@ -52,7 +58,7 @@ export const chooseFaces = (interfaces: Interfaces, wanted: string | null): Face
   for (const [name, addresses = []] of Object.entries(interfaces)) {
     const fours = addresses.filter(({ family }) => family === 'IPv4');
     const chosen = fours.find(({ address, internal }) =>
-      wanted === null ? internal || isPrivate(address) : address === wanted,
+      wanted === null ? internal || isIn(privateRange, address) : address === wanted,
     );
     if (chosen === undefined) continue;
     const networks = fours.map(({ address, netmask }) => ({ address: numberOf(address), mask: numberOf(netmask) | 0 }));

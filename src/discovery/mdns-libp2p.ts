@@ -2,13 +2,13 @@
 // (docs/decisions says why it is an option of its own). It has no choice of interfaces, tells no one that it goes and answers whoever
 // asks as often as he asks, so what is not asked for by name does not run.
 import { createHash } from 'node:crypto';
-import type { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger, PeerDiscovery, PeerInfo } from '@libp2p/interface';
+import type { MulticastDNS } from 'multicast-dns';
 import type { Announcement, Finding } from '../../actors/ports/index.ts';
 import { Teller } from './mdns-browser.ts';
 import { createComplaints } from './mdns-links.ts';
-import { usable } from './record.ts';
+import { ttlWithin, usable } from './record.ts';
 import { type Answer, LookupFault, type Source, type SourceContext, sourceLimits } from './source.ts';
 
 type Mdns = typeof import('@libp2p/mdns');
@@ -17,6 +17,7 @@ type Components = Parameters<ReturnType<Mdns['mdns']>>[0];
 /** libp2p's records say 120 s; it asks everybody in this interval. */
 const ttlMs = 120_000;
 const askMs = 20_000;
+const askPauseMs = 1_000;
 /** An answer is complete when nothing came for a while. */
 const patience = { lookMs: 25, quietMs: 300, mostMs: 1_500 } as const;
 
@@ -35,12 +36,16 @@ class Run {
   readonly #watching = new Set<() => void>();
   readonly #discovery: PeerDiscovery;
   readonly #nowMs: () => number;
+  readonly #tag: string;
+  #socket: MulticastDNS | undefined;
+  #askedMs = 0;
   announced: readonly string[] = [];
   heard = false;
   problem: string | null = null;
 
   constructor(tag: string, libraries: Libraries, nowMs: () => number) {
     this.#nowMs = nowMs;
+    this.#tag = tag;
     const log: Logger = Object.assign(() => {}, {
       enabled: false,
       trace: () => {},
@@ -61,11 +66,21 @@ class Run {
   }
 
   async start(libraries: Libraries): Promise<void> {
+    this.#askedMs = this.#nowMs();
     await libraries.start(this.#discovery);
+    this.#socket = (this.#discovery as { mdns?: MulticastDNS }).mdns;
     // Its own question comes back to it, where multicast works.
-    const socket = (this.#discovery as { mdns?: EventEmitter }).mdns;
-    socket?.on('query', () => (this.heard = true));
-    socket?.on('error', () => {});
+    this.#socket?.on('query', ({ questions }) => {
+      if (questions?.some(({ name }) => name === this.#tag)) this.heard = true;
+    });
+    this.#socket?.on('error', () => {});
+  }
+
+  /** Asks now, not only when the service would do so again; at most once a second (RFC 6762 §5.2). */
+  ask(): void {
+    if (this.#nowMs() < this.#askedMs + askPauseMs) return;
+    this.#askedMs = this.#nowMs();
+    this.#socket?.query({ questions: [{ name: this.#tag, type: 'PTR' }] });
   }
 
   #found({ id, multiaddrs }: PeerInfo): void {
@@ -87,7 +102,7 @@ class Run {
   findings(self: string): Finding[] {
     const nowMs = this.#nowMs();
     return [...this.#seen.values()].flatMap(({ finding, untilMs }) =>
-      untilMs <= nowMs || finding.peer === self ? [] : [{ ...finding, ttlMs: untilMs - nowMs }],
+      untilMs <= nowMs || finding.peer === self ? [] : [{ ...finding, ttlMs: ttlWithin(untilMs - nowMs) }],
     );
   }
 
@@ -145,6 +160,7 @@ class Libp2pMdnsSource implements Source {
     return this.#with(async (run) => {
       const beganMs = this.#nowMs();
       let changedMs = beganMs;
+      run.ask();
       const unwatch = run.watch(() => (changedMs = this.#nowMs()));
       try {
         for (;;) {

@@ -80,6 +80,7 @@ export class Link {
   #readMs: number;
   #sentMs: number | null = null;
   #echoed = false;
+  #closed = false;
   #problem: string | null = null;
 
   private constructor(face: Face, ports: { codec: DnsCodec; nowMs: () => number; complain: Complain }) {
@@ -156,6 +157,7 @@ export class Link {
   /** Resolves when the bytes have left or could not. */
   #send(bytes: Buffer): Promise<void> {
     this.#sentMs ??= this.#nowMs();
+    if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       this.#socket.send(bytes, port, group, (error) => {
         if (error !== null) this.#failed(error);
@@ -174,6 +176,7 @@ export class Link {
   }
 
   close(): void {
+    this.#closed = true;
     this.#socket.removeAllListeners('message');
     this.#socket.close();
   }

@@ -46,7 +46,7 @@ export const keyOf = (name: string): string => name.toLowerCase();
 /** Can this name be written into a packet just as it was read? */
 export const isWritable = (name: string): boolean =>
   name.length <= 253 &&
-  !name.includes('\uFFFD') &&
+  !/[\p{Cc}\uFFFD]/u.test(name) &&
   name.split('.').every((label) => label.length > 0 && Buffer.byteLength(label) <= 63);
 
 /** The same text for the same name, type and data: how records are compared. */

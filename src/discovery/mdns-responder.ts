@@ -29,6 +29,10 @@ export class Responder {
     this.#random = random;
   }
 
+  get isEmpty(): boolean {
+    return this.#entries.length === 0;
+  }
+
   /** Says everything, without being asked, now and a second later (§8.3). */
   announce(nowMs: number): void {
     if (this.#entries.length > 0)

@@ -60,17 +60,20 @@ class MdnsSource implements Source {
       const tell = (findings: Answer['findings']): void => on({ findings, emptyTtlMs: sourceLimits.emptyTtlDefaultMs });
       const teller = new Teller(() => browser.findings(), tell, this.#nowMs);
       const unwatch = browser.watch(() => teller.look());
+      const leaving = new AbortController();
+      const over = AbortSignal.any([signal, leaving.signal]);
       try {
-        const ended = this.#links.untilOver(signal);
+        const ended = this.#links.untilOver(over);
         const first = await Promise.race([
           ended,
-          pause(patience.mostMs, 'waited' as const, { signal }).catch(() => 'over' as const),
+          pause(patience.mostMs, 'waited' as const, { signal: over }).catch(() => 'over' as const),
         ]);
         if (first !== 'waited') return;
         this.#answer(browser);
         teller.begin();
         await ended;
       } finally {
+        leaving.abort();
         unwatch();
         teller.stop();
       }
@@ -107,6 +110,12 @@ class MdnsSource implements Source {
     const { service } = this.#options;
     const announcer = new Announcer({ self, service, nowMs: this.#nowMs, random: Math.random, complain: this.#complain });
     await this.#links.join(announcer);
+    if (!announcer.isTold) {
+      const message = 'this node has no address that can be dialled from an interface in use, and is not announced';
+      this.#complain('warn', 'MDNS_NOT_ANNOUNCED', message, {
+        interfaces: this.#links.all.map(({ face }) => face.name).join(' '),
+      });
+    }
     try {
       await this.#links.untilOver(signal);
     } finally {

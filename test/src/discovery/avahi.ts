@@ -1,5 +1,5 @@
 // A real avahi-daemon inside a namespace of a test, with a D-Bus of its own; its /run is a tmpfs that nobody else sees.
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,6 +49,7 @@ export type Avahi = {
   browse(service: string): Promise<string[]>;
   /** Publishes a service as a person does, until the network is removed. */
   publish(name: string, service: string, port: number, texts: readonly string[]): void;
+  /** Ends it, in no hurry: without a word, as when a machine is switched off. */
   remove(): void;
 };
 
@@ -58,21 +59,30 @@ export const startAvahi = async (networks: Networks, at: 0 | 1, host: string): P
   const env = { DBUS_SYSTEM_BUS_ADDRESS: address, LC_ALL: 'C' };
   writeFileSync(join(folder, 'bus.conf'), busConfig(address));
   writeFileSync(join(folder, 'avahi.conf'), daemonConfig(host, networks.cable(at)));
-  const bus = networks.start(at, 'dbus-daemon', [`--config-file=${join(folder, 'bus.conf')}`, '--nofork', '--print-address']);
+  const children: ChildProcess[] = [];
+  const start = (command: string, args: readonly string[]): ChildProcess => {
+    const child = networks.start(at, command, args, env);
+    children.push(child);
+    return child;
+  };
+  const bus = start('dbus-daemon', [`--config-file=${join(folder, 'bus.conf')}`, '--nofork', '--print-address']);
   await new Lines(bus).until('the bus', (seen) => seen[0]);
   const daemon = `mount -t tmpfs tmpfs /run && exec avahi-daemon -f "$0" --no-drop-root --no-rlimits --no-chroot 2>&1`;
-  const lines = new Lines(networks.start(at, 'sh', ['-c', daemon, join(folder, 'avahi.conf')], env));
+  const lines = new Lines(start('sh', ['-c', daemon, join(folder, 'avahi.conf')]));
   await lines.until('the start of avahi-daemon', (seen) => seen.find((line) => line.includes('Server startup complete')));
   return {
     async browse(service) {
-      const child = networks.start(at, 'avahi-browse', ['--resolve', '--parsable', '--terminate', service], env);
+      const child = start('avahi-browse', ['--resolve', '--parsable', '--terminate', service]);
       const seen = new Lines(child).seen;
       await new Promise((resolve) => child.once('close', resolve));
       return seen;
     },
     publish(name, service, port, texts) {
-      networks.start(at, 'avahi-publish', ['--service', name, service, String(port), ...texts], env).stdout!.resume();
+      start('avahi-publish', ['--service', name, service, String(port), ...texts]).stdout!.resume();
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    remove() {
+      for (const child of children) child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 };

@@ -203,6 +203,7 @@ suite('cache', () => {
     complaints.length = 0;
     return new LinkCache({
       service,
+      spread: 0,
       cluster: 'c1',
       loopback,
       complain: (name, problem) => complaints.push(`${name} ${problem}`),
@@ -276,6 +277,14 @@ suite('cache', () => {
       ['a port of nothing', told({ port: 0 })],
       ['this machine itself', told({ address: '127.0.0.1' })],
       ['everybody', told({ address: '255.255.255.255' })],
+      [
+        'this machine in the clothes of IPv6',
+        told().map((entry) => (entry.type === 'A' ? { ...entry, type: 'AAAA', data: '::ffff:127.0.0.1' } : entry)),
+      ],
+      [
+        'this machine, spelt at length',
+        told().map((entry) => (entry.type === 'A' ? { ...entry, type: 'AAAA', data: '0:0:0:0:0:0:0:1' } : entry)),
+      ],
       ['a group', told({ address: '224.0.0.251' })],
       ['no address', told().slice(0, 3)],
       ['an address of another host', told().map((entry) => (entry.type === 'A' ? { ...entry, name: 'other.local' } : entry))],
@@ -399,7 +408,7 @@ suite('responder', () => {
 test('a change is told at once, a confirmation before what was told runs out', () => {
   let nowMs = 0;
   const toldMs: number[] = [];
-  const cache = new LinkCache({ service, cluster: 'c1', loopback: false, complain: () => {} });
+  const cache = new LinkCache({ service, cluster: 'c1', loopback: false, spread: 0, complain: () => {} });
   const teller = new Teller(
     () => cache.findings(nowMs),
     () => toldMs.push(nowMs),

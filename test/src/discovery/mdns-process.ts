@@ -8,9 +8,12 @@ import type { NodeOrders } from './mdns-node.ts';
 import type { Networks } from './namespaces.ts';
 
 export type Said = {
+  /** Which source says so. */
+  text: string;
   event: 'ready' | 'answered' | 'asked' | 'failed' | 'log' | 'stopped';
   atMs: number;
   findings: Finding[];
+  rssBytes: number;
   code: string;
   message: string;
 };

@@ -2,6 +2,7 @@
 // interface of the real machine, so nothing that it sends can leave. Root and `ip` (iproute2) are needed.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export type Networks = {
   /** The IPv4 address of each. */
@@ -40,7 +41,7 @@ const end = (child: ChildProcess): Promise<void> =>
   });
 
 /** Two namespaces with loopback and a veth pair: 10.213.0.1/24 and 10.213.0.2/24, and no route besides. */
-export const createNetworks = (): Networks => {
+export const createNetworks = async (): Promise<Networks> => {
   const id = randomBytes(4).toString('hex');
   const names = [`pty-${id}-0`, `pty-${id}-1`] as const;
   const cables = [`pv${id}0`, `pv${id}1`] as const;
@@ -61,6 +62,12 @@ export const createNetworks = (): Networks => {
     for (const at of [0, 1] as const) {
       ip('-n', names[at], 'address', 'add', `${addresses[at]}/24`, 'dev', cables[at]);
       for (const device of ['lo', cables[at]]) ip('-n', names[at], 'link', 'set', device, 'up');
+    }
+    // The kernel takes up to a second to call a cable plugged in; before, programs do not see the interface.
+    const isUp = (at: 0 | 1): boolean => ip('-n', names[at], 'link', 'show', cables[at]).includes('state UP');
+    for (let left = 200; !(isUp(0) && isUp(1)); left--) {
+      if (left === 0) throw new Error('the cable between the namespaces does not come up');
+      await pause(25);
     }
   } catch (error) {
     removeNames();
