@@ -1,6 +1,7 @@
 // Tells of this node on every link: at once and again, to whoever asks, and that it goes (RFC 6762 §8.3, §6, §10.1).
 import type { Announcement } from '../../actors/ports/index.ts';
-import type { createComplaints, Link, LinkUser } from './mdns-links.ts';
+import type { Complain, Link } from './mdns-link.ts';
+import type { LinkUser } from './mdns-links.ts';
 import type { Message } from './mdns-packet.ts';
 import { recordsOn } from './mdns-records.ts';
 import { Responder } from './mdns-responder.ts';
@@ -10,7 +11,7 @@ export type AnnouncerOptions = {
   service: string;
   nowMs: () => number;
   random: () => number;
-  complain: ReturnType<typeof createComplaints>;
+  complain: Complain;
 };
 
 export class Announcer implements LinkUser {

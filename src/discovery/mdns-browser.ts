@@ -2,7 +2,8 @@
 // after 1 s, 3 s, 9 s and so on up to a minute; what grows old is asked for at 80 % of its time).
 import type { Finding } from '../../actors/ports/index.ts';
 import { LinkCache, type LinkCacheOptions } from './mdns-cache.ts';
-import type { Link, LinkUser } from './mdns-links.ts';
+import type { Link } from './mdns-link.ts';
+import type { LinkUser } from './mdns-links.ts';
 import type { Message } from './mdns-packet.ts';
 import { sourceLimits } from './source.ts';
 

@@ -1,12 +1,9 @@
 // What one link has said about instances of our service (RFC 6763), until it expires. Pure: time is handed in. Nothing in it is
 // trusted, so everything has a limit, and an answer is believed only where it leads on from what was kept before: a PTR of our
 // service to an instance, its SRV and TXT, and the addresses of the host that the SRV names.
-import { isIPv4, isIPv6 } from 'node:net';
 import type { Finding } from '../../actors/ports/index.ts';
-import { isLoopback, isUnicast } from './mdns-faces.ts';
+import { addressesTold, findingOf, isBelievable, textOf } from './mdns-finding.ts';
 import { type Asked, type Entry, isWritable, keyOf, type SrvData } from './mdns-packet.ts';
-import { parseRecord, ttlWithin } from './record.ts';
-import { sourceLimits } from './source.ts';
 
 export const cacheLimits = {
   instancesMax: 100,
@@ -52,16 +49,6 @@ const dismiss = (kept: Kept<unknown>, nowMs: number): void => {
   kept.asked = renewals.length;
 };
 
-/** RFC 6763 §6.4: keys in any case, the first of each counts. */
-const textOf = (texts: readonly string[]): Map<string, string> => {
-  const found = new Map<string, string>();
-  for (const text of texts) {
-    const [key = '', ...rest] = text.split('=');
-    if (key !== '' && !found.has(key.toLowerCase())) found.set(key.toLowerCase(), rest.join('='));
-  }
-  return found;
-};
-
 export type LinkCacheOptions = {
   service: string;
   cluster: string;
@@ -102,7 +89,7 @@ export class LinkCache {
     for (const entry of entries) {
       if (entry.type !== 'A' && entry.type !== 'AAAA') continue;
       const host = keyOf(entry.name);
-      if (!hosts.has(host) || !this.#isBelievable(entry.type, entry.data)) continue;
+      if (!hosts.has(host) || !isBelievable(entry.type, entry.data, this.#options.loopback)) continue;
       if (entry.flush && !flushed.has(host + entry.type)) this.#flush(host, entry.type, nowMs);
       flushed.add(host + entry.type);
       this.#address(host, entry.type, entry.data, entry, nowMs);
@@ -153,11 +140,6 @@ export class LinkCache {
     return new Set([...this.#instances.values()].flatMap(({ srv }) => (srv === null ? [] : [keyOf(srv.data.target)])));
   }
 
-  #isBelievable(type: 'A' | 'AAAA', address: string): boolean {
-    if (!(type === 'A' ? isIPv4(address) : isIPv6(address)) || !isUnicast(address)) return false;
-    return this.#options.loopback || !isLoopback(address);
-  }
-
   #flush(host: string, type: 'A' | 'AAAA', nowMs: number): void {
     for (const kept of this.#hosts.get(host)?.values() ?? [])
       if (kept.data === type && kept.heardMs < nowMs - lastSecondMs) dismiss(kept, nowMs);
@@ -198,46 +180,20 @@ export class LinkCache {
     for (const instance of this.#instances.values()) {
       const { srv, txt, pointer } = instance;
       if (srv === null || txt === null) continue;
-      const text = textOf(txt.data);
-      if ((text.get('txtvers') ?? '1') !== '1') continue;
       const hosts = [...(this.#hosts.get(keyOf(srv.data.target)) ?? [])];
-      const until = Math.min(...[pointer, srv, txt, ...hosts.map(([, kept]) => kept)].map(expiresMs));
-      const finding = this.#finding(
-        instance,
-        text,
-        srv.data,
-        hosts.map(([address]) => address),
-      );
-      if (finding !== null) findings.push({ ...finding, ttlMs: ttlWithin(until - nowMs) });
+      const untilMs = Math.min(...[pointer, srv, txt, ...hosts.map(([, kept]) => kept)].map(expiresMs));
+      const addresses = hosts.map(([address]) => address);
+      const finding = findingOf({ ...this.#options, srv: srv.data, texts: txt.data, addresses, ttlMs: untilMs - nowMs });
+      if (finding !== null && 'problem' in finding) this.#complain(instance, finding.problem);
+      else if (finding !== null) findings.push(finding);
     }
     return findings;
   }
 
-  #finding(instance: Instance, text: ReadonlyMap<string, string>, srv: SrvData, hosts: readonly string[]): Finding | null {
-    const addresses = [
-      ...(srv.port === 0 ? [] : hosts.map((address) => `/ip${isIPv4(address) ? 4 : 6}/${address}/tcp/${srv.port}`)),
-      ...this.#addressesTold(text),
-    ];
-    if (addresses.length === 0) return null;
-    const record = {
-      ...Object.fromEntries(['cluster', 'peer', 'name'].flatMap((key) => (text.has(key) ? [[key, text.get(key)]] : []))),
-      ...{ addresses, priority: srv.priority, weight: srv.weight },
-    };
-    const finding = parseRecord(record, this.#options.cluster, sourceLimits.ttlDefaultMs);
-    if (finding === null || !('problem' in finding)) return finding;
-    if (this.#complained.get(instance.key) !== finding.problem) {
-      this.#complained.set(instance.key, finding.problem);
-      this.#options.complain(instance.name, finding.problem);
-    }
-    return null;
-  }
-
-  #addressesTold(text: ReadonlyMap<string, string>): string[] {
-    const told = Array.from({ length: cacheLimits.addressesMax }, (_, index) => text.get(`addr${index + 1}`) ?? '');
-    return told.filter((address) => {
-      const [, host] = /^\/ip[46]\/([^/]+)\//.exec(address) ?? [];
-      return address !== '' && (host === undefined || (isUnicast(host) && (this.#options.loopback || !isLoopback(host))));
-    });
+  #complain({ key, name }: Instance, problem: string): void {
+    if (this.#complained.get(key) === problem) return;
+    this.#complained.set(key, problem);
+    this.#options.complain(name, problem);
   }
 
   /** The instances that need not be told again (§7.1): those that are known for more than half of their time. */
@@ -301,7 +257,8 @@ export class LinkCache {
         ...(srv === null ? [{ name, type: 'SRV' } as const] : []),
         ...(txt === null ? [{ name, type: 'TXT' } as const] : []),
       ];
-    if (this.#hosts.has(keyOf(srv.data.target)) || this.#addressesTold(textOf(txt.data)).length > 0) return [];
+    if (this.#hosts.has(keyOf(srv.data.target)) || addressesTold(textOf(txt.data), this.#options.loopback).length > 0)
+      return [];
     return [
       { name: srv.data.target, type: 'A' },
       { name: srv.data.target, type: 'AAAA' },

@@ -7,7 +7,7 @@ import type { Logger, PeerDiscovery, PeerInfo } from '@libp2p/interface';
 import type { MulticastDNS } from 'multicast-dns';
 import type { Announcement, Finding } from '../../actors/ports/index.ts';
 import { Teller } from './mdns-browser.ts';
-import { createComplaints } from './mdns-links.ts';
+import { type Complain, createComplaints } from './mdns-link.ts';
 import { ttlWithin, usable } from './record.ts';
 import { type Answer, LookupFault, type Source, type SourceContext, sourceLimits } from './source.ts';
 
@@ -119,7 +119,7 @@ class Libp2pMdnsSource implements Source {
   readonly #context: SourceContext;
   readonly #libraries: Libraries;
   readonly #tag: string;
-  readonly #complain: ReturnType<typeof createComplaints>;
+  readonly #complain: Complain;
   readonly #nowMs = (): number => performance.now();
   #run: { run: Run; users: number; started: Promise<void> } | null = null;
 

@@ -8,7 +8,8 @@ import { Announcer } from './mdns-announcer.ts';
 import { Browser, Teller } from './mdns-browser.ts';
 import { isUnicast } from './mdns-faces.ts';
 import { openLibp2pMdns } from './mdns-libp2p.ts';
-import { createComplaints, type LinkPorts, Links } from './mdns-links.ts';
+import { type Complain, createComplaints } from './mdns-link.ts';
+import { type LinkPorts, Links } from './mdns-links.ts';
 import { type Answer, LookupFault, type Source, type SourceContext, type SourceKind, sourceLimits } from './source.ts';
 
 const serviceDefault = '_polity._tcp';
@@ -22,7 +23,7 @@ class MdnsSource implements Source {
   readonly #options: MdnsOptions;
   readonly #context: SourceContext;
   readonly #links: Links;
-  readonly #complain: ReturnType<typeof createComplaints>;
+  readonly #complain: Complain;
   readonly #nowMs = (): number => performance.now();
   #browsing: { browser: Browser; users: number } | null = null;
 
