@@ -52,6 +52,32 @@ export const createComplaints = (sink: SinkPort, nowMs: () => number) => {
 
 export type Complain = ReturnType<typeof createComplaints>;
 
+/**
+ * How much of the processor reading may take: a short packet can be long to read. Counted in time of the processor, not of the clock,
+ * since a busy machine is no flood.
+ */
+export class ReadingBudget {
+  #leftMs: number = linkLimits.readingBurstMs;
+  #sinceMs: number;
+
+  constructor(nowMs: number) {
+    this.#sinceMs = nowMs;
+  }
+
+  /** May one more packet be read? */
+  allows(nowMs: number): boolean {
+    const moreMs = (nowMs - this.#sinceMs) * linkLimits.readingPart;
+    this.#leftMs = Math.min(linkLimits.readingBurstMs, this.#leftMs + moreMs);
+    this.#sinceMs = nowMs;
+    return this.#leftMs > 0;
+  }
+
+  /** What the last one took. */
+  spend(processorMs: number): void {
+    this.#leftMs -= Math.max(linkLimits.packetMinMs, processorMs);
+  }
+}
+
 /** One interface on which multicast DNS is spoken. */
 export class Link {
   readonly face: Face;
@@ -59,8 +85,7 @@ export class Link {
   readonly #codec: DnsCodec;
   readonly #nowMs: () => number;
   readonly #complain: Complain;
-  #readingMs: number = linkLimits.readingBurstMs;
-  #readMs: number;
+  readonly #budget: ReadingBudget;
   #sentMs: number | null = null;
   #echoed = false;
   #closed = false;
@@ -71,7 +96,7 @@ export class Link {
     this.#codec = ports.codec;
     this.#nowMs = ports.nowMs;
     this.#complain = ports.complain;
-    this.#readMs = ports.nowMs();
+    this.#budget = new ReadingBudget(ports.nowMs());
     this.#socket = createSocket({ type: 'udp4', reuseAddr: true });
   }
 
@@ -113,20 +138,17 @@ export class Link {
   #received(bytes: Buffer, from: RemoteInfo, heard: (link: Link, message: Message, sender: string) => void): void {
     if (from.port === port && from.address === this.face.address) this.#echoed = true;
     if (!isOnLink(this.face, from.address)) return;
-    const startMs = this.#nowMs();
-    this.#readingMs += (startMs - this.#readMs) * linkLimits.readingPart;
-    this.#readingMs = Math.min(linkLimits.readingBurstMs, this.#readingMs);
-    this.#readMs = startMs;
-    if (this.#readingMs <= 0) {
-      this.#complain('warn', 'MDNS_FLOOD', 'more multicast DNS than is read: some of it is dropped', {
-        interface: this.face.name,
-      });
+    if (!this.#budget.allows(this.#nowMs())) {
+      const message = 'more multicast DNS than is read: some of it is dropped';
+      this.#complain('warn', 'MDNS_FLOOD', message, { interface: this.face.name });
       return;
     }
+    const before = process.cpuUsage();
     const message = decodeMessage(this.#codec, bytes);
     // §6: answers come from the port, everything else is no multicast DNS. §6.7: questions from elsewhere want answers to one alone.
     if (message !== null && from.port === port) heard(this, message, from.address);
-    this.#readingMs -= Math.max(linkLimits.packetMinMs, this.#nowMs() - startMs);
+    const { user, system } = process.cpuUsage(before);
+    this.#budget.spend((user + system) / 1_000);
   }
 
   query(questions: readonly Asked[], known: readonly Entry[]): Promise<void> {

@@ -6,7 +6,7 @@ import type { Announcement, SinkPort } from '../../../actors/ports/index.ts';
 import { mdnsKind } from '../../../src/discovery/mdns.ts';
 import { chooseFaces, type Face, isOnLink } from '../../../src/discovery/mdns-faces.ts';
 import { tagOf } from '../../../src/discovery/mdns-libp2p.ts';
-import { createComplaints } from '../../../src/discovery/mdns-link.ts';
+import { createComplaints, ReadingBudget } from '../../../src/discovery/mdns-link.ts';
 import { decodeMessage, type Entry, encodeQuery, encodeResponse, isWritable } from '../../../src/discovery/mdns-packet.ts';
 import { labelOf, metaName, recordsOn } from '../../../src/discovery/mdns-records.ts';
 import { defendMs, Responder } from '../../../src/discovery/mdns-responder.ts';
@@ -255,6 +255,22 @@ test('a kind of trouble is told once a minute', () => {
   const complain = createComplaints(sink, () => nowMs);
   for (; nowMs < 120_000; nowMs += 100) complain('warn', nowMs % 200 === 0 ? 'A' : 'B', '', {});
   assert.deepEqual(codes.toSorted(), ['A', 'A', 'B', 'B']);
+});
+
+test('reading takes its part of the processor and no more, however long a packet is to read', () => {
+  for (const packetMs of [0, 0.05, 3, 40]) {
+    const budget = new ReadingBudget(0);
+    let readMs = 0;
+    let read = 0;
+    for (let nowMs = 0; nowMs < 60_000; nowMs += 0.5)
+      if (budget.allows(nowMs)) {
+        budget.spend(packetMs);
+        readMs += packetMs;
+        read++;
+      }
+    assert.ok(readMs <= 250 + 60_000 * 0.05 + packetMs, `${packetMs}: ${readMs}`);
+    assert.ok(read >= Math.min(120_000, 3_000 / Math.max(packetMs, 0.02)), `${packetMs}: ${read}`);
+  }
 });
 
 test('the configuration', () => {

@@ -18,7 +18,7 @@ export type Said = {
   message: string;
 };
 
-const patienceMs = 20_000;
+const patienceMs = 30_000;
 
 /** Lines of a program as they come, and a way to wait for one. */
 export class Lines {
