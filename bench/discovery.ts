@@ -66,7 +66,7 @@ const byFile = async (times: number): Promise<number[]> => {
 const byMdns = async (times: number): Promise<number[] | string> => {
   const why = whyNoNamespaces();
   if (why !== null) return why;
-  const networks = createNetworks();
+  const networks = await createNetworks();
   try {
     const [host] = networks.addresses;
     networks.ip(0, 'route', 'add', '224.0.0.0/4', 'dev', networks.cable(0));

@@ -49,7 +49,7 @@ export class Announcer implements LinkUser {
     if (message.type === 'query') responder.asked(message, nowMs);
     else if (!this.#isOwn(sender) && responder.contested(message.entries, nowMs)) {
       const text = 'another host speaks under the names of this node in multicast DNS';
-      this.#options.complain('warn', 'MDNS_CONTESTED', text, { sender, interface: link.face.name });
+      this.#options.complain('MDNS_CONTESTED', text, { sender, interface: link.face.name });
     }
     this.#say();
   }

@@ -59,8 +59,8 @@ export class Browser implements LinkUser {
 
   opened(link: Link): void {
     if (this.#known.has(link)) return;
-    const { service, cluster, complain, nowMs } = this.#options;
-    const cache = new LinkCache({ service, cluster, complain, spread: Math.random(), loopback: link.face.loopback });
+    const { service, cluster, leaveOut, nowMs } = this.#options;
+    const cache = new LinkCache({ service, cluster, leaveOut, spread: Math.random(), loopback: link.face.loopback });
     this.#known.set(link, { cache, askAtMs: nowMs(), askGapMs: askGaps.firstMs, askedMs: Number.NEGATIVE_INFINITY });
     this.#tick();
   }

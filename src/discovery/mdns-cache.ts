@@ -2,6 +2,7 @@
 // trusted, so everything has a limit, and an answer is believed only where it leads on from what was kept before: a PTR of our
 // service to an instance, its SRV and TXT, and the addresses of the host that the SRV names.
 import type { Finding } from '../../actors/ports/index.ts';
+import type { LeaveOut } from './left-out.ts';
 import { addressesTold, findingOf, isBelievable, textOf } from './mdns-finding.ts';
 import { type Asked, type Entry, isWritable, keyOf, type SrvData } from './mdns-packet.ts';
 
@@ -54,8 +55,8 @@ export type LinkCacheOptions = {
   cluster: string;
   /** Addresses of this machine itself are believed on this machine only. */
   loopback: boolean;
-  /** What is wrong with an instance; said once for each. */
-  complain: (instance: string, problem: string) => void;
+  /** Told of instances that make no sense. */
+  leaveOut: LeaveOut;
   /** 0 to 1: spreads over those who know the same when they ask for it again (§5.2). */
   spread: number;
 };
@@ -65,7 +66,6 @@ export class LinkCache {
   readonly #service: string;
   readonly #instances = new Map<string, Instance>();
   readonly #hosts = new Map<string, Map<string, Kept<'A' | 'AAAA'>>>();
-  readonly #complained = new Map<string, string>();
 
   constructor(options: LinkCacheOptions) {
     this.#options = options;
@@ -120,7 +120,7 @@ export class LinkCache {
     const [greedy, most] = [...shares].reduce((a, b) => (b[1] > a[1] ? b : a));
     if (most <= (shares.get(sender) ?? 0) + 1) return false;
     const last = [...this.#instances.values()].findLast((instance) => instance.sender === greedy);
-    if (last !== undefined) this.#forget(last.key);
+    if (last !== undefined) this.#instances.delete(last.key);
     return true;
   }
 
@@ -155,14 +155,9 @@ export class LinkCache {
     if (addresses.size > 0) this.#hosts.set(host, addresses);
   }
 
-  #forget(key: string): void {
-    this.#instances.delete(key);
-    this.#complained.delete(key);
-  }
-
   expire(nowMs: number): void {
     for (const instance of this.#instances.values()) {
-      if (expiresMs(instance.pointer) <= nowMs) this.#forget(instance.key);
+      if (expiresMs(instance.pointer) <= nowMs) this.#instances.delete(instance.key);
       if (instance.srv !== null && expiresMs(instance.srv) <= nowMs) instance.srv = null;
       if (instance.txt !== null && expiresMs(instance.txt) <= nowMs) instance.txt = null;
     }
@@ -184,16 +179,10 @@ export class LinkCache {
       const untilMs = Math.min(...[pointer, srv, txt, ...hosts.map(([, kept]) => kept)].map(expiresMs));
       const addresses = hosts.map(([address]) => address);
       const finding = findingOf({ ...this.#options, srv: srv.data, texts: txt.data, addresses, ttlMs: untilMs - nowMs });
-      if (finding !== null && 'problem' in finding) this.#complain(instance, finding.problem);
+      if (finding !== null && 'problem' in finding) this.#options.leaveOut(instance.name, finding.problem);
       else if (finding !== null) findings.push(finding);
     }
     return findings;
-  }
-
-  #complain({ key, name }: Instance, problem: string): void {
-    if (this.#complained.get(key) === problem) return;
-    this.#complained.set(key, problem);
-    this.#options.complain(name, problem);
   }
 
   /** The instances that need not be told again (§7.1): those that are known for more than half of their time. */

@@ -163,14 +163,14 @@ class Libp2pMdnsSource implements Source {
       run.ask();
       const unwatch = run.watch(() => (changedMs = this.#nowMs()));
       try {
-        for (;;) {
-          await pause(patience.lookMs, undefined, { signal });
+        for (let complete = false; !complete && !signal.aborted; ) {
+          // Broken off, it answers with what came until then.
+          await pause(patience.lookMs, undefined, { signal }).catch(() => {});
           const nowMs = this.#nowMs();
-          const complete = run.findings(this.#context.self).length > 0 && nowMs >= changedMs + patience.quietMs;
-          if (complete || nowMs >= beganMs + patience.mostMs) return this.#answer(run);
+          const quiet = nowMs >= changedMs + patience.quietMs;
+          complete = nowMs >= beganMs + patience.mostMs || (quiet && run.findings(this.#context.self).length > 0);
         }
-      } catch (error) {
-        throw signal.aborted ? new LookupFault('SOURCE_TIMED_OUT', 'the question on the link was broken off') : error;
+        return this.#answer(run);
       } finally {
         unwatch();
       }
@@ -201,7 +201,7 @@ class Libp2pMdnsSource implements Source {
     await this.#with(async (run) => {
       run.announced = self.addresses.slice(0, sourceLimits.addressesMax);
       if (run.announced.length === 0)
-        this.#complain('warn', 'MDNS_NOT_ANNOUNCED', 'this node has no address that can be dialled, and is not announced', {});
+        this.#complain('MDNS_NOT_ANNOUNCED', 'this node has no address that can be dialled, and is not announced', {});
       try {
         await untilAborted(signal);
       } finally {

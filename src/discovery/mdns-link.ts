@@ -43,10 +43,10 @@ export const reasonOf = (error: Error): string => {
 /** What may be said of a kind of trouble once in a while, so that no stranger fills the log. */
 export const createComplaints = (sink: SinkPort, nowMs: () => number) => {
   const saidMs = new Map<string, number>();
-  return (level: 'debug' | 'warn', code: string, message: string, facts: Record<string, unknown>): void => {
+  return (code: string, message: string, facts: Record<string, unknown>): void => {
     if (nowMs() < (saidMs.get(code) ?? Number.NEGATIVE_INFINITY) + linkLimits.quietMs) return;
     saidMs.set(code, nowMs());
-    sink.log(level, code, message, facts);
+    sink.log('warn', code, message, facts);
   };
 };
 
@@ -129,7 +129,7 @@ export class Link {
 
   #failed(error: Error): void {
     this.#problem = reasonOf(error);
-    this.#complain('warn', 'MDNS_SEND_FAILED', 'multicast DNS could not be sent', {
+    this.#complain('MDNS_SEND_FAILED', 'multicast DNS could not be sent', {
       interface: this.face.name,
       reason: this.#problem,
     });
@@ -140,7 +140,7 @@ export class Link {
     if (!isOnLink(this.face, from.address)) return;
     if (!this.#budget.allows(this.#nowMs())) {
       const message = 'more multicast DNS than is read: some of it is dropped';
-      this.#complain('warn', 'MDNS_FLOOD', message, { interface: this.face.name });
+      this.#complain('MDNS_FLOOD', message, { interface: this.face.name });
       return;
     }
     const before = process.cpuUsage();

@@ -126,7 +126,7 @@ export class Links {
 
   /** Trouble of one interface is said even where another works; the caller says it when none does. */
   #warn({ face }: Link, reason: string): void {
-    this.#complain('warn', 'MDNS_DEAF', 'nobody can be found on an interface', { interface: face.name, reason });
+    this.#complain('MDNS_DEAF', 'nobody can be found on an interface', { interface: face.name, reason });
   }
 
   #lose(key: string, link: Link): void {

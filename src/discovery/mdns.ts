@@ -4,26 +4,28 @@
 import { isIPv4 } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Announcement } from '../../actors/ports/index.ts';
+import { type LeaveOut, leaveOut } from './left-out.ts';
 import { Announcer } from './mdns-announcer.ts';
 import { Browser, Teller } from './mdns-browser.ts';
 import { isUnicast } from './mdns-faces.ts';
 import { openLibp2pMdns } from './mdns-libp2p.ts';
 import { type Complain, createComplaints } from './mdns-link.ts';
 import { type LinkPorts, Links } from './mdns-links.ts';
-import { type Answer, LookupFault, type Source, type SourceContext, type SourceKind, sourceLimits } from './source.ts';
+import { type Answer, type Source, type SourceContext, type SourceKind, sourceLimits } from './source.ts';
 
 const serviceDefault = '_polity._tcp';
 
 /** Nobody says that all have answered: an answer is complete when nothing came for a while, and at the latest after the last. */
 const patience = { lookMs: 25, leastMs: 250, quietMs: 200, mostMs: 1_500 } as const;
 
-type MdnsOptions = { service: string; wanted: string | null };
+type MdnsOptions = { name: string; service: string; wanted: string | null };
 
 class MdnsSource implements Source {
   readonly #options: MdnsOptions;
   readonly #context: SourceContext;
   readonly #links: Links;
   readonly #complain: Complain;
+  readonly #leaveOut: LeaveOut;
   readonly #nowMs = (): number => performance.now();
   #browsing: { browser: Browser; users: number } | null = null;
 
@@ -32,6 +34,7 @@ class MdnsSource implements Source {
     this.#context = context;
     this.#links = new Links({ codec, sink: context.sink, wanted: options.wanted });
     this.#complain = createComplaints(context.sink, this.#nowMs);
+    this.#leaveOut = leaveOut(context.sink, options.name);
   }
 
   async query(signal: AbortSignal): Promise<Answer> {
@@ -41,15 +44,14 @@ class MdnsSource implements Source {
       let changedMs = beganMs;
       const unwatch = browser.watch(() => (changedMs = this.#nowMs()));
       try {
-        for (;;) {
-          await pause(patience.lookMs, undefined, { signal });
+        for (let complete = false; !complete && !signal.aborted; ) {
+          // Broken off, it answers with what came until then.
+          await pause(patience.lookMs, undefined, { signal }).catch(() => {});
           const nowMs = this.#nowMs();
           const quiet = nowMs >= changedMs + patience.quietMs && nowMs >= beganMs + patience.leastMs;
-          if (nowMs < beganMs + patience.mostMs && !(quiet && browser.findings().length > 0)) continue;
-          return this.#answer(browser);
+          complete = nowMs >= beganMs + patience.mostMs || (quiet && browser.findings().length > 0);
         }
-      } catch (error) {
-        throw signal.aborted ? new LookupFault('SOURCE_TIMED_OUT', 'the question on the link was broken off') : error;
+        return this.#answer(browser);
       } finally {
         unwatch();
       }
@@ -84,9 +86,7 @@ class MdnsSource implements Source {
   /** All who look use one browser, which lives as long as there is one. */
   async #browse<T>(work: (browser: Browser) => Promise<T>): Promise<T> {
     const { cluster, self } = this.#context;
-    const complain = (instance: string, problem: string): void =>
-      this.#complain('debug', 'MDNS_RECORD_IGNORED', `a record in multicast DNS ${problem}`, { instance });
-    const options = { service: this.#options.service, cluster, self, complain, nowMs: this.#nowMs };
+    const options = { service: this.#options.service, cluster, self, leaveOut: this.#leaveOut, nowMs: this.#nowMs };
     const browsing = (this.#browsing ??= { browser: new Browser(options), users: 0 });
     browsing.users++;
     try {
@@ -113,7 +113,7 @@ class MdnsSource implements Source {
     await this.#links.join(announcer);
     if (!announcer.isTold) {
       const message = 'this node has no address that can be dialled from an interface in use, and is not announced';
-      this.#complain('warn', 'MDNS_NOT_ANNOUNCED', message, {
+      this.#complain('MDNS_NOT_ANNOUNCED', message, {
         interfaces: this.#links.all.map(({ face }) => face.name).join(' '),
       });
     }
@@ -169,12 +169,13 @@ export const mdnsKind: SourceKind = {
     const parsed = parseOptions(text);
     if ('problem' in parsed) return parsed;
     const { service, wanted, libp2p } = parsed;
+    const name = formOf(parsed);
     return {
-      name: formOf(parsed),
+      name,
       async open(context) {
         if (libp2p !== null) return openLibp2pMdns(libp2p === '' ? null : `${libp2p}.local`, context);
         const { encode, decode } = await import('dns-packet');
-        return new MdnsSource({ service: `${service}.local`, wanted }, context, { encode, decode });
+        return new MdnsSource({ name, service: `${service}.local`, wanted }, context, { encode, decode });
       },
     };
   },

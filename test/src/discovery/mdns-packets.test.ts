@@ -253,7 +253,7 @@ test('a kind of trouble is told once a minute', () => {
   const codes: string[] = [];
   const sink: SinkPort = { log: (_, code) => codes.push(code), count: () => {} };
   const complain = createComplaints(sink, () => nowMs);
-  for (; nowMs < 120_000; nowMs += 100) complain('warn', nowMs % 200 === 0 ? 'A' : 'B', '', {});
+  for (; nowMs < 120_000; nowMs += 100) complain(nowMs % 200 === 0 ? 'A' : 'B', '', {});
   assert.deepEqual(codes.toSorted(), ['A', 'A', 'B', 'B']);
 });
 
