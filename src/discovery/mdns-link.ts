@@ -27,6 +27,8 @@ export const linkLimits = {
   lookAgainMs: 2_000,
   /** What is sent comes back to the sender at once; if it did not within this, multicast does not work here. */
   echoMs: 1_000,
+  /** So long after that a socket which used to work is opened anew, if it is still so at the next look. */
+  lostMs: 5_000,
   /** One warning of a kind in this time. */
   quietMs: 60_000,
 } as const;
@@ -78,6 +80,16 @@ export class ReadingBudget {
   }
 }
 
+export type SocketPorts = {
+  codec: DnsCodec;
+  nowMs: () => number;
+  complain: Complain;
+  createSocket: () => Socket;
+};
+
+/** Other programs of this machine speak multicast DNS too. */
+export const createSharedSocket = (): Socket => createSocket({ type: 'udp4', reuseAddr: true });
+
 /** One interface on which multicast DNS is spoken. */
 export class Link {
   readonly face: Face;
@@ -86,23 +98,24 @@ export class Link {
   readonly #nowMs: () => number;
   readonly #complain: Complain;
   readonly #budget: ReadingBudget;
-  #sentMs: number | null = null;
-  #echoed = false;
+  /** Since when what was sent has not come back, nor anything else. */
+  #waitingMs: number | null = null;
+  #worked = false;
   #closed = false;
   #problem: string | null = null;
 
-  private constructor(face: Face, ports: { codec: DnsCodec; nowMs: () => number; complain: Complain }) {
+  private constructor(face: Face, ports: SocketPorts) {
     this.face = face;
     this.#codec = ports.codec;
     this.#nowMs = ports.nowMs;
     this.#complain = ports.complain;
     this.#budget = new ReadingBudget(ports.nowMs());
-    this.#socket = createSocket({ type: 'udp4', reuseAddr: true });
+    this.#socket = ports.createSocket();
   }
 
   static async open(
     face: Face,
-    ports: { codec: DnsCodec; nowMs: () => number; complain: Complain },
+    ports: SocketPorts,
     heard: (link: Link, message: Message, sender: string) => void,
   ): Promise<Link> {
     const link = new Link(face, ports);
@@ -136,8 +149,9 @@ export class Link {
   }
 
   #received(bytes: Buffer, from: RemoteInfo, heard: (link: Link, message: Message, sender: string) => void): void {
-    if (from.port === port && from.address === this.face.address) this.#echoed = true;
     if (!isOnLink(this.face, from.address)) return;
+    this.#waitingMs = null;
+    this.#worked = true;
     if (!this.#budget.allows(this.#nowMs())) {
       const message = 'more multicast DNS than is read: some of it is dropped';
       this.#complain('MDNS_FLOOD', message, { interface: this.face.name });
@@ -161,7 +175,7 @@ export class Link {
 
   /** Resolves when the bytes have left or could not. */
   #send(bytes: Buffer): Promise<void> {
-    this.#sentMs ??= this.#nowMs();
+    this.#waitingMs ??= this.#nowMs();
     if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       this.#socket.send(bytes, port, group, (error) => {
@@ -174,10 +188,15 @@ export class Link {
 
   /** Why nothing can be heard on this link, in words; null if it works or it is too early to tell. */
   trouble(): string | null {
-    if (this.#echoed) return null;
+    if (this.#waitingMs === null) return null;
     if (this.#problem !== null) return this.#problem;
-    const silent = this.#sentMs !== null && this.#nowMs() >= this.#sentMs + linkLimits.echoMs;
+    const silent = this.#nowMs() >= this.#waitingMs + linkLimits.echoMs;
     return silent ? `what is sent to ${group} does not come back (a firewall on UDP port 5353, or no multicast)` : null;
+  }
+
+  /** It worked and does not any more: the interface was perhaps made anew under the same name, without this socket in the group. */
+  isLost(): boolean {
+    return this.#worked && this.#waitingMs !== null && this.#nowMs() >= this.#waitingMs + linkLimits.lostMs;
   }
 
   close(): void {

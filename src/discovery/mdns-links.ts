@@ -1,9 +1,10 @@
 // On which links of the machine a source listens: opened with the first who needs them, closed with the last, and looked at again
 // now and then, as interfaces come and go.
+import type { Socket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
 import type { SinkPort } from '../../actors/ports/index.ts';
 import { chooseFaces, type Face, faceKey, type Interfaces } from './mdns-faces.ts';
-import { type Complain, createComplaints, Link, linkLimits, reasonOf } from './mdns-link.ts';
+import { type Complain, createComplaints, createSharedSocket, Link, linkLimits, reasonOf } from './mdns-link.ts';
 import type { DnsCodec, Message } from './mdns-packet.ts';
 import { LookupFault } from './source.ts';
 
@@ -20,6 +21,7 @@ export type LinkPorts = {
   wanted: string | null;
   interfaces?: () => Interfaces;
   nowMs?: () => number;
+  createSocket?: () => Socket;
 };
 
 /** All links of one source. */
@@ -31,12 +33,17 @@ export class Links {
   readonly #open = new Map<string, Link>();
   /** Why an interface could not be opened, by its key. */
   readonly #refused = new Map<string, string>();
+  /** Links that seemed lost at the last look. A node that was held up sees its own packets a moment after its own timers. */
+  #suspected: ReadonlySet<Link> = new Set();
   readonly #ending = new Set<() => void>();
   #looking: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | null = null;
 
   constructor(ports: LinkPorts) {
-    this.#ports = { interfaces: networkInterfaces, nowMs: () => performance.now(), ...ports };
+    this.#ports = {
+      ...{ interfaces: networkInterfaces, nowMs: () => performance.now(), createSocket: createSharedSocket },
+      ...ports,
+    };
     this.#complain = createComplaints(ports.sink, this.#ports.nowMs);
   }
 
@@ -52,7 +59,7 @@ export class Links {
     if (this.#users.get(user) === state && this.#open.size > 0) {
       state.told = true;
       for (const link of this.all) user.opened?.(link);
-      this.#timer ??= setInterval(() => void this.#look(), linkLimits.lookAgainMs);
+      this.#timer ??= setInterval(() => void this.#look().catch(() => {}), linkLimits.lookAgainMs);
       return;
     }
     const fault = this.fault();
@@ -106,14 +113,30 @@ export class Links {
 
   /** One look at a time: closes what is gone, opens what is new. */
   #look(): Promise<void> {
-    this.#looking = this.#looking.then(() => this.#lookNow());
-    return this.#looking;
+    const looked = this.#looking.then(() => this.#lookNow());
+    this.#looking = looked.catch(() => {});
+    return looked;
+  }
+
+  #faces(): Map<string, Face> {
+    try {
+      const faces = chooseFaces(this.#ports.interfaces(), this.#ports.wanted);
+      return new Map(faces.map((face) => [faceKey(face), face]));
+    } catch {
+      // Some sandboxes do not tell.
+      this.#refused.set('every interface', 'the system does not list them');
+      return new Map();
+    }
   }
 
   async #lookNow(): Promise<void> {
-    const faces = new Map(chooseFaces(this.#ports.interfaces(), this.#ports.wanted).map((face) => [faceKey(face), face]));
     this.#refused.clear();
-    for (const [key, link] of this.#open) if (!faces.has(key)) this.#lose(key, link);
+    this.#refused.clear();
+    const faces = this.#faces();
+    const lost = new Set(this.all.filter((link) => link.isLost()));
+    for (const [key, link] of this.#open)
+      if (!faces.has(key) || (lost.has(link) && this.#suspected.has(link))) this.#lose(key, link);
+    this.#suspected = lost;
     for (const [key, face] of faces) if (!this.#open.has(key)) await this.#add(key, face);
     for (const link of this.all) {
       const reason = link.trouble();
@@ -136,7 +159,7 @@ export class Links {
   }
 
   async #add(key: string, face: Face): Promise<void> {
-    const ports = { codec: this.#ports.codec, nowMs: this.#ports.nowMs, complain: this.#complain };
+    const ports = { ...this.#ports, complain: this.#complain };
     try {
       const link = await Link.open(face, ports, (from, message, sender) => {
         for (const user of this.#users.keys()) user.heard(from, message, sender);
