@@ -41,21 +41,25 @@ const hasRoom = (own: Note, others: readonly Note[]): boolean => {
   return bytes <= limits.boardBytesMax && others.filter((note) => note.record !== null).length < limits.notesMax;
 };
 
-/** What a member does with the copies of its board that it read. `own` was made at `nowMs`. */
-export const place = (copies: Iterable<readonly Note[]>, own: Note, nowMs: number): Placing => {
-  const notes = mergeNotes(copies, nowMs);
+/** The copies of a board that were read. The latest will outdo the others where they are kept, so what it leaves out is as good as gone. */
+export type Copies = { latest: readonly Note[]; all: readonly (readonly Note[])[] };
+
+/** What a member does with its board as read. `own` was made at `nowMs`. */
+export const place = ({ latest, all }: Copies, own: Note, nowMs: number): Placing => {
+  const notes = mergeNotes(all, nowMs);
   const written = notes.find((note) => note.peer === own.peer);
   const others = notes.filter((note) => note !== written);
   const isDue = written === undefined || nowMs - written.atMs >= (limits.renewMs * 3) / 4;
-  if (!isDue && isSame(written, own)) return { type: 'listed' };
+  const stands = latest.some(({ peer, atMs }) => peer === own.peer && atMs === written?.atMs);
+  if (stands && !isDue && isSame(written, own)) return { type: 'listed' };
   // Where the own clock was set back, only what is later than the note of then outdoes it.
   const next = written === undefined ? own : { ...own, atMs: Math.max(own.atMs, written.atMs + 1) };
   return hasRoom(next, others) ? { type: 'write', notes: [next, ...others] } : { type: 'full' };
 };
 
 /** The board's next notes without this member's; null when it does not stand there. */
-export const withdraw = (copies: Iterable<readonly Note[]>, peer: string, nowMs: number): Note[] | null => {
-  const notes = mergeNotes(copies, nowMs);
+export const withdraw = ({ all }: Copies, peer: string, nowMs: number): Note[] | null => {
+  const notes = mergeNotes(all, nowMs);
   const written = notes.find((note) => note.peer === peer);
   if (written === undefined || written.record === null) return null;
   const atMs = Math.max(nowMs, written.atMs + 1);

@@ -3,21 +3,20 @@
 // can withhold boards, not speak on them.
 import type { PeerId } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
-import type { Board, Note } from '../../machines/rendezvous/index.ts';
+import type { Board, Copies, Note } from '../../machines/rendezvous/index.ts';
 import { type DhtHost, dhtLimits } from './dht-host.ts';
 import { type BoardKeys, deriveBoard, openNotes, sealNotes, versionMsOf } from './dht-seal.ts';
 import { LookupFault } from './source.ts';
 
 /** While others are known, bootstrap hosts are dialled again so often: a DHT that fell into two parts meets there again. */
 const rejoinMs = 60_000;
+/** What an introduction may take, and how much of it is waited for. */
+const introductionMs = 10_000;
+const introduceMs = 1_000;
 const copiesPerBoardMax = 64;
 const boardsKnownMax = 32;
 
-export type BoardCopies = {
-  copies: Note[][];
-  /** Of all that was read, sealed by a member or not; 0: nothing was there. */
-  newestVersionMs: number;
-};
+export type BoardCopies = Copies & { all: Note[][] /** 0: nothing was there. */; latestVersionMs: number };
 
 export class Boards {
   readonly #host: DhtHost;
@@ -58,13 +57,13 @@ export class Boards {
   /** Every copy of a board that can be had, told as it comes; ends early, without an error, when `signal` aborts. */
   async read(board: Board, signal: AbortSignal, heard: (notes: Note[]) => void = () => {}): Promise<BoardCopies> {
     const keys = this.#keysOf(board);
-    const read: BoardCopies = { copies: [], newestVersionMs: 0 };
+    const read: BoardCopies = { latest: [], all: [], latestVersionMs: 0 };
     const take = (value: Uint8Array): void => {
-      if (read.copies.length >= copiesPerBoardMax) return;
+      if (read.all.length >= copiesPerBoardMax) return;
       const notes = openNotes(keys, value);
       if (notes === null) return;
-      read.newestVersionMs = Math.max(read.newestVersionMs, versionMsOf(value));
-      read.copies.push(notes);
+      read.all.push(notes);
+      if (versionMsOf(value) > read.latestVersionMs) [read.latest, read.latestVersionMs] = [notes, versionMsOf(value)];
       heard(notes);
     };
     const own = this.#host.store.boardValue(keys.key);
@@ -80,9 +79,9 @@ export class Boards {
   }
 
   /** Writes what stands on a board from now on; how many other hosts keep it. */
-  async write(board: Board, notes: readonly Note[], { newestVersionMs }: BoardCopies, signal: AbortSignal): Promise<number> {
+  async write(board: Board, notes: readonly Note[], { latestVersionMs }: BoardCopies, signal: AbortSignal): Promise<number> {
     const keys = this.#keysOf(board);
-    const value = sealNotes(keys, Math.max(this.#nowMs(), newestVersionMs + 1), notes);
+    const value = sealNotes(keys, Math.max(this.#nowMs(), latestVersionMs + 1), notes);
     let kept = 0;
     try {
       for await (const event of this.#host.node.services.kad.put(keys.key, value, { signal }) as AsyncIterable<{
@@ -119,7 +118,8 @@ export class Boards {
     } finally {
       forget();
     }
-    this.#introduce();
+    // Who knows one host alone would write where that host leads; so others are asked for first, but not for long.
+    if (this.#host.known > 0) await hasHappened(this.#introduce(), AbortSignal.timeout(introduceMs));
   }
 
   async #dialAll(known: Promise<void>): Promise<void> {
@@ -144,14 +144,15 @@ export class Boards {
     this.#peers.set(address, connection.remotePeer);
   }
 
-  /** Those near us learn of us by being asked who is near us. */
-  #introduce(): void {
+  /** Who is near us is told to us, and learns of us by being asked. */
+  async #introduce(): Promise<void> {
     const { node } = this.#host;
-    const walk = async (): Promise<void> => {
-      const near = node.services.kad.getClosestPeers(node.peerId.toMultihash().bytes, { signal: AbortSignal.timeout(10_000) });
-      for await (const _ of near);
-    };
-    walk().catch(() => {});
+    const signal = AbortSignal.timeout(introductionMs);
+    try {
+      for await (const _ of node.services.kad.getClosestPeers(node.peerId.toMultihash().bytes, { signal }));
+    } catch {
+      // Ended: kad-dht looks again every five minutes.
+    }
   }
 }
 

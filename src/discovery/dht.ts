@@ -34,6 +34,8 @@ const limits = {
   lingerMs: 5_000,
   /** A host that listens and knows no other looks for bootstrap hosts so often. */
   aloneMs: 5_000,
+  /** Other hosts that keep a note, where there are so many. */
+  keptMin: 3,
   /** So often in a row nobody in the DHT may keep a note. */
   refusalsMax: 3,
   /** What one look at the own board may take. */
@@ -76,7 +78,7 @@ class Noting {
   readonly #isListening: boolean;
   /** Where the note may stand, with the last board at the end. */
   #written: Board[] = [];
-  /** Another host keeps it. */
+  /** So many other hosts keep it that it need not be written again. */
   #isKept = false;
 
   constructor(boards: Boards, self: Announcement, clock: DhtClock, isListening: boolean) {
@@ -105,7 +107,7 @@ class Noting {
     const signal = AbortSignal.timeout(limits.withdrawMs);
     const takeBackFrom = async (board: Board): Promise<void> => {
       const read = await this.#boards.read(board, AbortSignal.any([signal, AbortSignal.timeout(limits.withdrawMs / 2)]));
-      const notes = withdraw(read.copies, this.#self.peer, this.#clock.nowMs());
+      const notes = withdraw(read, this.#self.peer, this.#clock.nowMs());
       if (notes !== null) await this.#boards.write(board, notes, read, signal);
     };
     await Promise.all(this.#written.map(takeBackFrom));
@@ -123,16 +125,16 @@ class Noting {
     const board = boardOf(this.#self.peer, nowMs);
     const read = await this.#boards.read(board, within);
     if (signal.aborted) return 'alone';
-    const placed = place(read.copies, noteOf(this.#self, nowMs), nowMs);
+    const placed = place(read, noteOf(this.#self, nowMs), nowMs);
     if (placed.type === 'full' || (placed.type === 'listed' && this.#isKept)) return placed.type;
     const isAlone = this.#boards.known === 0;
     // Nothing new to say, and still nobody to say it to.
     if (placed.type === 'listed' && isAlone) return 'alone';
     this.#remember(board);
-    const notes = placed.type === 'write' ? placed.notes : mergeNotes(read.copies, nowMs);
+    const notes = placed.type === 'write' ? placed.notes : mergeNotes(read.all, nowMs);
     const kept = await this.#boards.write(board, notes, read, within);
-    this.#isKept = kept > 0;
-    return this.#isKept ? 'written' : isAlone ? 'alone' : 'refused';
+    this.#isKept = kept >= Math.min(limits.keptMin, this.#boards.known);
+    return kept > 0 ? 'written' : isAlone ? 'alone' : 'refused';
   }
 
   #remember(board: Board): void {
@@ -192,7 +194,7 @@ class DhtSource implements Source {
     const read = await Promise.all(boardsToRead(this.#clock.nowMs()).map((board) => boards.read(board, within, heard)));
     clearTimeout(timer);
     return mergeNotes(
-      read.flatMap(({ copies }) => copies),
+      read.flatMap(({ all }) => all),
       this.#clock.nowMs(),
     );
   }

@@ -121,8 +121,14 @@ describe('placing a note', () => {
     assert.equal(placed([[note('a', noon - 60_000, null)]], note('a', noon)), 'a');
   });
 
+  test('again, when the latest copy leaves it out, whatever older copies say', () => {
+    assert.equal(placed([[note('b', noon)], [note('a', noon - 60_000)]], note('a', noon)), 'a b');
+    assert.equal(placed([[note('b', noon), note('a', noon - 90_000)], [note('a', noon - 60_000)]], note('a', noon)), 'a b');
+  });
+
   test('with a clock that was set back, later than the note of before', () => {
-    const placing = place([[note('a', noon + 60_000, null)]], note('a', noon), noon);
+    const copy = [note('a', noon + 60_000, null)];
+    const placing = place({ latest: copy, all: [copy] }, note('a', noon), noon);
     assert.ok(placing.type === 'write' && placing.notes[0]!.atMs === noon + 60_001);
   });
 
@@ -141,7 +147,7 @@ describe('placing a note', () => {
   });
 
   const placed = (copies: Note[][], own: Note, nowMs = own.atMs): string => {
-    const placing = place(copies, own, nowMs);
+    const placing = place({ latest: copies[0] ?? [], all: copies }, own, nowMs);
     return placing.type === 'write' ? names(placing.notes) : placing.type;
   };
 });
@@ -149,14 +155,14 @@ describe('placing a note', () => {
 describe('withdrawing', () => {
   test('leaves a mark that outdoes every copy, and the others', () => {
     const copies = [[note('a', noon - 5), note('b', noon - 6)], [note('a', noon + 7)]];
-    const notes = withdraw(copies, 'a', noon)!;
+    const notes = withdraw({ latest: [], all: copies }, 'a', noon)!;
     assert.equal(names(notes), '-a b');
     assert.equal(names(mergeNotes([notes, ...copies], noon)), '-a b');
   });
 
   test('where one does not stand, nothing is to be written', () => {
-    assert.equal(withdraw([[note('b', noon)]], 'a', noon), null);
-    assert.equal(withdraw([[note('a', noon, null)]], 'a', noon), null);
+    for (const copy of [[], [note('b', noon)], [note('a', noon, null)]])
+      assert.equal(withdraw({ latest: copy, all: [copy] }, 'a', noon), null);
   });
 });
 
@@ -235,7 +241,11 @@ const cluster = (size: number, hours: number): { found: number[]; writes: number
       [next.step, next.atMs] = [1, nowMs + 50 + chance() * 400];
       continue;
     }
-    const placing = place([reading.get(next.peer)!], note(next.peer, nowMs, { name: 'n' }), nowMs);
+    const placing = place(
+      { latest: reading.get(next.peer)!, all: [reading.get(next.peer)!] },
+      note(next.peer, nowMs, { name: 'n' }),
+      nowMs,
+    );
     if (placing.type === 'write') {
       boards.set(nameOf(board), parseNotes(formNotes(placing.notes))!);
       writes++;

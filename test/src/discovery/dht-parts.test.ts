@@ -7,6 +7,7 @@ import { guardLimits, guardStreams, InboundGate } from '../../../src/discovery/d
 import { Reach, reachOf } from '../../../src/discovery/dht-reach.ts';
 import { deriveBoard, sealNotes } from '../../../src/discovery/dht-seal.ts';
 import { boardOfRecord, DhtStore, storeLimits } from '../../../src/discovery/dht-store.ts';
+import { recordOf } from './dht-world.ts';
 
 describe('whom to dial', () => {
   test('where an IP address leads', () => {
@@ -64,19 +65,6 @@ describe('whom to dial', () => {
     assert.ok(!anyWhere.allows('/ip4/10.9.9.9/tcp/7411'));
   });
 });
-
-/** A record as kad-dht stores it: key, value, time received. */
-const recordOf = (key: Uint8Array, value: Uint8Array): Uint8Array => {
-  const field = (number: number, bytes: Uint8Array): Uint8Array =>
-    Buffer.concat([
-      Uint8Array.of((number << 3) | 2),
-      bytes.byteLength < 128
-        ? Uint8Array.of(bytes.byteLength)
-        : Uint8Array.of((bytes.byteLength & 0x7f) | 0x80, bytes.byteLength >> 7),
-      bytes,
-    ]);
-  return Buffer.concat([field(1, key), field(2, value), field(5, Buffer.from('2026-11-21T12:00:00.000Z'))]);
-};
 
 describe('what is remembered', () => {
   const board = deriveBoard(new Uint8Array(32), { hour: 1, index: 0 });
