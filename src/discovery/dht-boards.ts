@@ -13,6 +13,8 @@ const rejoinMs = 60_000;
 /** What an introduction may take, and how much of it is waited for. */
 const introductionMs = 10_000;
 const introduceMs = 1_000;
+/** What kad-dht numbers so belongs to no path of a search, but to what it does when all are walked. */
+const afterPaths = -1;
 const copiesPerBoardMax = 64;
 const boardsKnownMax = 32;
 
@@ -70,10 +72,13 @@ export class Boards {
     if (own !== null) take(own);
     if (this.#host.known === 0) return read;
     try {
-      for await (const event of this.#host.node.services.kad.get(keys.key, { signal }))
+      for await (const event of this.#host.node.services.kad.get(keys.key, { signal })) {
+        // Now kad-dht would bring the latest copy to whoever gave another: that is for who writes.
+        if (event.path.index === afterPaths) break;
         if (event.name === 'PEER_RESPONSE' && event.record !== undefined) take(event.record.value);
+      }
     } catch {
-      // Ended, or a host refused the newest copy that kad-dht offered it in place of an older one: what was read stands.
+      // Ended: what was read until now stands.
     }
     return read;
   }

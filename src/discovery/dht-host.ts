@@ -154,7 +154,7 @@ export const startDhtHost = async (options: DhtHostOptions): Promise<DhtHost> =>
     services: { identify: identify(), ping: pings as never, kad: (await createKad(options)) as never },
   })) as unknown as Libp2p<Services>;
   self = node.peerId;
-  const guard = guardStreams(nowMs);
+  const guard = guardStreams(() => performance.now());
   // libp2p 3.3 appends the protocol's handler to the very list given here whenever a stream comes in, and would run it on outbound
   // streams from then on (libp2p/js-libp2p#3534); so each stream puts a new list in place before the next one is opened.
   const install = (): void =>

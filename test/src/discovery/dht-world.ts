@@ -53,6 +53,7 @@ export const createMember = async ({ text, name, cluster = 'c1', secret, address
     sleep: (_, signal) =>
       new Promise((resolve) => {
         look = resolve;
+        if (signal.aborted) resolve();
         signal.addEventListener('abort', () => resolve(), { once: true });
       }),
   };
