@@ -193,6 +193,9 @@ export class GuardedSource {
     const calls = [...this.#calls];
     for (const { controller } of calls) controller.abort();
     await Promise.allSettled(calls.map(({ result }) => result));
+    const letGo = async (): Promise<void> => this.#source?.close?.();
+    // Nobody is left who could be told how that went.
+    await letGo().catch(() => {});
   }
 
   /** Keeps a work going until `end` aborts; ends as well if the source cannot do it at all. Never rejects. */

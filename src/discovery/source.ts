@@ -35,6 +35,8 @@ export interface Source {
    * Rejects when it cannot go on; it is begun anew after a pause that grows. Where addresses change it is aborted and begun anew.
    */
   announce?(self: Announcement, signal: AbortSignal): Promise<void>;
+  /** Lets go of what it keeps between calls (a port, connections). Called at most once, after every other call has ended. */
+  close?(): Promise<void>;
 }
 
 /** A source as the configuration names it, checked but not begun: nothing is opened or loaded before `open`. */

@@ -378,6 +378,28 @@ test('what is announced is taken back before stop is done', async () => {
   assert.equal(isBack, true);
 });
 
+test('what a source keeps is let go once, after everything else has ended, and whatever comes of it', async () => {
+  const log: string[] = [];
+  const plan = planOf('a', {
+    query: async () => answerOf(),
+    announce: async (_self, signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      log.push('taken back');
+    },
+    close: () => {
+      log.push('let go');
+      throw new Error('half of it');
+    },
+  });
+  const { port, events, end } = hold([plan, planOf('never opened', {})], { stopMs: 10_000 });
+  port.announce({ ...{ name: 'n1', peer: peers[0], cluster: 'c', version: '1' }, addresses: [`/ip4/10.0.0.1/tcp/1`] });
+  port.query('a', 1_000);
+  await until(() => events.length === 1, 'it answers');
+  await end();
+  assert.deepEqual(log, ['taken back', 'let go']);
+});
+
 test('findings are checked, merged and cut', async () => {
   const ip = (n: number): string => `/ip4/10.0.0.${n}/tcp/7400`;
   const given: unknown[] = [
