@@ -4,7 +4,7 @@
 // DHT; the name of its protocol says nothing of any of them.
 
 import { type Libp2p, type PeerId, serviceCapabilities } from '@libp2p/interface';
-import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
+import type { KadDHT, KadDHTInit, SingleKadDHT } from '@libp2p/kad-dht';
 import { guardLimits, guardStreams, InboundGate } from './dht-guard.ts';
 import type { Reach } from './dht-reach.ts';
 import { boardNamespace, boardValueProblem, isLater } from './dht-seal.ts';
@@ -65,31 +65,41 @@ const pings = (components: PingComponents) => ({
   },
 });
 
-const createKad = async ({ listen, reach, nowMs }: DhtHostOptions) => {
-  const { kadDHT } = await import('@libp2p/kad-dht');
-  return kadDHT({
-    protocol: dhtProtocol,
-    clientMode: listen.length === 0,
-    // The default keeps no private address, so on a LAN the routing table would stay empty (stack.md §4).
-    peerInfoMapper: (peer) => ({ ...peer, multiaddrs: peer.multiaddrs.filter((address) => reach.allows(address)) }),
-    validators: {
-      [boardNamespace]: (key, value) => {
-        const problem = boardValueProblem(key, value, nowMs());
-        if (problem !== null) throw new Error(problem);
-      },
-    },
-    selectors: {
-      [boardNamespace]: (_key, values) =>
-        values.reduce((best, value, index) => (isLater(value, values[best]!) ? index : best), 0),
-    },
-    allowQueryWithZeroPeers: true,
-    alpha: dhtLimits.alpha,
-    disjointPaths: dhtLimits.pathsMax,
-    maxInboundStreams: guardLimits.requestStreamsMax,
-    maxOutboundStreams: guardLimits.requestStreamsMax,
-    routingTableUpdateMaxQueueSize: 512,
-  });
+/** The parts of libp2p, loaded by those who use them. */
+export const loadDht = async () => {
+  const [{ createLibp2p }, { identify }, { kadDHT }, { noise }, { tcp }, { yamux }] = await Promise.all([
+    import('libp2p'),
+    import('@libp2p/identify'),
+    import('@libp2p/kad-dht'),
+    import('@libp2p/noise'),
+    import('@libp2p/tcp'),
+    import('@libp2p/yamux'),
+  ]);
+  return { createLibp2p, identify, kadDHT, noise, tcp, yamux };
 };
+
+const kadOptions = ({ listen, reach, nowMs }: DhtHostOptions): KadDHTInit => ({
+  protocol: dhtProtocol,
+  clientMode: listen.length === 0,
+  // The default keeps no private address, so on a LAN the routing table would stay empty (stack.md §4).
+  peerInfoMapper: (peer) => ({ ...peer, multiaddrs: peer.multiaddrs.filter((address) => reach.allows(address)) }),
+  validators: {
+    [boardNamespace]: (key, value) => {
+      const problem = boardValueProblem(key, value, nowMs());
+      if (problem !== null) throw new Error(problem);
+    },
+  },
+  selectors: {
+    [boardNamespace]: (_key, values) =>
+      values.reduce((best, value, index) => (isLater(value, values[best]!) ? index : best), 0),
+  },
+  allowQueryWithZeroPeers: true,
+  alpha: dhtLimits.alpha,
+  disjointPaths: dhtLimits.pathsMax,
+  maxInboundStreams: guardLimits.requestStreamsMax,
+  maxOutboundStreams: guardLimits.requestStreamsMax,
+  routingTableUpdateMaxQueueSize: 512,
+});
 
 const connectionManager = (isLan: boolean) => ({
   maxConnections: guardLimits.connectionsMax,
@@ -107,16 +117,10 @@ const connectionManager = (isLan: boolean) => ({
   reconnectRetries: 0,
 });
 
-/** Loads libp2p's parts and starts the host; a LookupFault if it cannot listen. */
+/** Starts the host; a LookupFault if it cannot listen. */
 export const startDhtHost = async (options: DhtHostOptions): Promise<DhtHost> => {
   const { listen, announce, isLan, reach, nowMs } = options;
-  const [{ createLibp2p }, { identify }, { noise }, { tcp }, { yamux }] = await Promise.all([
-    import('libp2p'),
-    import('@libp2p/identify'),
-    import('@libp2p/noise'),
-    import('@libp2p/tcp'),
-    import('@libp2p/yamux'),
-  ]);
+  const { createLibp2p, identify, kadDHT, noise, tcp, yamux } = await loadDht();
   const store = new DhtStore<{ toString(): string }>(nowMs);
   const gate = new InboundGate(isLan);
   let self: PeerId | null = null;
@@ -151,7 +155,7 @@ export const startDhtHost = async (options: DhtHostOptions): Promise<DhtHost> =>
     },
     connectionManager: connectionManager(isLan),
     connectionMonitor: { enabled: false },
-    services: { identify: identify(), ping: pings as never, kad: (await createKad(options)) as never },
+    services: { identify: identify(), ping: pings as never, kad: kadDHT(kadOptions(options)) as never },
   })) as unknown as Libp2p<Services>;
   self = node.peerId;
   const guard = guardStreams(() => performance.now());

@@ -18,8 +18,9 @@ import {
 } from '../../machines/rendezvous/index.ts';
 import { Boards } from './dht-boards.ts';
 import { type DhtConfig, parseDhtConfig } from './dht-config.ts';
-import { startDhtHost } from './dht-host.ts';
+import { loadDht, startDhtHost } from './dht-host.ts';
 import { Reach } from './dht-reach.ts';
+import { type LeaveOut, leaveOut } from './left-out.ts';
 import { formRecord, parseRecord } from './record.ts';
 import { type Answer, LookupFault, type Source, type SourceContext, type SourceKind } from './source.ts';
 
@@ -30,8 +31,8 @@ const limits = {
   ttlMs: 300_000,
   emptyTtlMs: 15_000,
   withdrawMs: 1_500,
-  /** How long the host stays up for the next question while nothing is announced. */
-  lingerMs: 5_000,
+  /** How long the host stays up for the next call. */
+  lingerMs: 60_000,
   /** A host that listens and knows no other looks for bootstrap hosts so often. */
   aloneMs: 5_000,
   /** Other hosts that keep a note, where there are so many. */
@@ -80,6 +81,7 @@ class Noting {
   #written: Board[] = [];
   /** So many other hosts keep it that it need not be written again. */
   #isKept = false;
+  #wasKept = false;
 
   constructor(boards: Boards, self: Announcement, clock: DhtClock, isListening: boolean) {
     this.#boards = boards;
@@ -105,12 +107,14 @@ class Noting {
   /** Whoever reads an older copy is told by the withdrawn note; whoever gets neither forgets after half an hour. */
   async takeBack(): Promise<void> {
     const signal = AbortSignal.timeout(limits.withdrawMs);
-    const takeBackFrom = async (board: Board): Promise<void> => {
+    const isTakenBack = async (board: Board): Promise<boolean> => {
       const read = await this.#boards.read(board, AbortSignal.any([signal, AbortSignal.timeout(limits.withdrawMs / 2)]));
       const notes = withdraw(read, this.#self.peer, this.#clock.nowMs());
-      if (notes !== null) await this.#boards.write(board, notes, read, signal);
+      return notes === null || (await this.#boards.write(board, notes, read, signal)) > 0;
     };
-    await Promise.all(this.#written.map(takeBackFrom));
+    const isAllTakenBack = (await Promise.all(this.#written.map(isTakenBack))).every((isBack) => isBack);
+    if (!isAllTakenBack && this.#wasKept)
+      throw new LookupFault('SOURCE_UNREACHABLE', 'what was announced could not be taken back: it is found for half an hour');
   }
 
   async #look(signal: AbortSignal): Promise<Looked> {
@@ -134,6 +138,7 @@ class Noting {
     const notes = placed.type === 'write' ? placed.notes : mergeNotes(read.all, nowMs);
     const kept = await this.#boards.write(board, notes, read, within);
     this.#isKept = kept >= Math.min(limits.keptMin, this.#boards.known);
+    this.#wasKept ||= kept > 0;
     return kept > 0 ? 'written' : isAlone ? 'alone' : 'refused';
   }
 
@@ -149,19 +154,23 @@ class DhtSource implements Source {
   readonly #config: DhtConfig;
   readonly #context: SourceContext;
   readonly #clock: DhtClock;
+  readonly #secret: Uint8Array;
+  readonly #leaveOut: LeaveOut;
   #opened: Promise<Opened> | null = null;
   #closing: Promise<void> = Promise.resolve();
   #uses = 0;
   #linger: NodeJS.Timeout | undefined;
 
-  constructor(config: DhtConfig, context: SourceContext, clock: DhtClock) {
+  constructor(config: DhtConfig, context: SourceContext, clock: DhtClock, name: string) {
     this.#config = config;
     this.#context = context;
     this.#clock = clock;
+    this.#secret = context.deriveKey(`kad-dht boards of ${context.cluster}`);
+    this.#leaveOut = leaveOut(context.sink, name);
   }
 
   query(signal: AbortSignal): Promise<Answer> {
-    return this.#use(signal, async (boards) => {
+    return this.#use(async (boards) => {
       const fault = await boards.join(signal).then(
         () => null,
         (error: unknown) => error,
@@ -176,7 +185,7 @@ class DhtSource implements Source {
   }
 
   announce(self: Announcement, signal: AbortSignal): Promise<void> {
-    return this.#use(signal, async (boards) => {
+    return this.#use(async (boards) => {
       const noting = new Noting(boards, self, this.#clock, this.#config.listen.length > 0);
       await noting.run(signal);
       await noting.takeBack();
@@ -205,22 +214,27 @@ class DhtSource implements Source {
     const { cluster } = this.#context;
     const finding = parseRecord({ ...record, peer, cluster }, cluster, ttlMs);
     if (finding !== null && !('problem' in finding)) return [finding];
-    this.#context.sink.log('warn', 'DHT_NOTE_REFUSED', `a note on a board ${finding?.problem ?? 'is not ours'}`, { peer });
+    this.#leaveOut(`the note of ${peer}`, finding?.problem ?? 'is of another cluster');
     return [];
   }
 
-  async #use<T>(signal: AbortSignal, run: (boards: Boards) => Promise<T>): Promise<T> {
+  async close(): Promise<void> {
+    clearTimeout(this.#linger);
+    const opened = this.#opened;
+    this.#opened = null;
+    const stop = async (): Promise<void> => (await opened)?.stop();
+    this.#closing = this.#closing.then(stop).catch(() => {});
+    await this.#closing;
+  }
+
+  async #use<T>(run: (boards: Boards) => Promise<T>): Promise<T> {
     clearTimeout(this.#linger);
     this.#uses++;
     try {
       this.#opened ??= this.#open();
       return await run((await this.#opened).boards);
     } finally {
-      this.#uses--;
-      if (this.#uses === 0) {
-        if (signal.aborted) await this.#close();
-        else this.#linger = setTimeout(() => this.#close(), limits.lingerMs).unref();
-      }
+      if (--this.#uses === 0) this.#linger = setTimeout(() => this.close(), limits.lingerMs).unref();
     }
   }
 
@@ -232,26 +246,11 @@ class DhtSource implements Source {
       const { nowMs } = this.#clock;
       const reach = new Reach(isLan, [...bootstrap, ...announce]);
       const host = await startDhtHost({ listen, announce, isLan, reach, nowMs });
-      const secret = this.#context.deriveKey(`kad-dht boards of ${this.#context.cluster}`);
-      return { boards: new Boards(host, secret, bootstrap, nowMs), stop: async () => host.node.stop() };
+      return { boards: new Boards(host, this.#secret, bootstrap, nowMs), stop: async () => host.node.stop() };
     } catch (error) {
       this.#opened = null;
       throw error;
     }
-  }
-
-  #close(): Promise<void> {
-    const opened = this.#opened;
-    this.#opened = null;
-    if (opened !== null)
-      this.#closing = this.#closing
-        .then(() => opened)
-        .then(
-          ({ stop }) => stop(),
-          () => {},
-        )
-        .catch(() => {});
-    return this.#closing;
   }
 }
 
@@ -262,7 +261,14 @@ export const createDhtKind = (clock: DhtClock): SourceKind => ({
   parse: (text) => {
     const config = parseDhtConfig(text);
     if ('problem' in config) return config;
-    return { name: `dht:${text}`, open: async (context) => new DhtSource(config, context, clock) };
+    const name = `dht:${text}`;
+    return {
+      name,
+      open: async (context) => {
+        await loadDht();
+        return new DhtSource(config, context, clock, name);
+      },
+    };
   },
 });
 

@@ -76,7 +76,7 @@ export const createMember = async ({ text, name, cluster = 'c1', secret, address
     announced: () => announced,
     stop: () => {
       announcing.abort();
-      return announced;
+      return announced.finally(() => source.close!());
     },
     find: async (timeoutMs) =>
       (await findings(timeoutMs))
