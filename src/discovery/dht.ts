@@ -43,6 +43,9 @@ const limits = {
   lookMs: 15_000,
 } as const;
 
+/** As long as a timer can wait. */
+const neverMs = 2 ** 31 - 1;
+
 /** Time and chance; tests give their own. */
 export type DhtClock = {
   /** Milliseconds since 1970. */
@@ -91,6 +94,8 @@ class Noting {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    // Who can be dialled nowhere has nothing to say.
+    if (this.#self.addresses.length === 0) return this.#clock.sleep(neverMs, signal);
     let settling = 0;
     let refusals = 0;
     while (!signal.aborted) {

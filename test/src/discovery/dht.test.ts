@@ -198,6 +198,13 @@ describe('a DHT of a cluster’s own', () => {
     await eventually(() => first.find(), 'first second');
   });
 
+  test('who has no address writes nothing, until it is told to end', async () => {
+    const silent = await join('silent', { text: '?listen=/ip4/127.0.0.1/tcp/0&lan', addresses: [] });
+    silent.announce();
+    assert.equal(await silent.find(), '');
+    await silent.stop();
+  });
+
   test('a port that is taken is said, with the reason', async () => {
     const listen = addressOf(strangers[0]!);
     const late = await join('late', { text: `?listen=${listen}&lan` });
