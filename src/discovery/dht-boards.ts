@@ -18,7 +18,13 @@ const afterPaths = -1;
 const copiesPerBoardMax = 64;
 const boardsKnownMax = 32;
 
-export type BoardCopies = Copies & { all: Note[][] /** 0: nothing was there. */; latestVersionMs: number };
+export type BoardCopies = Copies & {
+  all: Note[][];
+  /** 0: nothing was there. */
+  latestVersionMs: number;
+  /** Hosts that answered as a host of the DHT does. */
+  answers: number;
+};
 
 export class Boards {
   readonly #host: DhtHost;
@@ -29,6 +35,8 @@ export class Boards {
   readonly #peers = new Map<string, PeerId>();
   #joining: Promise<void> | null = null;
   #joinedAtMs = Number.NEGATIVE_INFINITY;
+  /** Nobody answered the last question, though hosts are known: they may all be others by now. */
+  #isDeserted = false;
 
   constructor(host: DhtHost, secret: Uint8Array, bootstrap: readonly string[], nowMs: () => number) {
     this.#host = host;
@@ -41,14 +49,18 @@ export class Boards {
     return this.#host.known;
   }
 
+  get #isIn(): boolean {
+    return this.#host.known > 0 && !this.#isDeserted && this.#host.node.getConnections().length > 0;
+  }
+
   /** Resolves when some host of the DHT is known, or when this one is all there is to it; else rejects with what is wrong. */
   async join(signal: AbortSignal): Promise<void> {
-    const isKnown = this.#host.known > 0;
-    if (isKnown && performance.now() - this.#joinedAtMs < rejoinMs) return;
+    const isIn = this.#isIn;
+    if (isIn && performance.now() - this.#joinedAtMs < rejoinMs) return;
     this.#joining ??= this.#dialBootstrap().finally(() => {
       this.#joining = null;
     });
-    if (isKnown) {
+    if (isIn) {
       this.#joining.catch(() => {});
       return;
     }
@@ -59,7 +71,7 @@ export class Boards {
   /** Every copy of a board that can be had, told as it comes; ends early, without an error, when `signal` aborts. */
   async read(board: Board, signal: AbortSignal, heard: (notes: Note[]) => void = () => {}): Promise<BoardCopies> {
     const keys = this.#keysOf(board);
-    const read: BoardCopies = { latest: [], all: [], latestVersionMs: 0 };
+    const read: BoardCopies = { latest: [], all: [], latestVersionMs: 0, answers: 0 };
     const take = (value: Uint8Array): void => {
       if (read.all.length >= copiesPerBoardMax) return;
       const notes = openNotes(keys, value);
@@ -75,11 +87,14 @@ export class Boards {
       for await (const event of this.#host.node.services.kad.get(keys.key, { signal })) {
         // Now kad-dht would bring the latest copy to whoever gave another: that is for who writes.
         if (event.path.index === afterPaths) break;
-        if (event.name === 'PEER_RESPONSE' && event.record !== undefined) take(event.record.value);
+        if (event.name !== 'PEER_RESPONSE') continue;
+        read.answers++;
+        if (event.record !== undefined) take(event.record.value);
       }
     } catch {
       // Ended: what was read until now stands.
     }
+    if (read.answers > 0 || !signal.aborted) this.#isDeserted = read.answers === 0;
     return read;
   }
 
@@ -115,7 +130,7 @@ export class Boards {
     let forget = (): void => {};
     const known = new Promise<void>((resolve) => {
       forget = this.#host.onKnown(resolve);
-      if (this.#host.known > 0) resolve();
+      if (this.#isIn) resolve();
     });
     try {
       await Promise.race([known, this.#dialAll(known)]);

@@ -16,7 +16,7 @@ import {
   rendezvousLimits,
   withdraw,
 } from '../../machines/rendezvous/index.ts';
-import { Boards } from './dht-boards.ts';
+import { type BoardCopies, Boards } from './dht-boards.ts';
 import { type DhtConfig, parseDhtConfig } from './dht-config.ts';
 import { loadDht, startDhtHost } from './dht-host.ts';
 import { Reach } from './dht-reach.ts';
@@ -180,11 +180,17 @@ class DhtSource implements Source {
         () => null,
         (error: unknown) => error,
       );
-      const notes = await this.#readAll(boards, signal);
+      const read = await this.#readAll(boards, signal);
+      const notes = mergeNotes(
+        read.flatMap(({ all }) => all),
+        this.#clock.nowMs(),
+      );
       const findings = notes.flatMap((note) => this.#findingOf(note));
-      if (findings.length === 0 && fault !== null) throw fault;
-      if (findings.length === 0 && signal.aborted)
-        throw new LookupFault('SOURCE_TIMED_OUT', 'the DHT was not searched in the time given');
+      if (findings.length > 0) return { findings, emptyTtlMs: limits.emptyTtlMs };
+      if (fault !== null) throw fault;
+      if (signal.aborted) throw new LookupFault('SOURCE_TIMED_OUT', 'the DHT was not searched in the time given');
+      if (boards.known > 0 && read.every(({ answers }) => answers === 0))
+        throw new LookupFault('SOURCE_UNREACHABLE', 'no host of the DHT answers as it should');
       return { findings, emptyTtlMs: limits.emptyTtlMs };
     });
   }
@@ -197,7 +203,7 @@ class DhtSource implements Source {
     });
   }
 
-  async #readAll(boards: Boards, signal: AbortSignal): Promise<Note[]> {
+  async #readAll(boards: Boards, signal: AbortSignal): Promise<BoardCopies[]> {
     const patience = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const heard = (notes: readonly Note[]): void => {
@@ -207,10 +213,7 @@ class DhtSource implements Source {
     const within = AbortSignal.any([signal, patience.signal]);
     const read = await Promise.all(boardsToRead(this.#clock.nowMs()).map((board) => boards.read(board, within, heard)));
     clearTimeout(timer);
-    return mergeNotes(
-      read.flatMap(({ all }) => all),
-      this.#clock.nowMs(),
-    );
+    return read;
   }
 
   #findingOf({ peer, atMs, record }: Note): Finding[] {

@@ -71,10 +71,14 @@ const force = async (host: DhtHost, key: Uint8Array, value: Uint8Array): Promise
   }
 };
 
-/** From now on this host answers so, whatever board it is asked for. */
-const serve = (host: DhtHost, key: Uint8Array, value: Uint8Array): (() => void) => {
+/** From now on this host answers so, whatever board it is asked for; null: as if it knew none. */
+const serve = (host: DhtHost, key: Uint8Array, value: Uint8Array | null): (() => void) => {
   const get = host.store.get.bind(host.store);
-  host.store.get = (name) => (name.toString().startsWith('/dht/record/') ? recordOf(key, value) : get(name));
+  host.store.get = (name) => {
+    if (!name.toString().startsWith('/dht/record/')) return get(name);
+    if (value === null) throw Object.assign(new Error('withheld'), { name: 'NotFoundError' });
+    return recordOf(key, value);
+  };
   return () => {
     host.store.get = get;
   };
@@ -156,10 +160,14 @@ describe('strangers', () => {
       assert.equal(await reader.find(), 'a');
       behave();
     }
-    const behave = strangers.map((one) => serve(one, key, garbage));
+    let behave = strangers.map((one) => serve(one, key, null));
     const withheld = await reader.source.query(AbortSignal.timeout(5_000));
     assert.deepEqual(withheld, { findings: [], emptyTtlMs: 15_000 }, 'nobody, and no error');
     for (const one of behave) one();
+    behave = strangers.map((one) => serve(one, key, garbage));
+    await assert.rejects(reader.findings(), { code: 'SOURCE_UNREACHABLE', message: /answers as it should/ });
+    for (const one of behave) one();
+    assert.equal(await reader.find(), 'a', 'and is asked again');
   });
 
   test('cannot bring back what was taken back', async () => {
