@@ -654,7 +654,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     for (const cell of cells.reverse()) cell.stop();
     router.stop();
     peers.stop();
-    lookup.stop(() =>
+    onceWithdrawn(() =>
       network.stop(() =>
         writer.stop(() =>
           storage.stop(() => {
@@ -667,12 +667,26 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     );
   };
 
+  /** Nobody shall be told any more that this node is here; done beside the hand-over, for a source may take its time. */
+  let isWithdrawn = false;
+  let onWithdrawn: (() => void) | null = null;
+  const withdraw = (): void =>
+    lookup.stop(() => {
+      isWithdrawn = true;
+      onWithdrawn?.();
+    });
+  const onceWithdrawn = (run: () => void): void => {
+    if (isWithdrawn) run();
+    else onWithdrawn = run;
+  };
+
   const stop = (done: () => void): void => {
     if (life.getSnapshot().value === 'left') return done();
     if (stopping !== null) return void stopping.push(done);
     stopping = [done];
     life.send({ type: 'drain' });
     changed();
+    withdraw();
     let waiting = groups.size + (membershipCell === null ? 0 : 1);
     let over = false;
     const proceed = (): void => {

@@ -205,3 +205,45 @@ for (const ills of [healthySource, { fails: 0.3, hangs: 0.1, empty: 0.2, stale: 
       'again',
     );
   });
+
+test('who stops is taken back from its sources before anything else: nobody shall find it while it hands over', () => {
+  const stage = new Stage(7);
+  const nodes = clusterOf(stage, ['n1', 'n2', 'n3']);
+  assert.ok(
+    stage.world.run(15_000, () => nodes.every(isReady)),
+    'ready',
+  );
+  const leader = nodes.find((node) => node.api?.status().groups[0]?.role === 'leader')!;
+  // With nobody to hand over to it tries for a while.
+  for (const node of nodes) if (node !== leader) node.crash({ silently: true });
+  const began = stage.world.nowMs;
+  let stoppedMs: number | null = null;
+  leader.stop(() => {
+    stoppedMs = stage.world.nowMs;
+  });
+  const isKnown = (): boolean => stage.sources.get('asked').known.some(({ name }) => name === leader.name);
+  assert.ok(stage.world.run(200, () => !isKnown()));
+  assert.equal(stoppedMs, null);
+  assert.ok(stage.world.run(10_000, () => stoppedMs !== null));
+  assert.ok(stoppedMs! - began < 4_400, `${stoppedMs! - began} ms`);
+});
+
+test('a source that cannot be reached holds up the end of a node beside its hand-over, not behind it', () => {
+  const stage = new Stage(7);
+  const nodes = clusterOf(stage, ['n1', 'n2', 'n3']);
+  assert.ok(
+    stage.world.run(15_000, () => nodes.every(isReady)),
+    'ready',
+  );
+  const leader = nodes.find((node) => node.api?.status().groups[0]?.role === 'leader')!;
+  for (const node of nodes) if (node !== leader) node.crash({ silently: true });
+  for (const source of stage.sources.all.values()) source.cutOff.add(leader.name);
+  const began = stage.world.nowMs;
+  let isStopped = false;
+  leader.stop(() => {
+    isStopped = true;
+  });
+  assert.ok(stage.world.run(20_000, () => isStopped));
+  // `polity start` ends at once after 4.5 s.
+  assert.ok(stage.world.nowMs - began < 4_000, `${stage.world.nowMs - began} ms`);
+});
