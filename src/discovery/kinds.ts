@@ -37,6 +37,10 @@ export const parseSource = (
   if (kind === undefined || rest === undefined)
     return { problem: `'${shownSource(text)}' is no source of discovery; these are: ${formsOf(kinds)}` };
   if (rest.length > textCharsMax) return { problem: `'${shownSource(text)}' has more than ${textCharsMax} characters` };
+  if (/\p{Cc}/u.test(rest)) return { problem: `'${shownSource(text)}' holds a character that cannot be seen` };
+  // No kind takes them, and a name must not hold them.
+  if (/\/\/[^/?#]*@/.test(rest))
+    return { problem: `'${shownSource(text)}' holds a user or password: those are named by files` };
   const parsed = kind.parse(rest);
   if ('problem' in parsed) return { problem: `'${shownSource(text)}' ${parsed.problem} (${kind.form})` };
   return { plan: parsed };
@@ -44,7 +48,7 @@ export const parseSource = (
 
 /** `https://…` and `http://…` behind a comma continue a source that is a list of URLs itself: `etcd:http://a:2379,http://b:2379`. */
 const isUrl = /^https?:/i;
-const isListOfUrls = /^[a-z]+:https?:\/\//i;
+const isListOfUrls = /^[a-z]+:https?:\/\/[^?]*$/i;
 
 /**
  * The sources in one text, as in the environment: a comma or white space before the scheme of a source separates. Any other comma

@@ -25,7 +25,9 @@ export const staticList: SourceKind = {
     if (addresses.length > addressesMax) return { problem: `names more than ${addressesMax} addresses (a file: has room)` };
     for (const address of addresses) {
       const why = addressProblem(address);
-      if (why !== null) return { problem: `has an address, '${address.slice(0, sourceLimits.addressCharsMax)}', that ${why}` };
+      // What is not even like a multiaddr may be a URL with a password in it.
+      const which = /^\/[\w/.:-]{1,255}$/.test(address) ? `, '${address}',` : '';
+      if (why !== null) return { problem: `has an address${which} that ${why}` };
     }
     const findings = placesOf(addresses).map((place) => {
       const peer = peerOfAddress(place[0]!);

@@ -7,6 +7,7 @@ import { errorTable } from '../../machines/errors.ts';
 import { exitCodes } from '../../src/cli/exit.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { options } from '../../src/config/options.ts';
+import { sourceKinds } from '../../src/discovery/index.ts';
 import { everyRoute } from '../../src/gateway/index.ts';
 import { createMetrics } from '../../src/metrics.ts';
 
@@ -43,6 +44,11 @@ test('errors', () => {
 test('options of a node', () => {
   const expected = options.map(({ path, env, flag, value, help }) => [path, env, `${flag} ${value}`, help]);
   assert.deepEqual(rows(page('configuration'), /^[a-z][A-Za-z.]*$/), expected);
+});
+
+test('sources of discovery', () => {
+  const documented = rows(page('configuration'), /^[a-z]+:/).map(([form]) => form!);
+  assert.deepEqual(documented.toSorted(), sourceKinds.map(({ form }) => form).toSorted());
 });
 
 test('metrics', async () => {

@@ -1,6 +1,7 @@
 // How a text names a source: schemes, commas and what may be repeated of it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { file } from '../../../src/discovery/file.ts';
 import { formsOf, parseSource, shownSource, sourceKinds, splitSources } from '../../../src/discovery/kinds.ts';
 import type { SourceKind } from '../../../src/discovery/source.ts';
 import { peers } from '../../ports/lookup-suite.ts';
@@ -41,6 +42,70 @@ test('commas and white space separate before a scheme, and are part of a source 
     ['mdsn:,dns:a', ['mdsn:', 'dns:a']],
   ];
   for (const [text, expected] of cases) assert.deepEqual(splitSources(text, kinds), expected, text);
+});
+
+test('sources as people write them, in one text', () => {
+  const texts = [
+    'mdns:',
+    'dns:_polity._tcp.example.org?server=127.0.0.1:53',
+    'dns:nodes.example.org:7400',
+    'file:polity.json',
+    'etcd:http://127.0.0.1:2379,http://127.0.0.2:2379?prefix=/polity',
+    'https://example.org/.well-known/polity',
+    'consul:http://127.0.0.1:8500?service=polity',
+    'kubernetes:default/polity?port=mesh',
+    'dht:?bootstrap=/ip4/192.0.2.1/tcp/7410&lan',
+    'static:/ip4/192.0.2.1/tcp/7400,/ip4/192.0.2.2/tcp/7400',
+  ];
+  const last = texts.pop()!;
+  assert.deepEqual(splitSources(`${texts.join(',')}, ${last}`), [...texts, last]);
+  const names = new Set<string>();
+  for (const text of [...texts, last]) {
+    const parsed = parseSource(text);
+    assert.ok('plan' in parsed, 'problem' in parsed ? parsed.problem : '');
+    names.add(parsed.plan.name);
+    assert.ok(parsed.plan.name.length < 200 && !/[\s\p{Cc}]/u.test(parsed.plan.name), parsed.plan.name);
+  }
+  assert.equal(names.size, texts.length + 1);
+});
+
+test('no kind repeats a password, in its name or in what it says is wrong, and none throws at what is no source', () => {
+  const bodies = [
+    ...[
+      '',
+      ':',
+      '//',
+      '?',
+      '?=',
+      '&',
+      '%',
+      '%zz',
+      '?a=%ff',
+      '[::1',
+      'x'.repeat(10_000),
+      '\u0000',
+      'http://',
+      'https://[',
+      '\ud800',
+    ],
+    ...[
+      'http://user:hunter2@127.0.0.1:1',
+      'https://user:hunter2@example.org',
+      '//user:hunter2@example.org',
+      'user:hunter2@x/y',
+    ],
+    ...['http://127.0.0.1:1?password=hunter2', 'http://127.0.0.1:1?token=hunter2', 'a/b?token=hunter2', '?token=hunter2'],
+    ...['http://hunter2@127.0.0.1:1,http://127.0.0.1:2', 'http://127.0.0.1:1,http://hunter2@127.0.0.1:2'],
+  ];
+  const told: string[] = [];
+  // Behind file: stands a path, whatever it looks like.
+  for (const { scheme } of sourceKinds.filter((kind) => kind !== file))
+    for (const body of bodies) {
+      const parsed = parseSource(`${scheme}:${body}`);
+      const said = 'plan' in parsed ? parsed.plan.name : parsed.problem;
+      if (said.includes('hunter2') || /\p{Cc}/u.test(said)) told.push(`${scheme}:${body} becomes ${said}`);
+    }
+  assert.deepEqual(told, []);
 });
 
 test('a scheme finds its kind, whatever its case; a problem is a sentence with the form', () => {
