@@ -13,8 +13,8 @@ const view = (exchange: Exchange, api: NodeApi): void => {
 };
 
 const lookup = (exchange: Exchange, api: NodeApi): void => {
-  const query = Query.of(exchange.url, ['timeoutMs', 'max']);
-  const timeoutMs = query.count('timeoutMs', 1, 60_000) ?? timeoutDefaultMs;
+  const query = Query.of(exchange.url, ['timeout-ms', 'max']);
+  const timeoutMs = query.count('timeout-ms', 1, 60_000) ?? timeoutDefaultMs;
   const resultsMax = query.count('max', 1, 100) ?? resultsDefault;
   api.lookup({ timeoutMs, resultsMax }, ({ places, failures }) => exchange.json(JSON.stringify({ peers: places, failures })));
 };

@@ -243,9 +243,9 @@ test('discovery shows where members may live, and a look-up what its sources say
     sources: [{ source: 'consul:x', state: 'failed', lastError, answeredMsAgo: null, findings: 0 }],
   };
   assert.deepEqual((await ask(gateway, 'GET', '/v1/discovery')).json, JSON.parse(JSON.stringify(node.found)));
-  const found = await ask(gateway, 'GET', '/v1/discovery/lookup?timeoutMs=200&max=3');
+  const found = await ask(gateway, 'GET', '/v1/discovery/lookup?timeout-ms=200&max=3');
   assert.deepEqual(found.json, { peers: node.found.peers, failures: [{ source: 'consul:x', ...lastError }] });
   assert.deepEqual(node.lookups, [{ timeoutMs: 200, resultsMax: 3 }]);
-  for (const query of ['timeoutMs=0', 'timeoutMs=70000', 'max=0', 'max=101', 'maximum=3'])
+  for (const query of ['timeout-ms=0', 'timeout-ms=70000', 'max=0', 'max=101', 'maximum=3'])
     assert.equal((await ask(gateway, 'GET', `/v1/discovery/lookup?${query}`)).status, 400, query);
 });
