@@ -1,13 +1,15 @@
 // `polity discover`: where members may live. With sources, asks those side by side, no node needed; without, what a node knows.
 
+import type { SinkPort } from '../../actors/ports/index.ts';
 import { isNodeName } from '../../machines/genesis/messages.ts';
+import type { Client } from '../client/index.ts';
 import { readSecretFile, secretBytesMin } from '../config/index.ts';
 import { type Asked, askSources, contextOf, lookupLimits, parseSource, type SourcePlan } from '../discovery/index.ts';
 import { CommandError, UsageError } from './exit.ts';
 import { cell, print, printJson, table } from './output.ts';
 import { countOf, durationOf, type ReachOptions, withClient } from './reach.ts';
 
-export type DiscoverOptions = ReachOptions & { max?: string; cluster?: string; secretFile?: string };
+export type DiscoverOptions = ReachOptions & { max?: string; ask?: boolean; cluster?: string; secretFile?: string };
 
 const clusterDefault = 'polity';
 const resultsDefault = 10;
@@ -89,9 +91,12 @@ const ofSources = async (texts: readonly string[], options: DiscoverOptions): Pr
   const max = maxOf(options);
   const cluster = options.cluster ?? (process.env.POLITY_CLUSTER?.trim() || clusterDefault);
   if (!isNodeName(cluster)) throw new UsageError(`--cluster '${cluster}' is no cluster's name`);
-  const sink = {
-    log: (_level: string, code: string, message: string): void => note(`${code}: ${message}`),
-    count(): void {},
+  if (options.ask === true) throw new UsageError('--ask is for a node; sources that are named are asked anyway');
+  const sink: SinkPort = {
+    log(level, code, message) {
+      if (level === 'warn' || level === 'error') note(`${code}: ${message}`);
+    },
+    count() {},
   };
   const context = contextOf({ cluster, self: '', secret: secretOf(options), sink });
   const asked = await askSources(plansOf(texts), context, timeoutMs);
@@ -145,20 +150,31 @@ const sourcesTable = (sources: readonly Fields[]): string =>
     ]),
   );
 
+/** Whom nobody could reach for long is remembered, but not found. */
+const isFound = ({ state }: Fields): boolean => state !== 'lost';
+
+const printLookup = ({ peers, failures }: Awaited<ReturnType<Client['lookup']>>, json: boolean): void => {
+  if (json) printJson({ peers, failures });
+  else {
+    if (peers.length > 0) print(placesTable(peers));
+    for (const { source, code, message } of failures) note(cell(`${code}: ${source}: ${message}`, 240));
+  }
+  finish(peers.length, peers.length, peers.some(isFound));
+};
+
 const ofNode = (options: DiscoverOptions): Promise<void> => {
   if (options.cluster !== undefined || options.secretFile !== undefined)
     throw new UsageError('--cluster and --secret-file are for sources that are named; a node has its own');
   const max = maxOf(options);
   return withClient(options, async (client) => {
+    if (options.ask === true) return printLookup(await client.lookup({ max }), options.json === true);
     const { peers, sources } = await client.discovery();
     if (options.json === true) printJson({ peers: peers.slice(0, max), sources });
     else {
       if (peers.length > 0) print(placesTable(peers.slice(0, max)));
       if (sources.length > 0) print(`${peers.length > 0 ? '\n' : ''}${sourcesTable(sources)}`);
     }
-    // Whom nobody could reach for long is remembered, but not found.
-    const somebody = peers.some(({ state }) => state !== 'lost');
-    finish(Math.min(max, peers.length), peers.length, somebody);
+    finish(Math.min(max, peers.length), peers.length, peers.some(isFound));
   });
 };
 

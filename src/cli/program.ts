@@ -129,6 +129,7 @@ const addCluster = (program: Command): void => {
   reaching(program.command('discover [sources...]'))
     .description('where members may live: what these sources say, asked now and without a node, or what a node knows')
     .option('--max <n>', 'at most so many', '10')
+    .option('--ask', 'have the node ask its sources now')
     .option('--cluster <name>', "the cluster's name, for sources (default: POLITY_CLUSTER or polity)")
     .option('--secret-file <file>', 'file with the cluster secret, for sources that need it (default: POLITY_SECRET_FILE)')
     .action(async (sources, options) => (await import('./discover.ts')).discover(sources, options));

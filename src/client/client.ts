@@ -82,6 +82,10 @@ export interface Client extends Disposable {
   members(options?: CallOptions): Promise<Record<string, unknown>[]>;
   /** Where members may live, as sources and members say it to the node that answers first, and how the sources do. */
   discovery(options?: CallOptions): Promise<{ peers: Record<string, unknown>[]; sources: Record<string, unknown>[] }>;
+  /** Has the node ask its sources whose last answer does not hold any more; the best places, and what failed. `max`: default 10. */
+  lookup(
+    options?: CallOptions & { max?: number },
+  ): Promise<{ peers: Record<string, unknown>[]; failures: Record<string, unknown>[] }>;
   /** Throws a member out: its peer id (not its name) counts as evicted for a week, at members that restart, too. */
   evict(peerId: string, options?: CallOptions): Promise<void>;
   groups: {
@@ -136,6 +140,8 @@ const queryOf = (parameters: Parameters): string => {
   const parts = Object.entries(parameters).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
   return parts.length === 0 ? '' : `?${parts.join('&')}`;
 };
+
+const fieldsOf = (value: unknown): Record<string, unknown>[] => (Array.isArray(value) ? value.filter(isFields) : []);
 
 class HttpClient implements Client {
   readonly #attempts: Attempts;
@@ -374,8 +380,15 @@ class HttpClient implements Client {
 
   async discovery(options: CallOptions = {}): ReturnType<Client['discovery']> {
     const { peers, sources } = await this.#plain('/v1/discovery', options);
-    const listOf = (value: unknown) => (Array.isArray(value) ? value.filter(isFields) : []);
-    return { peers: listOf(peers), sources: listOf(sources) };
+    return { peers: fieldsOf(peers), sources: fieldsOf(sources) };
+  }
+
+  async lookup({ max, ...options }: CallOptions & { max?: number } = {}): ReturnType<Client['lookup']> {
+    const call = (timeLimitMs: number): Call => ({
+      ...{ method: 'GET', path: `/v1/discovery/lookup${queryOf({ max, 'timeout-ms': timeLimitMs })}` },
+    });
+    const { peers, failures } = await this.#run({ call, effect: false, repeatable: true }, options);
+    return { peers: fieldsOf(peers), failures: fieldsOf(failures) };
   }
 
   readonly groups: Client['groups'] = {

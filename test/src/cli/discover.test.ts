@@ -58,6 +58,7 @@ test('what makes no sense is a mistake of the command line, and repeats no secre
     [[`static:${far}`], { cluster: 'No' }, /--cluster 'No' is no cluster's name/],
     [[`static:${far}`], { secretFile: short }, /the secret has 7 bytes; it needs at least 16/],
     [[`static:${far}`], { secretFile: join(directory, 'none') }, /the secret: .*there is no such file/],
+    [[`static:${far}`], { ask: true }, /--ask is for a node/],
     [[], { cluster: 'c1' }, /--cluster and --secret-file are for sources that are named/],
   ];
   for (const [texts, options, expected] of cases)
@@ -96,7 +97,8 @@ test('one source that fails or hangs hides nothing of the others, and is told wi
 /** A node that answers this on every path. */
 const answering = async (answer: unknown): Promise<{ url: string; close: () => void }> => {
   const server = createServer((request, response) => {
-    response.writeHead(request.url === '/v1/discovery' ? 200 : 404, { 'content-type': 'application/json' });
+    const isKnown = /^\/v1\/discovery(\/lookup\?max=\d+&timeout-ms=\d+)?$/.test(request.url!);
+    response.writeHead(isKnown ? 200 : 404, { 'content-type': 'application/json' });
     response.end(JSON.stringify(answer));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -116,12 +118,11 @@ test('without a source: what a node knows, in cells that no word of others can l
     answering({ peers: [evil], sources }),
     answering({ peers: 5, sources: [null, 'x'] }),
   ]);
-  const [shown, json, nobody, nonsense, unreachable] = await Promise.all([
+  const [shown, json, nobody, nonsense] = await Promise.all([
     polity(['discover', '--node', full.url]),
     polity(['discover', '--node', full.url, '--json', '--max', '1']),
     polity(['discover', '--node', lost.url]),
     polity(['discover', '--node', odd.url, '--json']),
-    polity(['discover', '--node', 'http://127.0.0.1:1']),
   ]);
   for (const { close } of [full, lost, odd]) close();
   assert.equal(shown.code, 0, shown.stderr);
@@ -136,5 +137,16 @@ test('without a source: what a node knows, in cells that no word of others can l
   assert.deepEqual([nobody.code, /nobody was found/.test(nobody.stderr)], [1, true]);
   assert.deepEqual([nonsense.code, nonsense.stdout], [1, '{"peers":[],"sources":[]}\n']);
   assert.equal((JSON.parse(nonsense.stderr) as { exit: number }).exit, 1);
-  assert.equal(unreachable.code, 3);
+});
+
+test('--ask: what the sources of a node say now, and which of them fail', async () => {
+  const node = await answering({
+    peers: [{ peer: peers[0], name: 'n1', addresses: [near], state: 'found', sources: ['dns:x'], healthy: true }],
+    failures: [{ source: 'mdns:', code: 'SOURCE_TIMED_OUT', message: 'it did\nnot answer' }],
+  });
+  const ran = await polity(['discover', '--ask', '--node', node.url]);
+  node.close();
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stdout, new RegExp(`\n${peers[0]}  n1 +found .* dns:x .* ${near}\n$`));
+  assert.equal(ran.stderr, 'polity: SOURCE_TIMED_OUT: mdns:: it did\\nnot answer\n');
 });
