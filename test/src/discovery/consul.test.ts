@@ -269,7 +269,7 @@ describe('what is no Consul', { concurrency: true }, () => {
     await using fake = await FakeHttp.start(({ path }, response) =>
       path.includes('deregister') ? undefined : void response.end(),
     );
-    await using run = await Run.open(consulWithin({ ...consulTiming, farewellMs: 50 }), fake.url);
+    await using run = await Run.open(consulWithin({ ...consulTiming, farewellMs: 500 }), fake.url);
     run.announce(member(1));
     await until('it is registered', () => fake.asked.length > 0, patienceMs);
     await run.stop();

@@ -182,7 +182,7 @@ describe('an etcd that is not what it should be', { concurrency: true }, () => {
 
   test('a farewell that is not answered holds up no stop', async () => {
     await using fake = await fakeEtcd({ '/v3/lease/revoke': () => undefined });
-    await using run = await Run.open(etcdWithin({ ...etcdTiming, farewellMs: 50 }), fake.url);
+    await using run = await Run.open(etcdWithin({ ...etcdTiming, farewellMs: 500 }), fake.url);
     run.announce(member(1));
     await until('it is announced', () => fake.asked.some(({ path }) => path === '/v3/kv/put'), patienceMs);
     await run.stop();

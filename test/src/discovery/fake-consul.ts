@@ -149,7 +149,7 @@ export class FakeConsul implements AsyncDisposable {
           this.#waiting.delete(done);
           resolve();
         };
-        const timer = setTimeout(done, until - performance.now());
+        const timer = setTimeout(done, Math.max(1, until - performance.now()));
         this.#waiting.add(done);
         response.once('close', done);
       });
