@@ -22,7 +22,7 @@ export type ConsulTiming = {
 };
 
 const defaults: ConsulTiming = {
-  ...{ waitMs: 55_000, gapMs: 250, checkTtlMs: 15_000, passMs: 5_000, answerMs: 5_000, farewellMs: 2_000 },
+  ...{ waitMs: 55_000, gapMs: 250, checkTtlMs: 15_000, passMs: 5_000, answerMs: 5_000, farewellMs: 1_500 },
 };
 const otherwise = 'http://127.0.0.1:8500';
 const optionNames = ['service', 'tokenFile', 'datacenter', 'ca', 'cert', 'key'];

@@ -19,7 +19,7 @@ export type EtcdTiming = {
   farewellMs: number;
 };
 
-const defaults: EtcdTiming = { leaseSeconds: 15, renewMs: 5_000, compareMs: 10_000, answerMs: 4_000, farewellMs: 2_000 };
+const defaults: EtcdTiming = { leaseSeconds: 15, renewMs: 5_000, compareMs: 10_000, answerMs: 4_000, farewellMs: 1_500 };
 const otherwise = 'http://127.0.0.1:2379';
 const optionNames = ['prefix', 'user', 'passwordFile', 'ca', 'cert', 'key', 'endpoint'];
 const prefixPattern = /^(?:\/[A-Za-z0-9._-]{1,64}){1,8}$/;
