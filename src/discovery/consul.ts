@@ -152,12 +152,12 @@ class ConsulSource implements Source {
     throw refusal(call, reply);
   }
 
-  /** Whom nobody deregisters, Consul throws out itself after a while. */
+  /** Whom nobody deregisters, Consul throws out itself after a while, but somebody should know; 404 is what was wanted. */
   async #deregister(self: Announcement): Promise<void> {
     const path = `service/deregister/${encodeURIComponent(serviceId(self))}`;
-    await within(new AbortController().signal, this.#timing.farewellMs, (limited) => this.#put(path, {}, limited)).catch(
-      () => undefined,
-    );
+    const alone = new AbortController().signal;
+    const [call, reply] = await within(alone, this.#timing.farewellMs, (limited) => this.#put(path, {}, limited));
+    if (reply.status !== 200 && reply.status !== 404) throw refusal(call, reply);
   }
 }
 

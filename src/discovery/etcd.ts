@@ -3,7 +3,7 @@
 import type { Announcement, Finding } from '../../actors/ports/index.ts';
 import { parseAddress, readSecret, readTls } from './endpoint.ts';
 import { EtcdGateway } from './etcd-gateway.ts';
-import { isRecord, rest, within } from './exchange.ts';
+import { isRecord, RefusedFault, rest, within } from './exchange.ts';
 import { cut, type LeaveOut, leaveOut } from './left-out.ts';
 import { formRecord, parseRecord } from './record.ts';
 import { type Answer, LookupFault, type Source, type SourceContext, type SourceKind, sourceLimits } from './source.ts';
@@ -120,12 +120,14 @@ class EtcdSource implements Source {
     return isRecord(result) && Number(result.TTL ?? 0) > 0;
   }
 
-  /** What cannot be taken back ends by itself. */
+  /** What cannot be taken back ends by itself, but somebody should know; a lease that ended already is what was wanted. */
   async #revoke(lease: string): Promise<void> {
-    const alone = new AbortController();
-    await within(alone.signal, this.#timing.farewellMs, (limited) =>
-      this.#gateway.ask('/v3/lease/revoke', { ID: lease }, limited),
-    ).catch(() => undefined);
+    const alone = new AbortController().signal;
+    await within(alone, this.#timing.farewellMs, async (limited) => {
+      await this.#gateway.ask('/v3/lease/revoke', { ID: lease }, limited).catch((error: unknown) => {
+        if (!(error instanceof RefusedFault && error.status === 404)) throw error;
+      });
+    });
   }
 
   async #range(signal: AbortSignal): Promise<View> {

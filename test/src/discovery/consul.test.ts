@@ -274,5 +274,9 @@ describe('what is no Consul', { concurrency: true }, () => {
     await until('it is registered', () => fake.asked.length > 0, patienceMs);
     await run.stop();
     assert.equal(fake.asked.at(-1)?.path, `/v1/agent/service/deregister/${idOf(1)}`);
+    assert.deepEqual(
+      run.faults.map(({ code }) => code),
+      ['SOURCE_TIMED_OUT'],
+    );
   });
 });

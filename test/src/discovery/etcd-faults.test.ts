@@ -187,5 +187,9 @@ describe('an etcd that is not what it should be', { concurrency: true }, () => {
     await until('it is announced', () => fake.asked.some(({ path }) => path === '/v3/kv/put'), patienceMs);
     await run.stop();
     assert.deepEqual(JSON.parse(fake.asked.at(-1)!.body), { ID: '77' });
+    assert.deepEqual(
+      run.faults.map(({ code }) => code),
+      ['SOURCE_TIMED_OUT'],
+    );
   });
 });
