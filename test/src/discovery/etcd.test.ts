@@ -5,7 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import type { LookupPort } from '../../../actors/ports/index.ts';
 import { etcd, etcdWithin } from '../../../src/discovery/etcd.ts';
+import { createLookup, parseSource } from '../../../src/discovery/index.ts';
 import { until } from '../../e2e/cluster.ts';
 import { Authority, withoutOpenssl } from './certificates.ts';
 import { EtcdProcess, withoutEtcd } from './etcd-process.ts';
@@ -163,6 +165,33 @@ describe('a real etcd', { skip: withoutEtcd(), concurrency: true }, () => {
     const watches = (): number => proxy.asked.filter(({ path }) => path === '/v3/watch').length;
     await until('the second watch', () => watches() === 2, patienceMs);
     assert.deepEqual(one.faults, []);
+  });
+
+  test('two nodes find each other by the text of their configuration, through the port that the tree uses', async () => {
+    const { url } = await server!;
+    const text = `etcd:${url}?prefix=/port`;
+    const open = (number: number): { port: LookupPort; seen: () => string[] } => {
+      const parsed = parseSource(text);
+      assert.ok('plan' in parsed);
+      const sink = { log: () => undefined, count: () => undefined };
+      const context = { cluster: 'c1', self: member(number).peer, deriveKey: () => new Uint8Array(32), sink };
+      const port = createLookup({ plans: [parsed.plan], context });
+      let seen: string[] = [];
+      port.start((event) => {
+        if (event.type === 'answered') seen = event.findings.map(({ name }) => String(name));
+      });
+      port.announce(member(number));
+      return { port, seen: () => seen };
+    };
+    const [one, two] = [open(1), open(2)];
+    try {
+      await until('each sees the other', () => `${one.seen()} ${two.seen()}` === 'n2 n1', patienceMs);
+      one.port.query(text, patienceMs);
+      await new Promise<void>((resolve) => two.port.stop(resolve));
+      await until('who stopped is gone', () => one.seen().length === 0, patienceMs);
+    } finally {
+      await Promise.all([one, two].map(({ port }) => new Promise<void>((resolve) => port.stop(resolve))));
+    }
   });
 
   test('etcd is killed and begins again on its port: everybody is back', async () => {
