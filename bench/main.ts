@@ -1,5 +1,6 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
-// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, discovery; all of them by default.
+// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery;
+// all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -8,13 +9,14 @@ import { measureDurable } from './durable.ts';
 import { etcdVersion } from './etcd.ts';
 import { measureFailover } from './failover.ts';
 import { load, type Row, table } from './figures.ts';
+import { measureGossip } from './gossip.ts';
 import { measureIdle } from './idle.ts';
 import { measureLimits } from './limits.ts';
 import { measureMesh } from './mesh.ts';
 import { measureSim } from './sim.ts';
 
 const usage =
-  'npm run bench [-- limits | durable-3 | durable-5 | failover | idle | sim | mesh | discovery …] [--quick] [--kills N] [--json FILE]';
+  'npm run bench [-- limits | durable-3 | durable-5 | failover | idle | sim | mesh | gossip | discovery …] [--quick] [--kills N] [--json FILE]';
 
 /** What a part measured: the rows that people read and, beside them, what they were made of. */
 type Measured = { rows: Row[]; samples?: unknown };
@@ -32,6 +34,7 @@ const parts: Record<string, (options: Options) => Promise<Measured>> = {
   sim: async ({ quick }) => measureSim(quick),
   mesh: async ({ quick }) => ({ rows: measureMesh(quick) }),
   discovery: async ({ quick }) => ({ rows: await measureDiscovery(quick) }),
+  gossip: async ({ quick }) => ({ rows: measureGossip(quick) }),
 };
 
 const refuse = (why: string): never => {

@@ -1,12 +1,8 @@
 // What membership does among many nodes, in virtual time (sim/mesh): how fast news and crashes become known, whom it wrongs, what it
 // costs. The figures are of the protocol, the same on every machine; only 'cpu s' is of this one.
 import { churn, crashOne, joinAll, pauses, rest, splitAndHeal, tellNews } from '../sim/mesh/index.ts';
+import { cpuSeconds } from './cpu.ts';
 import { median, type Row, round } from './figures.ts';
-
-const cpuSeconds = (): number => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1_000_000;
-};
 
 type Trial = { figure: string; run: (quick: boolean) => Row };
 

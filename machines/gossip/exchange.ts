@@ -20,9 +20,8 @@ const soonWithin = (state: GossipState, turn: Turn, ms: number): void => {
 
 /** Something was announced: whoever missed it does not know, so those who heard it look. */
 export const onNews = (state: GossipState, turn: Turn): void => {
-  const { exchangeNewsMs } = state.options;
-  if (state.exchangeEveryMs > exchangeNewsMs) state.exchangeEveryMs = exchangeNewsMs;
-  soonWithin(state, turn, exchangeNewsMs);
+  state.exchangeEveryMs = state.options.exchangeMinMs;
+  soonWithin(state, turn, state.options.exchangeNewsMs);
 };
 
 const onFound = (state: GossipState, turn: Turn): void => {

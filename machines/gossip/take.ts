@@ -165,6 +165,7 @@ const settleTo = (state: GossipState, turn: Turn, source: Source, sequence: numb
 };
 
 export const orderTurn = (state: GossipState, turn: Turn): void => {
+  if (state.sources.waiting.size === 0) return;
   for (const source of [...state.sources.waiting])
     while (source.waitEndMs <= turn.nowMs) settleTo(state, turn, source, Math.min(...source.held.keys()));
 };

@@ -45,7 +45,7 @@ type Sending = Extract<MembershipEffect, { type: 'send' }>;
 const letters = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 
 /** Looks like the peer id of an Ed25519 key, so that messages are as long as they will be. */
-const peerOf = (chance: Chance): string => {
+export const peerOf = (chance: Chance): string => {
   let peer = '12D3KooW';
   while (peer.length < 52) peer += letters[chance.between(0, letters.length)];
   return peer;

@@ -1,0 +1,93 @@
+// Judges what a crowd hears: nothing that nobody announced, nothing twice in one life, nothing that has ended, in the order of its
+// source unless it is called late; and, once all is mended, everything that holds and that anybody heard, everybody.
+import type { Delivery } from '../../machines/gossip/index.ts';
+import type { GossipNode } from './node.ts';
+
+type Said = { by: GossipNode; epoch: number; sequence: number; endsMs: number; body: Uint8Array };
+
+/** What passing on takes is not taken off the time that is left. */
+const slackMs = 2_000;
+
+const keyOf = (source: string, epoch: number, sequence: number): string => `${source} ${epoch} ${sequence}`;
+const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
+
+type Ear = { life: number; heard: Set<string>; last: Map<string, number> };
+
+export class GossipJudge {
+  violation: string | null = null;
+  readonly refusals = new Map<string, number>();
+  /** Deliveries in all, and of them those that came late. */
+  deliveries = 0;
+  late = 0;
+  /** Hears of every delivery. */
+  listen: ((node: GossipNode, key: string) => void) | null = null;
+  readonly #nowMs: () => number;
+  readonly #said = new Map<string, Said>();
+  readonly #ears = new Map<GossipNode, Ear>();
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Answers the announcement's key. */
+  said(by: GossipNode, sequence: number, ttlMs: number, body: Uint8Array): string {
+    const key = keyOf(by.peer, by.life, sequence);
+    this.#said.set(key, { by, epoch: by.life, sequence, endsMs: this.#nowMs() + ttlMs, body });
+    return key;
+  }
+
+  #earOf(node: GossipNode): Ear {
+    const known = this.#ears.get(node);
+    if (known?.life === node.life) return known;
+    const ear: Ear = { life: node.life, heard: new Set(), last: new Map() };
+    this.#ears.set(node, ear);
+    return ear;
+  }
+
+  delivered(node: GossipNode, { source, epoch, sequence, body, late }: Delivery): void {
+    const key = keyOf(source, epoch, sequence);
+    const ear = this.#earOf(node);
+    const said = this.#said.get(key);
+    const broken = (what: string): void => {
+      this.violation ??= `${node.name} heard ${key} ${what}`;
+    };
+    if (said === undefined || !isSame(said.body, body)) return broken('which nobody said');
+    if (ear.heard.has(key)) broken('twice');
+    if (this.#nowMs() > said.endsMs + slackMs) broken(`${Math.round(this.#nowMs() - said.endsMs)} ms after its end`);
+    const of = `${source} ${epoch}`;
+    const last = ear.last.get(of) ?? 0;
+    if (late !== sequence < last) broken(late ? 'late, though nothing after it came before' : `after ${last}`);
+    ear.last.set(of, Math.max(last, sequence));
+    ear.heard.add(key);
+    this.deliveries++;
+    if (late) this.late++;
+    this.listen?.(node, key);
+  }
+
+  refused(_node: GossipNode, code: string): void {
+    this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+  }
+
+  hasHeard(node: GossipNode, key: string): boolean {
+    return this.#earOf(node).heard.has(key);
+  }
+
+  /** Somebody who has not heard what holds, what its source did not end by starting again, and what is known to any of them. */
+  whyNotAllHeard(up: readonly GossipNode[]): string | null {
+    const nowMs = this.#nowMs();
+    for (const [key, { by, epoch, endsMs }] of this.#said) {
+      if (endsMs < nowMs + slackMs || epoch !== by.life) continue;
+      if (!up.some((node) => this.hasHeard(node, key))) continue;
+      const deaf = up.find((node) => !this.hasHeard(node, key));
+      if (deaf !== undefined) return `${deaf.name} has not heard ${key} of ${by.name}`;
+    }
+    return null;
+  }
+
+  /** What has ended long ago is forgotten. */
+  forget(): void {
+    const nowMs = this.#nowMs();
+    for (const [key, { endsMs }] of this.#said) if (endsMs + 60_000 < nowMs) this.#said.delete(key);
+  }
+}
