@@ -32,7 +32,8 @@ const announcementType = 'announcement';
 const exchangeType = 'exchange';
 const listenersMax = 1_024;
 
-export type Listener = (announced: Announced) => void;
+/** One who listens; it hears nothing before it was told what still holds. */
+export type Listener = { readonly hear: (announced: Announced) => void; isTold: boolean };
 
 /** Who listens to what at this node; outlives the actor, which may begin anew. */
 export type Listeners = {
@@ -46,15 +47,19 @@ export const createListeners = (sink: SinkPort): Listeners => {
   const of = new Map<string, Set<Listener>>();
   let count = 0;
   // A listener that throws is its owner's fault, and nobody else's.
-  const tellOne = (listener: Listener, announced: Announced): void => {
+  const tellOne = ({ hear }: Listener, announced: Announced): void => {
     try {
-      listener(announced);
+      hear(announced);
     } catch (error) {
       sink.log('error', 'LISTENER_THREW', error instanceof Error ? error.message : String(error), { topic: announced.topic });
     }
   };
+  const has = (topic: string, listener: Listener): boolean => of.get(topic)?.has(listener) === true;
   return {
-    tellOne,
+    tellOne(listener, announced) {
+      // It may have ended while it was told of another.
+      if (has(announced.topic, listener)) tellOne(listener, announced);
+    },
     add(topic, listener) {
       if (count >= listenersMax) return failure('OVERLOADED', `${count} listeners at this node, at most ${listenersMax}`);
       const listeners = of.get(topic) ?? new Set();
@@ -70,7 +75,8 @@ export const createListeners = (sink: SinkPort): Listeners => {
       if (listeners.size === 0) of.delete(topic);
     },
     tell(announced) {
-      for (const listener of [...(of.get(announced.topic) ?? [])]) tellOne(listener, announced);
+      for (const listener of [...(of.get(announced.topic) ?? [])])
+        if (listener.isTold && has(announced.topic, listener)) tellOne(listener, announced);
     },
   };
 };
@@ -235,6 +241,7 @@ export const createGossipActor = (scope: Scope, args: GossipArguments): Componen
         case 'publish':
           return publish(event);
         case 'recall':
+          event.listener.isTold = true;
           for (const announced of stillTrue(state, clock.nowMs(), event.topic)) listeners.tellOne(event.listener, announced);
           return;
       }

@@ -329,7 +329,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     },
     subscribe(topic, on) {
       // Its own, so that who subscribes twice is told twice and ends one of them.
-      const listener: typeof on = (announced) => on(announced);
+      const listener = { hear: on, isTold: gossipCell === null };
       const why = listeners.add(topic, listener);
       if (why !== null) throw new PolityError(why);
       gossipCell?.send({ type: 'recall', topic, listener });
@@ -614,6 +614,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           },
         }),
       (event) => {
+        // What begins anew tells everything that still holds.
+        if (event.type === 'recall') event.listener.isTold = true;
         if (event.type === 'publish')
           event.done({ ok: false, failure: failure('NOT_READY', `gossip on ${settings.name} is being restarted`) });
       },

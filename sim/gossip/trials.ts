@@ -35,8 +35,9 @@ export type Load = { bytesPerNodeSecond: number; pushBytesPerNodeSecond: number;
 export const load = (given: Partial<CrowdOptions>, { forMs, everyMs }: { forMs: number; everyMs: number }): Load => {
   const crowd = new Crowd(given);
   crowd.begin();
-  // Exchanges have had the time to become seldom.
-  crowd.pass(120_000);
+  // Something is known of somebody in nearly every bucket, and exchanges have had the time to become seldom.
+  for (const node of crowd.nodes.slice(0, 256)) crowd.say(node, 3_000_000);
+  crowd.pass(180_000);
   crowd.takeCost();
   const who = crowd.world.chance('who');
   const endMs = crowd.nowMs + forMs;

@@ -134,6 +134,23 @@ test('a listener that announces in turn is heard', () => {
   assert.deepEqual(heard.texts(), ['answered']);
 });
 
+test('who begins to listen while something is heard hears it once', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2] = nodes;
+  const within: { texts: () => string[] }[] = [];
+  n2.api.gossip.subscribe('news', () => {
+    if (within.length === 0) within.push(ear(n2));
+  });
+  // Both arrive in one step: the first is waited for.
+  let lost = 0;
+  cluster.lose(({ lane }) => lane === 'topic' && ++lost <= 2);
+  say(n1, 'one');
+  cluster.pass(5);
+  say(n1, 'two');
+  cluster.pass(2_000);
+  assert.deepEqual(within[0]!.texts(), ['one', 'two']);
+});
+
 test('what cannot be announced is refused by name', () => {
   const { nodes } = formed();
   const [n1] = nodes;
