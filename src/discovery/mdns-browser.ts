@@ -4,10 +4,14 @@ import type { Finding } from '../../actors/ports/index.ts';
 import { LinkCache, type LinkCacheOptions } from './mdns-cache.ts';
 import type { Link } from './mdns-link.ts';
 import type { LinkUser } from './mdns-links.ts';
-import type { Message } from './mdns-packet.ts';
+import { keyOf, type Message } from './mdns-packet.ts';
 import { sourceLimits } from './source.ts';
 
 const askGaps = { firstMs: 1_000, factor: 3, maxMs: 60_000 };
+/** The first questions are everybody's own. */
+const spareGapMs = 3_000;
+/** Not at the same time as everybody else, who may have started together: the first to ask spares the others. */
+const spread = (gapMs: number): number => (gapMs <= spareGapMs ? gapMs : gapMs * (0.9 + 0.2 * Math.random()));
 /** Not asked again on a link within this, whoever wants to know (§5.2). */
 const askPauseMs = 1_000;
 /** Records that claim to live for a moment only make nobody ask more often than this. */
@@ -75,10 +79,24 @@ export class Browser implements LinkUser {
   }
 
   heard(link: Link, message: Message, sender: string): void {
-    if (message.type !== 'response') return;
-    this.#known.get(link)?.cache.apply(message.entries, sender, this.#options.nowMs());
+    const known = this.#known.get(link);
+    if (known === undefined) return;
+    if (message.type === 'query') {
+      if (sender !== link.face.address) this.#spared(known, message);
+      return;
+    }
+    known.cache.apply(message.entries, sender, this.#options.nowMs());
     this.#schedule();
     this.#changed();
+  }
+
+  /** §7.3: somebody else asked what we would ask soon, and all that he knows is known here, so we shall hear whatever we lack. */
+  #spared(known: Known, { questions, known: theirs }: Extract<Message, { type: 'query' }>): void {
+    const { service, nowMs } = this.#options;
+    const isOurs = questions.some(({ name, type }) => type === 'PTR' && keyOf(name) === keyOf(service));
+    if (!isOurs || known.askGapMs <= spareGapMs || !known.cache.hasAll(theirs, nowMs())) return;
+    known.askAtMs = nowMs() + spread(known.askGapMs);
+    known.askGapMs = Math.min(known.askGapMs * askGaps.factor, askGaps.maxMs);
   }
 
   findings(): Finding[] {
@@ -110,7 +128,7 @@ export class Browser implements LinkUser {
       const questions = known.cache.questions(nowMs);
       if (browsing) {
         known.askedMs = nowMs;
-        known.askAtMs = nowMs + known.askGapMs;
+        known.askAtMs = nowMs + spread(known.askGapMs);
         known.askGapMs = Math.min(known.askGapMs * askGaps.factor, askGaps.maxMs);
         if (!questions.some(({ type }) => type === 'PTR')) questions.unshift({ name: this.#options.service, type: 'PTR' });
       }
@@ -137,6 +155,7 @@ export class Teller {
   readonly #findings: () => Finding[];
   readonly #tell: (findings: Finding[]) => void;
   readonly #nowMs: () => number;
+  #lookedMs = Number.NEGATIVE_INFINITY;
   #told: string | null = null;
   #toldMs = Number.NEGATIVE_INFINITY;
   /** How long the shortest of what was told may be believed. */
@@ -152,7 +171,7 @@ export class Teller {
   /** Something may have changed. */
   look(): void {
     if (this.#timer !== null) return;
-    const waitMs = this.#toldMs + gatherMs - this.#nowMs();
+    const waitMs = this.#lookedMs + gatherMs - this.#nowMs();
     if (waitMs <= 0) return this.#lookNow();
     this.#timer = setTimeout(() => {
       this.#timer = null;
@@ -171,6 +190,7 @@ export class Teller {
   }
 
   #lookNow(): void {
+    this.#lookedMs = this.#nowMs();
     const findings = this.#findings();
     if (this.#told === null && findings.length === 0) return;
     // Half of what was told has passed, and more is known now than is left of it.

@@ -5,6 +5,7 @@ import type { Finding } from '../../actors/ports/index.ts';
 import type { LeaveOut } from './left-out.ts';
 import { addressesTold, findingOf, isBelievable, textOf } from './mdns-finding.ts';
 import { type Asked, type Entry, isWritable, keyOf, type SrvData } from './mdns-packet.ts';
+import { ttlWithin } from './record.ts';
 
 export const cacheLimits = {
   instancesMax: 100,
@@ -33,6 +34,8 @@ type Instance = {
   txt: Kept<string[]> | null;
   askMs: number;
   askGapMs: number;
+  /** What was made of these records last, as long as they say the same. */
+  made: { of: string; finding: ReturnType<typeof findingOf> } | null;
 };
 
 const expiresMs = ({ heardMs, ttlMs }: Kept<unknown>): number => heardMs + ttlMs;
@@ -107,7 +110,7 @@ export class LinkCache {
     const pointer = keep(null, entry, nowMs);
     if (known !== undefined) known.pointer = pointer;
     else if (this.#makeRoom(sender)) {
-      const asking = { askMs: nowMs + missing.firstMs, askGapMs: missing.thenMs };
+      const asking = { askMs: nowMs + missing.firstMs, askGapMs: missing.thenMs, made: null };
       this.#instances.set(key, { key, name: target, sender, pointer, srv: null, txt: null, ...asking });
     }
   }
@@ -178,11 +181,28 @@ export class LinkCache {
       const hosts = [...(this.#hosts.get(keyOf(srv.data.target)) ?? [])];
       const untilMs = Math.min(...[pointer, srv, txt, ...hosts.map(([, kept]) => kept)].map(expiresMs));
       const addresses = hosts.map(([address]) => address);
-      const finding = findingOf({ ...this.#options, srv: srv.data, texts: txt.data, addresses, ttlMs: untilMs - nowMs });
-      if (finding !== null && 'problem' in finding) this.#options.leaveOut(instance.name, finding.problem);
-      else if (finding !== null) findings.push(finding);
+      const finding = this.#make(instance, srv.data, txt.data, addresses);
+      if (finding !== null) findings.push({ ...finding, ttlMs: ttlWithin(untilMs - nowMs) });
     }
     return findings;
+  }
+
+  #make(instance: Instance, srv: SrvData, texts: readonly string[], addresses: readonly string[]): Finding | null {
+    const of = JSON.stringify([srv, texts, addresses]);
+    if (instance.made?.of !== of) {
+      const { cluster, loopback, leaveOut } = this.#options;
+      const finding = findingOf({ cluster, loopback, srv, texts, addresses });
+      instance.made = { of, finding };
+      if (finding !== null && 'problem' in finding) leaveOut(instance.name, finding.problem);
+    }
+    const { finding } = instance.made;
+    return finding === null || 'problem' in finding ? null : finding;
+  }
+
+  /** Is all of this known here, and need not be told again? */
+  hasAll(entries: readonly Entry[], nowMs: number): boolean {
+    const known = new Set(this.known(nowMs).map(({ data }) => (typeof data === 'string' ? keyOf(data) : '')));
+    return entries.every((entry) => entry.type === 'PTR' && known.has(keyOf(entry.data)));
   }
 
   /** The instances that need not be told again (§7.1): those that are known for more than half of their time. */

@@ -38,12 +38,11 @@ export type InstanceRecords = {
   texts: readonly string[];
   /** Of the host that SRV names. */
   addresses: readonly string[];
-  ttlMs: number;
 };
 
-/** Null: another cluster's, another version's, or nowhere to be reached. */
+/** How long it may be believed is for the cache to say. Null: another cluster's, another version's, or nowhere to be reached. */
 export const findingOf = (records: InstanceRecords): Finding | { problem: string } | null => {
-  const { cluster, loopback, srv, texts, ttlMs } = records;
+  const { cluster, loopback, srv, texts } = records;
   const text = textOf(texts);
   if ((text.get('txtvers') ?? '1') !== '1') return null;
   const hosts = srv.port === 0 ? [] : records.addresses;
@@ -53,5 +52,6 @@ export const findingOf = (records: InstanceRecords): Finding | { problem: string
   ];
   if (addresses.length === 0) return null;
   const said = ['cluster', 'peer', 'name'].flatMap((key) => (text.has(key) ? [[key, text.get(key)] as const] : []));
-  return parseRecord({ ...Object.fromEntries(said), addresses, priority: srv.priority, weight: srv.weight }, cluster, ttlMs);
+  const record = { ...Object.fromEntries(said), addresses, priority: srv.priority, weight: srv.weight };
+  return parseRecord(record, cluster, sourceLimits.ttlDefaultMs);
 };
