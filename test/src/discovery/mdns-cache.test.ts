@@ -1,11 +1,12 @@
 // What is kept of what strangers on the link say, for how long, and what is told of it.
 import assert from 'node:assert/strict';
-import { suite, test } from 'node:test';
+import { mock, suite, test } from 'node:test';
 import type { Packet } from 'dns-packet';
 import dns from 'dns-packet';
-import { Teller } from '../../../src/discovery/mdns-browser.ts';
+import { Browser, Teller } from '../../../src/discovery/mdns-browser.ts';
 import { cacheLimits, LinkCache } from '../../../src/discovery/mdns-cache.ts';
-import { decodeMessage, type Entry } from '../../../src/discovery/mdns-packet.ts';
+import type { Link } from '../../../src/discovery/mdns-link.ts';
+import { type Asked, decodeMessage, type Entry } from '../../../src/discovery/mdns-packet.ts';
 
 const service = '_polity._tcp.local';
 const peerTwo = '12D3KooWCLhbJs5MMG5apmjfCRRNQAC6bLZgMnT3N9PRjvT9aXvN';
@@ -192,4 +193,70 @@ test('a change is told at once, a confirmation before what was told runs out', (
   hear(99_200, []);
   assert.deepEqual(toldMs, [100, 97_000, 98_000, 99_200]);
   teller.stop();
+});
+
+suite('questions', () => {
+  const question: Asked = { name: service, type: 'PTR' };
+
+  /** A browser on one link, and the seconds at which it asked for the service. */
+  const browse = (t: { after: (done: () => void) => void }) => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    let nowMs = 0;
+    const asked: number[] = [];
+    const link = {
+      face: { address: '192.168.1.5', loopback: false },
+      query: async (questions: readonly Asked[]) => {
+        if (questions.some(({ type }) => type === 'PTR')) asked.push(Math.round(nowMs / 1_000));
+      },
+    } as unknown as Link;
+    const browser = new Browser({ service, cluster: 'c1', self: 'self', leaveOut: () => {}, nowMs: () => nowMs });
+    t.after(() => {
+      browser.stop();
+      mock.timers.reset();
+    });
+    browser.opened(link);
+    const pass = (seconds: number, each: () => void = () => {}): void => {
+      for (let n = 0; n < seconds * 10; n++) {
+        nowMs += 100;
+        mock.timers.tick(100);
+        if (n % 10 === 0) each();
+      }
+    };
+    return { browser, link, asked, pass };
+  };
+
+  test('come less and less often, and begin anew when somebody wants to know', (t) => {
+    const { browser, asked, pass } = browse(t);
+    pass(12);
+    assert.deepEqual(asked.slice(0, 3), [0, 1, 4]);
+    pass(290);
+    assert.ok(asked.length >= 8 && asked.length <= 11, asked.join());
+    const before = asked.length;
+    browser.ask();
+    browser.ask();
+    assert.equal(asked.length, before + 1);
+    pass(4);
+    assert.equal(asked.length, before + 3);
+  });
+
+  test('of others spare ours, if they know nothing that we do not', (t) => {
+    const { browser, link, asked, pass } = browse(t);
+    const hear =
+      (known: Entry[], sender = '192.168.1.9') =>
+      () =>
+        browser.heard(link, { type: 'query', questions: [question], known }, sender);
+    pass(5);
+    assert.equal(asked.length, 3);
+    pass(300, hear([]));
+    assert.equal(asked.length, 3, 'spared');
+    pass(140, hear([], link.face.address));
+    const own = asked.length;
+    assert.ok(own >= 4, 'what we ask ourselves spares nobody');
+    pass(140, hear(told().slice(0, 1)));
+    assert.ok(asked.length > own, 'he knows somebody whom we do not, who will not answer him');
+    browser.heard(link, { type: 'response', entries: told({ ttl: 4_500 }) }, '192.168.1.6');
+    const complete = asked.length;
+    pass(200, hear(told().slice(0, 1)));
+    assert.equal(asked.length, complete);
+  });
 });
