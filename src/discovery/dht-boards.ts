@@ -72,16 +72,19 @@ export class Boards {
   async read(board: Board, signal: AbortSignal, heard: (notes: Note[]) => void = () => {}): Promise<BoardCopies> {
     const keys = this.#keysOf(board);
     const read: BoardCopies = { latest: [], all: [], latestVersionMs: 0, answers: 0 };
-    const take = (value: Uint8Array): void => {
+    let latestMs = 0;
+    const take = (value: Uint8Array, isOthers: boolean): void => {
       if (read.all.length >= copiesPerBoardMax) return;
       const notes = openNotes(keys, value);
       if (notes === null) return;
       read.all.push(notes);
-      if (versionMsOf(value) > read.latestVersionMs) [read.latest, read.latestVersionMs] = [notes, versionMsOf(value)];
+      read.latestVersionMs = Math.max(read.latestVersionMs, versionMsOf(value));
+      if (isOthers && versionMsOf(value) > latestMs) [read.latest, latestMs] = [notes, versionMsOf(value)];
       heard(notes);
     };
     const own = this.#host.store.boardValue(keys.key);
-    if (own !== null) take(own);
+    // What this host itself keeps is found by nobody else, unless it is all there is to the DHT.
+    if (own !== null) take(own, this.#host.known === 0);
     if (this.#host.known === 0) return read;
     try {
       for await (const event of this.#host.node.services.kad.get(keys.key, { signal })) {
@@ -89,7 +92,7 @@ export class Boards {
         if (event.path.index === afterPaths) break;
         if (event.name !== 'PEER_RESPONSE') continue;
         read.answers++;
-        if (event.record !== undefined) take(event.record.value);
+        if (event.record !== undefined) take(event.record.value, true);
       }
     } catch {
       // Ended: what was read until now stands.

@@ -2,8 +2,9 @@
 // at a board ends when the test says so.
 import { createHmac } from 'node:crypto';
 import type { Announcement, Finding } from '../../../actors/ports/index.ts';
-import { createDhtKind, type DhtClock } from '../../../src/discovery/dht.ts';
+import { createDhtKind } from '../../../src/discovery/dht.ts';
 import { type DhtHost, startDhtHost } from '../../../src/discovery/dht-host.ts';
+import type { DhtClock } from '../../../src/discovery/dht-noting.ts';
 import { Reach } from '../../../src/discovery/dht-reach.ts';
 import type { Source, SourceContext } from '../../../src/discovery/source.ts';
 import { generateIdentity, peerIdOf } from '../../../src/transport/index.ts';

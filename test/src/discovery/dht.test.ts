@@ -243,6 +243,18 @@ describe('bootstrap hosts', () => {
     for (const socket of sockets) socket.destroy();
   });
 
+  test('that all died and came back as others, under one of the old addresses: the members meet again', async () => {
+    const a = await joinNoted('a');
+    assert.equal(await reader.find(), 'a');
+    await Promise.all(strangers.map(async ({ node }) => node.stop()));
+    strangers = [await startStranger(undefined, [bootstrap]), await startStranger()];
+    await strangers[1]!.node.dial(multiaddr(bootstrap));
+    await until(() => strangers.every(({ known }) => known === 1), 'the new ones know each other');
+    // Its own question tells it that its note is gone, long before it would be renewed.
+    const ask = async (asking: Member): Promise<string> => asking.find().catch(({ code }: { code: string }) => code);
+    await eventually(async () => `${await ask(a)} ${await ask(reader)}`, 'a a');
+  });
+
   test('that are gone are missed by nobody who knows others, and by nobody who has another address', async () => {
     await joinNoted('a');
     const gone = bootstrap;
