@@ -1,5 +1,5 @@
 // Where peers live, on the disk: so that a restarted node finds them without being told. Only a help, written seldom and without a sync.
-import type { LinksState } from '../machines/links/index.ts';
+import { addressesOf, type LinksState } from '../machines/links/index.ts';
 import { peersOperation, readPeers } from './identity.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
 import type { Writer } from './writer.ts';
@@ -17,12 +17,13 @@ export interface AddressBook {
 }
 
 /** Who is needed first, then who lives, then anybody else; those that were thrown out are not looked for again. */
-const worthWriting = ({ known, needed }: LinksState): Map<PeerId, string[]> => {
+const worthWriting = (links: LinksState): Map<PeerId, string[]> => {
+  const { known, needed } = links;
   const rankOf = ([peer, { standing }]: [PeerId, { standing: string }]): number =>
     needed.has(peer) ? 0 : standing === 'live' ? 1 : 2;
-  const worth = [...known].filter(([, { standing, addresses }]) => standing !== 'evicted' && addresses.length > 0);
+  const worth = [...known].filter(([peer, { standing }]) => standing !== 'evicted' && addressesOf(links, peer).length > 0);
   worth.sort((a, b) => rankOf(a) - rankOf(b));
-  return new Map(worth.slice(0, writtenMax).map(([peer, { addresses }]) => [peer, [...addresses]]));
+  return new Map(worth.slice(0, writtenMax).map(([peer]) => [peer, [...addressesOf(links, peer)]]));
 };
 
 export const createAddressBook = (

@@ -13,7 +13,9 @@ import {
 import type { MemberView } from '../machines/membership/index.ts';
 import { createAddressBook } from './address-book.ts';
 import type { PeerStatus } from './api.ts';
+import { peerOfAddress } from './dials.ts';
 import { usableAddresses } from './identity.ts';
+import { createJoining } from './joining.ts';
 import type { NetworkEvent, PeerId, Ports, Timer } from './ports/index.ts';
 import type { Delivery, Post, Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
@@ -81,6 +83,7 @@ export const createPeers = (args: PeersArguments): Peers => {
   const links = createLinks({ self: network.self, options: settings.links, seed: random.uint32(), nowMs: clock.nowMs() });
   const statuses = new Map<PeerId, PeerStatus>();
   const book = createAddressBook(links, { ...ports, writer: args.writer });
+  const joining = createJoining(settings.join, { clock, random, sink, dial: (address) => dial(null, [address], false) });
   /** Asked to end the connection, and not yet answered: what is to be said waits, lest it gets lost. */
   const parting = new Set<PeerId>();
   /** Ended by this end because the other asked for it. */
@@ -268,7 +271,7 @@ export const createPeers = (args: PeersArguments): Peers => {
 
     begin() {
       for (const [peer, addresses] of book.read()) run({ type: 'told', peer, addresses });
-      network.connect(settings.join);
+      joining.begin();
     },
 
     opened({ peer, name, epoch, addresses }) {
@@ -300,7 +303,13 @@ export const createPeers = (args: PeersArguments): Peers => {
       const key = event.addresses.join(' ');
       const at = dials.findIndex((one) => one.key === key);
       const [asked] = at === -1 ? [] : dials.splice(at, 1);
-      if (event.peer !== null && event.peer !== network.self) run({ type: 'dialled', peer: event.peer, ok: true });
+      joining.dialled(event);
+      if (event.peer !== null && event.peer !== network.self) {
+        run({ type: 'dialled', peer: event.peer, ok: true });
+        const [only, more] = event.addresses;
+        if (only !== undefined && more === undefined && peerOfAddress(only) === null)
+          run({ type: 'proved', peer: event.peer, address: `${only}/p2p/${event.peer}` });
+      }
       if (asked === undefined || asked.peer === null || asked.peer === event.peer) return;
       const { peer, demand } = asked;
       if (demand) {
@@ -320,6 +329,7 @@ export const createPeers = (args: PeersArguments): Peers => {
     stop() {
       stopped = true;
       alarm?.timer.cancel();
+      joining.stop();
       waiting.stop();
       book.stop();
     },

@@ -13,7 +13,7 @@ export type NodeSettings = {
   version: string;
   /** Names of the nodes that form the cluster, first = who writes the genesis; empty = join an existing one. */
   bootstrap: string[];
-  /** Multiaddrs to keep connections to. */
+  /** Multiaddrs of members through whom the others are found. */
   join: string[];
   /** Ids of the register groups, fixed at genesis. */
   groups: string[];

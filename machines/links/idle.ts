@@ -14,7 +14,7 @@ export const wayTo = (state: LinksState, peer: PeerId, nowMs: number): 'open' | 
   // Who is kept is dialled again and again already: he will be told what matters when he is back.
   if (state.kept.has(peer) || (state.refused.get(peer) ?? Number.NEGATIVE_INFINITY) > nowMs) return 'none';
   const known = state.known.get(peer);
-  return known?.standing === 'live' && known.addresses.length > 0 ? 'wait' : 'none';
+  return known?.standing === 'live' && addressesOf(state, peer).length > 0 ? 'wait' : 'none';
 };
 
 export const onWanted = (state: LinksState, turn: Turn, peer: PeerId): void => {

@@ -3,11 +3,11 @@
 import { idleTurn, onDialled, onOpened, onStays, onWanted } from './idle.ts';
 import { checkLinks } from './invariants.ts';
 import { keepTurn, takeMembers, takeTold } from './keep.ts';
-import type { LinksState, Turn } from './state.ts';
+import { type LinksState, prove, type Turn } from './state.ts';
 import type { LinksEffect, LinksEvent } from './types.ts';
 
 export { mayPart, noteUse, wayTo } from './idle.ts';
-export { createLinks, type LinksState } from './state.ts';
+export { addressesOf, createLinks, type LinksState } from './state.ts';
 export {
   type LinkMember,
   type LinksEffect,
@@ -16,6 +16,7 @@ export {
   linksDefaults,
   linksLow,
   openMax,
+  provedMax,
   strangersMax,
 } from './types.ts';
 
@@ -39,6 +40,9 @@ const take = (state: LinksState, turn: Turn, event: LinksEvent): boolean => {
       return true;
     case 'told':
       takeTold(state, turn, event.peer, event.addresses);
+      return true;
+    case 'proved':
+      prove(state, event.peer, event.address);
       return true;
     case 'needed':
       state.needed = new Set(event.peers.filter((peer) => peer !== state.self));

@@ -87,7 +87,7 @@ const wantedNow = (state: LinksState, nowMs: number): { wanted: Set<PeerId>; unt
   let untilMs = Number.POSITIVE_INFINITY;
   let lapsing = 0;
   for (const [peer, known] of state.known) {
-    if (known.addresses.length === 0) continue;
+    if (addressesOf(state, peer).length === 0) continue;
     const { standing, lapsesMs } = known;
     if (isNeeded(state, peer, known) || state.neighbours.has(peer)) wanted.add(peer);
     else if (state.regime === 'some' || standing === 'evicted') continue;

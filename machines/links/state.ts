@@ -1,6 +1,14 @@
 // What a node remembers of its links. Every field says what is always true of it.
 import { type RandomState, randomFrom } from '../random.ts';
-import { type LinkMember, type LinksEffect, type LinksOptions, type PeerId, type Regime, strangersMax } from './types.ts';
+import {
+  type LinkMember,
+  type LinksEffect,
+  type LinksOptions,
+  type PeerId,
+  provedMax,
+  type Regime,
+  strangersMax,
+} from './types.ts';
 
 /** Somebody whose addresses are known. */
 export type Known = {
@@ -28,6 +36,11 @@ export type LinksState = {
   readonly random: RandomState;
   regime: Regime;
   readonly known: Map<PeerId, Known>;
+  /**
+   * Addresses at which they answered, though they may not say them themselves: whoever stands behind another's port does not know how
+   * others see him. The latest of each peer, of the latest peers.
+   */
+  readonly proved: Map<PeerId, string>;
   /** Of those known, the live ones; in the order in which membership told them. */
   live: PeerId[];
   needed: ReadonlySet<PeerId>;
@@ -53,7 +66,15 @@ export type LinksState = {
 
 export const createLinks = (args: { self: PeerId; options: LinksOptions; seed: number; nowMs: number }): LinksState => ({
   ...{ self: args.self, options: args.options, random: randomFrom(args.seed), regime: 'all' },
-  ...{ known: new Map(), live: [], needed: new Set(), neededNames: new Set(), neighbours: new Set(), drawnFrom: new Set() },
+  ...{
+    known: new Map(),
+    proved: new Map(),
+    live: [],
+    needed: new Set(),
+    neededNames: new Set(),
+    neighbours: new Set(),
+    drawnFrom: new Set(),
+  },
   ...{ kept: new Map(), dialling: new Set(), expected: new Set(), refused: new Map(), open: new Map() },
   ...{ deadlineMs: Number.POSITIVE_INFINITY, sweepMs: args.nowMs },
 });
@@ -72,4 +93,16 @@ export const rememberStranger = (state: LinksState, peer: PeerId, addresses: rea
     if (standing === 'stranger' && !state.needed.has(oldest)) return void state.known.delete(oldest);
 };
 
-export const addressesOf = (state: LinksState, peer: PeerId): readonly string[] => state.known.get(peer)?.addresses ?? [];
+/** What it says itself first. */
+export const addressesOf = (state: LinksState, peer: PeerId): readonly string[] => {
+  const said = state.known.get(peer)?.addresses ?? [];
+  const proved = state.proved.get(peer);
+  return proved === undefined || said.includes(proved) ? said : [...said, proved];
+};
+
+/** It answered there. */
+export const prove = (state: LinksState, peer: PeerId, address: string): void => {
+  state.proved.delete(peer);
+  state.proved.set(peer, address);
+  if (state.proved.size > provedMax) for (const oldest of state.proved.keys()) return void state.proved.delete(oldest);
+};

@@ -30,6 +30,7 @@ export const linksDefaults: LinksOptions = {
 
 /** Addresses are remembered of so many that are no members (yet). */
 export const strangersMax = 1_000;
+export const provedMax = 256;
 
 /** Everybody keeps everybody again when so few are left: between the two nothing changes. */
 export const linksLow = ({ linksMax }: LinksOptions): number => Math.floor((linksMax * 5) / 6);
@@ -47,6 +48,8 @@ export type LinksEvent =
   | { type: 'members'; members: readonly LinkMember[] }
   /** Addresses of somebody who may be no member: from the disk, or from the connection itself. */
   | { type: 'told'; peer: PeerId; addresses: readonly string[] }
+  /** It answered at this address, which may be none that it says. */
+  | { type: 'proved'; peer: PeerId; address: string }
   /** Members of this node's groups, and names of those with whom it forms a cluster. */
   | { type: 'needed'; peers: readonly PeerId[]; names: readonly string[] }
   | { type: 'opened' | 'closed'; peer: PeerId }

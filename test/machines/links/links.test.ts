@@ -13,6 +13,7 @@ import {
   mayPart,
   noteUse,
   openMax,
+  provedMax,
   step,
   strangersMax,
   wayTo,
@@ -53,6 +54,21 @@ test('a peer that moves is kept at its new address; one that says none yet, at t
   assert.deepEqual(state.kept.get('p1'), '/dns/met/tcp/1/p2p/p1');
   const moved = step(state, 2, { type: 'members', members: [{ ...silent, addresses: ['/dns/new/tcp/1/p2p/p1'] }] });
   assert.deepEqual(moved, [{ type: 'keep', peer: 'p1', addresses: ['/dns/new/tcp/1/p2p/p1'] }]);
+});
+
+test('where somebody answered is tried behind what he says himself, and is all that there is where he says nothing of use', () => {
+  const state = linksOf();
+  const proved = '/dns/outside/tcp/9/p2p/p1';
+  step(state, 0, { type: 'members', members: [{ ...member('p1'), addresses: [] }] });
+  assert.equal(state.kept.size, 0);
+  assert.deepEqual(step(state, 1, { type: 'proved', peer: 'p1', address: proved }), [
+    { type: 'keep', peer: 'p1', addresses: [proved] },
+  ]);
+  assert.deepEqual(step(state, 2, { type: 'members', members: [member('p1')] }), [
+    { type: 'keep', peer: 'p1', addresses: [at('p1'), proved] },
+  ]);
+  for (let one = 0; one < 2 * provedMax; one++) step(state, 3, { type: 'proved', peer: `x${one}`, address: at(`x${one}`) });
+  assert.equal(state.proved.size, provedMax);
 });
 
 test('who is gone is looked for a while longer, who is needed for ever, and who was thrown out never', () => {
@@ -190,6 +206,7 @@ test('whatever happens, in whatever order, the invariants hold and the network i
         { maxLength: 3 },
       ),
     }),
+    fc.record({ type: fc.constant('proved' as const), peer, address: fc.constantFrom('/dns/a/tcp/1', '/dns/z/tcp/1') }),
     fc.record({ type: fc.constantFrom('opened' as const, 'closed' as const, 'wanted' as const, 'stays' as const), peer }),
     fc.record({ type: fc.constant('dialled' as const), peer, ok: fc.boolean() }),
     fc.constant<LinksEvent>({ type: 'wake' }),
