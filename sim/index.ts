@@ -13,6 +13,15 @@ export type {
 export type { Lease, Lock } from './application/leases.ts';
 export type { WatchOptions } from './application/watch.ts';
 export type { Knobs } from './knobs.ts';
+export {
+  faultsOfMesh,
+  type MeshEvent,
+  type MeshResult,
+  meshTimeMsDefault,
+  runMeshSeed,
+  runMeshTwice,
+  type Spread,
+} from './mesh/index.ts';
 export { type Fault, type FaultDone, faults } from './nemesis/index.ts';
 export type { Verdict } from './phases.ts';
 export type { Listen, RunEvent } from './record.ts';

@@ -26,13 +26,17 @@ export type MeshOptions = {
   /** Every so often each node says something else to everybody it is connected with, as Raft's heartbeats and beats do; 0 = never. */
   beatMs: number;
   checkAll: boolean;
+  /** … of so many nodes, the first ones. */
+  checkedMax: number;
+  /** Lines of the trace to keep. */
+  linesMax: number;
   /** Every so many milliseconds virtual time goes by between two looks of a judge that waits. */
   lookMs: number;
 };
 
 export const meshDefaults: MeshOptions = {
   ...{ seed: 1, nodes: 5, latencyMs: [0.5, 3], lossRatio: 0, bulkMs: 0, membership: membershipDefaults },
-  ...{ beatMs: 0, checkAll: false, lookMs: 10 },
+  ...{ beatMs: 0, checkAll: false, checkedMax: Number.POSITIVE_INFINITY, linesMax: 0, lookMs: 10 },
 };
 
 /** Somebody is declared failed who is not. */
@@ -85,15 +89,19 @@ export class Mesh {
   constructor(given: Partial<MeshOptions> = {}) {
     this.options = { ...meshDefaults, ...given };
     this.lossRatio = this.options.lossRatio;
-    this.trace = new Trace();
+    this.trace = new Trace({ linesMax: this.options.linesMax });
     this.world = new World(this.options.seed, this.trace);
     this.#network = this.world.chance('mesh network');
     const names = this.world.chance('mesh peers');
     this.nodes = Array.from({ length: this.options.nodes }, (_, at) => {
-      const node = new MeshNode(this, this.world, `n${at + 1}`, peerOf(names));
+      const node = new MeshNode(this, this.world, { name: `n${at + 1}`, peer: peerOf(names), checkAll: this.#checks(at) });
       this.#byPeer.set(node.peer, node);
       return node;
     });
+  }
+
+  #checks(at: number): boolean {
+    return this.options.checkAll && at < this.options.checkedMax;
   }
 
   get nowMs(): number {

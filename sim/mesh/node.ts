@@ -44,6 +44,7 @@ export class MeshNode {
   readonly #mesh: Mesh;
   readonly #world: World;
   readonly #chance: Chance;
+  readonly #checkAll: boolean;
   #alarm: { atMs: number; handle: Handle } | null = null;
   #inbox: Parcel[] = [];
   /** On the disk, and this process has not yet heard so. */
@@ -51,11 +52,12 @@ export class MeshNode {
   /** Peers from whom something came in this life, and in which of theirs: there is a connection to answer on. */
   #connected = new Map<MeshNode, number>();
 
-  constructor(mesh: Mesh, world: World, name: string, peer: string) {
+  constructor(mesh: Mesh, world: World, { name, peer, checkAll }: { name: string; peer: string; checkAll: boolean }) {
     this.#mesh = mesh;
     this.#world = world;
     this.name = name;
     this.peer = peer;
+    this.#checkAll = checkAll;
     this.#chance = world.chance(`mesh ${name}`);
   }
 
@@ -71,7 +73,7 @@ export class MeshNode {
     this.#connected = new Map();
     this.state = createMembership({
       ...{ self: this.peer, profile: { ...profile, addresses: [at] }, options, restored: this.durable },
-      ...{ seed: this.#chance.uint32(), nowMs: this.#world.nowMs, checkAll: this.#mesh.options.checkAll },
+      ...{ seed: this.#chance.uint32(), nowMs: this.#world.nowMs, checkAll: this.#checkAll },
     });
     const { list, atMs: writtenMs } = this.evicted;
     const passedMs = this.#world.nowMs - writtenMs;
@@ -92,7 +94,7 @@ export class MeshNode {
     this.bornAt = 1;
     const state = createMembership({
       ...{ self: this.peer, profile, options, restored: 0 },
-      ...{ seed: this.#chance.uint32(), nowMs: this.#world.nowMs, checkAll: this.#mesh.options.checkAll },
+      ...{ seed: this.#chance.uint32(), nowMs: this.#world.nowMs, checkAll: this.#checkAll },
     });
     this.state = state;
     step(state, this.#world.nowMs, { type: 'wake' });

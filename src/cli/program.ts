@@ -200,7 +200,10 @@ const addTools = (program: Command): void => {
     .option('--without <numbers>', 'leave out these faults, e.g. 1,2,5..9')
     .option('--clients <n>', 'how many (default: drawn)')
     .option('--operations <n>', 'calls of each client, at most')
-    .option('--plant <bug>', 'break a promise on purpose, to see what a failure looks like: lying-disk or forgotten-vote')
+    .option(
+      '--plant <bug>',
+      'break a promise on purpose, to see what a failure looks like: lying-disk or forgotten-vote; of a mesh: hasty',
+    )
     .option('--workers <n>', 'how many seeds at a time (default: one for each core)')
     .option('--twice', 'run each seed twice and compare')
     .option('--shrink [time]', 'leave out what the first failure does not need, for so long (default: 60s)')

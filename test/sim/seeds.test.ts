@@ -1,16 +1,15 @@
 // Every night in small: a few hundred short seeds on all cores, and every seed that ever failed (test/sim/seeds.json), so that what was
 // mended stays mended. An entry is {"seed": 17, "options": {…}, "found": "what it once found"}; options are those of `runSeed`
-// (sim/swarm.ts) that are plain data.
+// (sim/swarm.ts) that are plain data, or of a mesh: {"scenario": "mesh", …}.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { describe, test } from 'node:test';
-import { runSeed } from '../../sim/index.ts';
-import type { SeedOptions } from '../../src/cli/sim/options.ts';
+import type { AnySeedOptions, SeedOptions } from '../../src/cli/sim/options.ts';
 import { Pool } from '../../src/cli/sim/pool.ts';
-import type { Outcome } from '../../src/cli/sim/worker.ts';
+import { type Outcome, runOutcomeOf } from '../../src/cli/sim/run.ts';
 
-type Kept = { readonly seed: number; readonly options: SeedOptions; readonly found: string };
+type Kept = { readonly seed: number; readonly options: AnySeedOptions; readonly found: string };
 
 const names: ReadonlySet<string> = new Set<keyof SeedOptions>([
   ...(['scenario', 'faults', 'works', 'nodes', 'clients', 'operations', 'without', 'timeMs', 'planted'] as const),
@@ -44,7 +43,7 @@ describe('seeds that failed once', () => {
     test(`seed ${seed}: ${found}`, () => {
       assert.ok(Number.isSafeInteger(seed) && seed >= 0 && found.length > 0);
       for (const name of Object.keys(options)) assert.ok(names.has(name), `there is no option '${name}'`);
-      const { verdict, reason } = runSeed(seed, options);
+      const { verdict, reason } = runOutcomeOf(seed, options, false);
       assert.equal(verdict, 'held', reason);
     });
 });

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import {
   examine,
   faults,
+  faultsOfMesh,
   htmlReport,
   type RunEvent,
   type RunResult,
@@ -20,12 +21,13 @@ import { version } from '../../version.ts';
 import { print } from '../output.ts';
 import { type Files, openFiles } from './files.ts';
 import { untilInterrupted } from './interrupt.ts';
-import { commandOf, type Plan, planOf, type SeedOptions, type SimOptions } from './options.ts';
+import { isMesh, type MeshSeedOptions, meshLines, meshName, meshSentence, traceMesh } from './mesh.ts';
+import { commandOf, type Plan, planOf, type SeedOptions } from './options.ts';
 import { Pool } from './pool.ts';
-import { runSeedOf } from './run.ts';
+import { isMeshFacts, type Outcome, outcomeOf, runOutcomeOf, runSeedOf } from './run.ts';
 import { soak } from './soak.ts';
 import { failureLines, gravest, lineOf, Progress, shrinkProgress, sizeText } from './view.ts';
-import { outcomeOf } from './worker.ts';
+import type { SimOptions } from './words.ts';
 
 /** How `polity sim` ends (design, contracts). The gravest of all seeds counts. */
 export const simExit: Record<Verdict, number> = { held: 0, crash: 127, liveness: 128, correctness: 129 };
@@ -42,9 +44,10 @@ type Subject = {
 };
 
 const list = (json: boolean): void => {
-  for (const { name, sentence } of scenarios)
+  for (const { name, sentence } of [...scenarios, { name: meshName, sentence: meshSentence }])
     print(json ? JSON.stringify({ name, sentence }) : `${name.padEnd(28)} ${sentence}`);
-  if (!json) print(`\nfaults: ${faults.join(', ')}\nworks: ${works.join(', ')}`);
+  if (json) return;
+  print(`\nfaults: ${faults.join(', ')}\nfaults of a mesh: ${faultsOfMesh.join(', ')}\nworks: ${works.join(', ')}`);
 };
 
 /** Leaves out what the failure does not need, for as long as told or until Ctrl-C. */
@@ -115,16 +118,26 @@ const show = async (first: Subject, plan: Plan, files: Files, json: boolean): Pr
   if (hasFailed && plan.shrinkMs === null && !json) print('\n--shrink makes it smaller, --report FILE.html draws it');
 };
 
+const printOutcome = (outcome: Outcome, repeat: string, json: boolean): void => {
+  const { facts, verdict } = outcome;
+  if (json) return print(JSON.stringify({ ...facts, repeat }));
+  print(lineOf(outcome));
+  if (verdict !== 'held') for (const line of [...failureLines(outcome), `repeat it with: ${repeat}`]) print(line);
+  else if (facts !== null && isMeshFacts(facts)) for (const line of meshLines(facts)) print(line);
+};
+
+const runOneMesh = (seed: number, options: MeshSeedOptions, plan: Plan, files: Files, json: boolean): Verdict => {
+  const outcome = runOutcomeOf(seed, options, plan.isTwice);
+  printOutcome(outcome, commandOf(seed, options), json);
+  if (files.trace !== null) traceMesh(seed, options, files.trace);
+  return outcome.verdict;
+};
+
 const runOne = async (plan: Plan, files: Files, json: boolean): Promise<Verdict> => {
   const { from: seed, options, isTwice } = plan;
+  if (isMesh(options)) return runOneMesh(seed, options, plan, files, json);
   const known = runSeedOf(seed, options, isTwice);
-  const outcome = outcomeOf(known);
-  const repeat = commandOf(seed, options);
-  if (json) print(JSON.stringify({ ...outcome.facts, repeat }));
-  else {
-    print(lineOf(outcome));
-    if (known.verdict !== 'held') for (const line of [...failureLines(outcome), `repeat it with: ${repeat}`]) print(line);
-  }
+  printOutcome(outcomeOf(known), commandOf(seed, options), json);
   await show({ seed, options, verdict: known.verdict, known, shrunkFrom: null }, plan, files, json);
   return known.verdict;
 };
@@ -151,6 +164,10 @@ const runMany = async (plan: Plan, files: Files, json: boolean): Promise<Verdict
   const failure = progress.failures[0];
   const chosen = failure?.seed ?? progress.seed;
   if (isInterrupted || chosen === null) return worst;
+  if (isMesh(options)) {
+    if (files.trace !== null) traceMesh(chosen, options, files.trace);
+    return worst;
+  }
   await show({ seed: chosen, options, verdict: failure?.verdict ?? 'held', known: null, shrunkFrom: null }, plan, files, json);
   return worst;
 };

@@ -3,31 +3,8 @@ import { availableParallelism } from 'node:os';
 import { type Fault, faults, type RunOptions, scenarios, type Work, works } from '../../../sim/index.ts';
 import { UsageError } from '../exit.ts';
 import { countOf, durationOf } from '../reach.ts';
-
-export type SimOptions = {
-  scenario?: string;
-  faults?: string;
-  works?: string;
-  nodes?: string;
-  clients?: string;
-  operations?: string;
-  without?: string;
-  plant?: string;
-  seed?: string;
-  seeds?: string;
-  time?: string;
-  workers?: string;
-  twice?: boolean;
-  shrink?: string | true;
-  soak?: string;
-  failures?: string;
-  report?: string;
-  trace?: string;
-  tla?: string;
-  history?: string;
-  list?: boolean;
-  json?: boolean;
-};
+import { isMesh, type MeshSeedOptions, meshCommandOf, meshName, meshOptionsOf } from './mesh.ts';
+import { between, given, numbersOf, type SimOptions, timeOf, wordsOf } from './words.ts';
 
 /** What a worker can be told: data only. */
 export type SeedOptions = Pick<
@@ -35,10 +12,13 @@ export type SeedOptions = Pick<
   'scenario' | 'faults' | 'works' | 'nodes' | 'clients' | 'operations' | 'without' | 'timeMs' | 'planted'
 >;
 
+/** A cluster's or a mesh's. */
+export type AnySeedOptions = SeedOptions | MeshSeedOptions;
+
 export type Plan = {
   readonly from: number;
   readonly to: number;
-  readonly options: SeedOptions;
+  readonly options: AnySeedOptions;
   readonly workers: number;
   readonly isTwice: boolean;
   /** How long a failure may be made smaller; null: not at all. */
@@ -50,7 +30,6 @@ export const seedMax = 2 ** 32 - 1;
 const nodesMax = 9;
 const clientsMax = 1_000;
 const workersMax = 64;
-const withoutMax = 100_000;
 const shrinkMsDefault = 60_000;
 const plants = ['lying-disk', 'forgotten-vote'] as const satisfies readonly NonNullable<RunOptions['planted']>[];
 
@@ -81,39 +60,6 @@ const seedsOf = ({ seed, seeds, soak }: SimOptions): [number, number] => {
   return range;
 };
 
-const between = (text: string | undefined, what: string, least: number, most: number): number | undefined => {
-  if (text === undefined) return undefined;
-  const count = countOf(text, what);
-  if (count < least || count > most) throw new UsageError(`${what} must be ${least} to ${most}, not ${count}`);
-  return count;
-};
-
-/** `1,2,5..9` */
-const numbersOf = (text: string | undefined): number[] | undefined => {
-  if (text === undefined) return undefined;
-  const numbers = new Set<number>();
-  for (const word of text.split(',')) {
-    const [from, to = from, ...more] = word.split('..');
-    if (from === undefined || to === undefined || more.length > 0 || !/^\d+$/.test(from) || !/^\d+$/.test(to))
-      throw new UsageError(`--without must be numbers of faults like 1,2,5..9, not '${text}'`);
-    if (Number(to) > withoutMax) throw new UsageError(`--without is at most ${withoutMax}`);
-    for (let number = Number(from); number <= Number(to); number++) numbers.add(number);
-  }
-  return [...numbers].sort((a, b) => a - b);
-};
-
-/** Numbers as `--without` reads them. */
-export const numbersText = (numbers: readonly number[]): string => {
-  const words: string[] = [];
-  for (let at = 0; at < numbers.length; ) {
-    let end = at;
-    while (end + 1 < numbers.length && numbers[end + 1] === numbers[end]! + 1) end++;
-    words.push(end - at < 2 ? numbers.slice(at, end + 1).join(',') : `${numbers[at]}..${numbers[end]}`);
-    at = end + 1;
-  }
-  return words.join(',');
-};
-
 const faultsOf = (text: string | undefined): readonly Fault[] | undefined =>
   text === undefined ? undefined : text === 'none' ? [] : text.split(',').map(faultOf);
 
@@ -141,12 +87,6 @@ const plantOf = (name: string | undefined): RunOptions['planted'] | undefined =>
   return found;
 };
 
-type Given<Options> = { [Name in keyof Options]?: Exclude<Options[Name], undefined> };
-
-/** What is absent is left to the simulator, by not being there. */
-const given = <Options extends object>(options: Options): Given<Options> =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Given<Options>;
-
 const seedOptionsOf = (options: SimOptions): SeedOptions =>
   given({
     scenario: scenarioOf(options.scenario),
@@ -156,7 +96,7 @@ const seedOptionsOf = (options: SimOptions): SeedOptions =>
     clients: between(options.clients, '--clients', 0, clientsMax),
     operations: between(options.operations, '--operations', 0, Number.MAX_SAFE_INTEGER),
     without: numbersOf(options.without),
-    timeMs: options.time === undefined ? undefined : durationOf(options.time, '--time'),
+    timeMs: timeOf(options.time, '--time'),
     planted: plantOf(options.plant),
   });
 
@@ -166,7 +106,7 @@ export const planOf = (options: SimOptions): Plan => {
   const workers = between(options.workers, '--workers', 1, workersMax);
   const shrink = options.shrink === true ? shrinkMsDefault : options.shrink;
   return {
-    ...{ from, to, options: seedOptionsOf(options) },
+    ...{ from, to, options: options.scenario === meshName ? meshOptionsOf(options) : seedOptionsOf(options) },
     workers: workers ?? Math.min(availableParallelism(), to - from + 1, workersMax),
     isTwice: options.twice === true,
     shrinkMs: shrink === undefined ? null : typeof shrink === 'number' ? shrink : durationOf(shrink, '--shrink'),
@@ -175,23 +115,18 @@ export const planOf = (options: SimOptions): Plan => {
 };
 
 /** The command that gives the same run again. */
-export const commandOf = (seed: number, options: SeedOptions): string => {
+export const commandOf = (seed: number, options: AnySeedOptions): string => {
+  if (isMesh(options)) return meshCommandOf(seed, options);
   const { scenario, faults: only, works: kinds, nodes, timeMs, clients, operations, without, planted } = options;
   const word = (name: string, value: string | number | undefined): string[] =>
     value === undefined ? [] : [`--${name} ${value}`];
-  return [
+  const before = [
     'polity sim',
     ...word('scenario', scenario),
     ...word('faults', only === undefined ? undefined : only.length === 0 ? 'none' : only.join(',')),
     ...word('works', kinds?.join(',')),
     `--seed ${seed}`,
-    ...word('nodes', nodes),
-    ...word('time', timeMs === undefined ? undefined : timeText(timeMs)),
-    ...word('without', without === undefined || without.length === 0 ? undefined : numbersText(without)),
-    ...word('clients', clients),
-    ...word('operations', operations),
-    ...word('plant', planted),
-  ].join(' ');
+  ];
+  const after = [...word('clients', clients), ...word('operations', operations), ...word('plant', planted)];
+  return [wordsOf(before.join(' '), { nodes, timeMs, without }), ...after].join(' ');
 };
-
-const timeText = (ms: number): string => (ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`);

@@ -1,10 +1,11 @@
 // Runs seeds on several threads and hands on their results in the order of the seeds, however long each takes.
 import { Worker } from 'node:worker_threads';
-import type { SeedOptions } from './options.ts';
-import type { Order, Outcome } from './worker.ts';
+import type { AnySeedOptions } from './options.ts';
+import type { Outcome } from './run.ts';
+import type { Order } from './worker.ts';
 
 export type PoolOptions = {
-  readonly options: SeedOptions;
+  readonly options: AnySeedOptions;
   readonly isTwice: boolean;
   readonly workers: number;
   /** The next seed; null: there are no more. */

@@ -1,8 +1,9 @@
 // What `polity sim` prints: a line for each seed, or a bar where somebody watches; in the end what failed and how to repeat it.
 import { type RunResult, type Size, visible } from '../../../sim/index.ts';
 import { print } from '../output.ts';
+import { meshLineOf, meshLines } from './mesh.ts';
 import { commandOf, type Plan } from './options.ts';
-import type { Outcome } from './worker.ts';
+import { isMeshFacts, type Outcome } from './run.ts';
 
 export type Failure = Pick<Outcome, 'seed' | 'verdict' | 'reason'>;
 
@@ -15,6 +16,7 @@ const counted = (count: number, word: string): string => `${count} ${word}${coun
 
 export const lineOf = ({ seed, verdict, facts }: Outcome): string => {
   if (facts === null) return `seed ${seed}: ${verdict}`;
+  if (isMeshFacts(facts)) return meshLineOf(facts);
   const { hash, knobs, virtualMs, steps, acknowledged, operations, faults } = facts;
   const what = [
     ...[counted(knobs.nodes, 'node'), `${(virtualMs / 1000).toFixed(0)} s`, counted(steps, 'event')],
@@ -33,7 +35,7 @@ export const sizeText = ({ nodes, faults, clients, calls, virtualMs }: Size): st
 export const failureLines = (outcome: Outcome): string[] => {
   const drawn = outcome.facts === null ? [] : [`  drawn: ${JSON.stringify(outcome.facts.knobs)}`];
   const reason = outcome.reason.split('\n').map((line) => `  ${visible(line)}`);
-  return [...drawn, ...reason];
+  return [...drawn, ...reason, ...(outcome.facts !== null && isMeshFacts(outcome.facts) ? meshLines(outcome.facts) : [])];
 };
 
 const firstLine = (reason: string): string => {

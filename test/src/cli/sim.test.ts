@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import type { Work } from '../../../sim/index.ts';
-import { commandOf, numbersText, planOf, type SeedOptions, type SimOptions } from '../../../src/cli/sim/options.ts';
+import { commandOf, planOf, type SeedOptions } from '../../../src/cli/sim/options.ts';
 import { Pool } from '../../../src/cli/sim/pool.ts';
-import type { Outcome } from '../../../src/cli/sim/worker.ts';
+import type { Outcome } from '../../../src/cli/sim/run.ts';
+import { numbersText, type SimOptions } from '../../../src/cli/sim/words.ts';
 import { launch, polity, written } from './polity.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'polity-sim-'));
@@ -76,6 +77,43 @@ test('--shrink, and files about the run that is left', async () => {
   assert.ok(existsSync(path('h.jsonl')));
 });
 
+test('a mesh: seeds in order, each the same as alone and twice the same', async () => {
+  const mesh = ['--scenario', 'mesh', '--nodes', '5', '--time', '10s'];
+  const [many, alone, text] = await Promise.all([
+    polity(['sim', '--seeds', '1..4', '--workers', '2', '--json', ...mesh]),
+    polity(['sim', '--seed', '3', '--twice', '--json', ...mesh]),
+    polity(['sim', '--seed', '3', ...mesh]),
+  ]);
+  assert.deepEqual([many.code, many.stderr], [0, '']);
+  const results = objects(many.stdout);
+  assert.deepEqual(
+    results.map(({ seed, scenario }) => [seed, scenario]),
+    [1, 2, 3, 4].map((seed) => [seed, 'mesh']),
+  );
+  assert.deepEqual(objects(alone.stdout), [results[2]]);
+  assert.match(text.stdout, /^seed 3: held; mesh of 5, \d+ s, \d+ events, \d+ faults; trace [0-9a-f]{16}\n {2}faults /);
+  assert.match(text.stdout, /crashes +\d+; noticed after .*\n {2}wronged +nobody; .*\n {2}agreed .*\n {2}cost /);
+});
+
+test('a mesh in which somebody is wronged says who, repeats, and is written down', async () => {
+  const trace = join(directory, 'mesh.jsonl');
+  const mesh = ['--scenario', 'mesh', '--plant', 'hasty', '--nodes', '8', '--time', '60s'];
+  const failed = await polity(['sim', '--seeds', '3..4', ...mesh, '--trace', trace]);
+  assert.equal(failed.code, 129, failed.stdout + failed.stderr);
+  assert.match(failed.stdout, /n\d holds n\d for failed, who is not/);
+  const [, line] = /^(seed \d+: correctness; mesh of 8.*trace [0-9a-f]+)$/m.exec(failed.stdout)!;
+  const [, command] = /repeat it with: polity (.*)$/m.exec(failed.stdout)!;
+  assert.match(command!, /^sim --scenario mesh --seed \d --nodes 8 --time 60s --plant hasty$/);
+  const again = await polity(command!.split(' '));
+  assert.equal(again.code, 129);
+  assert.ok(again.stdout.startsWith(`${line}\n`), again.stdout);
+  const events = objects(readFileSync(trace, 'utf8'));
+  assert.ok(events.some(({ type, after }) => type === 'changed' && after === 'failed'));
+  assert.ok(events.some(({ type, fault }) => type === 'fault' && typeof fault === 'string'));
+  const without = await polity([...command!.split(' '), '--without', '0..9999', '--json']);
+  assert.deepEqual(objects(without.stdout)[0]!.faults, []);
+});
+
 test('a soak ends in time and keeps what failed', async () => {
   const path = join(directory, 'failures.jsonl');
   const soaked = await polity(['sim', '--soak', '3s', '--seed', '1', '--failures', path, '--workers', '2', ...planted]);
@@ -125,6 +163,13 @@ test('what makes no sense is refused before anything runs', async () => {
     [{ soak: 'x' }, /--soak must be a time/],
     [{ soak: '1s', seeds: '1..2' }, /--soak runs seeds until/],
     [{ failures: 'file' }, /--failures goes with --soak/],
+    [{ scenario: 'mesh', nodes: '1' }, /--nodes must be 2 to 1000, not 1/],
+    [{ scenario: 'mesh', nodes: '1001' }, /--nodes must be 2 to 1000/],
+    [{ scenario: 'mesh', report: 'x.html' }, /--report: a mesh is not drawn; --trace/],
+    [{ scenario: 'mesh', shrink: true }, /--shrink: a mesh is not made smaller/],
+    [{ scenario: 'mesh', clients: '3' }, /--clients: a mesh has no clients/],
+    [{ scenario: 'mesh', plant: 'lying-disk' }, /--plant must be hasty for a mesh/],
+    [{ plant: 'hasty' }, /--plant must be lying-disk or forgotten-vote/],
     [{ plant: 'roses' }, /--plant must be lying-disk or forgotten-vote/],
   ];
   for (const [options, message] of refusals) assert.throws(() => planOf(options), { name: 'UsageError', message });
