@@ -113,6 +113,8 @@ export type GossipArguments = {
   onSummary: (summary: () => GossipSummary) => void;
 };
 
+type PublishAnswer = Extract<GossipEffect, { type: 'published' | 'unpublished' }>;
+
 const failureOf: Record<PublishRefusal, 'INVALID_REQUEST' | 'TOO_LARGE' | 'OVERLOADED'> = {
   TOPIC_INVALID: 'INVALID_REQUEST',
   TTL_INVALID: 'INVALID_REQUEST',
@@ -145,7 +147,7 @@ export const createGossipActor = (scope: Scope, args: GossipArguments): Componen
   const count = createCounting(sink, state.counts);
   let alarm: { atMs: number; timer: Timer } | null = null;
 
-  const fulfil = (effect: GossipEffect): void => {
+  const fulfil = (effect: GossipEffect, answer: (effect: PublishAnswer) => void): void => {
     switch (effect.type) {
       case 'push': {
         const envelope = {
@@ -166,20 +168,18 @@ export const createGossipActor = (scope: Scope, args: GossipArguments): Componen
       }
       case 'refused':
         return sink.count('gossip_refused_total', { code: effect.code });
-      default:
-        // What `publish` answers is its caller's to hear.
-        return;
+      case 'published':
+      case 'unpublished':
+        return answer(effect);
     }
   };
 
-  const run = (event: GossipEvent): readonly GossipEffect[] => {
+  const run = (event: GossipEvent, answer: (effect: PublishAnswer) => void = () => {}): void => {
     const effects = step(state, clock.nowMs(), event);
-    // Who hears of it may announce something in turn.
     args.onSaid(state.said);
-    for (const effect of effects) fulfil(effect);
+    for (const effect of effects) fulfil(effect, answer);
     count();
     arm();
-    return effects;
   };
 
   /** One timer at the earliest deadline; one that moved later is found out when it rings. */
@@ -211,13 +211,12 @@ export const createGossipActor = (scope: Scope, args: GossipArguments): Componen
     run({ type: 'message', from: peer, message: parsed.message });
   };
 
-  const publish = ({ topic, body, ttlMs, done }: Extract<GossipActorEvent, { type: 'publish' }>): void => {
-    for (const effect of run({ type: 'publish', topic, body, ttlMs })) {
-      if (effect.type === 'published') return done({ ok: true, value: { sequence: effect.sequence } });
-      if (effect.type === 'unpublished')
-        return done({ ok: false, failure: failure(failureOf[effect.code], `${effect.code}: ${effect.message}`) });
-    }
-  };
+  const publish = ({ topic, body, ttlMs, done }: Extract<GossipActorEvent, { type: 'publish' }>): void =>
+    run({ type: 'publish', topic, body, ttlMs }, (effect) =>
+      effect.type === 'published'
+        ? done({ ok: true, value: { sequence: effect.sequence } })
+        : done({ ok: false, failure: failure(failureOf[effect.code], `${effect.code}: ${effect.message}`) }),
+    );
 
   args.onSummary(() => gossipSummary(state));
   for (const peer of args.evicted) run({ type: 'evicted', peer });
@@ -231,13 +230,13 @@ export const createGossipActor = (scope: Scope, args: GossipArguments): Componen
         case 'delivery':
           return onDelivery(event.delivery);
         case 'peer-open':
-          return void run({ type: 'met', peer: event.peer, epoch: event.epoch });
+          return run({ type: 'met', peer: event.peer, epoch: event.epoch });
         case 'peer-close':
-          return void run({ type: 'lost', peer: event.peer });
+          return run({ type: 'lost', peer: event.peer });
         case 'evicted':
-          return void run({ type: 'evicted', peer: event.peer });
+          return run({ type: 'evicted', peer: event.peer });
         case 'readmitted':
-          return void run({ type: 'readmitted', peer: event.peer });
+          return run({ type: 'readmitted', peer: event.peer });
         case 'publish':
           return publish(event);
         case 'recall':

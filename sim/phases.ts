@@ -1,6 +1,7 @@
 // The life of a simulated cluster: it forms, it suffers, a majority of it is mended and must do without the rest, then everybody is,
 // and all must be well again within a bound. Whatever breaks ends it with a verdict.
 import type { RegisterResult } from '../machines/register/types.ts';
+import type { Criers } from './criers.ts';
 import type { Knobs } from './knobs.ts';
 import type { Nemesis, Scene } from './nemesis/index.ts';
 import { breakRest } from './nemesis/rest.ts';
@@ -37,6 +38,7 @@ export type Phases = {
   scene: Scene;
   nemesis: Nemesis;
   workload: Workload;
+  criers: Criers;
   knobs: Knobs;
   timeMs: number;
   /** Events after which there is no end in sight. */
@@ -68,7 +70,7 @@ const breakConnections = ({ nodes, network }: Scene): void => {
   for (const [at, a] of nodes.entries()) for (const b of nodes.slice(at + 1)) network.reset(a.name, b.name);
 };
 
-export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eventsMax = stepsMax }: Phases): void => {
+export const liveThrough = ({ scene, nemesis, workload, criers, knobs, timeMs, look, eventsMax = stepsMax }: Phases): void => {
   const { world, nodes, operator, groups } = scene;
 
   /** Lets time pass and looks at what happened; true if `until` came. */
@@ -207,6 +209,7 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eve
   };
 
   form();
+  criers.start();
   workload.start();
   nemesis.start();
   pass(timeMs);
@@ -223,6 +226,13 @@ export const liveThrough = ({ scene, nemesis, workload, knobs, timeMs, look, eve
   demand('clients are told what there is', () => workload.isAudited);
   for (const group of groups) demandAgreement(nodes, group);
   demandMembership(nodes);
+  criers.stop();
+  const whyNotAllHeard = (): string | null => criers.whyNotAllHeard(nodes);
+  demand(
+    'all hear all that holds',
+    () => whyNotAllHeard() === null,
+    () => whyNotAllHeard() ?? '',
+  );
 };
 
 export const describeNode = (node: SimulatedNode): string => {

@@ -2,6 +2,7 @@
 import { groupKeys, keyText } from '../actors/keyspace.ts';
 import type { HistoryEvent } from './checkers/index.ts';
 import { Cluster, describeError } from './cluster.ts';
+import { Criers } from './criers.ts';
 import { drawKnobs, type Knobs, settingsOf } from './knobs.ts';
 import { countOfFaults, type Fault, type FaultDone } from './nemesis/index.ts';
 import { Broken, liveThrough, type Verdict } from './phases.ts';
@@ -109,9 +110,11 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   });
   const { nodes, scene, nemesis, judge } = cluster;
   const workload = new Workload(world, nodes, { ...knobs, operationsMax: options.operations ?? Number.POSITIVE_INFINITY });
+  const criers = new Criers(world, nodes);
   const look = (): void => {
     cluster.teller?.clients(workload.history);
     cluster.look();
+    if (criers.judge.violation !== null) throw new Broken('correctness', criers.judge.violation);
   };
 
   let verdict: Verdict = 'held';
@@ -119,7 +122,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   let isLived = false;
   try {
     const { timeMs = timeMsDefault, eventsMax } = options;
-    liveThrough({ scene, nemesis, workload, knobs, timeMs, look, eventsMax });
+    liveThrough({ scene, nemesis, workload, criers, knobs, timeMs, look, eventsMax });
     isLived = true;
   } catch (error) {
     verdict = error instanceof Broken ? error.verdict : 'crash';

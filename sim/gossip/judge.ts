@@ -1,9 +1,18 @@
 // Judges what a crowd hears: nothing that nobody announced, nothing twice in one life, nothing that has ended, in the order of its
 // source unless it is called late; and, once all is mended, everything that holds and that anybody heard, everybody.
 import type { Delivery } from '../../machines/gossip/index.ts';
-import type { GossipNode } from './node.ts';
 
-type Said = { by: GossipNode; epoch: number; sequence: number; endsMs: number; body: Uint8Array };
+/** Who announces and hears. */
+export interface Speaker {
+  readonly name: string;
+  readonly peer: string;
+  /** Number of its process. */
+  readonly life: number;
+  /** Starts of its process, as its disk counts them. */
+  readonly epoch: number;
+}
+
+type Said = { by: Speaker; source: string; epoch: number; sequence: number; endsMs: number; body: Uint8Array };
 
 /** What passing on takes is not taken off the time that is left. */
 const slackMs = 2_000;
@@ -21,23 +30,24 @@ export class GossipJudge {
   deliveries = 0;
   late = 0;
   /** Hears of every delivery. */
-  listen: ((node: GossipNode, key: string) => void) | null = null;
+  listen: ((node: Speaker, key: string) => void) | null = null;
   readonly #nowMs: () => number;
   readonly #said = new Map<string, Said>();
-  readonly #ears = new Map<GossipNode, Ear>();
+  readonly #ears = new Map<Speaker, Ear>();
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
   }
 
   /** Answers the announcement's key. */
-  said(by: GossipNode, sequence: number, ttlMs: number, body: Uint8Array): string {
-    const key = keyOf(by.peer, by.life, sequence);
-    this.#said.set(key, { by, epoch: by.life, sequence, endsMs: this.#nowMs() + ttlMs, body });
+  said(by: Speaker, sequence: number, ttlMs: number, body: Uint8Array): string {
+    const { peer: source, epoch } = by;
+    const key = keyOf(source, epoch, sequence);
+    this.#said.set(key, { by, source, epoch, sequence, endsMs: this.#nowMs() + ttlMs, body });
     return key;
   }
 
-  #earOf(node: GossipNode): Ear {
+  #earOf(node: Speaker): Ear {
     const known = this.#ears.get(node);
     if (known?.life === node.life) return known;
     const ear: Ear = { life: node.life, heard: new Set(), last: new Map() };
@@ -45,7 +55,7 @@ export class GossipJudge {
     return ear;
   }
 
-  delivered(node: GossipNode, { source, epoch, sequence, body, late }: Delivery): void {
+  delivered(node: Speaker, { source, epoch, sequence, body, late }: Delivery): void {
     const key = keyOf(source, epoch, sequence);
     const ear = this.#earOf(node);
     const said = this.#said.get(key);
@@ -65,29 +75,23 @@ export class GossipJudge {
     this.listen?.(node, key);
   }
 
-  refused(_node: GossipNode, code: string): void {
+  refused(_node: Speaker, code: string): void {
     this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
   }
 
-  hasHeard(node: GossipNode, key: string): boolean {
+  hasHeard(node: Speaker, key: string): boolean {
     return this.#earOf(node).heard.has(key);
   }
 
   /** Somebody who has not heard what holds, what its source did not end by starting again, and what is known to any of them. */
-  whyNotAllHeard(up: readonly GossipNode[]): string | null {
+  whyNotAllHeard(up: readonly Speaker[]): string | null {
     const nowMs = this.#nowMs();
-    for (const [key, { by, epoch, endsMs }] of this.#said) {
-      if (endsMs < nowMs + slackMs || epoch !== by.life) continue;
+    for (const [key, { by, source, epoch, endsMs }] of this.#said) {
+      if (endsMs < nowMs + slackMs || (source === by.peer && epoch !== by.epoch)) continue;
       if (!up.some((node) => this.hasHeard(node, key))) continue;
       const deaf = up.find((node) => !this.hasHeard(node, key));
       if (deaf !== undefined) return `${deaf.name} has not heard ${key} of ${by.name}`;
     }
     return null;
-  }
-
-  /** What has ended long ago is forgotten. */
-  forget(): void {
-    const nowMs = this.#nowMs();
-    for (const [key, { endsMs }] of this.#said) if (endsMs + 60_000 < nowMs) this.#said.delete(key);
   }
 }

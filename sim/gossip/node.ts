@@ -12,6 +12,7 @@ import {
 import { decodeEnvelope, encodeEnvelope, wireVersion } from '../../machines/wire/envelope.ts';
 import type { Chance, Handle } from '../world.ts';
 import type { Crowd } from './crowd.ts';
+import type { Speaker } from './judge.ts';
 
 const address = 'gossip';
 
@@ -26,7 +27,7 @@ const unpacked = (bytes: Uint8Array): unknown => {
   return envelope.body;
 };
 
-export class GossipNode {
+export class GossipNode implements Speaker {
   readonly name: string;
   readonly peer: string;
   /** Starts so far: its epoch. */
@@ -47,6 +48,10 @@ export class GossipNode {
     this.name = name;
     this.peer = peer;
     this.#chance = crowd.world.chance(`gossip ${name}`);
+  }
+
+  get epoch(): number {
+    return this.life;
   }
 
   get isUp(): boolean {

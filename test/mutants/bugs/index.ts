@@ -1,6 +1,7 @@
 // All mutants, in the order in which they are told.
 import type { Mutant } from '../mutant.ts';
 import { disk } from './disk.ts';
+import { gossip } from './gossip.ts';
 import { history } from './history.ts';
 import { members } from './members.ts';
 import { reads } from './reads.ts';
@@ -17,5 +18,6 @@ export const mutants: readonly Mutant[] = [
   ...members,
   ...snapshots,
   ...requests,
+  ...gossip,
   ...history,
 ];
