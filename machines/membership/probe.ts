@@ -82,8 +82,8 @@ const begin = (state: MembershipState, turn: Turn): void => {
   const { nowMs } = turn;
   const urgent = urgentTarget(state);
   const target = urgent ?? nextInRing(state);
-  // Not from now on, but from when it was due: a turn does not wander.
-  const dueMs = Math.max(state.nextProbeMs, nowMs - options.probeMs);
+  // Not from now on, but from when it was due: a turn does not wander. One that comes very late makes up for half a turn.
+  const dueMs = Math.max(state.nextProbeMs, nowMs - options.probeMs / 2);
   state.nextProbeMs = dueMs + options.probeMs * slowness(state);
   if (target === null || (urgent === null && isSpared(state, target, nowMs))) return;
   state.probe = {

@@ -76,6 +76,18 @@ test('a node that doubts itself spares nobody, until it has reason to trust itse
   assert.deepEqual([probesOf(stage, 'a'), stage.state('a').health], [2, 0]);
 });
 
+test('a node that was held up spares whom it heard, and waits for its next turn (found by seed 138 of the mesh)', () => {
+  const node = createNode('a', { known: ['a', 'b'] });
+  step(node, 1_000, { type: 'wake' });
+  step(node, 1_010, { type: 'message', from: 'b', message: { type: 'ack', sequence: node.sequence, facts: [] } });
+  step(node, 5_990, { type: 'heard', peer: 'b' });
+  // Late by several turns, and trusting itself again.
+  step(node, 5_990, { type: 'wake' });
+  Object.assign(node, { probe: null, health: 0, nextProbeMs: 2_000 });
+  step(node, 6_000, { type: 'wake' });
+  assert.ok(node.probe === null && node.deadlineMs > 6_000);
+});
+
 test('what is heard changes nothing by itself, from whomever it comes', () => {
   const node = createNode('a', { known: ['a', 'b'] });
   const { deadlineMs } = node;
