@@ -59,9 +59,9 @@ export const checkChange = ({ group, replica, id, broken }: Scene, entry: Entry)
   const { log, configurations } = replica;
   const before = configurations.latest(1);
   if (before === undefined) return;
-  // Its first entry: what is committed of its own term includes this one.
+  // Its first entry: what is committed of its own term includes this one. One that is forgotten was settled, and may be the base.
   let own = entry.index;
-  while (own - 1 > log.baseIndex && log.termAt(own - 1) === entry.term) own--;
+  while (own - 1 >= log.baseIndex && log.termAt(own - 1) === entry.term) own--;
   const index = Math.max(before.index, own);
   const digest = log.digestAt(index);
   if (index <= replica.settled || digest === undefined) return;

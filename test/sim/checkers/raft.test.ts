@@ -472,6 +472,22 @@ for (const [what, happen] of allowed)
     assert.deepEqual(judge.violations, []);
   });
 
+test('what is forgotten of a long log, because all of it is committed, is held against no change of members', () => {
+  const { judge, told } = calm();
+  const many = [changeTo(3, 1, abc), ...Array.from({ length: 1_000 }, (_, n) => entry(n + 4, 1))];
+  for (const id of abc) told.logs(id, ...many);
+  for (const id of abc) told.applies(id, ...many);
+  const last = many.at(-1)!.index;
+  for (const id of ['b', 'c']) told.votes(id, 2, 'b');
+  for (const id of ['b', 'c']) told.follows(id, 2, null, last);
+  told.leads('b', 2, last);
+  const own = Array.from({ length: 100 }, (_, n) => entry(last + 1 + n, 2));
+  for (const id of ['b', 'c']) told.logs(id, ...own);
+  told.applies('b', ...own);
+  told.logs('b', changeTo(last + 101, 2, ['a', 'b']));
+  assert.deepEqual(judge.violations, []);
+});
+
 test('remembers a limited number of violations', () => {
   const { judge, told } = calm();
   for (let round = 0; round < 500; round++) told.votes('b', 1, round % 2 === 0 ? 'c' : 'b');
