@@ -6,6 +6,7 @@ import type { DiskOptions } from './disk.ts';
 import { judgeRun } from './judge.ts';
 import type { Knobs } from './knobs.ts';
 import { LateReader } from './late-reader.ts';
+import { Sources } from './lookup.ts';
 import { Atlas, Nemesis, Scene } from './nemesis/index.ts';
 import { Network } from './network.ts';
 import { SimulatedNode } from './node.ts';
@@ -13,6 +14,7 @@ import { Operator } from './operator.ts';
 import { Broken } from './phases.ts';
 import { ClockSkew } from './process.ts';
 import type { Teller } from './record.ts';
+import { calmSource, type SourceTraits } from './source.ts';
 import type { World } from './world.ts';
 
 export type ClusterOptions = {
@@ -29,6 +31,12 @@ export type ClusterOptions = {
 
 export const describeError = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 6).join('\n') : String(error);
+
+/** One tells of changes and one has to be asked; both forget soon, so that a short run shows it. */
+const sourceTraits: readonly SourceTraits[] = [
+  { ...calmSource, name: 'registry', isFollowed: true, leaseMs: 5_000, ttlMs: 3_000 },
+  { ...calmSource, name: 'names', isFollowed: false, latencyMs: [1, 40], leaseMs: 5_000, ttlMs: 3_000 },
+];
 
 export class Cluster {
   readonly network: Network;
@@ -51,25 +59,31 @@ export class Cluster {
     });
     this.network = network;
     this.teller = options.teller?.(network) ?? null;
+    const sources = knobs.isFound ? new Sources(world, sourceTraits) : null;
     const names = Array.from({ length: knobs.nodes }, (_, at) => `n${at + 1}`);
     const disk = { ...options.disk, syncMs: knobs.syncMs, remembers: knobs.faults.includes('dropped-tail') };
-    const nodes = names.map((name) => this.#machine(name, options.settings(name, names), knobs, disk));
+    const nodes = names.map((name) => this.#machine(name, options.settings(name, names), { knobs, disk, sources }));
     this.nodes = nodes;
     const { groups } = knobs;
     const atlas = new Atlas(nodes, groups, (replica) => this.judge.damaged(replica));
     this.#atlas = atlas;
     const operator = new Operator(world, nodes, groups, atlas);
     const hasOwnKeys = options.hasOwnKeys === true;
-    this.scene = new Scene({ world, network, nodes, groups, atlas, operator, hasOwnKeys });
+    this.scene = new Scene({ world, network, sources, nodes, groups, atlas, operator, hasOwnKeys });
     this.#lateReader = hasOwnKeys ? new LateReader(world, nodes) : null;
     this.nemesis = new Nemesis(this.scene, { ...knobs, without: options.without ?? [] });
   }
 
-  #machine(name: string, settings: NodeSettings, knobs: Knobs, disk: DiskOptions): SimulatedNode {
+  #machine(
+    name: string,
+    settings: NodeSettings,
+    { knobs, disk, sources }: { knobs: Knobs; disk: DiskOptions; sources: Sources | null },
+  ): SimulatedNode {
     const { judge, teller } = this;
     const chance = this.#world.chance(`machine ${name}`);
     return new SimulatedNode(this.#world, this.network, {
       ...{ name, settings, turnMs: knobs.turnMs, disk },
+      ...(sources === null ? {} : { sources }),
       skew: new ClockSkew(1 + knobs.drift * (2 * chance.fraction() - 1), chance.between(-5_000, 5_000)),
       observe: (node, observation) => this.#observe(node, observation),
       ...(teller === null || teller.stepped === null ? {} : { observeStep: teller.stepped }),

@@ -4,7 +4,7 @@ import type { NodeSettings } from '../actors/settings.ts';
 import { settingsDefaults } from '../actors/settings.ts';
 import { raftDefaults } from '../machines/raft/types.ts';
 import { limits } from '../machines/wire/limits.ts';
-import { type Fault, faults } from './nemesis/index.ts';
+import { drawnFaults, type Fault } from './nemesis/index.ts';
 import { addressOf } from './network.ts';
 import { type Scenario, scenarios } from './scenarios/index.ts';
 import { type Work, works } from './workloads/index.ts';
@@ -53,6 +53,8 @@ export type Knobs = {
   breaksLast: boolean;
   /** After the fire only a majority is mended at first. */
   minorityStaysBroken: boolean;
+  /** Nodes know no address of each other and meet through sources of discovery. */
+  isFound: boolean;
 };
 
 /** `set` by whoever runs it, or by a scenario that knows what was drawn. */
@@ -86,7 +88,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     watchEventsMax: pick('watch', [10, 200, settingsDefaults.watchEventsMax]),
     theme: null,
     // Some faults are off in every run, and all but a few in some, so that the others have room to show what they do.
-    faults: faults.filter((fault) => knob(`fault ${fault}`).happens(share)),
+    faults: drawnFaults.filter((fault) => knob(`fault ${fault}`).happens(share)),
     everyMs: [50, pick('every', [200, 500, 1_500])],
     lastsMs: [20, pick('lasts', [500, 3_000, 10_000])],
     quietMs: pick('quiet window', [0, 0, 4_000]),
@@ -94,6 +96,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     lullMs: pick('lull', [0, 0, 3_000]),
     breaksLast: knob('breaks last').happens(0.4),
     minorityStaysBroken: knob('minority').happens(0.7),
+    isFound: false,
   };
   const given = set(drawn);
   const theme = given.faults === undefined ? themeOf(knob('theme')) : null;
@@ -104,7 +107,9 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
 
 /** Half of the seeds act a scenario: some bugs need two or three faults that chance alone seldom brings together, again and again. */
 const themeOf = (chance: Chance): Scenario | null =>
-  chance.happens(0.5) ? chance.pick(scenarios.filter(({ faults }) => faults.length > 0)) : null;
+  chance.happens(0.5)
+    ? chance.pick(scenarios.filter(({ faults, byNameOnly }) => faults.length > 0 && byNameOnly !== true))
+    : null;
 
 export const joinAddresses = (names: readonly string[], self: string): string[] =>
   names.filter((name) => name !== self).map(addressOf);
@@ -119,7 +124,14 @@ export const settingsOf = (name: string, names: readonly string[], knobs: Knobs)
   };
   return {
     ...settingsDefaults,
-    ...{ name, cluster: 'sim', version: 'sim', bootstrap: [...names], join: joinAddresses(names, name), http: null },
+    ...{
+      name,
+      cluster: 'sim',
+      version: 'sim',
+      bootstrap: [...names],
+      join: knobs.isFound ? [] : joinAddresses(names, name),
+      http: null,
+    },
     groups: [...knobs.groups],
     raft: { ...raftDefaults, ...small, quietAfterMs, retainEntries },
     snapshotEntries: knobs.snapshotEntries,

@@ -98,6 +98,12 @@ export class SimulatedSource {
     });
   }
 
+  /** Nothing is registered any more, as after a restart without a disk. */
+  forget(): void {
+    this.#registered.clear();
+    this.#changed();
+  }
+
   withdraw(owner: object, peer: PeerId): void {
     if (this.#registered.get(peer)?.owner !== owner) return;
     this.#registered.delete(peer);

@@ -1,4 +1,4 @@
 // The door of the nemesis.
 export { Atlas } from './atlas.ts';
-export { countOfFaults, type Fault, type FaultDone, faults, Nemesis, type NemesisOptions } from './nemesis.ts';
+export { countOfFaults, drawnFaults, type Fault, type FaultDone, faults, Nemesis, type NemesisOptions } from './nemesis.ts';
 export { Scene } from './scene.ts';

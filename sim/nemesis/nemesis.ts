@@ -9,6 +9,7 @@ import { networkFaults } from './network.ts';
 import { processFaults } from './process.ts';
 import { rovingFaults } from './roving.ts';
 import { type Scene, type Strike, startIfDown } from './scene.ts';
+import { sourceFaults } from './sources.ts';
 
 const strikes = {
   ...processFaults,
@@ -18,11 +19,15 @@ const strikes = {
   ...membershipFaults,
   ...rovingFaults,
   ...momentFaults,
+  ...sourceFaults,
 } as const;
 
 export type Fault = keyof typeof strikes;
 
 export const faults = Object.keys(strikes) as readonly Fault[];
+
+/** Those that a seed may draw. Those of sources need a world that has some, and stay out of all others. */
+export const drawnFaults = faults.filter((fault) => !Object.hasOwn(sourceFaults, fault));
 
 export type NemesisOptions = {
   faults: readonly Fault[];

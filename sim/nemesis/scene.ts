@@ -1,5 +1,6 @@
 // What a fault is done to, and what is left of it: the words that every room of the nemesis shares.
 import type { Observation } from '../../actors/observe.ts';
+import type { Sources } from '../lookup.ts';
 import type { Network } from '../network.ts';
 import type { SimulatedNode } from '../node.ts';
 import type { Operator } from '../operator.ts';
@@ -10,6 +11,8 @@ import { Strains } from './strains.ts';
 export type SceneParts = {
   world: World;
   network: Network;
+  /** Null: nobody is looked for. */
+  sources: Sources | null;
   nodes: readonly SimulatedNode[];
   groups: readonly string[];
   atlas: Atlas;
@@ -24,6 +27,7 @@ type Watcher = (node: SimulatedNode, observation: Observation) => boolean;
 export class Scene {
   readonly world: World;
   readonly network: Network;
+  readonly sources: Sources | null;
   readonly nodes: readonly SimulatedNode[];
   readonly groups: readonly string[];
   readonly atlas: Atlas;
@@ -32,9 +36,10 @@ export class Scene {
   readonly strains = new Strains();
   readonly #watchers = new Set<Watcher>();
 
-  constructor({ world, network, nodes, groups, atlas, operator, hasOwnKeys }: SceneParts) {
+  constructor({ world, network, sources, nodes, groups, atlas, operator, hasOwnKeys }: SceneParts) {
     this.world = world;
     this.network = network;
+    this.sources = sources;
     this.nodes = nodes;
     this.groups = groups;
     this.atlas = atlas;

@@ -1,10 +1,10 @@
 // Every fault there is, several at a time.
-import { faults } from '../nemesis/index.ts';
+import { drawnFaults } from '../nemesis/index.ts';
 import type { Scenario } from './scenario.ts';
 
 export const allAtOnce: Scenario = {
   name: 'all-at-once',
   sentence: 'Every fault there is, several at a time.',
-  faults,
+  faults: drawnFaults,
   knobs: () => ({ everyMs: [20, 600], lastsMs: [20, 3_000] }),
 };

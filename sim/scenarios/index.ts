@@ -4,6 +4,7 @@ import { badMoments } from './bad-moments.ts';
 import { calm } from './calm.ts';
 import { clockTrouble } from './clock-trouble.ts';
 import { crashes } from './crashes.ts';
+import { discovery } from './discovery.ts';
 import { diskTrouble } from './disk-trouble.ts';
 import { flappingLeader } from './flapping-leader.ts';
 import { lateAnswers } from './late-answers.ts';
@@ -31,5 +32,6 @@ export const scenarios: readonly Scenario[] = [
   lateAnswers,
   snapshotStorm,
   badMoments,
+  discovery,
   allAtOnce,
 ];

@@ -9,6 +9,8 @@ export type Scenario = {
   readonly faults: readonly Fault[];
   /** What must be so for its faults to show, given what the seed drew. */
   readonly knobs: (drawn: Knobs) => Partial<Knobs>;
+  /** Only by its name: no seed draws it, so that seeds that were found before it stay what they were. */
+  readonly byNameOnly?: true;
 };
 
 /** Faults come often enough that a short run shows them. */
