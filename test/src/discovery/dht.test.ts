@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
+import type { LookupEvent } from '../../../actors/ports/index.ts';
 import { boardOf, type Note } from '../../../machines/rendezvous/index.ts';
 import type { DhtHost } from '../../../src/discovery/dht-host.ts';
 import { type BoardKeys, boardValueBytes, deriveBoard, openNotes, sealNotes } from '../../../src/discovery/dht-seal.ts';
-import { until } from '../transport/world.ts';
+import { createLookup, parseSource, type SourcePlan } from '../../../src/discovery/index.ts';
+import { generateIdentity, peerIdOf } from '../../../src/transport/index.ts';
+import { countingSink, until } from '../transport/world.ts';
 import {
   addressOf,
   createMember,
@@ -204,6 +207,30 @@ describe('a DHT of a cluster’s own', () => {
     second.announce();
     await eventually(() => second.find(), 'first second');
     await eventually(() => first.find(), 'first second');
+  });
+
+  test('held by a node: found through the lookup port; at its stop the note is taken back and the host is gone', async () => {
+    const { plan } = parseSource(`dht:?bootstrap=${bootstrap}&listen=/ip4/127.0.0.1/tcp/${await freePort()}&lan`) as {
+      plan: SourcePlan;
+    };
+    const self = peerIdOf(await generateIdentity());
+    const context = { cluster: 'c1', self, deriveKey: deriveKeyOf(secret), sink: countingSink() };
+    const port = createLookup({ plans: [plan], context });
+    const events: LookupEvent[] = [];
+    port.start((event) => events.push(event));
+    port.announce({
+      ...{ name: 'node', peer: self, cluster: 'c1', version: '1' },
+      addresses: [`/ip4/127.0.0.1/tcp/7409/p2p/${self}`],
+    });
+    await eventually(() => reader.find(), 'node');
+    port.query(plan.name, 5_000);
+    await until(() => events.length > 0, 'it answers');
+    assert.deepEqual(events, [{ type: 'answered', source: plan.name, findings: [], emptyTtlMs: 15_000 }], 'itself is left out');
+    await until(() => strangers[0]!.node.getConnections().length > 1, 'it is connected');
+    await new Promise<void>((resolve) => port.stop(resolve));
+    assert.equal(await reader.find(), '');
+    const address = plan.name.split('listen=')[1]!.replace('&lan', '');
+    await assert.rejects(strangers[0]!.node.dial(multiaddr(address)), /ECONNREFUSED/);
   });
 
   test('who has no address writes nothing, until it is told to end', async () => {
