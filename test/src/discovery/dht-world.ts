@@ -65,7 +65,7 @@ export const createMember = async ({ text, name, cluster = 'c1', secret, address
   const self = { name, peer, cluster, version: '0.1.0', addresses: addresses ?? [`/ip4/127.0.0.1/tcp/7401/p2p/${peer}`] };
   const announcing = new AbortController();
   let announced: Promise<void> = Promise.resolve();
-  const findings = async (timeoutMs = 5_000): Promise<Finding[]> =>
+  const findings = async (timeoutMs = 15_000): Promise<Finding[]> =>
     (await source.query(AbortSignal.timeout(timeoutMs))).findings;
   return {
     ...{ source, self, time, lines: sink.lines, findings },
@@ -101,7 +101,7 @@ export const recordOf = (key: Uint8Array, value: Uint8Array): Uint8Array => {
 };
 
 /** Asks again until the answer is the one wanted. */
-export const eventually = async (ask: () => Promise<string>, wanted: string, patienceMs = 10_000): Promise<void> => {
+export const eventually = async (ask: () => Promise<string>, wanted: string, patienceMs = 30_000): Promise<void> => {
   const endMs = performance.now() + patienceMs;
   for (;;) {
     const answer = await ask();
