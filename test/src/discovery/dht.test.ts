@@ -35,23 +35,22 @@ const join = async (name: string, more: Partial<MemberOptions> = {}): Promise<Me
   return created;
 };
 
+type Noted = { self: { peer: string }; time: { aheadMs: number } };
+
 /** The board that this member writes now, as only members can name it. */
-const boardFor = ({ self, time }: Member): BoardKeys =>
+const boardFor = ({ self, time }: Noted): BoardKeys =>
   deriveBoard(deriveKeyOf(secret)('kad-dht boards of c1'), boardOf(self.peer, Date.now() + time.aheadMs));
 
-const isNotedBy = (one: Member, { store }: DhtHost): boolean => {
+const isNotedBy = (one: Noted, { store }: DhtHost): boolean => {
   const value = store.boardValue(boardFor(one).key);
   const notes = value === null ? null : openNotes(boardFor(one), value);
   return notes?.some(({ peer, record }) => peer === one.self.peer && record !== null) === true;
 };
 
-const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
-
 const joinNoted = async (name: string, more: Partial<MemberOptions> = {}): Promise<Member> => {
   const created = await join(name, more);
   created.announce();
   await eventually(async () => {
-    await settled();
     const isNoted = strangers.every((stranger) => isNotedBy(created, stranger));
     if (!isNoted) created.look();
     return String(isNoted);
@@ -109,7 +108,7 @@ after(async () => {
 });
 
 describe('members of one cluster', () => {
-  test('find each other through strangers who can read nothing; other clusters and other secrets find nothing', async () => {
+  test('find each other through strangers who can read nothing; who has another secret finds nothing', async () => {
     const a = await joinNoted('a');
     const found = await reader.findings();
     assert.deepEqual(
@@ -117,14 +116,12 @@ describe('members of one cluster', () => {
       [{ name: 'a', peer: a.self.peer, addresses: a.self.addresses, healthy: true }],
     );
     assert.ok(found[0]!.ttlMs > 60_000 && found[0]!.ttlMs <= 300_000, String(found[0]!.ttlMs));
-    const [other, thief] = await Promise.all([join('x', { cluster: 'c2' }), join('y', { secret: 'a guess' })]);
-    assert.deepEqual(await Promise.all([other.find(), thief.find()]), ['', '']);
+    const thief = await join('thief', { secret: 'a guess' });
+    assert.equal(await thief.find(), '');
     for (const { store } of strangers) {
       const value = Buffer.from(store.boardValue(boardFor(a).key)!);
       for (const word of [a.self.peer, '127.0.0.1', 'addresses']) assert.ok(!value.includes(word), word);
     }
-    reader.time.aheadMs = 29 * 60_000;
-    assert.equal(await reader.find(), 'a');
     reader.time.aheadMs = 31 * 60_000;
     assert.equal(await reader.find(), '', 'not renewed for half an hour');
     reader.time.aheadMs = 0;
@@ -158,11 +155,9 @@ describe('strangers', () => {
     const garbage = Buffer.alloc(boardValueBytes, 1);
     const forged = sealNotes({ ...deriveBoard(new Uint8Array(32), { hour: 1, index: 1 }), key }, Date.now() + 60_000, []);
     for (const value of [garbage, forged, Buffer.from('short')]) assert.equal(await force(evil, key, value), false);
-    for (const value of [garbage, forged]) {
-      const behave = serve(evil, key, value);
-      assert.equal(await reader.find(), 'a');
-      behave();
-    }
+    const repent = serve(evil, key, forged);
+    assert.equal(await reader.find(), 'a');
+    repent();
     let behave = strangers.map((one) => serve(one, key, null));
     const withheld = await reader.source.query(AbortSignal.timeout(15_000));
     assert.deepEqual(withheld, { findings: [], emptyTtlMs: 15_000 }, 'nobody, and no error');
@@ -222,7 +217,8 @@ describe('a DHT of a cluster’s own', () => {
       ...{ name: 'node', peer: self, cluster: 'c1', version: '1' },
       addresses: [`/ip4/127.0.0.1/tcp/7409/p2p/${self}`],
     });
-    await eventually(() => reader.find(), 'node');
+    await until(() => strangers.every((one) => isNotedBy({ self: { peer: self }, time: { aheadMs: 0 } }, one)), 'it is noted');
+    assert.equal(await reader.find(), 'node');
     port.query(plan.name, 5_000);
     await until(() => events.length > 0, 'it answers');
     assert.deepEqual(events, [{ type: 'answered', source: plan.name, findings: [], emptyTtlMs: 15_000 }], 'itself is left out');
