@@ -7,6 +7,7 @@ import dns from 'dns-packet';
 import type { Interfaces } from '../../../src/discovery/mdns-faces.ts';
 import { type Link, linkLimits } from '../../../src/discovery/mdns-link.ts';
 import { Links, type LinkUser } from '../../../src/discovery/mdns-links.ts';
+import type { DnsCodec } from '../../../src/discovery/mdns-packet.ts';
 
 const code = (text: string): Error => Object.assign(new Error(text), { code: text });
 
@@ -93,9 +94,9 @@ suite('links', () => {
   let nowMs = 0;
   let interfaces: Interfaces = both;
   let logs: string[] = [];
-  const create = (wanted: string | null = null): Links =>
+  const create = (wanted: string | null = null, codec: DnsCodec = dns): Links =>
     new Links({
-      ...{ codec: dns, wanted, nowMs: () => nowMs, interfaces: () => interfaces },
+      ...{ codec, wanted, nowMs: () => nowMs, interfaces: () => interfaces },
       sink: { log: (_, what) => logs.push(what), count: () => {} },
       createSocket: () => new FakeSocket() as unknown as Socket,
     });
@@ -140,6 +141,26 @@ suite('links', () => {
     eth0.receive(answer, '192.168.1.77', 53);
     eth0.receive(Buffer.from('no such thing'), '192.168.1.77');
     assert.deepEqual(user.told, ['eth0 response 192.168.1.77']);
+    links.leave(user);
+  });
+
+  test('what is long to read is dropped unread after a while, and said once', async () => {
+    let read = 0;
+    const slow = (bytes: Buffer) => {
+      read++;
+      const before = process.cpuUsage();
+      while (process.cpuUsage(before).user < 40_000);
+      return dns.decode(bytes);
+    };
+    const user = listener();
+    const links = create(null, { encode: dns.encode, decode: slow });
+    await links.join(user);
+    for (let n = 0; n < 100; n++) open()[1]!.receive(answer, '192.168.1.77');
+    assert.ok(read > 0 && read <= 7, `${read}`);
+    assert.deepEqual(logs, ['MDNS_FLOOD']);
+    nowMs += 10_000;
+    open()[1]!.receive(answer, '192.168.1.77');
+    assert.equal(user.told.length, 2 + read, 'it reads again');
     links.leave(user);
   });
 
