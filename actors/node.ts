@@ -3,23 +3,23 @@
 import { createStore } from '@xstate/store';
 import { createActor } from 'xstate';
 import { type DiscoveryView, discoveryLimits } from '../machines/discovery/index.ts';
-import { type Failure, failure, PolityError } from '../machines/errors.ts';
+import { type Failure, failure } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import { isNodeName } from '../machines/genesis/messages.ts';
-import type { GossipSummary } from '../machines/gossip/index.ts';
 import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts';
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
-import type { SnapshotMeta } from '../machines/raft/types.ts';
-import type { CallOptions, GossipApi, GroupStatus, NodeApi, NodeStatus, Outcome } from './api.ts';
+import type { CallOptions, GroupStatus, NodeApi, NodeStatus } from './api.ts';
 import { createDiscoveryActor, type DiscoveryActorEvent, discoveryAddress } from './discovery.ts';
 import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
-import { createGossipActor, createListeners, type GossipActorEvent, gossipAddress, gossipTopic } from './gossip.ts';
+import { createGossipActor, type GossipActorEvent, gossipAddress, gossipTopic } from './gossip.ts';
+import { createGossipDoor } from './gossip-door.ts';
 import { createGroup, type GroupEvent } from './group.ts';
+import { groupDoor, refuseEvent } from './group-door.ts';
+import { createHosting, formOperations } from './hosting.ts';
 import {
   epochOperation,
   evictedOperation,
-  hostedOperation,
   incarnationOperation,
   offerOperation,
   placesOperation,
@@ -32,13 +32,12 @@ import {
   readPlaces,
   usableAddresses,
 } from './identity.ts';
+import { judgeLife } from './life.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
 import { createMembershipActor, type MembershipActorEvent, membershipAddress } from './membership.ts';
 import type { Observe, ObserveStep } from './observe.ts';
 import { createPeers } from './peers.ts';
-import type { NetworkEvent, PeerId, Ports, StorageOperation } from './ports/index.ts';
-import { formGroup } from './raft-store.ts';
-import { parseFailure } from './requests.ts';
+import type { NetworkEvent, PeerId, Ports } from './ports/index.ts';
 import { createRouter, type Delivery, type Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
@@ -48,8 +47,6 @@ const nodeAddress = 'node';
 const relinquishMs = 1_500;
 const statusEveryMs = 50;
 const heardEveryMs = 20;
-/** How long an announcement holds if nobody says. */
-const announceMs = 60_000;
 
 export type NodeTreeOptions = {
   observe?: Observe;
@@ -127,7 +124,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const publish = (): void => {
     statusDue = false;
     statusAtMs = clock.nowMs();
-    judgeLife();
+    life.send(
+      judgeLife({
+        ...{ cells: [...cellReports.values()], groups: [...groupStatus.values()], hosted, storageFailed, identityLost },
+        ...{ isFormed: genesis !== null, isConnected: peers.connected().length > 0 },
+      }),
+    );
     tellProfile();
     store.send({ type: 'publish', status: currentStatus() });
   };
@@ -138,24 +140,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     const waitMs = statusAtMs + statusEveryMs - clock.nowMs();
     if (waitMs <= 0) clock.soon(publish);
     else clock.after(waitMs, publish);
-  };
-
-  const judgeLife = (): void => {
-    const given = [...cellReports.values()];
-    if (storageFailed) return life.send({ type: 'broken', reason: 'STORAGE_FAILED' });
-    if (given.some((report) => report.state === 'failed')) return life.send({ type: 'broken', reason: 'INTERNAL' });
-    if (identityLost) return life.send({ type: 'impaired', reason: 'IDENTITY_LOST' });
-    if (genesis === null) return life.send({ type: 'impaired', reason: 'NOT_READY' });
-    const loaded = [...groupStatus.values()].filter((group) => hosted.has(group.id));
-    // A replica that was removed from its group has nothing to wait for: this node serves through others.
-    const members = loaded.filter((group) => group.role !== 'none' || group.voters.length === 0);
-    if (loaded.length < hosted.size || members.some((group) => group.role === 'none' && group.halted === null))
-      return life.send({ type: 'impaired', reason: 'NOT_READY' });
-    if (members.some((group) => group.halted !== null)) return life.send({ type: 'impaired', reason: 'STORAGE_FAILED' });
-    if (members.some((group) => group.leader === null)) return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
-    if (given.some((report) => report.state === 'backoff')) return life.send({ type: 'impaired', reason: 'NOT_READY' });
-    if (members.length === 0 && peers.connected().length === 0) return life.send({ type: 'impaired', reason: 'NO_QUORUM' });
-    life.send({ type: 'serving' });
   };
 
   writer.onFailure((why) => {
@@ -215,7 +199,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     const create = (scope: Scope): Component<GroupEvent> =>
       createGroup(scope, {
         ...{ group, settings, ports, router, writer, peerNamed: peers.named, anyPeer: () => anyPeer(group) },
-        askToHost: (peer, timeoutMs, done) => askToHost(peer, group, timeoutMs, done),
+        askToHost: (peer, timeoutMs, done) => hosting.ask(peer, group, timeoutMs, done),
         onMembers: (names) => onMembers(group, names),
         ...(options.observe === undefined ? {} : { observe: options.observe }),
         ...(options.observeStep === undefined ? {} : { observeStep: options.observeStep }),
@@ -300,55 +284,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     }
   };
 
-  // -------------------------------------------------------------- gossip
-
-  /** Everybody whom membership knows, but for those who were thrown out. */
-  const known = new Set<PeerId>();
-  const thrownOut = new Set<PeerId>();
-  const isMember = (peer: PeerId): boolean => !thrownOut.has(peer) && (known.has(peer) || peers.isConnected(peer));
-  const tellGossip = (changes: readonly Change[]): void => {
-    for (const { peer, after } of changes) {
-      if (after === 'evicted') {
-        thrownOut.add(peer);
-        gossipCell?.send({ type: 'evicted', peer });
-      } else if (thrownOut.delete(peer)) gossipCell?.send({ type: 'readmitted', peer });
-      if (after === null || after === 'evicted') known.delete(peer);
-      else known.add(peer);
-    }
-  };
-  const listeners = createListeners(sink);
-  /** Number of what this process announced last, whatever becomes of the actor. */
-  let said = 0;
-  let gossipNow: () => GossipSummary = () => ({ kept: 0, keptBytes: 0, sources: 0, waiting: 0, peers: 0 });
-
-  const gossip: GossipApi = {
-    publish(topic, body, { ttlMs = announceMs }, done) {
-      if (stopping !== null) return done({ ok: false, failure: failure('STOPPING', `${settings.name} is stopping`) });
-      if (gossipCell === null) return done({ ok: false, failure: failure('NOT_READY', `${settings.name} is starting`) });
-      gossipCell.send({ type: 'publish', topic, body, ttlMs, done });
-    },
-    subscribe(topic, on) {
-      // Its own, so that who subscribes twice is told twice and ends one of them.
-      const listener = { hear: on, isTold: gossipCell === null };
-      const why = listeners.add(topic, listener);
-      if (why !== null) throw new PolityError(why);
-      gossipCell?.send({ type: 'recall', topic, listener });
-      return () => listeners.remove(topic, listener);
-    },
-    summary: () => gossipNow(),
-  };
+  const gossip = createGossipDoor({
+    ...{ name: settings.name, sink, isConnected: peers.isConnected, isStopping: () => stopping !== null },
+    cell: () => gossipCell,
+  });
 
   // -------------------------------------------------------------- hosting replicas
-
-  const formOperations = (formed: Genesis): StorageOperation[] => {
-    const mine = formed.nodes.find((node) => node.peer === network.self);
-    if (mine === undefined) return [];
-    return formed.groups.flatMap((group) => {
-      const replica = mine.replicas[group];
-      if (replica === undefined) return [];
-      return [hostedOperation(group, replica), ...formGroup(group, genesisSnapshot(formed, group))];
-    });
-  };
 
   const onFormed = (formed: Genesis): void => {
     genesis = formed;
@@ -385,63 +326,15 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     return Object.fromEntries((genesis?.nodes ?? []).map((node) => [node.name, node.peer]));
   };
 
-  /** Who waits for a replica that is being made. */
-  const hosting = new Map<string, ((outcome: Outcome<{ replica: string }>) => void)[]>();
-
-  /** Makes an empty replica that waits for the leader's log; answers its id once it is durable. Asking twice is the same. */
-  const hostReplica = (group: string, done: (outcome: Outcome<{ replica: string }>) => void): void => {
-    const fail = (why: Failure): void => done({ ok: false, failure: why });
-    if (genesis === null) return fail(failure('NOT_READY', `${settings.name} has not heard of the cluster's genesis yet`));
-    if (!genesis.groups.includes(group)) return fail(failure('GROUP_NOT_FOUND', `${settings.name} knows no group '${group}'`));
-    const existing = hosted.get(group);
-    if (existing !== undefined) return done({ ok: true, value: { replica: existing } });
-    const others = hosting.get(group);
-    if (others !== undefined) return void others.push(done);
-    const asked = [done];
-    hosting.set(group, asked);
-    const replica = newId();
-    const operations = [hostedOperation(group, replica), ...formGroup(group, null)];
-    writer.write(operations, { durable: true }, (why) => {
-      hosting.delete(group);
-      if (why === null) {
-        hosted.set(group, replica);
-        startGroup(group);
-        groups.get(group)?.send({ type: 'host', replica });
-        genesisCell?.send({ type: 'hosted' });
-      }
-      const outcome: Outcome<{ replica: string }> =
-        why === null
-          ? { ok: true, value: { replica } }
-          : { ok: false, failure: failure('STORAGE_FAILED', `${settings.name} cannot store a replica: ${why.message}`) };
-      for (const answer of asked) answer(outcome);
-    });
-  };
-
-  const askToHost = (
-    peer: PeerId,
-    group: string,
-    timeoutMs: number,
-    done: (outcome: Outcome<{ replica: string }>) => void,
-  ): void => {
-    if (peer === network.self) return hostReplica(group, done);
-    const question = {
-      peer,
-      lane: 'calls' as const,
-      source: nodeAddress,
-      target: nodeAddress,
-      type: 'host',
-      body: group,
-      timeoutMs,
-    };
-    router.ask(question, (why, body) => {
-      const fail = (reason: Failure): void => done({ ok: false, failure: reason });
-      if (why !== null)
-        return fail(failure('NO_QUORUM', `the node to be added did not answer (${why.code}); nothing was changed`));
-      if (Array.isArray(body) && body[0] === 'done' && typeof body[1] === 'string' && body[1].length <= 128)
-        return done({ ok: true, value: { replica: body[1] } });
-      fail((Array.isArray(body) ? parseFailure(body[1]) : null) ?? failure('INTERNAL', 'a malformed answer to host'));
-    });
-  };
+  const hosting = createHosting({
+    ...{ name: settings.name, address: nodeAddress, self: network.self, writer, router, newId, hosted },
+    genesis: () => genesis,
+    onHosted(group, replica) {
+      startGroup(group);
+      groups.get(group)?.send({ type: 'host', replica });
+      genesisCell?.send({ type: 'hosted' });
+    },
+  });
 
   // -------------------------------------------------------------- peers
 
@@ -518,7 +411,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (type === 'part') return peers.onPart(delivery);
     if (type !== 'host') return router.refuse(peer, 'TYPE_UNKNOWN', `no such message to a node: ${type.slice(0, 32)}`);
     if (!isNodeName(delivery.body)) return router.refuse(peer, 'MESSAGE_MALFORMED', 'it asks to host no group');
-    hostReplica(delivery.body, (outcome) =>
+    hosting.host(delivery.body, (outcome) =>
       delivery.answer(outcome.ok ? ['done', outcome.value.replica] : ['failed', outcome.failure]),
     );
   };
@@ -561,7 +454,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           onChanged(changes, view) {
             membersNow = view;
             tellDiscovery(changes, view);
-            tellGossip(changes);
+            gossip.members(changes);
             peers.members(view);
           },
         }),
@@ -600,30 +493,20 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       gossipAddress,
       (scope) =>
         createGossipActor(scope, {
-          ...{ options: settings.gossip, checkAll: options.checkAll ?? false, epoch, ports, router, listeners },
+          ...{ options: settings.gossip, checkAll: options.checkAll ?? false, epoch, ports, router },
           connected: peers
             .statuses()
             .filter((peer) => peer.connected)
             .map((peer) => ({ peer: peer.peerId, epoch: peer.epoch })),
-          ...{ evicted: [...thrownOut], said: () => said },
-          onSaid(now) {
-            said = now;
-          },
-          onSummary(summary) {
-            gossipNow = summary;
-          },
+          ...gossip.memory(),
         }),
-      (event) => {
-        // What begins anew tells everything that still holds.
-        if (event.type === 'recall') event.listener.isTold = true;
-        if (event.type === 'publish')
-          event.done({ ok: false, failure: failure('NOT_READY', `gossip on ${settings.name} is being restarted`) });
-      },
+      gossip.undelivered,
     );
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
       createGenesisActor(scope, {
         ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
-        ...{ connected: peers.connected(), newClusterId: newId(), ports, router, writer, taken, formOperations, onFormed },
+        ...{ connected: peers.connected(), newClusterId: newId(), ports, router, writer, taken, onFormed },
+        formOperations: (formed) => formOperations(formed, network.self),
         onIdentityLost(lost) {
           identityLost = lost;
           changed();
@@ -636,7 +519,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(genesisAddress, (delivery) => genesisCell?.send({ type: 'delivery', delivery }));
     router.on(nodeAddress, onNodeDelivery);
     network.subscribe(gossipTopic);
-    network.hear(isMember);
+    network.hear(gossip.isMember);
     network.start({ name: settings.name, epoch, extra: { version: settings.version } }, (event) => {
       if (!stopped) onNetwork(event);
     });
@@ -728,7 +611,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const notRunning = (): Failure => failure('NOT_READY', `the group's actor on ${settings.name} is being restarted`);
 
   return {
-    gossip,
+    gossip: gossip.api,
     status: () => store.getSnapshot().context,
     members: () => membersNow(),
     tellLoad: (load) => membershipCell?.send({ type: 'load', load }),
@@ -746,92 +629,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       const subscription = store.subscribe((snapshot) => listener(snapshot.context));
       return () => subscription.unsubscribe();
     },
-    write(write, callOptions, done) {
-      const at = reach(callOptions);
-      if ('failure' in at) return done({ ok: false, failure: at.failure });
-      at.cell.send({ type: 'write', write, options: callOptions, done });
-    },
-    read(read, callOptions, done) {
-      const at = reach(callOptions);
-      if ('failure' in at) return done({ ok: false, failure: at.failure });
-      at.cell.send({ type: 'read', read, options: callOptions, done });
-    },
-    watch({ group, prefix, from }, on) {
-      const at = reach(group === undefined ? {} : { group });
-      let end = (): void => {};
-      let ended = false;
-      const started = (stop: () => void): void => {
-        if (ended) stop();
-        else end = stop;
-      };
-      if ('failure' in at) on({ type: 'failed', failure: at.failure });
-      else at.cell.send({ type: 'watch', prefix, from, on, ended: started });
-      return () => {
-        ended = true;
-        end();
-      };
-    },
-    changeGroup(group, change, callOptions, done) {
-      const at = reach({ ...callOptions, group });
-      if ('failure' in at) return done({ ok: false, failure: at.failure });
-      at.cell.send({ type: 'change', change, options: callOptions, done });
-    },
-    backup(group, callOptions, on) {
-      const at = reach({ ...callOptions, group });
-      let end = (): void => {};
-      let ended = false;
-      const started = (stop: () => void): void => {
-        if (ended) stop();
-        else end = stop;
-      };
-      if ('failure' in at) on({ type: 'failed', failure: at.failure }, () => {});
-      else at.cell.send({ type: 'backup', on, options: callOptions, ended: started });
-      return () => {
-        ended = true;
-        end();
-      };
-    },
+    ...groupDoor(reach),
     stop,
-  };
-};
-
-/** An event that its group's actor never saw: whoever waits for it is told that nothing was done. */
-const refuseEvent = (event: GroupEvent, why: Failure): void => {
-  switch (event.type) {
-    case 'write':
-    case 'read':
-    case 'change':
-      return event.done({ ok: false, failure: why });
-    case 'watch':
-      return event.on({ type: 'failed', failure: why });
-    case 'backup':
-      return event.on({ type: 'failed', failure: why }, () => {});
-    case 'delivery':
-      return event.delivery.answer(['again', null]);
-    case 'relinquish':
-      return event.done();
-    default:
-      // News of peers and messages of Raft: an actor that starts anew asks for what it needs.
-      return;
-  }
-};
-
-/** The state of a group at its genesis: every node of the cluster votes. */
-const genesisSnapshot = (genesis: Genesis, group: string): SnapshotMeta => {
-  const members = genesis.nodes.flatMap((node) => {
-    const replica = node.replicas[group];
-    return replica === undefined ? [] : [{ replica, name: node.name, peer: node.peer }];
-  });
-  return {
-    index: 0,
-    term: 0,
-    timeMs: 0,
-    configuration: {
-      voters: members.map((member) => member.replica),
-      outgoing: null,
-      learners: [],
-      learnersNext: [],
-      members: Object.fromEntries(members.map((member) => [member.replica, member])),
-    },
   };
 };

@@ -131,7 +131,7 @@ export const history: readonly Mutant[] = [
     from: 'own-history',
     edits: [
       {
-        file: 'actors/node.ts',
+        file: 'actors/hosting.ts',
         find: '    if (others !== undefined) return void others.push(done);\n',
         replace: '',
       },
