@@ -3,7 +3,7 @@
 // compares the list with what the sources raise. Names on the wire are `polity_` + the name.
 import { performance } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { NodeApi, NodeStatus } from '../actors/api.ts';
+import type { GossipApi, NodeApi, NodeStatus } from '../actors/api.ts';
 import type { SinkPort } from '../actors/ports/index.ts';
 
 type Row = { help: string; labels: readonly string[] };
@@ -49,11 +49,13 @@ export interface RouteMetrics {
   observe(status: number, seconds: number): void;
 }
 
+type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip'>;
+
 export interface Metrics {
   readonly registry: Registry;
   readonly count: SinkPort['count'];
   /** Reads the gauges from this node's status from now on, and counts changes of leaders. Returns what ends it. */
-  follow(api: Pick<NodeApi, 'status' | 'onStatus'>): () => void;
+  follow(api: Followed): () => void;
   route(route: string): RouteMetrics;
   /** Watchers and event sockets that are open now. */
   streams(kind: 'watch' | 'events' | 'backup', change: 1 | -1): void;
@@ -167,6 +169,28 @@ const createGauges = (registry: Registry, status: () => NodeStatus | null): void
     });
 };
 
+const gossipRows: readonly { name: string; help: string; read: (gossip: ReturnType<GossipApi['summary']>) => number }[] = [
+  { name: 'gossip_kept', help: 'Announcements that are kept because they still hold', read: ({ kept }) => kept },
+  { name: 'gossip_kept_bytes', help: 'What they take', read: ({ keptBytes }) => keptBytes },
+  { name: 'gossip_sources', help: 'Members of which announcements are remembered', read: ({ sources }) => sources },
+  {
+    name: 'gossip_waiting',
+    help: 'Members of which something waits for what is missing before it',
+    read: ({ waiting }) => waiting,
+  },
+];
+
+const createGossipGauges = (registry: Registry, gossip: () => GossipApi | null): void => {
+  for (const { name, help, read } of gossipRows)
+    new Gauge({
+      ...{ name: `polity_${name}`, help, registers: [registry] },
+      collect() {
+        const now = gossip();
+        if (now !== null) this.set(read(now.summary()));
+      },
+    });
+};
+
 /** Longer than any process lives; the longest that a timer of Node takes without a warning. */
 const neverMs = 2 ** 31 - 1;
 
@@ -195,8 +219,9 @@ export const createMetrics = (node: { name: string; version: string }): Metrics 
   collectProcess(registry);
   new Gauge({ name: 'polity_build_info', help: 'Always 1', labelNames: ['name', 'version'], registers }).set(node, 1);
 
-  let api: Pick<NodeApi, 'status' | 'onStatus'> | null = null;
+  let api: Followed | null = null;
   createGauges(registry, () => api?.status() ?? null);
+  createGossipGauges(registry, () => api?.gossip ?? null);
   const leaderChanges = new Counter({
     name: 'polity_raft_leader_changes_total',
     help: 'Leaderships that this node has learned of',
