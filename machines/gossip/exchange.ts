@@ -49,20 +49,24 @@ const begin = (state: GossipState, turn: Turn, peer: PeerId): void => {
   send(turn, peer, { type: 'digest', hashes: [...state.sources.buckets] });
 };
 
-/** Whoever is met is compared with at once, by the one of the two whose name is smaller; not by all who meet at once. */
+/** Whoever is met is compared with at once, by the one of the two whose name is smaller; not by a node that meets somebody all the time. */
 export const onMet = (state: GossipState, turn: Turn, peer: PeerId, epoch: number): void => {
   const known = state.sources.all.get(peer);
   // It says itself how often it started: what others said of a later start is not so.
   if (known !== undefined && known.epoch > epoch) forget(state, known);
+  if (state.nextExchangeMs === Number.POSITIVE_INFINITY) soonWithin(state, turn, state.exchangeEveryMs);
+  if (!mayGreet(state, turn)) return;
   onFound(state, turn);
-  const { greetings } = state;
-  if (turn.nowMs - greetings.secondMs >= 1_000) {
-    greetings.secondMs = turn.nowMs;
-    greetings.begun = 0;
-  }
-  if (state.self > peer || greetings.begun >= max.greetingsPerSecondMax) return;
-  greetings.begun++;
-  begin(state, turn, peer);
+  if (state.self < peer) begin(state, turn, peer);
+};
+
+const mayGreet = ({ greetings }: GossipState, { nowMs }: Turn): boolean => {
+  const more = (nowMs - greetings.atMs) / max.greetingEveryMs;
+  greetings.left = Math.min(max.greetingsMax, greetings.left + more);
+  greetings.atMs = nowMs;
+  if (greetings.left < 1) return false;
+  greetings.left--;
+  return true;
 };
 
 /** Each answer may cost a page: nobody gets more than so many a second. */

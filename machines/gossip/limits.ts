@@ -32,8 +32,9 @@ export const gossipLimits = {
   pageBytesMax: 128 << 10,
   /** Pages and marks for one peer, a second. */
   answersPerSecondMax: 32,
-  /** Exchanges begun at once because somebody was met, a second. */
-  greetingsPerSecondMax: 8,
+  /** Exchanges begun at once because somebody was met: so many, and one more every so often, for connections come and go. */
+  greetingsMax: 8,
+  greetingEveryMs: 10_000,
   peersMax: 4_096,
   evictedMax: 4_096,
 } as const;

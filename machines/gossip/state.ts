@@ -43,8 +43,8 @@ export type GossipState = {
   exchangeEveryMs: number;
   /** With whom the last exchange was begun, while it has not answered. */
   awaited: PeerId | null;
-  /** Exchanges begun because somebody was met, in the second that began then. */
-  greetings: { secondMs: number; begun: number };
+  /** Exchanges that may be begun because somebody is met, as of then. */
+  greetings: { left: number; atMs: number };
   nextAskMs: number;
   nextSweepMs: number;
 
@@ -72,7 +72,7 @@ export const createGossip = ({ self, epoch, said, options, seed, nowMs, checkAll
     ...{ self, options, checkAll, random: randomFrom(seed), deadlineMs: Number.POSITIVE_INFINITY },
     ...{ sources, store: createStore(), own, said, peers: { of: new Map(), list: [] }, evicted: new Set() },
     ...{ nextExchangeMs: Number.POSITIVE_INFINITY, exchangeEveryMs: options.exchangeMinMs, awaited: null },
-    ...{ greetings: { secondMs: nowMs, begun: 0 }, nextAskMs: Number.POSITIVE_INFINITY },
+    ...{ greetings: { left: gossipLimits.greetingsMax, atMs: nowMs }, nextAskMs: Number.POSITIVE_INFINITY },
     nextSweepMs: nowMs + options.rememberMs / 16,
     counts: { published: 0, delivered: 0, duplicates: 0, repaired: 0, late: 0, expired: 0, gaps: 0, evicted: 0 },
   };

@@ -93,6 +93,18 @@ test('nobody tells a node what it said itself', () => {
   assert.equal(node.own.kept.size, 0);
 });
 
+test('a node that meets somebody all the time does not compare itself with all of them', () => {
+  const node = createNode('a', { options: { exchangeMinMs: 600_000, exchangeNewsMs: 600_000, exchangeMaxMs: 600_000 } });
+  let digests = 0;
+  for (let at = 0; at < 600; at++) {
+    const peer = `b${at % 50}`;
+    const effects = step(node, 100 * at, { type: 'met', peer, epoch: 1 });
+    digests += effects.filter((effect) => effect.type === 'send').length;
+    step(node, 100 * at + 50, { type: 'lost', peer });
+  }
+  assert.equal(digests, max.greetingsMax + 60_000 / max.greetingEveryMs - 1);
+});
+
 test('an earlier one of the same process has said so much already', () => {
   const stage = new Stage();
   stage.begin('a', 'b');

@@ -80,7 +80,7 @@ export class Stage {
       state.nextSweepMs -= 100_000;
       state.deadlineMs -= 100_000;
       state.own.saidMs -= 100_000;
-      state.greetings.secondMs -= 100_000;
+      state.greetings.atMs -= 100_000;
       for (const peer of state.peers.list) peer.secondMs -= 100_000;
     }
   }
