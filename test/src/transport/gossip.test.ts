@@ -8,9 +8,9 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { deriveKeys } from '../../../machines/admission/index.ts';
 import { encodeFrame } from '../../../machines/wire/frame.ts';
 import { admission } from '../../../src/transport/admission.ts';
-import { Conduct } from '../../../src/transport/conduct.ts';
+import { Conduct, conductLimits } from '../../../src/transport/conduct.ts';
 import { encodeHello } from '../../../src/transport/hello.ts';
-import { createHost, type Host } from '../../../src/transport/host.ts';
+import { createHost, type Host, topicScores } from '../../../src/transport/host.ts';
 import { loadIdentity, peerIdOf } from '../../../src/transport/identity.ts';
 import { createTransport, generateIdentity, transportLimits } from '../../../src/transport/index.ts';
 import { createEnvelopes, type PublishedEnvelopes } from '../../../src/transport/published.ts';
@@ -123,6 +123,50 @@ describe('gossip', () => {
     await until(() => texts(b).length > 0, 'b hears a');
     assert.deepEqual(texts(b), ['next']);
     assert.equal(b.of('refused').length, 0);
+  });
+
+  it('passes on nothing that is too old, or of a time to come, which is no offence', async () => {
+    const [a, b] = [await member('a'), await member('b')];
+    await connected([a, b]);
+    const rogue = await rogueMember();
+    await rogue.join(a);
+    const clockOff = (byMs: number): PublishedEnvelopes =>
+      createEnvelopes({
+        ...{
+          gossipKey: keys.gossipKey,
+          self: rogue.self,
+          epoch: () => 1,
+          wallMs: () => Date.now() + byMs,
+          publishedMs: 30_000,
+        },
+      });
+    const [slow, fast] = [clockOff(-600_000), clockOff(600_000)];
+    for (let times = 0; times < 6; times++)
+      for (const envelopes of [slow, fast])
+        await rogue.publish(envelopes.seal('topic/news', encodeFrame([bytesOf('out of time')])));
+    const refused = (code: string): number => codes(a, rogue.self).filter((one) => one === code).length;
+    await until(() => refused('EXPIRED') === 6 && refused('FROM_FUTURE') === 6, 'a refuses them by name');
+    await rogue.publish(rogue.sealed('in time'));
+    await until(() => texts(b).includes('in time'), 'it is heard, and passed on');
+    assert.deepEqual([texts(a), texts(b)], [['in time'], ['in time']]);
+  });
+
+  it('counts nothing but what is invalid: members share addresses, are slow and silent', async () => {
+    const { host } = await rogueMember();
+    const { score } = host.services.gossip;
+    score.params.topics[topic] = topicScores;
+    for (let at = 0; at < 64; at++) {
+      score.addPeer(`p${at}`);
+      score.addIP(`p${at}`, '127.0.0.1');
+      score.graft(`p${at}`, topic);
+      score.addPenalty(`p${at}`, 100, 'broken_promise' as never);
+    }
+    score.refreshScores();
+    for (let at = 0; at < 64; at++) assert.equal(score.score(`p${at}`), 0);
+    for (let times = 0; times < 3; times++) score.markInvalidMessageDelivery('p1', topic);
+    score.scoreCache.clear();
+    assert.ok(score.score('p1') < conductLimits.graylistScore);
+    assert.equal(score.score('p2'), 0);
   });
 
   it('passes on nothing that was published by who is no member', async () => {
