@@ -4,7 +4,7 @@
 import { spread } from './gossip.ts';
 import { membershipLimits } from './limits.ts';
 import { profileRefusal, refusalText, withRoom } from './profile.ts';
-import { type MembershipState, type Turn, warn } from './state.ts';
+import { about, type MembershipState, type Turn, warn } from './state.ts';
 import type { Told } from './types.ts';
 
 /** Asks for the next reserve when less than this share of one is left. */
@@ -76,7 +76,8 @@ export const onLoad = (state: MembershipState, turn: Turn, load: number): void =
   // A hair above or below counts: 0.3 - 0.2 is not quite 0.1.
   if (Math.abs(load - profile.load) < options.loadStep - 1e-9 || turn.nowMs < state.loadFromMs) return;
   state.nextProfile = { ...(nextProfile ?? profile), load: Math.round(load * 100) / 100 };
-  state.loadFromMs = turn.nowMs + Math.max(options.profileMs, options.loadMsPerMember * (table.live.length + 1));
+  const everyMs = about(state, options.loadMsPerMember * (table.live.length + 1));
+  state.loadFromMs = turn.nowMs + Math.max(options.profileMs, everyMs);
 };
 
 /** When a profile that waits may be said; Infinity if none does. */

@@ -219,7 +219,7 @@ export const membershipDefaults: MembershipOptions = {
     lateMs: 200,
     profileMs: 1_000,
     loadStep: 0.1,
-    loadMsPerMember: 100,
+    loadMsPerMember: 500,
     leaveAcks: 3,
     leaveMs: 5_000,
     incarnationsReserved: 64,
