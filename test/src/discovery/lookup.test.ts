@@ -1,6 +1,6 @@
 // The lookup port over real guards: the suite, and every way in which a source may misbehave.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import type { Finding, LookupEvent, LookupPort } from '../../../actors/ports/index.ts';
 import { createLookup, LookupFault, type LookupLimits, type SourcePlan, sourceLimits } from '../../../src/discovery/index.ts';
 import type { Answer, Source } from '../../../src/discovery/source.ts';
@@ -29,6 +29,12 @@ lookupSuite('lookup port over sources', async () => {
   };
 });
 
+/** What a test that fails leaves running. */
+const running = new Set<() => Promise<void>>();
+after(async () => {
+  await Promise.all([...running].map((end) => end()));
+});
+
 type Held = { port: LookupPort; events: LookupEvent[]; sink: CountingSink; end: () => Promise<void> };
 
 const planOf = (name: string, source: Partial<Source>, open?: SourcePlan['open']): SourcePlan => ({
@@ -41,7 +47,12 @@ const hold = (plans: readonly SourcePlan[], limits: Partial<LookupLimits> = {}, 
   const port = createLookup({ plans, context, limits: { ...brief, ...limits }, random });
   const events: LookupEvent[] = [];
   port.start((event) => events.push(event));
-  return { port, events, sink: context.sink, end: () => new Promise((resolve) => port.stop(resolve)) };
+  const end = (): Promise<void> => {
+    running.delete(end);
+    return new Promise((resolve) => port.stop(resolve));
+  };
+  running.add(end);
+  return { port, events, sink: context.sink, end };
 };
 
 const answerOf = (...findings: unknown[]): Answer => ({ findings: findings as Finding[], emptyTtlMs: 5_000 });
@@ -71,7 +82,7 @@ test('a source that cannot be opened fails, and is opened anew by the next quest
     if (++opened < 3) throw new LookupFault('SOURCE_UNAVAILABLE', 'the library is not there');
     return { query: async () => answerOf(findingOf('b', peers[1])) };
   });
-  const { port, events, end, sink } = hold([plan], { pauseMsMin: 60_000 });
+  const { port, events, end, sink } = hold([plan], { pauseMsMin: 60_000, pauseMsMax: 60_000 });
   await until(() => events.length === 1, 'the first failure, of following');
   port.query('a', 1_000);
   await until(() => events.length === 2, 'the second');
@@ -111,7 +122,7 @@ test('whatever a source throws, however and whenever, is one failure of that sou
   ]);
   const half = Math.ceil(plans.length / 2);
   for (const part of [plans.slice(0, half), plans.slice(half)]) {
-    const { port, events, end } = hold([...part, planOf('good', {})], { pauseMsMin: 60_000 });
+    const { port, events, end } = hold([...part, planOf('good', {})], { pauseMsMin: 60_000, pauseMsMax: 60_000 });
     for (const source of port.sources) port.query(source, 5_000);
     const answered = (source: string): boolean => events.some((event) => event.source === source);
     await until(() => port.sources.every(answered), 'every source answers');
@@ -344,7 +355,7 @@ test('who cannot take back what it told is counted, and is no source that failed
 test('a source whose opening never ends is opened only so often, and used when it ends at last', async () => {
   const opened: ((source: Source) => void)[] = [];
   const plan = planOf('a', {}, () => new Promise((resolve) => opened.push(resolve)));
-  const { port, events, end } = hold([plan], { openMs: 10, overdueMax: 3, pauseMsMin: 60_000 });
+  const { port, events, end } = hold([plan], { openMs: 10, overdueMax: 3, pauseMsMin: 60_000, pauseMsMax: 60_000 });
   for (let round = 1; round <= 6; round++) {
     await until(() => events.length === round, `round ${round}`);
     port.query('a', 1_000);
