@@ -106,6 +106,7 @@ export const eventually = async (ask: () => Promise<string>, wanted: string, pat
   for (;;) {
     const answer = await ask();
     if (answer === wanted) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
     if (performance.now() > endMs)
       throw new Error(`wanted "${wanted}" within ${patienceMs} ms, the last answer was "${answer}"`);
   }
