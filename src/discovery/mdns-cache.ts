@@ -75,8 +75,8 @@ export class LinkCache {
     this.#service = keyOf(options.service);
   }
 
-  get size(): number {
-    return this.#instances.size;
+  get size(): { instances: number; hosts: number } {
+    return { instances: this.#instances.size, hosts: this.#hosts.size };
   }
 
   /** One response of one sender. In the order in which one record leads to the next, whatever order they were sent in. */
@@ -87,16 +87,16 @@ export class LinkCache {
       const instance = this.#instances.get(keyOf(entry.name));
       if (instance !== undefined) this.#detail(instance, entry, nowMs);
     }
-    const hosts = this.#hostNames();
     const flushed = new Set<string>();
     for (const entry of entries) {
       if (entry.type !== 'A' && entry.type !== 'AAAA') continue;
+      if (!isBelievable(entry.data, this.#options.loopback)) continue;
       const host = keyOf(entry.name);
-      if (!hosts.has(host) || !isBelievable(entry.type, entry.data, this.#options.loopback)) continue;
       if (entry.flush && !flushed.has(host + entry.type)) this.#flush(host, entry.type, nowMs);
       flushed.add(host + entry.type);
       this.#address(host, entry.type, entry.data, entry, nowMs);
     }
+    this.expire(nowMs);
   }
 
   #pointer(entry: Entry, target: string, sender: string, nowMs: number): void {
@@ -138,11 +138,6 @@ export class LinkCache {
     }
   }
 
-  /** The names of hosts that an instance is at; addresses of all others are nobody's business here. */
-  #hostNames(): Set<string> {
-    return new Set([...this.#instances.values()].flatMap(({ srv }) => (srv === null ? [] : [keyOf(srv.data.target)])));
-  }
-
   #flush(host: string, type: 'A' | 'AAAA', nowMs: number): void {
     for (const kept of this.#hosts.get(host)?.values() ?? [])
       if (kept.data === type && kept.heardMs < nowMs - lastSecondMs) dismiss(kept, nowMs);
@@ -158,13 +153,15 @@ export class LinkCache {
     if (addresses.size > 0) this.#hosts.set(host, addresses);
   }
 
+  /** Forgets what is over, and the addresses of hosts that no instance is at: those are nobody's business here. */
   expire(nowMs: number): void {
     for (const instance of this.#instances.values()) {
       if (expiresMs(instance.pointer) <= nowMs) this.#instances.delete(instance.key);
       if (instance.srv !== null && expiresMs(instance.srv) <= nowMs) instance.srv = null;
       if (instance.txt !== null && expiresMs(instance.txt) <= nowMs) instance.txt = null;
     }
-    const hosts = this.#hostNames();
+    const targets = [...this.#instances.values()].flatMap(({ srv }) => (srv === null ? [] : [keyOf(srv.data.target)]));
+    const hosts = new Set(targets);
     for (const [host, addresses] of this.#hosts) {
       for (const [address, kept] of addresses) if (expiresMs(kept) <= nowMs) addresses.delete(address);
       if (addresses.size === 0 || !hosts.has(host)) this.#hosts.delete(host);

@@ -1,5 +1,5 @@
 // What the records of one instance of our service say of a member (RFC 6763). All of it was written by others.
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import type { Finding } from '../../actors/ports/index.ts';
 import { isLoopback, isUnicast } from './mdns-faces.ts';
 import type { SrvData } from './mdns-packet.ts';
@@ -16,18 +16,16 @@ export const textOf = (texts: readonly string[]): Map<string, string> => {
   return found;
 };
 
-const isReachable = (address: string, loopback: boolean): boolean => isUnicast(address) && (loopback || !isLoopback(address));
-
 /** May a record say so? `loopback`: it was said on this machine, where addresses of the machine itself mean what they say. */
-export const isBelievable = (type: 'A' | 'AAAA', address: string, loopback: boolean): boolean =>
-  (type === 'A' ? isIPv4(address) : isIPv6(address)) && isReachable(address, loopback);
+export const isBelievable = (address: string, loopback: boolean): boolean =>
+  isUnicast(address) && (loopback || !isLoopback(address));
 
 /** What is told beside SRV, in the texts `addr1` to `addr8`: other ports, and hosts by name. */
 export const addressesTold = (text: ReadonlyMap<string, string>, loopback: boolean): string[] => {
   const told = Array.from({ length: sourceLimits.addressesMax }, (_, index) => text.get(`addr${index + 1}`) ?? '');
   return told.filter((address) => {
     const [, host] = /^\/ip[46]\/([^/]+)\//.exec(address) ?? [];
-    return address !== '' && (host === undefined || isReachable(host, loopback));
+    return address !== '' && (host === undefined || isBelievable(host, loopback));
   });
 };
 

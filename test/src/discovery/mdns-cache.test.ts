@@ -59,7 +59,7 @@ suite('cache', () => {
       },
     ]);
     assert.deepEqual(cache.findings(121_000), []);
-    assert.equal(cache.size, 0);
+    assert.deepEqual(cache.size, { instances: 0, hosts: 0 });
   });
 
   test('names in another case are the same names', () => {
@@ -104,7 +104,88 @@ suite('cache', () => {
     assert.deepEqual(addresses(cache, 61_000), now.slice(1));
     cache.apply(told({ ttl: 0, port: 9_000, address: '192.168.1.7' }), 's', 70_000);
     assert.equal(cache.findings(70_999).length, 1);
-    assert.deepEqual([cache.findings(71_000), cache.size], [[], 0]);
+    assert.deepEqual([cache.findings(71_000), cache.size.instances], [[], 0]);
+  });
+
+  test('a goodbye that is repeated holds up nothing, and nothing that ends is asked for', () => {
+    const cache = cacheOf();
+    cache.apply(told(), 's', 0);
+    cache.apply(told({ ttl: 0 }), 's', 1_000);
+    cache.apply(told({ ttl: 0 }), 's', 1_900);
+    assert.deepEqual([cache.nextMs(), cache.questions(1_990)], [2_000, []]);
+    assert.deepEqual(cache.findings(2_000), []);
+    cache.apply(told(), 's', 3_000);
+    cache.apply(
+      told({ ttl: 0 }).filter(({ type }) => type === 'TXT'),
+      's',
+      3_000,
+    );
+    assert.deepEqual([cache.findings(3_999).length, cache.findings(4_000).length], [1, 0]);
+  });
+
+  test('addresses that come one by one within a second are all of them', () => {
+    const cache = cacheOf();
+    cache.apply(told(), 's', 0);
+    cache.apply(told({ address: '192.168.1.7' }).slice(3), 's', 900);
+    assert.equal(addresses(cache, 5_000).length, 2);
+  });
+
+  test('texts have keys in any case, the first of each counts, and values hold what they hold', () => {
+    const cache = cacheOf();
+    cache.apply(told({ texts: ['CLUSTER=c1', 'cluster=c2', `Peer=${peerTwo}`, '=x', 'name'] }), 's', 0);
+    assert.deepEqual(cache.findings(0), []);
+    cache.apply(told({ texts: ['CLUSTER=c1', 'cluster=c2', `Peer=${peerTwo}`, '=x'] }), 's', 0);
+    assert.equal(cache.findings(0)[0]?.peer, peerTwo);
+    cache.apply(told({ texts: ['cluster=c1=x'] }), 's', 0);
+    assert.deepEqual(cache.findings(0), []);
+  });
+
+  test('names that cannot be asked for are not kept, nor are other classes', () => {
+    const cache = cacheOf();
+    cache.apply(told({ name: 'two\uFFFD' }), 's', 0);
+    assert.deepEqual(cache.size, { instances: 0, hosts: 0 });
+    const away = told().map((entry) =>
+      entry.type === 'SRV' ? { ...entry, data: { ...entry.data, target: 'x\uFFFD.local' } } : entry,
+    );
+    cache.apply(away, 's', 0);
+    assert.deepEqual(cache.questions(200), [{ name: `two.${service}`, type: 'SRV' }]);
+    assert.deepEqual(entriesOf({ answers: [{ type: 'PTR', name: service, data: `x.${service}`, ttl: 1, class: 'CH' }] }), []);
+  });
+
+  test('addresses of hosts at which nobody is are not kept', () => {
+    const cache = cacheOf();
+    cache.apply(told(), 's', 0);
+    for (let n = 0; n < 50; n++) cache.apply(told({ name: `other-${n}` }).slice(3), 's', 0);
+    assert.deepEqual(cache.size, { instances: 1, hosts: 1 });
+    cache.apply(told({ ttl: 0 }).slice(0, 1), 's', 0);
+    cache.expire(1_000);
+    assert.deepEqual(cache.size, { instances: 0, hosts: 0 });
+  });
+
+  test('what is known for less than half its time is asked for again', () => {
+    const cache = cacheOf();
+    cache.apply(told(), 's', 0);
+    assert.deepEqual(
+      [60_000, 60_001].map((nowMs) => cache.known(nowMs).map(({ ttlSeconds }) => ttlSeconds)),
+      [[60], []],
+    );
+  });
+
+  test('a full table is shared until nobody gains, and then stays', () => {
+    const cache = cacheOf();
+    const send = (sender: string, count: number): void => {
+      for (let n = 0; n < count; n++) cache.apply(told({ name: `${sender}-${n}` }), sender, 0);
+    };
+    const shares = (): number[] =>
+      ['a', 'b', 'c'].map((sender) => cache.known(0).filter(({ data }) => String(data).startsWith(sender)).length);
+    send('a', 100);
+    send('b', 60);
+    assert.deepEqual(shares(), [50, 50, 0]);
+    send('c', 60);
+    const settled = shares();
+    assert.deepEqual([settled.toSorted(), settled[2]], [[33, 33, 34], 33]);
+    for (const sender of ['a', 'b', 'c']) send(sender, 60);
+    assert.deepEqual(shares(), settled);
   });
 
   test('what is not ours, not complete or not to be dialled is no finding', () => {
@@ -147,9 +228,9 @@ suite('cache', () => {
   test('a flood fills what it may and no more, and leaves room for others', () => {
     const cache = cacheOf();
     for (let n = 0; n < 2_000; n++) cache.apply(told({ name: `flood-${n}` }), '192.168.1.66', n);
-    assert.equal(cache.size, cacheLimits.instancesMax);
+    assert.equal(cache.size.instances, cacheLimits.instancesMax);
     for (let n = 0; n < 40; n++) cache.apply(told({ name: `honest-${n}` }), '192.168.1.7', 5_000);
-    assert.equal(cache.size, cacheLimits.instancesMax);
+    assert.equal(cache.size.instances, cacheLimits.instancesMax);
     const names = cache.known(5_000).map(({ data }) => String(data));
     assert.equal(names.filter((name) => name.startsWith('honest')).length, 40);
     assert.ok(cache.questions(100_000).length <= cacheLimits.questionsMax);
@@ -188,10 +269,13 @@ test('a change is told at once, a confirmation before what was told runs out', (
   assert.deepEqual(toldMs, [100]);
   hear(97_000, told());
   assert.deepEqual(toldMs, [100, 97_000]);
-  hear(98_000, told({ port: 1 }));
-  hear(98_100, [...told({ ttl: 0, port: 1 })]);
-  hear(99_200, []);
-  assert.deepEqual(toldMs, [100, 97_000, 98_000, 99_200]);
+  nowMs = 97_000 + 61_000;
+  teller.look();
+  assert.deepEqual(toldMs, [100, 97_000], 'nothing new is known');
+  hear(159_000, told({ port: 1 }));
+  hear(159_100, [...told({ ttl: 0, port: 1 })]);
+  hear(160_200, []);
+  assert.deepEqual(toldMs, [100, 97_000, 159_000, 160_200]);
   teller.stop();
 });
 
@@ -237,6 +321,20 @@ suite('questions', () => {
     assert.equal(asked.length, before + 1);
     pass(4);
     assert.equal(asked.length, before + 3);
+  });
+
+  test('are asked on every link; what both know is one finding, and what is known of oneself is none', (t) => {
+    const { browser, link } = browse(t);
+    const other = { ...link, face: { address: '10.0.0.5', loopback: false } } as unknown as Link;
+    browser.opened(other);
+    browser.heard(link, { type: 'response', entries: told({ ttl: 100 }) }, '192.168.1.6');
+    browser.heard(other, { type: 'response', entries: told({ address: '10.0.0.6', ttl: 50 }) }, '10.0.0.6');
+    const own = told({ name: 'own', texts: ['peer=self'], address: '192.168.1.5' });
+    browser.heard(link, { type: 'response', entries: own }, '192.168.1.5');
+    const [finding, ...rest] = browser.findings();
+    assert.deepEqual([finding?.peer, finding?.addresses.length, finding?.ttlMs, rest.length], [peerTwo, 2, 50_000, 0]);
+    browser.closed(other);
+    assert.deepEqual([browser.findings()[0]?.addresses.length, browser.findings()[0]?.ttlMs], [1, 100_000]);
   });
 
   test('of others spare ours, if they know nothing that we do not', (t) => {

@@ -173,6 +173,13 @@ suite('links', () => {
     assert.equal(open().length, 2);
     links.leave(two);
     assert.equal(open().length, 0);
+    await links.join(one);
+    interfaces = { ...both, wlan0: [four('10.1.1.1')] };
+    mock.timers.tick(linkLimits.lookAgainMs);
+    await turn();
+    links.leave(one);
+    await turns();
+    assert.deepEqual([FakeSocket.all.length, open().length], [5, 0]);
     const hasty = links.join(one);
     links.leave(one);
     await assert.rejects(hasty, { code: 'SOURCE_UNREACHABLE' });
@@ -254,6 +261,8 @@ suite('links', () => {
     assert.match(links.fault().message, /lo: what is sent to 224.0.0.251 does not come back/);
     await look();
     assert.deepEqual(logs, ['MDNS_DEAF']);
+    for (let n = 0; n < 9; n++) await look();
+    assert.equal(FakeSocket.all.length, 2, 'what never worked is not opened again and again');
     open()[1]!.receive(answer, '192.168.1.77');
     assert.equal(links.isDeaf(), false);
     FakeSocket.onSend = code('ENETUNREACH');

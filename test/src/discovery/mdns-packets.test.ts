@@ -52,6 +52,9 @@ suite('packets', () => {
       Buffer.concat([header(response, 0, 0, 0, 0), Buffer.alloc(9_000)]),
     ];
     for (const bytes of bad) assert.equal(decodeMessage(dns, bytes), null, bytes.subarray(0, 32).toString('hex'));
+    const empty = Buffer.from([0, 0, 10, 0, 1, 0, 0, 0, 1, 0, 0]);
+    const many = (count: number): Buffer => Buffer.concat([header(response, 0, count, 0, 0), ...Array(count).fill(empty)]);
+    assert.deepEqual([decodeMessage(dns, many(512))?.type, decodeMessage(dns, many(513))], ['response', null]);
     const good = dns.encode({ type: 'response', answers: [{ type: 'PTR', name: service, data: `x.${service}`, ttl: 1 }] });
     assert.notEqual(decodeMessage(dns, good), null);
     for (const flags of [0x8401, 0x8c00]) {
@@ -97,6 +100,8 @@ suite('packets', () => {
     });
     const bytes = encodeQuery(dns, [{ name: service, type: 'PTR' }], known);
     assert.ok(bytes.length <= 1_440 && bytes.length > 1_200, `${bytes.length}`);
+    const response = encodeResponse(dns, known.slice(0, 3), known.slice(3));
+    assert.ok(response.length <= 1_440 && response.length > 1_200, `${response.length}`);
   });
 });
 
@@ -136,6 +141,8 @@ suite('records', () => {
     assert.ok(texts?.type === 'TXT');
     assert.ok(texts.data.join(' ').length < 1_000 && texts.data.some((text) => text.startsWith('addr')));
     assert.ok(texts.data.every((text) => text.length <= 255));
+    const long = `/dns/${'x.'.repeat(120)}y/tcp/1`;
+    assert.deepEqual(hostsOf(['/ip4/192.168.1.5/tcp/2', long]), [':2', '192.168.1.5']);
   });
 });
 
@@ -162,6 +169,8 @@ suite('interfaces', () => {
     );
     assert.deepEqual(chooseFaces(interfaces, '198.51.100.1'), []);
     assert.deepEqual(chooseFaces({}, null), []);
+    const bridges = Array.from({ length: 300 }, (_, n) => [`br${n}`, [four(`10.${n >> 8}.${n & 255}.1`, '255.255.255.0')]]);
+    assert.equal(chooseFaces(Object.fromEntries(bridges), null).length, 16);
   });
 
   test('who sends from another network is not on the link', () => {
@@ -174,7 +183,7 @@ suite('interfaces', () => {
 suite('responder', () => {
   const entries = recordsOn(face, self, service);
   const typesOf = (said: readonly Entry[] | undefined): string[] => (said ?? []).map(({ type }) => type);
-  const ask = (name: string, type: 'PTR' | 'SRV' | 'A' | 'AAAA' | 'ANY', known: Entry[] = []) => {
+  const ask = (name: string, type: 'PTR' | 'SRV' | 'TXT' | 'A' | 'AAAA' | 'ANY', known: Entry[] = []) => {
     return { type: 'query' as const, questions: [{ name, type }], known };
   };
   const responderOf = (): Responder => new Responder(entries, () => 0.5);
@@ -211,6 +220,18 @@ suite('responder', () => {
     assert.equal(responder.nextMs(), 70);
   });
 
+  test('what was said along with something else need not be said again within a second', () => {
+    const responder = responderOf();
+    const instance = `${labelOf(self)}.${service}`;
+    responder.asked(ask(service, 'PTR'), 0);
+    responder.asked(ask(instance, 'TXT'), 10);
+    assert.deepEqual(typesOf(responder.due(10)?.answers), ['PTR', 'TXT']);
+    assert.equal(responder.nextMs(), Number.POSITIVE_INFINITY);
+    responder.asked(ask(instance, 'SRV'), 20);
+    assert.deepEqual([responder.nextMs(), responder.due(1_009)], [1_010, null]);
+    assert.deepEqual(typesOf(responder.due(1_010)?.answers), ['SRV']);
+  });
+
   test('however much is asked, a record is said once a second', () => {
     const responder = responderOf();
     let said = 0;
@@ -241,10 +262,15 @@ suite('responder', () => {
     assert.equal(responder.contested(entries, 0), false, 'what we say ourselves');
     const others = recordsOn(face, { ...self, name: 'n2', peer: peerTwo }, service);
     assert.equal(responder.contested(others, 0), false, 'what others say of themselves');
+    const meta = entries.filter(({ name }) => name === metaName).map((entry) => ({ ...entry, ttlSeconds: 0 }));
+    assert.equal(responder.contested(meta, 0), false, 'that others offer no such service any more');
     assert.equal(responder.contested(liar, 0), true);
     assert.deepEqual(typesOf(responder.due(0)?.answers), ['PTR', 'PTR', 'SRV', 'TXT', 'A']);
     assert.equal(responder.contested(responder.goodbye(), defendMs - 1), false);
+    responder.asked(ask(service, 'PTR'), defendMs - 370);
+    assert.notEqual(responder.due(defendMs - 300), null);
     assert.equal(responder.contested(responder.goodbye(), defendMs), true);
+    assert.equal(responder.nextMs(), defendMs + 700);
   });
 });
 
