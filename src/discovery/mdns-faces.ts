@@ -12,7 +12,7 @@ export type Face = {
   loopback: boolean;
   /** Every IPv4 network of the interface: who sends from elsewhere is not on this link (RFC 6762 §11). */
   networks: { address: number; mask: number }[];
-  /** IPv6 addresses that mean the same on every link. */
+  /** IPv6 addresses that mean the same on every link, when it was opened. */
   globals: string[];
 };
 
@@ -70,5 +70,5 @@ export const chooseFaces = (interfaces: Interfaces, wanted: string | null): Face
   return faces.slice(0, facesMax);
 };
 
-/** Two faces with the same key are the same interface with the same addresses. */
-export const faceKey = (face: Face): string => JSON.stringify(face);
+/** Two faces with the same key can share a socket. IPv6 addresses, some of which change by the day, are no reason to forget what was heard. */
+export const faceKey = ({ name, address, networks }: Face): string => JSON.stringify([name, address, networks]);

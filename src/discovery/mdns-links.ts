@@ -38,6 +38,7 @@ export class Links {
   readonly #ending = new Set<() => void>();
   #looking: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | null = null;
+  #saidAlone = false;
 
   constructor(ports: LinkPorts) {
     this.#ports = {
@@ -58,6 +59,7 @@ export class Links {
     await this.#look();
     if (this.#users.get(user) === state && this.#open.size > 0) {
       state.told = true;
+      this.#sayIfAlone();
       for (const link of this.all) user.opened?.(link);
       this.#timer ??= setInterval(() => void this.#look().catch(() => {}), linkLimits.lookAgainMs);
       return;
@@ -65,6 +67,14 @@ export class Links {
     const fault = this.fault();
     this.leave(user);
     throw fault;
+  }
+
+  /** A machine with public addresses alone finds nobody else, until its owner says that he wants that. */
+  #sayIfAlone(): void {
+    if (this.#saidAlone || this.#ports.wanted !== null || this.all.some(({ face }) => !face.loopback)) return;
+    this.#saidAlone = true;
+    const message = 'multicast DNS is spoken on this machine alone: no other interface has a private address (see ?interface=)';
+    this.#ports.sink.log('info', 'MDNS_ALONE', message);
   }
 
   leave(user: LinkUser): void {

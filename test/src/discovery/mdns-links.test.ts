@@ -191,6 +191,10 @@ suite('links', () => {
     const links = create();
     await links.join(user);
     const over = assert.rejects(links.untilOver(new AbortController().signal), { code: 'SOURCE_UNREACHABLE' });
+    const six = { ...four('fd00::5'), family: 'IPv6' as const, scopeid: 0 };
+    interfaces = { lo: both.lo!, eth0: [...both.eth0!, six] };
+    await look();
+    assert.deepEqual(user.told, ['+lo', '+eth0']);
     interfaces = { lo: both.lo!, wlan0: [four('10.1.1.1')] };
     await look();
     assert.deepEqual(user.told, ['+lo', '+eth0', '-eth0', '+wlan0']);
@@ -199,6 +203,21 @@ suite('links', () => {
     await over;
     assert.deepEqual([user.told.slice(4), open().length], [['-lo', '-wlan0'], 0]);
     links.leave(user);
+  });
+
+  test('where only loopback is left, that is said once', async () => {
+    interfaces = { lo: both.lo!, eth0: [four('203.0.113.9')] };
+    const user = listener();
+    const links = create();
+    for (let n = 0; n < 2; n++) {
+      await links.join(user);
+      links.leave(user);
+    }
+    assert.deepEqual([user.told, logs], [['+lo', '+lo'], ['MDNS_ALONE']]);
+    const named = create('203.0.113.9');
+    await named.join(user);
+    named.leave(user);
+    assert.deepEqual([user.told.at(-1), logs.length], ['+eth0', 1]);
   });
 
   test('whoever stops waiting is not told any more', async () => {
