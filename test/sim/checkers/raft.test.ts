@@ -118,6 +118,15 @@ const changeTo = (index: number, term: number, voters: string[]): Entry => ({
   ...{ index, term, kind: 'configuration', timeMs: 0, data: encodeConfiguration(configurationOf(voters)) },
 });
 
+test('a change right behind what was committed and forgotten is a change behind an entry of its own term', () => {
+  const { judge, told } = calm();
+  const logged = [changeTo(3, 1, abc), ...Array.from({ length: 1_200 }, (_, at) => entry(4 + at, 1))];
+  for (const id of abc) told.logs(id, ...logged);
+  for (const id of abc) told.applies(id, ...logged);
+  told.logs('a', changeTo(1_204, 1, ['a', 'b']));
+  assert.deepEqual(judge.violations, []);
+});
+
 /** The group's genesis did not name this one of the three. */
 const beginsWithout = (judge: RaftJudge, replica: string): void => {
   const genesis = configurationOf([...abc, 'd'].filter((id) => id !== replica));
