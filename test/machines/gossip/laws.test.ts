@@ -83,7 +83,7 @@ test('in whatever order they arrive, each is heard once, in its order unless it 
           arrive(twin, 0, { source, sequence, way: 'published', times: 1, waitMs: 0 });
       assert.equal(gossipDigest(node), gossipDigest(twin));
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 
@@ -127,7 +127,7 @@ test('two nodes that each heard a part know all of it after two exchanges', () =
       }
       assert.equal(gossipDigest(nodes.a), gossipDigest(nodes.b));
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 

@@ -81,7 +81,7 @@ test('what is said is what is heard', () => {
       assert.ok(parsed.ok, JSON.stringify(message));
       assert.deepEqual(parsed.message, message);
     }),
-    { numRuns: 1_000 },
+    { numRuns: 500 },
   );
   fc.assert(
     fc.property(announcements, (announcement) => {
@@ -98,7 +98,7 @@ test('anything else is refused by name, never by an exception', () => {
       for (const parsed of [parseGossipMessage(value), parseAnnouncement(value)])
         if (!parsed.ok) assert.equal(parsed.refused, 'GOSSIP_MALFORMED');
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
 
@@ -120,7 +120,7 @@ test('a message with one wrong field is refused or is another message', () => {
       const one = parseAnnouncement(damaged(formAnnouncement(announcement), path, by));
       if (one.ok) parseAnnouncement(formAnnouncement(one.announcement));
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
 
@@ -144,7 +144,7 @@ test('whatever parses, from whomever, breaks no invariant of a node', () => {
         step(node, nowMs, event);
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: 500 },
   );
 });
 
