@@ -33,6 +33,8 @@ export class GossipJudge {
   listen: ((node: Speaker, key: string) => void) | null = null;
   readonly #nowMs: () => number;
   readonly #said = new Map<string, Said>();
+  /** By source, in which of its lives it said something last; what it said before has ended. */
+  readonly #latest = new Map<string, number>();
   readonly #ears = new Map<Speaker, Ear>();
 
   constructor(nowMs: () => number) {
@@ -43,6 +45,7 @@ export class GossipJudge {
   said(by: Speaker, sequence: number, ttlMs: number, body: Uint8Array): string {
     const { peer: source, epoch } = by;
     const key = keyOf(source, epoch, sequence);
+    this.#latest.set(source, Math.max(epoch, this.#latest.get(source) ?? 0));
     this.#said.set(key, { by, source, epoch, sequence, endsMs: this.#nowMs() + ttlMs, body });
     return key;
   }
@@ -87,7 +90,7 @@ export class GossipJudge {
   whyNotAllHeard(up: readonly Speaker[]): string | null {
     const nowMs = this.#nowMs();
     for (const [key, { by, source, epoch, endsMs }] of this.#said) {
-      if (endsMs < nowMs + slackMs || (source === by.peer && epoch !== by.epoch)) continue;
+      if (endsMs < nowMs + slackMs || epoch < this.#latest.get(source)! || (source === by.peer && epoch !== by.epoch)) continue;
       if (!up.some((node) => this.hasHeard(node, key))) continue;
       const deaf = up.find((node) => !this.hasHeard(node, key));
       if (deaf !== undefined) return `${deaf.name} has not heard ${key} of ${by.name}`;
