@@ -5,7 +5,7 @@ import type { GossipSummary } from '../machines/gossip/index.ts';
 import type { Change } from '../machines/membership/index.ts';
 import type { GossipApi } from './api.ts';
 import { createListeners, type GossipActorEvent, type GossipArguments } from './gossip.ts';
-import type { PeerId, SinkPort } from './ports/index.ts';
+import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
 import type { Cell } from './supervise.ts';
 
 /** How long an announcement holds if nobody says. */
@@ -13,6 +13,7 @@ const announceMs = 60_000;
 
 export type GossipDoorArguments = {
   name: string;
+  clock: ClockPort;
   sink: SinkPort;
   isConnected: (peer: PeerId) => boolean;
   isStopping: () => boolean;
@@ -29,11 +30,12 @@ export interface GossipDoor {
   undelivered(event: GossipActorEvent): void;
 }
 
-export const createGossipDoor = ({ name, sink, isConnected, isStopping, cell }: GossipDoorArguments): GossipDoor => {
+export const createGossipDoor = (args: GossipDoorArguments): GossipDoor => {
+  const { name, isConnected, isStopping, cell } = args;
   /** Everybody whom membership knows, but for those who were thrown out. */
   const known = new Set<PeerId>();
   const thrownOut = new Set<PeerId>();
-  const listeners = createListeners(sink);
+  const listeners = createListeners(args);
   /** Number of what this process announced last, whatever becomes of the actor. */
   let said = 0;
   let summary: () => GossipSummary = () => ({ kept: 0, keptBytes: 0, sources: 0, waiting: 0, peers: 0 });

@@ -43,14 +43,18 @@ export type Listeners = {
   tellOne(listener: Listener, announced: Announced): void;
 };
 
-export const createListeners = (sink: SinkPort): Listeners => {
+export const createListeners = ({ clock, sink }: Pick<Ports, 'clock' | 'sink'>): Listeners => {
   const of = new Map<string, Set<Listener>>();
   let count = 0;
-  // A listener that throws is its owner's fault, and nobody else's.
+  let toldAtMs = Number.NEGATIVE_INFINITY;
+  // A listener that throws is its owner's fault, and nobody else's: counted, and told once a second.
   const tellOne = ({ hear }: Listener, announced: Announced): void => {
     try {
       hear(announced);
     } catch (error) {
+      sink.count('gossip_listeners_threw_total');
+      if (clock.nowMs() - toldAtMs < 1_000) return;
+      toldAtMs = clock.nowMs();
       sink.log('error', 'LISTENER_THREW', error instanceof Error ? error.message : String(error), { topic: announced.topic });
     }
   };

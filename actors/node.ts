@@ -285,7 +285,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   };
 
   const gossip = createGossipDoor({
-    ...{ name: settings.name, sink, isConnected: peers.isConnected, isStopping: () => stopping !== null },
+    ...{ name: settings.name, clock, sink, isConnected: peers.isConnected, isStopping: () => stopping !== null },
     cell: () => gossipCell,
   });
 

@@ -18,6 +18,7 @@ export const sinkCounters = {
   dial_failed_total: { help: 'Attempts to reach a peer that failed', labels: [] },
   discovery_places_total: { help: 'Places where members may live, by the state they came into', labels: ['state'] },
   gossip_announcements_total: { help: 'Announcements, by what became of them here', labels: ['outcome'] },
+  gossip_listeners_threw_total: { help: 'Times that who listens to announcements threw', labels: [] },
   gossip_refused_total: { help: 'What was told of announcements and not taken, by reason', labels: ['code'] },
   member_changes_total: { help: 'Changes of what this node holds members for, by what they became', labels: ['status'] },
   discovery_failures_total: { help: 'Failures of sources of discovery, by code', labels: ['source', 'code'] },
