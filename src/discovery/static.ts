@@ -1,5 +1,5 @@
-// Members whose addresses somebody wrote down (row D1, a static list). Unlike those of --join, which are dialled for ever, they are
-// places like any other that discovery knows: dialled while they are of use.
+// Members whose addresses somebody wrote down (row D1, a static list): places like any other that discovery knows, with a peer id where
+// the address has one.
 import { addressProblem, peerOfAddress } from '../address.ts';
 import { usable } from './record.ts';
 import { type Answer, type SourceKind, sourceLimits } from './source.ts';

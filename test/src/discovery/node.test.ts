@@ -42,17 +42,29 @@ const start = async (name: string, plans: readonly SourcePlan[], changes: Record
 
 const names = ['n1', 'n2', 'n3'];
 
-test('three nodes form a cluster through a registry alone, and take back what they told when they stop', async () => {
+test('three nodes form a cluster through a registry alone, and again when all of them have other ports', async () => {
   const registry = new Registry();
   const plan = registry.plan('registry', true);
-  const nodes = await Promise.all(names.map((name) => start(name, [plan], { bootstrap: names })));
-  await until(() => nodes.every(({ api }) => api.status().state === 'ready'), 'all are ready', 30_000);
+  const startAll = async (): Promise<Started[]> => {
+    const nodes = await Promise.all(names.map((name) => start(name, [plan], { bootstrap: names })));
+    await until(() => nodes.every(({ api }) => api.status().state === 'ready'), 'all are ready', 30_000);
+    return nodes;
+  };
+  const nodes = await startAll();
   const { peers, sources } = nodes[0]!.api.discovery();
   assert.equal(peers.filter(({ state }) => state === 'confirmed').length, 2);
   assert.deepEqual([sources[0]!.source, sources[0]!.state], ['registry', 'answered']);
   assert.equal(registry.answer.findings.length, 3);
+  const ports = nodes.flatMap(({ api }) => api.status().listen);
   await Promise.all(nodes.map(({ stop }) => stop()));
-  assert.equal(registry.answer.findings.length, 0);
+  assert.equal(registry.answer.findings.length, 0, 'all that was told is taken back');
+  const again = await startAll();
+  // Port 0 is any free one: at most by chance is it one of before.
+  assert.notDeepEqual(
+    again.flatMap(({ api }) => api.status().listen),
+    ports,
+  );
+  await Promise.all(again.map(({ stop }) => stop()));
 });
 
 test('others are told what --announce says; a source that never ends holds up no stop for long', async () => {
