@@ -174,23 +174,29 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let discoveryCell: Cell<DiscoveryActorEvent> | null = null;
   let gossipCell: Cell<GossipActorEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
-  let quietDue = false;
+  /** To whom it is to be told: these, or all. */
+  let quietDue: Set<PeerId> | 'all' | null = null;
 
-  const tellQuiet = (): void => {
-    if (quietDue) return;
-    quietDue = true;
+  const tellQuietTo = (peer: PeerId): void => {
+    const led: QuietGroup[] = [];
+    const followed: string[] = [];
+    for (const [group, { leading, following }] of quiet) {
+      if (leading?.peers.includes(peer)) led.push({ group, term: leading.term });
+      if (following === peer) followed.push(group);
+    }
+    livenessCell?.send({ type: 'leading', peer, groups: led });
+    livenessCell?.send({ type: 'following', peer, groups: followed });
+  };
+
+  const tellQuiet = (to: PeerId | 'all'): void => {
+    const isDue = quietDue !== null;
+    if (to === 'all' || quietDue === 'all') quietDue = 'all';
+    else quietDue = (quietDue ?? new Set()).add(to);
+    if (isDue) return;
     clock.soon(() => {
-      quietDue = false;
-      for (const { peerId } of peers.statuses()) {
-        const led: QuietGroup[] = [];
-        const followed: string[] = [];
-        for (const [group, { leading, following }] of quiet) {
-          if (leading?.peers.includes(peerId)) led.push({ group, term: leading.term });
-          if (following === peerId) followed.push(group);
-        }
-        livenessCell?.send({ type: 'leading', peer: peerId, groups: led });
-        livenessCell?.send({ type: 'following', peer: peerId, groups: followed });
-      }
+      const due = quietDue;
+      quietDue = null;
+      for (const peer of due === 'all' ? peers.connected() : (due ?? [])) tellQuietTo(peer);
     });
   };
 
@@ -211,7 +217,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         },
         onQuiet(now) {
           quiet.set(group, now);
-          tellQuiet();
+          tellQuiet('all');
         },
       });
     const cell = host<GroupEvent>(`group/${group}`, create, (event) => refuseEvent(event, notRunning()));
@@ -347,7 +353,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     gossipCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
-    tellQuiet();
+    tellQuiet(peer);
     changed();
   };
 
@@ -426,7 +432,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     life.send({ type: 'started' });
     livenessCell = host<LivenessActorEvent>(livenessAddress, (scope) => {
       // An incarnation knows nothing of the one before.
-      tellQuiet();
+      tellQuiet('all');
       return createLivenessActor(scope, {
         options: livenessOptions(settings.raft),
         ...{ ports, router, connected: peers.connected(), onRtt: peers.measured },

@@ -39,8 +39,7 @@ const take = (state: LinksState, turn: Turn, event: LinksEvent): boolean => {
       takeMembers(state, turn, event.members);
       return true;
     case 'told':
-      takeTold(state, turn, event.peer, event.addresses);
-      return true;
+      return takeTold(state, turn, event.peer, event.addresses);
     case 'proved':
       prove(state, event.peer, event.address);
       return true;
@@ -50,7 +49,7 @@ const take = (state: LinksState, turn: Turn, event: LinksEvent): boolean => {
       return true;
     case 'opened':
       onOpened(state, turn, event.peer);
-      return true;
+      return false;
     case 'closed':
       state.open.delete(event.peer);
       return false;

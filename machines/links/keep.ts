@@ -31,12 +31,20 @@ const forget = (state: LinksState, turn: Turn, peer: PeerId): void => {
   turn.effects.push({ type: 'disconnect', peer });
 };
 
-/** The connection itself says where a peer lives now; a member says so soon, too. */
-export const takeTold = (state: LinksState, turn: Turn, peer: PeerId, addresses: readonly string[]): void => {
-  if (peer === state.self || addresses.length === 0) return;
+const isSame = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((one, at) => one === b[at]);
+
+/** The connection itself says where a peer lives now; a member says so soon, too. False: that is no news. */
+export const takeTold = (state: LinksState, turn: Turn, peer: PeerId, addresses: readonly string[]): boolean => {
+  if (peer === state.self || addresses.length === 0) return false;
   const known = state.known.get(peer);
-  if (known === undefined || known.standing === 'stranger') rememberStranger(state, peer, addresses, turn.nowMs);
-  else if (known.standing !== 'evicted') known.addresses = addresses;
+  if (known === undefined || known.standing === 'stranger') {
+    rememberStranger(state, peer, addresses, turn.nowMs);
+    return true;
+  }
+  if (known.standing === 'evicted' || isSame(known.addresses, addresses)) return false;
+  known.addresses = addresses;
+  return true;
 };
 
 /** Between the two maxima nothing changes: a member that comes and goes must not turn everything around each time. */
