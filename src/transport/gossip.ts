@@ -15,7 +15,7 @@ import {
 } from '../../machines/wire/frame.ts';
 import { limits as wireLimits } from '../../machines/wire/limits.ts';
 import type { Conduct } from './conduct.ts';
-import { type Host, topicScores } from './host.ts';
+import { forgetSeen, type Host, topicScores } from './host.ts';
 import type { TransportLimits } from './limits.ts';
 import type { Link } from './links.ts';
 import type { Published, PublishedEnvelopes } from './published.ts';
@@ -129,8 +129,9 @@ export class Gossip {
       Promise.resolve(topology[how]?.(link.connection.remotePeer, link.connection)).catch(() => {});
   }
 
-  /** Sees to it that every link carries gossip: asks again, and gives the link up when that does not help. */
+  /** Sees to it that every link carries gossip: asks again, and gives the link up when that does not help. Bounds what was seen. */
   #inspect(): void {
+    forgetSeen(this.#options.host, this.#options.limits.seenMessagesMax);
     for (const link of this.#options.links()) {
       if (this.streamTo(link) !== null) {
         this.#missing.delete(link.peer);

@@ -89,6 +89,21 @@ const gossip = ({ limits, conduct }: HostOptions) =>
     scoreThresholds: { gossipThreshold: -10, publishThreshold: -50, graylistThreshold: conductLimits.graylistScore },
   });
 
+// Private to gossipsub, which bounds them by time alone. The version is pinned; test/src/transport/gossip.test.ts fails when they move.
+type Seen = { readonly size: number; clear(): void };
+type Tables = { seenCache: Seen; fastMsgIdCache: Seen };
+
+/**
+ * What gossipsub remembers of messages it has seen is forgotten when it is more than this: who floods must not fill the memory. Nothing
+ * is delivered or passed on twice for it, since an envelope's number tells a repeat too.
+ */
+export const forgetSeen = ({ services: { gossip } }: Host, messagesMax: number): void => {
+  const { seenCache, fastMsgIdCache } = gossip as unknown as Tables;
+  for (const seen of [seenCache, fastMsgIdCache]) if (seen.size > messagesMax) seen.clear();
+  const { deliveryRecords } = gossip.score;
+  if (deliveryRecords.queue.length > messagesMax) deliveryRecords.clear();
+};
+
 // Gossipsub asks for identify only to hear of peers; `Gossip` introduces the admitted ones through its topologies instead.
 const introductions = (components: { registrar: Topologies }) => ({
   [serviceCapabilities]: ['@libp2p/identify'],

@@ -46,6 +46,8 @@ export type TransportLimits = {
   publishPatienceMs: number;
   /** How long a published envelope is valid. */
   publishedMs: number;
+  /** Published messages whose names are remembered, so that a copy is known before it is looked into. */
+  seenMessagesMax: number;
 };
 
 export const transportLimits: TransportLimits = {
@@ -78,4 +80,5 @@ export const transportLimits: TransportLimits = {
   publishBatchBytesMax: 64 << 10,
   publishPatienceMs: 2_000,
   publishedMs: 30_000,
+  seenMessagesMax: 65_536,
 };

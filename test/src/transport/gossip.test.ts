@@ -10,9 +10,9 @@ import { encodeFrame } from '../../../machines/wire/frame.ts';
 import { admission } from '../../../src/transport/admission.ts';
 import { Conduct, conductLimits } from '../../../src/transport/conduct.ts';
 import { encodeHello } from '../../../src/transport/hello.ts';
-import { createHost, type Host, topicScores } from '../../../src/transport/host.ts';
+import { createHost, forgetSeen, type Host, topicScores } from '../../../src/transport/host.ts';
 import { loadIdentity, peerIdOf } from '../../../src/transport/identity.ts';
-import { createTransport, generateIdentity, transportLimits } from '../../../src/transport/index.ts';
+import { createTransport, generateIdentity, type TransportLimits, transportLimits } from '../../../src/transport/index.ts';
 import { createEnvelopes, type PublishedEnvelopes } from '../../../src/transport/published.ts';
 import { Probe } from '../../ports/network-suite.ts';
 import { countingSink, loopback, secret, until } from './world.ts';
@@ -28,9 +28,13 @@ describe('gossip', () => {
     await Promise.all(closing.splice(0).map((close) => close()));
   });
 
-  const member = async (name: string, given: { identity?: Uint8Array; epoch?: number } = {}): Promise<Probe> => {
+  const member = async (
+    name: string,
+    given: { identity?: Uint8Array; epoch?: number; limits?: Partial<TransportLimits> } = {},
+  ): Promise<Probe> => {
     const identity = given.identity ?? (await generateIdentity());
-    const port = await createTransport({ identity, listen: [loopback], cluster, secret, sink: countingSink() });
+    const { limits = {} } = given;
+    const port = await createTransport({ identity, listen: [loopback], cluster, secret, sink: countingSink(), limits });
     const probe = new Probe(name, port);
     closing.push(() => probe.stop());
     probe.start(given.epoch ?? 1);
@@ -167,6 +171,34 @@ describe('gossip', () => {
     score.scoreCache.clear();
     assert.ok(score.score('p1') < conductLimits.graylistScore);
     assert.equal(score.score('p2'), 0);
+  });
+
+  it('remembers no more messages than it may, and delivers none twice for it', async () => {
+    const a = await member('a', { limits: { seenMessagesMax: 50 } });
+    const b = await member('b');
+    await connected([a, b]);
+    const rogue = await rogueMember();
+    await rogue.join(a);
+    // The same envelopes, until nobody remembers the first ones; each is the 51st after another.
+    const envelopes = Array.from({ length: 120 }, (_, at) => rogue.sealed(`${at}`));
+    const published = async (): Promise<void> => {
+      forgetSeen(rogue.host, 0);
+      for (const envelope of envelopes) await rogue.publish(envelope);
+      b.port.publish('news', bytesOf('end'));
+    };
+    const ends = (): number => texts(a).filter((text) => text === 'end').length;
+    await published();
+    await until(() => ends() === 1, 'a has heard what was published');
+    // It looks once a second.
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await published();
+    await until(() => ends() === 2, 'and again');
+    await until(() => new Set(texts(a)).size === 121, 'a hears all');
+    assert.equal(texts(a).length, 120 + 2);
+    const score = rogue.host.services.gossip.score;
+    for (let at = 0; at < 10; at++) score.validateMessage(`m${at}`);
+    forgetSeen(rogue.host, 5);
+    assert.equal(score.deliveryRecords.queue.length, 0);
   });
 
   it('passes on nothing that was published by who is no member', async () => {
