@@ -33,7 +33,7 @@ export const checkStep = (state: GossipState, before: Before, turn: Turn): void 
 };
 
 const checkBounds = ({ sources, store, peers, evicted }: GossipState): void => {
-  if (sources.all.size > max.sourcesMax + 1) broken('sources-bounded', `${sources.all.size}`);
+  if (sources.all.size > max.sourcesMax) broken('sources-bounded', `${sources.all.size}`);
   if (store.all.size > max.storeMessagesMax) broken('messages-bounded', `${store.all.size}`);
   if (store.bytes > max.storeBytesMax) broken('bytes-bounded', `${store.bytes}`);
   if (peers.list.length !== peers.of.size || peers.list.length > max.peersMax) broken('peers-bounded', `${peers.list.length}`);
