@@ -82,6 +82,59 @@ test('who holds that this node said more than it did is outbid', () => {
   assert.equal(stage.topics('b'), 'heard');
 });
 
+test('what was said in an earlier life is heard from nobody any more', () => {
+  const node = createNode('a');
+  step(node, 0, { type: 'met', peer: 'm', epoch: 1 });
+  told(node, 1, 'm', [partOf('b', 2)]);
+  const earlier = [announcementOf(1, { epoch: 1 }), announcementOf(2, { epoch: 1 })];
+  const effects = [
+    ...told(node, 2, 'm', [partOf('b', 1, { announcements: earlier })]),
+    ...step(node, 3, { type: 'heard', from: 'b', announcement: announcementOf(3, { epoch: 1 }) }),
+  ];
+  assert.deepEqual(
+    effects.filter(({ type }) => type === 'deliver'),
+    [],
+  );
+  assert.equal(node.sources.all.get('b')!.epoch, 2);
+});
+
+test('who was thrown out is told nothing, and is refused by name whoever speaks of it', () => {
+  const node = createNode('a');
+  for (const peer of ['b', 'm']) step(node, 0, { type: 'met', peer, epoch: 1 });
+  step(node, 1, { type: 'evicted', peer: 'b' });
+  const digest = { type: 'digest' as const, hashes: Array.from({ length: max.buckets }, () => 1) };
+  const effects = step(node, 2, { type: 'message', from: 'b', message: digest });
+  assert.deepEqual(codesOf(effects), ['NOT_A_MEMBER']);
+  assert.deepEqual(
+    effects.filter(({ type }) => type === 'send'),
+    [],
+  );
+  assert.deepEqual(codesOf(told(node, 3, 'm', [partOf('b', 1)])), ['NOT_A_MEMBER']);
+  assert.deepEqual(codesOf(step(node, 4, { type: 'met', peer: 'b', epoch: 1 })), []);
+  assert.equal(node.peers.of.has('b'), false);
+});
+
+test('a source in its last days as a memory is told to nobody, and is taken from nobody', () => {
+  const node = createNode('a');
+  const { rememberMs } = node.options;
+  told(node, 0, 'm', []);
+  step(node, 0, { type: 'met', peer: 'm', epoch: 1 });
+  told(node, 1, 'm', [partOf('old', 1, { agoMs: 0.95 * rememberMs }), partOf('young', 1, { agoMs: 0.85 * rememberMs })]);
+  assert.deepEqual([node.sources.all.has('old'), node.sources.all.has('young')], [false, true]);
+  // What it said has ended by then; half a sixteenth later nobody is told of it.
+  for (let nowMs = 1; nowMs < 0.12 * rememberMs; nowMs += 30_000) step(node, nowMs, { type: 'wake' });
+  const hashes = Array.from({ length: max.buckets }, () => 1);
+  const told64 = step(node, 0.12 * rememberMs, { type: 'message', from: 'm', message: { type: 'digest', hashes } });
+  const marks = told64.flatMap((effect) =>
+    effect.type === 'send' && effect.message.type === 'marks' ? effect.message.marks : [],
+  );
+  assert.deepEqual(
+    marks.map(({ source }) => source),
+    [],
+  );
+  assert.equal(node.sources.all.has('young'), true, 'it still knows what it heard');
+});
+
 test('nobody tells a node what it said itself', () => {
   const node = createNode('a');
   step(node, 0, { type: 'met', peer: 'm', epoch: 1 });
