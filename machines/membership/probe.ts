@@ -111,10 +111,18 @@ export const probeSoon = (state: MembershipState, turn: Turn, peer: PeerId): voi
 
 // ---------------------------------------------------------------- no answer
 
+/** Whoever is suspected himself would hardly help, and his silence would be held against this node: he is asked where nobody else is. */
+const drawHelpers = (state: MembershipState, target: PeerId): PeerId[] => {
+  const { helpers } = state.options;
+  const drawn = drawLive(state, helpers, ({ peer, status }) => peer !== target && status === 'alive');
+  if (drawn.length === helpers) return drawn;
+  return [...drawn, ...drawLive(state, helpers - drawn.length, ({ peer }) => peer !== target && !drawn.includes(peer))];
+};
+
 const askOthers = (state: MembershipState, turn: Turn): void => {
   const probe = state.probe!;
   probe.askAtMs = Number.POSITIVE_INFINITY;
-  probe.helpers = drawLive(state, state.options.helpers, probe.target);
+  probe.helpers = drawHelpers(state, probe.target);
   for (const helper of probe.helpers)
     send(turn, [helper], {
       ...{ type: 'ask', sequence: probe.sequence, target: probe.target },

@@ -271,18 +271,25 @@ export const rootDigest = (state: MembershipState): number => rootOf(bucketsOf(s
 
 // ---------------------------------------------------------------- chance
 
-/** Up to `count` live members, each once. */
-export const drawLive = (state: MembershipState, count: number, except: PeerId | null = null): PeerId[] => {
+/** A member that is drawn and not wanted is drawn again, but not for ever. */
+const drawsPerMember = 8;
+
+/** Up to `count` live members that are wanted, each once; fewer where most are not. */
+export const drawLive = (
+  state: MembershipState,
+  count: number,
+  isWanted: (member: Member) => boolean = () => true,
+): PeerId[] => {
   const { live } = state.table;
   const drawn: PeerId[] = [];
   if (live.length <= count + 1) {
-    const all = live.map(({ peer }) => peer).filter((peer) => peer !== except);
+    const all = live.filter(isWanted).map(({ peer }) => peer);
     while (all.length > 0 && drawn.length < count) drawn.push(...all.splice(nextBetween(state.random, 0, all.length), 1));
     return drawn;
   }
-  while (drawn.length < count) {
-    const { peer } = live[nextBetween(state.random, 0, live.length)]!;
-    if (peer !== except && !drawn.includes(peer)) drawn.push(peer);
+  for (let draws = 0; drawn.length < count && draws < count * drawsPerMember; draws++) {
+    const member = live[nextBetween(state.random, 0, live.length)]!;
+    if (isWanted(member) && !drawn.includes(member.peer)) drawn.push(member.peer);
   }
   return drawn;
 };

@@ -247,6 +247,26 @@ test('an actor may tell of a blocked event loop, whatever the clock says', () =>
   assert.equal(node.health, health + 1);
 });
 
+test('helpers are members who are not suspected themselves, as long as there are any', () => {
+  const others = ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'];
+  const helpersAmong = (suspects: readonly string[]): string[] => {
+    const node = createNode('a', { known: ['a', ...others], options: { suspicionFloorMs: 60_000 } });
+    gossip(
+      node,
+      'b',
+      suspects.map((peer) => fact(peer, { status: 'suspect', by: 'b' })),
+    );
+    const asked: string[] = [];
+    for (let ms = 0; ms < 8_000 && asked.length === 0; ms += 100)
+      for (const effect of sends(step(node, ms, { type: 'wake' }))) if (effect.message.type === 'ask') asked.push(...effect.to);
+    return asked;
+  };
+  for (const peer of helpersAmong(others.slice(0, 4))) assert.ok(others.indexOf(peer) >= 4, `${peer} is suspected`);
+  assert.equal(helpersAmong(others.slice(0, 4)).length, 3);
+  // Who is cut off suspects everybody in the end, and must find out that nobody answers him.
+  assert.equal(new Set(helpersAmong(others)).size, 3);
+});
+
 test('local health stays within its bounds and recovers', () => {
   const stage = new Stage();
   stage.begin('a', 'b');
