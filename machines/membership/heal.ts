@@ -20,11 +20,18 @@ const lostMembers = ({ table }: MembershipState): Contact[] => {
   return lost;
 };
 
+/** An address, and the same without the peer id, for whoever does not know who lives there. */
+const waysToSay = (address: string): string[] => {
+  const at = address.lastIndexOf('/p2p/');
+  return at === -1 ? [address] : [address, address.slice(0, at)];
+};
+
 /** Contacts behind which no live member is known to live. */
 const unmetContacts = ({ contacts, table, self, profile }: MembershipState): Contact[] => {
   if (contacts.length === 0) return [];
-  const addresses = new Set(profile.addresses);
-  for (const { profile: known } of table.live) for (const address of known.addresses) addresses.add(address);
+  const addresses = new Set(profile.addresses.flatMap(waysToSay));
+  for (const { profile: known } of table.live)
+    for (const address of known.addresses) for (const said of waysToSay(address)) addresses.add(said);
   return contacts.filter(({ peer, addresses: given }) => {
     if (peer === self) return false;
     const member = peer === null ? undefined : table.members.get(peer);

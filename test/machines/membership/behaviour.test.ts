@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  type Contact,
   createMembership,
   type Fact,
   type MembershipEffect,
@@ -378,6 +379,37 @@ test('failed members and unmet contacts are dialled now and then, live and evict
   assert.ok(dials.some((line) => line.includes('dial c at')));
   assert.ok(!dials.some((line) => line.includes('tcp/97') || line.includes('tcp/98')));
   assert.ok(dials.length <= 40, `${dials.length} in two minutes`);
+});
+
+test('a contact without a peer id, at an address that a live member says is its own, is met', () => {
+  const at = (host: number): string => `/ip4/10.0.0.${host}/tcp/7400`;
+  const dials = (contacts: Contact[]): number => {
+    const node = createNode('a', { known: ['a'] });
+    step(node, 0, { type: 'profile', profile: profileOf('a', { addresses: [`${at(1)}/p2p/a`] }) });
+    const told = { profileAt: 2, profile: profileOf('b', { addresses: [`${at(2)}/p2p/b`] }) };
+    gossip(node, 'b', [fact('b', { incarnation: 2, told })]);
+    step(node, 0, { type: 'contacts', contacts });
+    let found = 0;
+    // For as long as nobody takes the other for dead.
+    for (let nowMs = 100; nowMs < 60_000 && statusOf(node, 'b') === 'alive'; nowMs += 100) {
+      const effects = [...step(node, nowMs, { type: 'heard', peer: 'b' }), ...step(node, nowMs, { type: 'wake' })];
+      for (const effect of effects)
+        if (effect.type === 'dial') found++;
+        else if (effect.type === 'send' && effect.message.type === 'probe')
+          step(node, nowMs, { type: 'message', from: 'b', message: { ...effect.message, type: 'ack' } });
+    }
+    assert.equal(statusOf(node, 'b'), 'alive');
+    return found;
+  };
+  assert.equal(
+    dials([
+      { peer: null, addresses: [at(1)] },
+      { peer: null, addresses: [at(2)] },
+    ]),
+    0,
+  );
+  assert.ok(dials([{ peer: null, addresses: [at(3)] }]) > 0);
+  assert.ok(dials([{ peer: 'c', addresses: [`${at(2)}/p2p/c`] }]) > 0, 'somebody else is expected there');
 });
 
 // ---------------------------------------------------------------- limits
