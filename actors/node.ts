@@ -38,6 +38,7 @@ import { createMembershipActor, type MembershipActorEvent, membershipAddress } f
 import type { Observe, ObserveStep } from './observe.ts';
 import { createPeers } from './peers.ts';
 import type { NetworkEvent, PeerId, Ports } from './ports/index.ts';
+import { createStrangers } from './refusals.ts';
 import { createRouter, type Delivery, type Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
@@ -60,6 +61,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const { clock, random, network, lookup, sink, storage } = ports;
   const life = createActor(nodeMachine, { id: 'node', clock: xstateClock(clock) as never });
   const writer = createWriter({ storage, clock, sink });
+  const strangers = createStrangers({ clock, sink });
 
   // -------------------------------------------------------------- what the disk remembers
 
@@ -407,8 +409,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         if (event.topic === gossipTopic) gossipCell?.send({ type: 'published', peer: event.peer, bytes: event.bytes });
         return;
       case 'refused':
-        sink.count('refused_total', { code: event.code });
-        return sink.log('warn', event.code, event.message, { peer: event.peer, address: event.address });
+        return strangers(event);
     }
   };
 
