@@ -79,6 +79,11 @@ export const createDiscoveryActor = (scope: Scope, args: DiscoveryActorArguments
           addresses,
         });
       }
+      case 'unreached': {
+        const { peer, addresses, failures, reason } = effect;
+        const facts = { peer, addresses: addresses.join(' '), attempt: failures };
+        return sink.log('info', 'DIAL_FAILED', reason ?? 'nobody answered', facts);
+      }
       case 'source': {
         const { source, failure } = effect;
         if (failure === null) return sink.log('info', 'SOURCE_ANSWERS', `${source} answers again`, { source });

@@ -399,8 +399,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         heard(event.peer);
         return peers.heard(event.peer, router.receive(event.peer, event.lane, event.bytes));
       case 'dialled':
+        if (event.peer === null) sink.count('dial_failed_total');
         peers.dialled(event);
-        discoveryCell?.send({ type: 'dialled', addresses: event.addresses, peer: event.peer });
+        discoveryCell?.send(event);
         return;
       case 'drain':
         for (const cell of groups.values()) cell.send({ type: 'drain', peer: event.peer });

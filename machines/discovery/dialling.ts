@@ -5,6 +5,9 @@ import { ranked } from './ranking.ts';
 import { type DiscoveryState, type Place, pauseMs, type Turn } from './state.ts';
 import type { DiscoveryEvent } from './types.ts';
 
+/** Every so many failures of one place are told: one that is down for a day is a few lines an hour. */
+const toldEvery = 128;
+
 const isWanted = (state: DiscoveryState, place: Place): boolean => {
   if (place.dialling || isConnected(state, place)) return false;
   return state.connected.size === 0 || (!place.tried && place.claims.size > 0 && !place.claims.has('exchange'));
@@ -25,7 +28,7 @@ export const dialTurn = (state: DiscoveryState, turn: Turn): void => {
 export const onDialled = (
   state: DiscoveryState,
   turn: Turn,
-  { addresses, peer }: Extract<DiscoveryEvent, { type: 'dialled' }>,
+  { addresses, peer, reason = null }: Extract<DiscoveryEvent, { type: 'dialled' }>,
 ): void => {
   const dialledAs = addresses.join(' ');
   const place = [...state.places.values()].find((one) => one.dialling && one.dialledAs === dialledAs);
@@ -38,6 +41,8 @@ export const onDialled = (
     place.failures++;
     place.dialAtMs = turn.nowMs + pauseMs(state, place.failures);
     if (peer !== null) move(turn, place, 'REFUTED');
+    else if (place.failures === 1 || place.failures % toldEvery === 0)
+      turn.effects.push({ type: 'unreached', peer: before, addresses: [...addresses], failures: place.failures, reason });
     return;
   }
   if (before !== null && before !== peer) move(turn, place, 'REFUTED');

@@ -53,8 +53,8 @@ export type DiscoveryEvent =
   | { type: 'untold'; peer: PeerId }
   /** Never to be served again. */
   | { type: 'evicted'; peer: PeerId }
-  /** How a dial of exactly these addresses ended: who answered and was admitted, or null. */
-  | { type: 'dialled'; addresses: readonly string[]; peer: PeerId | null }
+  /** How a dial of exactly these addresses ended: who answered and was admitted, or null and why not. */
+  | { type: 'dialled'; addresses: readonly string[]; peer: PeerId | null; reason?: string | null }
   /** Somebody wants to know (row D2); answered once by 'looked-up'. */
   | { type: 'lookup'; id: number; timeoutMs: number; resultsMax: number }
   | { type: 'wake' };
@@ -94,6 +94,8 @@ export type DiscoveryEffect =
   | { type: 'persist'; places: RememberedPlace[] }
   | { type: 'looked-up'; id: number; places: PlaceView[]; failures: SourceFailure[] }
   | { type: 'moved'; peer: PeerId | null; addresses: string[]; before: PlaceStatus | null; after: PlaceStatus | null }
+  /** A place could not be reached; said at first and then now and then. */
+  | { type: 'unreached'; peer: PeerId | null; addresses: string[]; failures: number; reason: string | null }
   /** A source begins to fail or answers again; not said each time. */
   | { type: 'source'; source: string; failure: { code: string; message: string } | null };
 

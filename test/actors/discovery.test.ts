@@ -68,6 +68,22 @@ test('asks every source at the start, dials what is found, and tells membership 
   assert.deepEqual(states(), ['b:confirmed']);
 });
 
+test('a place that cannot be reached is told of with the reason, once and then now and then', () => {
+  const { actor, answer, clock, dials, lines } = start();
+  answer('dns', [place('b')]);
+  for (let at = 0; at < 200; at++) {
+    actor.receive({ type: 'dialled', addresses: ['/dns/b/tcp/1/p2p/b'], peer: null, reason: 'connect ECONNREFUSED' });
+    for (let waited = 0; waited < 100 && dials.length < at + 2; waited++) {
+      clock.pass(1_000);
+      answer('dns', [place('b')]);
+    }
+  }
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('info DIAL_FAILED')),
+    ['info DIAL_FAILED', 'info DIAL_FAILED'],
+  );
+});
+
 test('what it knew outlives the process, and a damaged memory is told of', () => {
   const first = start();
   first.answer('dns', [place('b')]);
