@@ -458,7 +458,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           restored: () => readIncarnation(writer),
           evicted: () => readEvicted(writer, clock.wallMs(), sink),
           evictedOperation: (evicted) => evictedOperation(evicted, clock.wallMs()),
-          ...{ onDial: peers.dial, nearby: peers.nearby },
+          ...{ onDial: peers.seek, nearby: peers.nearby },
           onChanged(changes, view) {
             membersNow = view;
             tellDiscovery(changes, view);

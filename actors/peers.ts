@@ -2,6 +2,7 @@
 // that is opened for it. machines/links decides which connections there are; this room carries that out and remembers names (decision 3).
 import {
   createLinks,
+  isProved,
   type LinkMember,
   type LinksEffect,
   type LinksEvent,
@@ -63,6 +64,8 @@ export interface Peers {
   need(peers: readonly PeerId[], names: readonly string[]): void;
   /** Tries once to find somebody there: this peer, if it says one. The network tells what came of it by these very addresses. */
   dial(peer: PeerId | null, addresses: readonly string[]): void;
+  /** The same for membership, which asks again and again: not where a live member answered a moment ago. */
+  seek(peer: PeerId | null, addresses: readonly string[]): void;
   begin(): void;
   opened(event: Extract<NetworkEvent, { type: 'peer-open' }>): void;
   /** `unknown`: nobody was told of it. `parted`: both ends agreed. */
@@ -268,6 +271,11 @@ export const createPeers = (args: PeersArguments): Peers => {
     },
 
     dial: (peer, addresses) => dial(peer, addresses, false),
+
+    seek(peer, addresses) {
+      const nowMs = clock.nowMs();
+      if (peer !== null || !addresses.every((address) => isProved(links, address, nowMs))) dial(peer, addresses, false);
+    },
 
     begin() {
       for (const [peer, addresses] of book.read()) run({ type: 'told', peer, addresses });

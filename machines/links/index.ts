@@ -7,7 +7,7 @@ import { type LinksState, prove, type Turn } from './state.ts';
 import type { LinksEffect, LinksEvent } from './types.ts';
 
 export { mayPart, noteUse, wayTo } from './idle.ts';
-export { addressesOf, createLinks, type LinksState } from './state.ts';
+export { addressesOf, createLinks, isProved, type LinksState } from './state.ts';
 export {
   type LinkMember,
   type LinksEffect,
@@ -41,7 +41,7 @@ const take = (state: LinksState, turn: Turn, event: LinksEvent): boolean => {
     case 'told':
       return takeTold(state, turn, event.peer, event.addresses);
     case 'proved':
-      prove(state, event.peer, event.address);
+      prove(state, turn, event.peer, event.address);
       return true;
     case 'needed':
       state.needed = new Set(event.peers.filter((peer) => peer !== state.self));

@@ -40,7 +40,7 @@ export type LinksState = {
    * Addresses at which they answered, though they may not say them themselves: whoever stands behind another's port does not know how
    * others see him. The latest of each peer, of the latest peers.
    */
-  readonly proved: Map<PeerId, string>;
+  readonly proved: Map<PeerId, { address: string; atMs: number }>;
   /** Of those known, the live ones; in the order in which membership told them. */
   live: PeerId[];
   needed: ReadonlySet<PeerId>;
@@ -96,13 +96,21 @@ export const rememberStranger = (state: LinksState, peer: PeerId, addresses: rea
 /** What it says itself first. */
 export const addressesOf = (state: LinksState, peer: PeerId): readonly string[] => {
   const said = state.known.get(peer)?.addresses ?? [];
-  const proved = state.proved.get(peer);
+  const proved = state.proved.get(peer)?.address;
   return proved === undefined || said.includes(proved) ? said : [...said, proved];
 };
 
 /** It answered there. */
-export const prove = (state: LinksState, peer: PeerId, address: string): void => {
+export const prove = (state: LinksState, turn: Turn, peer: PeerId, address: string): void => {
   state.proved.delete(peer);
-  state.proved.set(peer, address);
+  state.proved.set(peer, { address, atMs: turn.nowMs });
   if (state.proved.size > provedMax) for (const oldest of state.proved.keys()) return void state.proved.delete(oldest);
+};
+
+/** Somebody who lives answered there a moment ago: to ask again who does tells nothing new, for a while. */
+export const isProved = (state: LinksState, address: string, nowMs: number): boolean => {
+  for (const [peer, proved] of state.proved)
+    if (nowMs - proved.atMs < state.options.provedMs && proved.address === `${address}/p2p/${peer}`)
+      return state.known.get(peer)?.standing === 'live';
+  return false;
 };

@@ -22,10 +22,12 @@ export type LinksOptions = {
   idleMs: number;
   /** A member that could not be dialled on demand is not dialled again for so long. */
   refusedMs: number;
+  /** Where a live member answered nobody else is looked for, for so long. */
+  provedMs: number;
 };
 
 export const linksDefaults: LinksOptions = {
-  ...{ linksMax: 48, neighbours: 12, lapseMs: 60_000, idleMs: 30_000, refusedMs: 500 },
+  ...{ linksMax: 48, neighbours: 12, lapseMs: 60_000, idleMs: 30_000, refusedMs: 500, provedMs: 60_000 },
 };
 
 /** Addresses are remembered of so many that are no members (yet). */

@@ -276,6 +276,29 @@ test('addresses outlive the process, those of who was thrown out do not', () => 
   assert.ok(third.port.dialled.includes(at('p5')));
 });
 
+test('membership that asks again and again who lives at an address is not followed while who does is known', () => {
+  const world = createWorld();
+  const a = world.start('p1');
+  world.start('p2');
+  const dials: string[][] = [];
+  a.port.dial = (addresses) => void dials.push([...addresses]);
+  const asked = '/dns/behind-a-port/tcp/9';
+  a.peers.seek(null, [asked]);
+  a.peers.dialled({ type: 'dialled', addresses: [asked], peer: 'p2', reason: null });
+  a.peers.seek(null, [asked]);
+  assert.equal(dials.length, 2, 'it is no member yet');
+  a.peers.members(() => view(['p2']));
+  world.turn();
+  for (let time = 0; time < 10; time++) a.peers.seek(null, [asked]);
+  assert.equal(dials.length, 2);
+  a.peers.seek('p2', [at('p2')]);
+  a.peers.seek(null, [asked, '/dns/other/tcp/9']);
+  assert.equal(dials.length, 4);
+  world.clock.pass(links.provedMs);
+  a.peers.seek(null, [asked]);
+  assert.equal(dials.length, 5);
+});
+
 test('names, guides and news find whoever can be reached', () => {
   const world = createWorld();
   const [a] = strangers(world);

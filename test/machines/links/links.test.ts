@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   createLinks,
+  isProved,
   type LinkMember,
   type LinksEffect,
   type LinksEvent,
@@ -67,6 +68,11 @@ test('where somebody answered is tried behind what he says himself, and is all t
   assert.deepEqual(step(state, 2, { type: 'members', members: [member('p1')] }), [
     { type: 'keep', peer: 'p1', addresses: [at('p1'), proved] },
   ]);
+  assert.equal(isProved(state, '/dns/outside/tcp/9', options.provedMs), true);
+  assert.equal(isProved(state, '/dns/outside/tcp/9', 1 + options.provedMs), false, 'somebody else may live there by now');
+  assert.equal(isProved(state, '/dns/inside/tcp/9', 2), false);
+  step(state, 2, { type: 'members', members: [member('p1', 'gone')] });
+  assert.equal(isProved(state, '/dns/outside/tcp/9', 2), false);
   for (let one = 0; one < 2 * provedMax; one++) step(state, 3, { type: 'proved', peer: `x${one}`, address: at(`x${one}`) });
   assert.equal(state.proved.size, provedMax);
 });
