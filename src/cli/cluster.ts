@@ -74,12 +74,24 @@ const membersTable = (all: readonly Fields[]): string => {
   return table(['NAME', 'STATUS', 'STATE', 'CONNECTED', 'GROUPS', 'LEADS', 'RTT MS', 'REGION', 'TAGS', 'PEER ID'], rows);
 };
 
-/** A line for each member whose standing is another than before; answers how all stand now. */
-const tellChanges = (before: ReadonlyMap<string, string>, all: readonly Fields[], json: boolean): Map<string, string> => {
-  const now = new Map(all.map((member) => [text(member.name), standingOf(member)]));
-  const atTime = new Date().toISOString();
+/** By what a member is called here: its name, and where several have it, all but the first with their peer ids. */
+const called = (all: readonly Fields[]): Map<string, Fields> => {
+  const members = new Map<string, Fields>();
   for (const member of all) {
     const name = text(member.name);
+    members.set(members.has(name) ? `${name} (${text(member.peerId)})` : name, member);
+  }
+  return members;
+};
+
+const standings = (all: readonly Fields[]): Map<string, string> =>
+  new Map([...called(all)].map(([name, member]) => [name, standingOf(member)]));
+
+/** A line for each member whose standing is another than before; answers how all stand now. */
+const tellChanges = (before: ReadonlyMap<string, string>, all: readonly Fields[], json: boolean): Map<string, string> => {
+  const now = standings(all);
+  const atTime = new Date().toISOString();
+  for (const [name, member] of called(all)) {
     const was = before.get(name) ?? null;
     if (was === now.get(name)) continue;
     if (json) printJson({ at: atTime, ...member });
@@ -101,8 +113,7 @@ export const members = (options: ReachOptions & { watch?: boolean }): Promise<vo
     if (options.watch !== true) return;
     const end = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort());
-    let known =
-      options.json === true ? tellChanges(new Map(), all, true) : new Map(all.map((one) => [text(one.name), standingOf(one)]));
+    let known = options.json === true ? tellChanges(new Map(), all, true) : standings(all);
     while (!end.signal.aborted) {
       // The end of the waiting is the end of the command.
       await setTimeout(watchEveryMs, undefined, { signal: end.signal }).catch(() => {});

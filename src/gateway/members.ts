@@ -41,42 +41,76 @@ const unknown = (name: string): MemberView => ({
   ...{ connected: false, rttMs: null, addresses: [], groups: {}, leads: [] },
 });
 
-/** Of two lives under one name, as while a wiped node is replaced, the one that is there counts. */
-const outranks = (member: Member, known: MemberView | undefined): boolean =>
-  known === undefined || (!known.self && (member.self || member.status === 'alive' || known.status !== 'alive'));
+/** Nothing says that it is gone. */
+const isThere = ({ self, status, connected }: MemberView): boolean =>
+  self || connected || status === 'alive' || status === 'suspect';
+
+/** This node itself, then who is there, then who has been what it is for longest. */
+const bySeniority = (a: MemberView, b: MemberView): number =>
+  Number(b.self) - Number(a.self) || Number(isThere(b)) - Number(isThere(a)) || (b.forMs ?? 0) - (a.forMs ?? 0);
+
+const viewOfMember = (member: Member): MemberView => {
+  const { peer, status, self, state, forMs, incarnation, version, region, tags, addresses } = member;
+  const { capabilities, resources, capacity, load } = member;
+  // Who was thrown out before anybody heard its name is known by its peer id.
+  return {
+    ...unknown(member.name === '' ? peer : member.name),
+    ...{ peerId: peer, self, status, state, forMs, incarnation, version, region, tags, addresses },
+    ...{ capabilities, resources, capacity, load },
+  };
+};
+
+/** Who is known by its peer id: this node, members, and who is connected or was. */
+const peersOf = (status: NodeStatus, known: readonly Member[]): MemberView[] => {
+  const views = new Map<string, MemberView>();
+  views.set(status.peerId, unknown(status.name));
+  for (const member of known) views.set(member.peer, viewOfMember(member));
+  for (const { name, peerId, connected, rttMs, addresses } of status.peers) {
+    const view = views.get(peerId) ?? unknown(name);
+    if (view.self || peerId === status.peerId) continue;
+    views.set(peerId, Object.assign(view, { peerId, connected, rttMs }, addresses.length > 0 ? { addresses } : {}));
+  }
+  const { peerId, listen, version } = status;
+  Object.assign(views.get(peerId)!, { peerId, self: true, connected: true, addresses: listen, version });
+  return [...views.values()];
+};
+
+/**
+ * Of lives under one name, as while a wiped node is replaced, those that are there count. Two that are there are both told: somebody gave
+ * two nodes one name (NAME_TAKEN), and must see it.
+ */
+const withoutFormerLives = (namesakes: readonly MemberView[]): MemberView[] => {
+  const there = namesakes.filter(isThere);
+  if (there.length > 0) return there;
+  // Of those that are gone, the one heard of last.
+  return [namesakes.reduce((a, b) => ((b.forMs ?? 0) < (a.forMs ?? 0) ? b : a))];
+};
+
+/** Which of those with one name a group means: who waits to join a cluster is in none, nor is this node if it plays no role there. */
+const meantBy = (namesakes: readonly MemberView[], { role }: NodeStatus['groups'][number]): MemberView => {
+  const isMeant = ({ self, state }: MemberView): boolean => (self ? role !== 'none' : state !== 'joining');
+  return namesakes.find(isMeant) ?? namesakes[0]!;
+};
 
 /** Everybody this node knows of: members, peers, and whom groups name that it has not met since its start. */
 export const membersOf = (status: NodeStatus, known: readonly Member[]): MemberView[] => {
-  const members = new Map<string, MemberView>();
-  const viewOf = (name: string): MemberView => {
-    let view = members.get(name);
-    if (view === undefined) members.set(name, (view = unknown(name)));
-    return view;
+  const lives = new Map<string, MemberView[]>();
+  for (const view of peersOf(status, known)) {
+    const namesakes = lives.get(view.name);
+    if (namesakes === undefined) lives.set(view.name, [view]);
+    else namesakes.push(view);
+  }
+  const members = new Map([...lives].map(([name, all]) => [name, withoutFormerLives(all).sort(bySeniority)]));
+  const memberOf = (name: string, group: NodeStatus['groups'][number]): MemberView => {
+    if (!members.has(name)) members.set(name, [unknown(name)]);
+    return meantBy(members.get(name)!, group);
   };
-  const own = viewOf(status.name);
-  Object.assign(own, { peerId: status.peerId, self: true, connected: true, addresses: status.listen, version: status.version });
-  for (const member of known) {
-    // Who was thrown out before anybody heard its name is known by its peer id.
-    const name = member.name === '' ? member.peer : member.name;
-    if (!member.self && !outranks(member, members.get(name))) continue;
-    const { peer, status: standing, state, forMs, incarnation, version, region, tags, addresses } = member;
-    const { capabilities, resources, capacity, load } = member;
-    Object.assign(viewOf(name), {
-      ...{ peerId: peer, status: standing, state, forMs, incarnation, version, region, tags, addresses },
-      ...{ capabilities, resources, capacity, load },
-    } satisfies Partial<MemberView>);
-  }
-  for (const { name, peerId, connected, rttMs, addresses } of status.peers) {
-    const view = viewOf(name);
-    if (view.self || (view.peerId !== null && view.peerId !== peerId && !connected)) continue;
-    Object.assign(view, { peerId, connected, rttMs, addresses: addresses.length > 0 ? addresses : view.addresses });
-  }
   for (const group of status.groups) {
-    for (const name of group.learners) viewOf(name).groups[group.id] = 'learner';
-    for (const name of group.voters) viewOf(name).groups[group.id] = 'voter';
-    if (group.leader !== null) viewOf(group.leader).leads.push(group.id);
+    for (const name of group.learners) memberOf(name, group).groups[group.id] = 'learner';
+    for (const name of group.voters) memberOf(name, group).groups[group.id] = 'voter';
+    if (group.leader !== null) memberOf(group.leader, group).leads.push(group.id);
   }
-  return [...members.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...members.values()].flat().sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : bySeniority(a, b)));
 };
 
 const list = (exchange: Exchange, api: NodeApi): void => {

@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import { failure } from '../../../machines/errors.ts';
 import type { MemberView } from '../../../machines/membership/index.ts';
 import type { Gateway } from '../../../src/gateway/index.ts';
+import { membersOf } from '../../../src/gateway/index.ts';
 import { FakeNode, fakeStatus } from './fake-node.ts';
 import { openTestGateway } from './open.ts';
 import { ask } from './request.ts';
@@ -72,6 +73,37 @@ const knownMember = (name: string, changes: Partial<MemberView> = {}): MemberVie
     tags: ['fast'],
   },
   ...{ capabilities: [], resources: {}, capacity: 0, load: 0, state: 'ready', addresses: ['/ip4/127.0.0.1/tcp/1'], ...changes },
+});
+
+test('two nodes that live under one name are both told, and a group means the one that takes part in it', async () => {
+  const status = {
+    ...node.status(),
+    peers: ['impostor', 'real'].map((peerId) => ({
+      ...{ name: 'n2', peerId, connected: true, epoch: 1, addresses: [`/ip4/127.0.0.1/tcp/1/p2p/${peerId}`], rttMs: 1 },
+    })),
+  };
+  for (const order of [0, 1]) {
+    const known = [
+      knownMember('n2', { peer: 'impostor', state: 'joining', forMs: 10 }),
+      knownMember('n2', { peer: 'real', forMs: 5_000 }),
+    ];
+    const told = membersOf(status, order === 0 ? known : known.reverse()).filter(({ name }) => name === 'n2');
+    assert.deepEqual(
+      told.map(({ peerId, state, groups, addresses }) => ({ peerId, state, groups, addresses })),
+      [
+        { peerId: 'real', state: 'ready', groups: { kv: 'voter' }, addresses: ['/ip4/127.0.0.1/tcp/1/p2p/real'] },
+        { peerId: 'impostor', state: 'joining', groups: {}, addresses: ['/ip4/127.0.0.1/tcp/1/p2p/impostor'] },
+      ],
+    );
+  }
+  const alike = membersOf(node.status(), [knownMember('n1', { peer: 'twin' })]).filter(({ name }) => name === 'n1');
+  assert.deepEqual(
+    alike.map(({ peerId, self, groups }) => ({ peerId, self, groups })),
+    [
+      { peerId: node.status().peerId, self: true, groups: { kv: 'voter' } },
+      { peerId: 'twin', self: false, groups: {} },
+    ],
+  );
 });
 
 test('members are what membership knows, beside what connections and groups say of the same nodes', async () => {
