@@ -1,0 +1,35 @@
+// Plain data: what may be replicated, whether two of it are the same, and one text for each that sorts and compares.
+import { replicatorLimits as max } from './limits.ts';
+import type { Plain } from './types.ts';
+
+/** Numbers are finite: what is not cannot be compared, nor shown as JSON. Minus zero is zero. */
+export const isPlain = (value: unknown, depth = 0): value is Plain => {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || depth >= max.depthMax) return false;
+  if (value instanceof Uint8Array) return true;
+  if (Array.isArray(value)) return value.every((item) => isPlain(item, depth + 1));
+  const prototype = Object.getPrototypeOf(value) as unknown;
+  return (
+    (prototype === Object.prototype || prototype === null) && Object.values(value).every((item) => isPlain(item, depth + 1))
+  );
+};
+
+const textOfBytes = (bytes: Uint8Array): string => {
+  let text = '';
+  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
+  return text;
+};
+
+/** The same for the same data whatever the order of its keys, and different for different data. */
+export const textOf = (value: Plain): string => {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (value === null || typeof value !== 'object') return String(value === 0 ? 0 : value);
+  if (value instanceof Uint8Array) return `x${textOfBytes(value)}`;
+  if (Array.isArray(value)) return `[${value.map(textOf).join()}]`;
+  const record = value as { readonly [key: string]: Plain };
+  const keys = Object.keys(record).sort();
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${textOf(record[key]!)}`).join()}}`;
+};
+
+export const samePlain = (a: Plain, b: Plain): boolean => a === b || textOf(a) === textOf(b);
