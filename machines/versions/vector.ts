@@ -12,8 +12,8 @@ export type Dot = readonly [ReplicaId, number];
 
 export const vectorLimits = { replicaCharsMax: 32, replicasMax: 4_096 } as const;
 
-/** Where the replica stands, or should. */
-const placeOf = (vector: Vector, replica: ReplicaId): number => {
+/** Where in the vector the replica stands, or should. */
+export const placeOf = (vector: Vector, replica: ReplicaId): number => {
   let from = 0;
   let to = vector.length >> 1;
   while (from < to) {

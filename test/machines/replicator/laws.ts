@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Author, type Crdt, isUnfit } from '../../../machines/replicator/crdt.ts';
-import { createHybridClock, tick } from '../../../machines/versions/hybrid-clock.ts';
+import { createHybridClock, heed, tick } from '../../../machines/versions/hybrid-clock.ts';
 import { pack, unpack } from '../../../machines/wire/envelope.ts';
 
 const names = ['a', 'b', 'c'] as const;
@@ -40,12 +40,20 @@ export class Replica<State, Change, Read> {
   state: State;
   readonly author: Author;
   wallMs = 1_000;
+  round = 1;
+  readonly #clock = createHybridClock();
 
   constructor(type: Crdt<State, Change, Read>, replica: string) {
     this.type = type;
     this.state = type.empty();
-    const clock = createHybridClock();
-    this.author = { replica, stamp: () => tick(clock, this.wallMs) };
+    const [now, clock] = [this, this.#clock];
+    this.author = {
+      replica,
+      stamp: () => tick(clock, now.wallMs),
+      get round() {
+        return now.round;
+      },
+    };
   }
 
   /** The delta as it arrives elsewhere, or null. */
@@ -55,14 +63,17 @@ export class Replica<State, Change, Read> {
     return delta === null ? null : sent(delta);
   }
 
-  hear(delta: unknown): string {
+  hear(delta: unknown, stable?: number): string {
     const parsed = this.type.parseDelta(sent(delta));
     assert.notEqual(parsed, null, 'its own delta is none');
-    return this.type.apply(this.state, parsed);
+    heed(this.#clock, this.type.latest(parsed));
+    return this.type.apply(this.state, parsed, stable);
   }
 
-  join(other: Replica<State, Change, Read>): string {
-    return this.type.join(this.state, this.copyOf(other.state));
+  join(other: Replica<State, Change, Read>, stable?: number): string {
+    const parsed = this.copyOf(other.state);
+    heed(this.#clock, this.type.latest(parsed));
+    return this.type.join(this.state, parsed, stable);
   }
 
   copyOf(state: State): State {
