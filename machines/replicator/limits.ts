@@ -8,4 +8,10 @@ export const replicatorLimits = {
   keyCharsMax: 512,
   /** Packed, of one value or element. */
   valueBytesMax: 1 << 20,
+  /** Elements of one set, keys of one map; changes beyond it are refused. What others added at the same time is joined none the less. */
+  elementsMax: 1 << 20,
+  /** Characters of one element, as text. */
+  elementCharsMax: 1 << 16,
+  /** Maps inside each other. */
+  mapsDepthMax: 8,
 } as const;
