@@ -1,0 +1,73 @@
+// A register of which the last write stays (LWW-register, Shapiro et al. 2011), for the sake of memory: a value, a stamp and a replica,
+// no vector. Of writes that knew nothing of each other one is lost. It is counted where the lost value was when the other's delta came;
+// where the lost one came later, or the other came within a whole state, nobody can tell it from old news. Who must know: register.ts.
+import type { Crdt, Joined } from './crdt.ts';
+import { isPlain } from './plain.ts';
+import { compareMarks, isLater, isMark, isSeenMark, type Mark, never, type Stamped, stampAfter } from './stamped.ts';
+import type { Plain, ReplicaId, Stamp } from './types.ts';
+
+/** Undefined value, stamp 0: never written; else: cleared. */
+export type LwwRegisterState = { stamp: Stamp; replica: ReplicaId; value: Plain | undefined };
+
+export type LwwRegisterChange = { type: 'set'; value: Plain } | { type: 'clear' };
+
+/** Stamp and replica of what its author overwrote, of the write itself, and its value unless it clears. */
+type Delta = readonly [Stamp, ReplicaId, Stamp, ReplicaId, Plain?];
+
+const join = (state: LwwRegisterState, other: Stamped): boolean => {
+  if (!isLater(other, state)) return false;
+  state.stamp = other.stamp;
+  state.replica = other.replica;
+  state.value = other.value;
+  return true;
+};
+
+export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | undefined> = {
+  type: 'lww-register',
+  empty: () => ({ ...never, value: undefined }),
+  change(state, change, author) {
+    if (change.type === 'clear' && state.value === undefined) return null;
+    const stamp = stampAfter(state, author.stamp());
+    if (typeof stamp !== 'number') return stamp;
+    const { stamp: seenStamp, replica: seenReplica } = state;
+    state.stamp = stamp;
+    state.replica = author.replica;
+    state.value = change.type === 'set' ? change.value : undefined;
+    return state.value === undefined
+      ? [seenStamp, seenReplica, stamp, state.replica]
+      : [seenStamp, seenReplica, stamp, state.replica, state.value];
+  },
+  parseChange(value) {
+    if (typeof value !== 'object' || value === null) return { unfit: 'is no change of a register' };
+    const given = value as { type?: unknown; value?: unknown };
+    if (given.type === 'clear') return { type: 'clear' };
+    if (given.type !== 'set') return { unfit: 'is neither set nor clear' };
+    return isPlain(given.value) ? { type: 'set', value: given.value } : { unfit: 'holds what is no plain data' };
+  },
+  apply(state, delta): Joined {
+    const [seenStamp, seenReplica, stamp, replica, value] = delta as Delta;
+    const isUnseen = compareMarks(state, { stamp: seenStamp, replica: seenReplica }) > 0;
+    if (!join(state, { stamp, replica, value })) return 'same';
+    return isUnseen ? 'conflict' : 'changed';
+  },
+  parseDelta(value) {
+    if (!Array.isArray(value) || (value.length !== 4 && value.length !== 5)) return null;
+    const given = value as unknown[];
+    if (!isSeenMark(given[0], given[1]) || !isMark(given[2], given[3])) return null;
+    return value.length === 4 || isPlain(given[4]) ? value : null;
+  },
+  join: (state, other) => (join(state, other) ? 'changed' : 'same'),
+  form({ stamp, replica, value }) {
+    if (stamp === 0) return [];
+    return value === undefined ? [stamp, replica] : [stamp, replica, value];
+  },
+  parse(value) {
+    if (!Array.isArray(value) || value.length > 3) return null;
+    if (value.length === 0) return { ...never, value: undefined };
+    const [stamp, replica, written] = value as [Stamp, ReplicaId, unknown];
+    if (!isMark(stamp, replica) || (value.length === 3 && !isPlain(written))) return null;
+    return { stamp, replica, value: written as Plain | undefined };
+  },
+  read: ({ value }) => value,
+  latest: (given) => (Array.isArray(given) ? (given as unknown as Delta)[2] : (given as Mark).stamp),
+};
