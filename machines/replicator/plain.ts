@@ -1,18 +1,22 @@
 // Plain data: what may be replicated, whether two of it are the same, and one text for each that sorts and compares.
+import { isWellFormed } from '../wire/octets.ts';
 import { replicatorLimits as max } from './limits.ts';
 import type { Plain } from './types.ts';
 
-/** Numbers are finite: what is not cannot be compared, nor shown as JSON. Minus zero is zero. */
+/**
+ * Numbers are finite: what is not cannot be compared, nor shown as JSON. Minus zero is zero. What the wire would change is refused, or
+ * its author alone would have it otherwise: half characters, holes in lists, and the one name that no decoder takes.
+ */
 export const isPlain = (value: unknown, depth = 0): value is Plain => {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
+  if (value === null || typeof value === 'boolean') return true;
+  if (typeof value === 'string') return isWellFormed(value);
   if (typeof value === 'number') return Number.isFinite(value);
   if (typeof value !== 'object' || depth >= max.depthMax) return false;
   if (value instanceof Uint8Array) return true;
-  if (Array.isArray(value)) return value.every((item) => isPlain(item, depth + 1));
+  if (Array.isArray(value)) return !value.includes(undefined) && value.every((item) => isPlain(item, depth + 1));
   const prototype = Object.getPrototypeOf(value) as unknown;
-  return (
-    (prototype === Object.prototype || prototype === null) && Object.values(value).every((item) => isPlain(item, depth + 1))
-  );
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  return Object.entries(value).every(([key, item]) => key !== '__proto__' && isWellFormed(key) && isPlain(item, depth + 1));
 };
 
 const textOfBytes = (bytes: Uint8Array): string => {
