@@ -3,7 +3,7 @@
 // where the lost one came later, or the other came within a whole state, nobody can tell it from old news. Who must know: register.ts.
 import type { Crdt, Joined } from './crdt.ts';
 import { isPlain } from './plain.ts';
-import { compareMarks, isLater, isMark, isSeenMark, type Mark, never, type Stamped, stampAfter } from './stamped.ts';
+import { isContested, isLater, isMark, isSeenMark, type Mark, never, type Stamped, stampAfter } from './stamped.ts';
 import type { Plain, ReplicaId, Stamp } from './types.ts';
 
 /** Undefined value, stamp 0: never written; else: cleared. */
@@ -14,12 +14,10 @@ export type LwwRegisterChange = { type: 'set'; value: Plain } | { type: 'clear' 
 /** Stamp and replica of what its author overwrote, of the write itself, and its value unless it clears. */
 type Delta = readonly [Stamp, ReplicaId, Stamp, ReplicaId, Plain?];
 
-const join = (state: LwwRegisterState, other: Stamped): boolean => {
-  if (!isLater(other, state)) return false;
-  state.stamp = other.stamp;
-  state.replica = other.replica;
-  state.value = other.value;
-  return true;
+const take = (state: LwwRegisterState, { stamp, replica, value }: Stamped): void => {
+  state.stamp = stamp;
+  state.replica = replica;
+  state.value = value;
 };
 
 export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | undefined> = {
@@ -30,9 +28,7 @@ export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | unde
     const stamp = stampAfter(state, author.stamp());
     if (typeof stamp !== 'number') return stamp;
     const { stamp: seenStamp, replica: seenReplica } = state;
-    state.stamp = stamp;
-    state.replica = author.replica;
-    state.value = change.type === 'set' ? change.value : undefined;
+    take(state, { stamp, replica: author.replica, value: change.type === 'set' ? change.value : undefined });
     return state.value === undefined
       ? [seenStamp, seenReplica, stamp, state.replica]
       : [seenStamp, seenReplica, stamp, state.replica, state.value];
@@ -46,9 +42,11 @@ export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | unde
   },
   apply(state, delta): Joined {
     const [seenStamp, seenReplica, stamp, replica, value] = delta as Delta;
-    const isUnseen = compareMarks(state, { stamp: seenStamp, replica: seenReplica }) > 0;
-    if (!join(state, { stamp, replica, value })) return 'same';
-    return isUnseen ? 'conflict' : 'changed';
+    const come: Stamped = { stamp, replica, value };
+    if (!isLater(come, state)) return 'same';
+    const contested = isContested(state, { stamp: seenStamp, replica: seenReplica }, come);
+    take(state, come);
+    return contested ? 'conflict' : 'changed';
   },
   parseDelta(value) {
     if (!Array.isArray(value) || (value.length !== 4 && value.length !== 5)) return null;
@@ -56,7 +54,11 @@ export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | unde
     if (!isSeenMark(given[0], given[1]) || !isMark(given[2], given[3])) return null;
     return value.length === 4 || isPlain(given[4]) ? value : null;
   },
-  join: (state, other) => (join(state, other) ? 'changed' : 'same'),
+  join(state, other) {
+    if (!isLater(other, state)) return 'same';
+    take(state, other);
+    return 'changed';
+  },
   form({ stamp, replica, value }) {
     if (stamp === 0) return [];
     return value === undefined ? [stamp, replica] : [stamp, replica, value];

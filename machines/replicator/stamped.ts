@@ -27,6 +27,10 @@ export const isLater = (a: Stamped, b: Stamped): boolean => {
   return order > 0 || (order === 0 && a.value !== b.value && textOfWritten(a.value) > textOfWritten(b.value));
 };
 
+/** True if the author of what comes, knowing `seen`, did not know of what is here, and of the two something else becomes. */
+export const isContested = (here: Stamped, seen: Mark, come: Stamped): boolean =>
+  compareMarks(here, seen) > 0 && textOfWritten(here.value) !== textOfWritten(come.value);
+
 /** A stamp later than what it overwrites, even where this node's clock has gone back. */
 export const stampAfter = (before: Mark | undefined, stamp: Stamp): Stamp | Unfit => {
   const after = before === undefined ? stamp : Math.max(stamp, before.stamp + 1);

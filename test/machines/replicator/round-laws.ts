@@ -1,0 +1,142 @@
+// What every type with tombstones must be: collected or not, all read the same, whatever old deltas and states still arrive. The rounds
+// are those of types.ts; each replica has a twin that hears the same and never forgets.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Crdt } from '../../../machines/replicator/crdt.ts';
+import { Replica } from './laws.ts';
+
+const names = ['a', 'b', 'c'] as const;
+
+type Step<Change> =
+  | { do: 'change'; at: number; change: Change; afterMs: number }
+  | { do: 'deliver'; at: number; which: number }
+  /** A state leaves, to arrive at any time. */
+  | { do: 'copy'; at: number }
+  | { do: 'join'; at: number; which: number }
+  | { do: 'sync' }
+  | { do: 'advance'; at: number }
+  | { do: 'collect'; at: number };
+
+const stepOf = <Change>(change: fc.Arbitrary<Change>): fc.Arbitrary<Step<Change>> => {
+  const at = fc.nat(2);
+  const which = fc.nat(20);
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('change' as const), at, change, afterMs: fc.nat(2) }) },
+    { weight: 5, arbitrary: fc.record({ do: fc.constant('deliver' as const), at, which }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('copy' as const), at }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('join' as const), at, which }) },
+    { weight: 2, arbitrary: fc.constant({ do: 'sync' as const }) },
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('advance' as const), at }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('collect' as const), at }) },
+  );
+};
+
+type Made = { readonly delta: unknown; readonly round: number };
+
+class Member<State, Change, Read> {
+  readonly self: Replica<State, Change, Read>;
+  readonly twin: Replica<State, Change, Read>;
+  readonly known = new Set<Made>();
+  stable = 0;
+
+  constructor(type: Crdt<State, Change, Read>, name: string) {
+    this.self = new Replica(type, name);
+    this.twin = new Replica(type, name);
+  }
+
+  hear(made: Made): void {
+    const heard = this.self.hear(made.delta, this.stable);
+    // A twin has at least what its replica has; whether something is missing is the same to both.
+    assert.equal(this.twin.hear(made.delta) === 'gap', heard === 'gap');
+    if (heard !== 'gap') this.known.add(made);
+  }
+}
+
+class World<State, Change, Read> {
+  readonly members: readonly Member<State, Change, Read>[];
+  readonly made: Made[] = [];
+  readonly copies: { self: State; twin: State; known: ReadonlySet<Made> }[] = [];
+
+  constructor(type: Crdt<State, Change, Read>) {
+    this.members = names.map((name) => new Member(type, name));
+  }
+
+  /** Everything up to this round has been made, and is everywhere. */
+  isEverywhere(round: number): boolean {
+    const all = this.made.filter((made) => made.round <= round);
+    return this.members.every(({ self, known }) => self.round > round && all.every((made) => known.has(made)));
+  }
+
+  join({ self, twin, known }: Member<State, Change, Read>, copy: (typeof this.copies)[number], stable: number): void {
+    self.type.join(self.state, self.copyOf(copy.self), stable);
+    twin.type.join(twin.state, twin.copyOf(copy.twin));
+    for (const made of copy.known) known.add(made);
+  }
+
+  sync(): void {
+    for (const member of this.members) for (const made of this.made) member.hear(made);
+  }
+
+  step(step: Step<Change>): void {
+    if (step.do === 'sync') return this.sync();
+    const member = this.members[step.at]!;
+    const { self, twin } = member;
+    if (step.do === 'change') {
+      self.wallMs += step.afterMs;
+      const delta = self.change(step.change);
+      if (delta === null) return;
+      const made = { delta, round: self.round };
+      this.made.push(made);
+      member.known.add(made);
+      assert.notEqual(twin.hear(delta), 'gap');
+    } else if (step.do === 'copy') {
+      this.copies.push({ self: self.copyOf(self.state), twin: twin.copyOf(twin.state), known: new Set(member.known) });
+    } else if (step.do === 'advance') {
+      if (this.isEverywhere(self.round - 1)) self.round += 1;
+    } else if (step.do === 'collect') {
+      while (this.isEverywhere(member.stable + 1)) member.stable += 1;
+      self.type.collect?.(self.state, member.stable);
+    } else if (step.do === 'deliver') {
+      const made = this.made.at(-1 - step.which);
+      if (made !== undefined) member.hear(made);
+    } else {
+      const copy = this.copies.at(-1 - step.which);
+      if (copy !== undefined) this.join(member, copy, member.stable);
+    }
+  }
+}
+
+export const roundLaws = <State, Change, Read>(
+  type: Crdt<State, Change, Read>,
+  change: fc.Arbitrary<Change>,
+  { shown, runs = 300 }: { shown: (read: Read) => unknown; runs?: number },
+): void => {
+  test(`${type.type}: whoever forgets tombstones reads what he reads who keeps them, whatever old news still comes`, () => {
+    fc.assert(
+      fc.property(fc.array(stepOf(change), { maxLength: 60 }), (steps) => {
+        const world = new World(type);
+        for (const step of steps) world.step(step);
+        const judge = (when: string): void => {
+          for (const { self, twin } of world.members) {
+            assert.deepEqual(shown(type.read(self.state)), shown(type.read(twin.state)), when);
+            assert.deepEqual(shown(type.read(self.state)), shown(type.read(world.members[0]!.self.state)), when);
+          }
+        };
+        world.sync();
+        judge('once everything is everywhere');
+        for (let round = 0; round < 12; round++)
+          for (const at of names.keys()) for (const does of ['advance', 'collect'] as const) world.step({ do: does, at });
+        judge('once everything is forgotten that may be');
+        for (const member of world.members) {
+          for (const copy of world.copies) world.join(member, copy, member.stable);
+          for (const made of world.made.toReversed()) member.hear(made);
+        }
+        judge('once all old news has come again');
+        const [form] = world.members.map(({ self }) => self.form);
+        for (const { self } of world.members) assert.equal(self.form, form);
+      }),
+      { numRuns: runs },
+    );
+  });
+};
