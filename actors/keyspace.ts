@@ -6,7 +6,10 @@
 //   g/<group>/log/<u64>                                      Raft: one value per appended batch, by its first index
 //   g/<group>/state                                          generation of the state machine's keyspace, applied index, log time
 //   s/<group>/<u32 generation>/<key of the state machine>    the state machine's keyspace
-import { allocate } from '../machines/wire/octets.ts';
+//   r/id                                                     the replica id of this node's replicated objects
+//   r/log/<u64>                                              the replicator's log: one value per written batch of deltas
+//   r/state/<type>/<key in UTF-8>                            states of replicated objects, as of the last checkpoint
+import { allocate, utf8 } from '../machines/wire/octets.ts';
 
 /** Bytes of an ASCII string: every name in a key is one. */
 export const text = (value: string): Uint8Array => Uint8Array.from(value, (character) => character.charCodeAt(0));
@@ -67,6 +70,18 @@ export const metaKeys = {
   incarnation: text('m/incarnation'),
   evicted: text('m/evicted'),
   hosted: (group: string): Uint8Array => text(`m/hosted/${groupName(group)}`),
+} as const;
+
+const replicaLogPrefix = text('r/log/');
+const replicaStatePrefix = text('r/state/');
+
+export const replicaKeys = {
+  id: text('r/id'),
+  log: (batch: number): Uint8Array => join(replicaLogPrefix, u64(batch)),
+  logRange: { gte: replicaLogPrefix, lt: prefixEnd(replicaLogPrefix) },
+  /** `name` is a type, a slash and a key. */
+  state: (name: string): Uint8Array => join(replicaStatePrefix, utf8(name)),
+  stateRange: { gte: replicaStatePrefix, lt: prefixEnd(replicaStatePrefix) },
 } as const;
 
 export const groupKeys = (id: string) => {

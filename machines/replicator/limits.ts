@@ -4,7 +4,11 @@ export const replicatorLimits = {
   siblingsMax: 4_096,
   /** Lists and objects inside each other. */
   depthMax: 32,
-  /** UTF-16 units of a key, which names one replicated object. */
+  /** Objects of one node. */
+  objectsMax: 1 << 20,
+  /** UTF-8, of a key, which names one replicated object; it is part of a key on the disk. */
+  keyBytesMax: 1_024,
+  /** UTF-16 units of a key inside of a map. */
   keyCharsMax: 512,
   /** Packed, of one value or element. */
   valueBytesMax: 1 << 20,

@@ -1,0 +1,203 @@
+// Replicated objects on the disk: a log of deltas, one value a batch, and states that are written now and then, after which the log
+// before them goes. What is in the log is in the states or will be; joining is idempotent, so that reading some of it twice does no
+// harm, and a crash between any two writes loses nothing that was answered.
+import {
+  createObjects,
+  type DeltaRecord,
+  formOf,
+  isReplicaId,
+  nameOf,
+  type Objects,
+  type ObjectTypes,
+  type ReplicatedObject,
+  replay,
+  restore,
+} from '../machines/replicator/index.ts';
+import { firstIndexOf, replicaKeys } from './keyspace.ts';
+import { openRecord, sealRecord } from './log-batch.ts';
+import { type StorageFailure, StorageFault, type StorageOperation, type StorageRange } from './ports/index.ts';
+import type { Writer } from './writer.ts';
+
+export const replicaStoreLimits = {
+  /** The log is cut after so much of it; at a start it is read. */
+  logBytesMax: 32 << 20,
+  /** Of one write of a checkpoint. */
+  pageObjects: 512,
+  pageBytes: 512 << 10,
+  readBytes: 1 << 20,
+} as const;
+
+export type Opened = {
+  objects: Objects;
+  store: ReplicaStore;
+  /** What lay on the disk and was not what had been written there; others have it. */
+  damaged: string[];
+};
+
+export interface ReplicaStore {
+  /** One value for all of them; `done` once they are on the disk for good. */
+  append(records: readonly DeltaRecord[], done: (why: StorageFailure | null) => void): void;
+  /** Writes what the log is long enough for; a page at a time, so that nobody waits long. `done` when there is nothing more to do. */
+  checkpoint(done: () => void): void;
+  readonly isLong: boolean;
+  readonly logBytes: number;
+}
+
+type Ports = { writer: Writer; later: (run: () => void) => void; newReplicaId: () => string };
+
+const createStore = (
+  objects: Objects,
+  { writer, later }: Ports,
+  log: { first: number; next: number; bytes: number },
+): ReplicaStore => {
+  let isWriting = false;
+  /** Changed since the last page, in the order in which they did. */
+  const unsaved = (): ReplicatedObject[] => [...objects.all.values()].filter((object) => object.unsaved);
+
+  const cut = (from: number, to: number, bytes: number, done: () => void): void => {
+    const operations: StorageOperation[] = [];
+    for (let batch = from; batch < to; batch++) operations.push({ key: replicaKeys.log(batch), value: null });
+    log.first = to;
+    log.bytes -= bytes;
+    writer.write(operations, { durable: true }, done);
+  };
+
+  /** Forms are made as late as the page is written: what changed meanwhile is in them, and in the log behind the cut. */
+  const page = (objectsLeft: ReplicatedObject[], done: (why: StorageFailure | null) => void): void => {
+    const operations: StorageOperation[] = [];
+    let bytes = 0;
+    while (
+      objectsLeft.length > 0 &&
+      operations.length < replicaStoreLimits.pageObjects &&
+      bytes < replicaStoreLimits.pageBytes
+    ) {
+      const object = objectsLeft.pop()!;
+      const key = replicaKeys.state(nameOf(object.type.type, object.key));
+      const value = sealRecord(key, formOf(object));
+      object.unsaved = false;
+      bytes += key.byteLength + value.byteLength;
+      operations.push({ key, value });
+    }
+    writer.write(operations, { durable: false }, done);
+  };
+
+  return {
+    append(records, done) {
+      const key = replicaKeys.log(log.next++);
+      const value = sealRecord(key, records);
+      log.bytes += key.byteLength + value.byteLength;
+      writer.write([{ key, value }], { durable: true }, done);
+    },
+    get isLong() {
+      return log.bytes >= replicaStoreLimits.logBytesMax;
+    },
+    get logBytes() {
+      return log.bytes;
+    },
+    checkpoint(done) {
+      if (isWriting) return done();
+      isWriting = true;
+      const [from, to, bytes] = [log.first, log.next, log.bytes];
+      const left = unsaved();
+      const next = (why: StorageFailure | null): void => {
+        // A disk that refuses: the log stays, and the writer has told of it.
+        if (why !== null) return finish();
+        if (left.length === 0) return cut(from, to, bytes, finish);
+        later(() => page(left, next));
+      };
+      const finish = (): void => {
+        isWriting = false;
+        done();
+      };
+      next(null);
+    },
+  };
+};
+
+const readAll = (
+  writer: Writer,
+  range: Pick<StorageRange, 'gte' | 'lt'>,
+  each: (key: Uint8Array, value: Uint8Array) => void,
+  done: (why: StorageFailure | null) => void,
+): void => {
+  const view = writer.view();
+  const end = (why: StorageFailure | null): void => {
+    view.close();
+    done(why);
+  };
+  const page = (gte: Uint8Array): void =>
+    view.read({ ...range, gte, limit: 4_096, limitBytes: replicaStoreLimits.readBytes }, (why, entries) => {
+      if (why !== null) return end(why);
+      for (const [key, value] of entries) each(key, value);
+      const last = entries.at(-1);
+      if (last === undefined) return end(null);
+      const after = new Uint8Array(last[0].byteLength + 1);
+      after.set(last[0]);
+      page(after);
+    });
+  page(range.gte);
+};
+
+const opened = (key: Uint8Array, value: Uint8Array): unknown => {
+  try {
+    return openRecord(key, value);
+  } catch {
+    // Its checksum does not match, or it is no msgpack: the same to whoever reads.
+    return undefined;
+  }
+};
+
+const readReplicaId = (writer: Writer): string | null => {
+  const stored = writer.get(replicaKeys.id);
+  if (stored === undefined) return null;
+  const id = opened(replicaKeys.id, stored);
+  return isReplicaId(id) ? id : null;
+};
+
+/**
+ * Reads everything. A replica id is never used again once anything of its own may be lost: then the same objects go on under a new
+ * one, and what is damaged comes back from others. Throws nothing; a disk that cannot be read is told.
+ */
+export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcome: Opened | StorageFailure) => void): void => {
+  const { writer } = ports;
+  const known = readReplicaId(writer);
+  const read = createObjects(known ?? ports.newReplicaId(), types);
+  const damaged: string[] = [];
+  const log = { first: 0, next: 0, bytes: 0 };
+  let expected: number | null = null;
+
+  const onState = (key: Uint8Array, value: Uint8Array): void => {
+    if (!restore(read, opened(key, value))) damaged.push(`a state of ${value.byteLength} bytes`);
+  };
+  const onBatch = (key: Uint8Array, value: Uint8Array): void => {
+    const batch = firstIndexOf(key);
+    if (expected === null) log.first = batch;
+    else if (batch !== expected) damaged.push(`batches ${expected} to ${batch - 1} of the log`);
+    expected = batch + 1;
+    log.next = batch + 1;
+    log.bytes += key.byteLength + value.byteLength;
+    const records = opened(key, value);
+    if (!Array.isArray(records)) return void damaged.push(`batch ${batch} of the log`);
+    for (const record of records as unknown[]) if (!replay(read, record)) damaged.push(`a delta in batch ${batch} of the log`);
+  };
+
+  const finish = (why: StorageFailure | null): void => {
+    if (why !== null) return done(why);
+    const isNew = known === null || damaged.length > 0;
+    if (!isNew) return done({ objects: read, store: createStore(read, ports, log), damaged });
+    const objects: Objects = { ...read, replica: known === null ? read.replica : ports.newReplicaId() };
+    const value = sealRecord(replicaKeys.id, objects.replica);
+    writer.write([{ key: replicaKeys.id, value }], { durable: true }, (refused) =>
+      done(refused ?? { objects, store: createStore(objects, ports, log), damaged }),
+    );
+  };
+
+  try {
+    readAll(writer, replicaKeys.stateRange, onState, (why) =>
+      why === null ? readAll(writer, replicaKeys.logRange, onBatch, finish) : finish(why),
+    );
+  } catch (error) {
+    if (error instanceof StorageFault) return done(error.failure);
+    throw error;
+  }
+};

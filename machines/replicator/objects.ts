@@ -1,0 +1,201 @@
+// The replicated objects of one node: each has a type and a key, both of which name it, so that two nodes that make objects of one key
+// and different types make two objects. Changes made here and what is heard of others meet here; who stores and sends them is the
+// actor's matter.
+import { type Failure, failure } from '../errors.ts';
+import { createHybridClock, type HybridClock, heed, isBelievable, tick } from '../versions/hybrid-clock.ts';
+import { pack } from '../wire/envelope.ts';
+import { isWellFormed, utf8Length } from '../wire/octets.ts';
+import { type Author, type Crdt, isUnfit, type Joined } from './crdt.ts';
+import { replicatorLimits as max } from './limits.ts';
+import type { ReplicaId, Round } from './types.ts';
+
+/** Whatever its state, change and read are: here they only pass through. */
+type AnyCrdt = Crdt<unknown, unknown, unknown>;
+
+export type ObjectTypes = readonly AnyCrdt[];
+
+export type ReplicatedObject = {
+  readonly type: AnyCrdt;
+  readonly key: string;
+  state: unknown;
+  /** Not in the states on the disk as it is now: the log has what is missing there. */
+  unsaved: boolean;
+};
+
+/** One change as others hear it, as plain data. */
+export type DeltaRecord = readonly [type: string, key: string, delta: unknown];
+
+/** Why something that was heard was not joined; counted under its code. */
+export type HeardRefusal = 'TYPE_UNKNOWN' | 'KEY_INVALID' | 'DELTA_MALFORMED' | 'CLOCK_AHEAD' | 'OBJECTS_FULL';
+
+export type Heard = Joined | 'gap' | { refused: HeardRefusal };
+
+export type Objects = {
+  readonly replica: ReplicaId;
+  readonly types: ReadonlyMap<string, AnyCrdt>;
+  readonly clock: HybridClock;
+  /** By `nameOf`; at most `objectsMax`. */
+  readonly all: Map<string, ReplicatedObject>;
+  round: Round;
+  /** Everything made up to this round is at every registered replica. */
+  stable: Round;
+};
+
+export const createObjects = (replica: ReplicaId, types: ObjectTypes): Objects => ({
+  ...{ replica, types: new Map(types.map((type) => [type.type, type])), clock: createHybridClock(), all: new Map() },
+  ...{ round: 1, stable: 0 },
+});
+
+/** No type's name holds a slash. */
+export const nameOf = (type: string, key: string): string => `${type}/${key}`;
+
+export const isKey = (value: unknown): value is string =>
+  typeof value === 'string' &&
+  value.length > 0 &&
+  value.length <= max.keyBytesMax &&
+  isWellFormed(value) &&
+  utf8Length(value) <= max.keyBytesMax &&
+  !/\p{Cc}/u.test(value);
+
+export const findObject = (objects: Objects, type: string, key: string): ReplicatedObject | undefined =>
+  objects.all.get(nameOf(type, key));
+
+const addObject = (objects: Objects, type: AnyCrdt, key: string): ReplicatedObject => {
+  const object: ReplicatedObject = { type, key, state: type.empty(), unsaved: false };
+  objects.all.set(nameOf(type.type, key), object);
+  return object;
+};
+
+const authorOf = (objects: Objects, wallMs: number): Author => ({
+  replica: objects.replica,
+  stamp: () => tick(objects.clock, wallMs),
+  round: objects.round,
+});
+
+export type Changed = { ok: true; object: ReplicatedObject; record: DeltaRecord | null } | { ok: false; failure: Failure };
+
+const refuse = (why: string): Changed => ({ ok: false, failure: failure('INVALID_REQUEST', why) });
+
+/** Makes a change here. It is visible at once; `record` is what the disk and others must hear of it, null = it changed nothing. */
+export const change = (objects: Objects, wallMs: number, typeName: string, key: string, given: unknown): Changed => {
+  const type = objects.types.get(typeName);
+  if (type === undefined) return refuse(`there is no replicated type '${String(typeName).slice(0, 32)}'`);
+  if (!isKey(key)) return refuse(`a key has 1 to ${max.keyBytesMax} bytes of UTF-8 and no control characters`);
+  const parsed = type.parseChange(given);
+  if (isUnfit(parsed)) return refuse(`the change ${parsed.unfit}`);
+  const known = objects.all.get(nameOf(typeName, key));
+  if (known === undefined && objects.all.size >= max.objectsMax)
+    return {
+      ok: false,
+      failure: failure('TOO_LARGE', `this node holds ${max.objectsMax} replicated objects, which is all it may`),
+    };
+  const object = known ?? { type, key, state: type.empty(), unsaved: false };
+  const delta = type.change(object.state, parsed, authorOf(objects, wallMs));
+  if (isUnfit(delta)) return refuse(`the change ${delta.unfit}`);
+  if (delta === null) return { ok: true, object, record: null };
+  if (known === undefined) objects.all.set(nameOf(typeName, key), object);
+  object.unsaved = true;
+  return { ok: true, object, record: [typeName, key, delta] };
+};
+
+// ---------------------------------------------------------------- what is heard
+
+type Found = { type: AnyCrdt; object: ReplicatedObject | undefined } | { refused: HeardRefusal };
+
+const find = (objects: Objects, typeName: unknown, key: unknown): Found => {
+  const type = typeof typeName === 'string' ? objects.types.get(typeName) : undefined;
+  if (type === undefined) return { refused: 'TYPE_UNKNOWN' };
+  if (!isKey(key)) return { refused: 'KEY_INVALID' };
+  const object = objects.all.get(nameOf(type.type, key));
+  return object === undefined && objects.all.size >= max.objectsMax ? { refused: 'OBJECTS_FULL' } : { type, object };
+};
+
+/** Whether its clock is one that may be followed; if so it is. */
+const isInTime = (objects: Objects, type: AnyCrdt, stateOrDelta: unknown, wallMs: number): boolean => {
+  const stamp = type.latest(stateOrDelta);
+  if (!isBelievable(stamp, wallMs)) return false;
+  heed(objects.clock, stamp);
+  return true;
+};
+
+const joined = (object: ReplicatedObject, outcome: Joined | 'gap'): Joined | 'gap' => {
+  if (outcome === 'changed' || outcome === 'conflict') object.unsaved = true;
+  return outcome;
+};
+
+/** Joins a delta of another. What is refused changes nothing. */
+export const hear = (objects: Objects, wallMs: number, record: unknown): Heard => {
+  if (!Array.isArray(record) || record.length !== 3) return { refused: 'DELTA_MALFORMED' };
+  const [typeName, key, given] = record as unknown[];
+  const found = find(objects, typeName, key);
+  if ('refused' in found) return found;
+  const delta = found.type.parseDelta(given);
+  if (delta === null) return { refused: 'DELTA_MALFORMED' };
+  if (!isInTime(objects, found.type, delta, wallMs)) return { refused: 'CLOCK_AHEAD' };
+  const object = found.object ?? addObject(objects, found.type, key as string);
+  const outcome = joined(object, found.type.apply(object.state, delta, objects.stable));
+  // Nothing became of it: there is no object.
+  if (found.object === undefined && !object.unsaved) objects.all.delete(nameOf(object.type.type, object.key));
+  return outcome;
+};
+
+/** Joins a whole state of another, as `formOf` made it there. */
+export const hearState = (
+  objects: Objects,
+  wallMs: number,
+  typeName: unknown,
+  key: unknown,
+  form: unknown,
+): Joined | { refused: HeardRefusal } => {
+  const found = find(objects, typeName, key);
+  if ('refused' in found) return found;
+  const state = found.type.parse(form);
+  if (state === null) return { refused: 'DELTA_MALFORMED' };
+  if (!isInTime(objects, found.type, state, wallMs)) return { refused: 'CLOCK_AHEAD' };
+  const object = found.object ?? addObject(objects, found.type, key as string);
+  const outcome = joined(object, found.type.join(object.state, state, objects.stable)) as Joined;
+  if (found.object === undefined && !object.unsaved) objects.all.delete(nameOf(object.type.type, object.key));
+  return outcome;
+};
+
+export const formOf = ({ type, key, state }: ReplicatedObject): readonly [string, string, unknown] => [
+  type.type,
+  key,
+  type.form(state),
+];
+
+/** What was read from the disk; false: it is not what was written there. */
+export const restore = (objects: Objects, record: unknown): boolean => {
+  if (!Array.isArray(record) || record.length !== 3) return false;
+  const [typeName, key, form] = record as unknown[];
+  const type = typeof typeName === 'string' ? objects.types.get(typeName) : undefined;
+  const state = type === undefined || !isKey(key) ? null : type.parse(form);
+  if (type === undefined || state === null) return false;
+  const object = addObject(objects, type, key as string);
+  object.state = state;
+  heed(objects.clock, type.latest(state));
+  return true;
+};
+
+/** A delta from this node's own log, in the order in which it was written; false: it is not what was written there. */
+export const replay = (objects: Objects, record: unknown): boolean => {
+  const heard = hear(objects, Number.MAX_SAFE_INTEGER, record);
+  return typeof heard === 'string' && heard !== 'gap';
+};
+
+/** Enters a round that all registered replicas have reached, and forgets the tombstones that nobody needs any more. */
+export const enterRound = (objects: Objects, round: Round, stable: Round): ReplicatedObject[] => {
+  objects.round = Math.max(objects.round, round);
+  if (stable <= objects.stable) return [];
+  objects.stable = stable;
+  const collected: ReplicatedObject[] = [];
+  for (const object of objects.all.values()) {
+    if (object.type.collect?.(object.state, stable) !== true) continue;
+    object.unsaved = true;
+    collected.push(object);
+  }
+  return collected;
+};
+
+/** What a record takes on the wire and on the disk. */
+export const bytesOfRecord = (record: DeltaRecord): number => pack(record).byteLength;
