@@ -166,6 +166,19 @@ export const crdtLaws = <State, Change, Read>(
       assert.equal(byDeltas.form, byStates.form);
     });
 
+    holds('deltas in the worst order, each tried again after a gap, are as good as the states', ({ replicas, deltas }) => {
+      const byDeltas = new Replica(type, 'd');
+      let waiting = deltas.toReversed();
+      while (waiting.length > 0) {
+        const gaps = waiting.filter((delta) => byDeltas.hear(delta) === 'gap');
+        assert.ok(gaps.length < waiting.length, 'none of these can ever be applied');
+        waiting = gaps;
+      }
+      const byStates = new Replica(type, 'd');
+      for (const replica of replicas) byStates.join(replica);
+      assert.equal(byDeltas.form, byStates.form);
+    });
+
     holds('a joined state stands for every delta in it', ({ replicas, deltas }) => {
       const all = new Replica(type, 'd');
       for (const replica of replicas) all.join(replica);

@@ -60,6 +60,19 @@ crdtLaws(
   { shown, runs: 400 },
 );
 
+crdtLaws(
+  orMap,
+  fc.integer({ min: -5, max: 5 }).map((by) => add('k', by)),
+  {
+    shown,
+    judge: (_state, view, changes) =>
+      assert.equal(
+        view.get('pn-counter', 'k') ?? 0,
+        changes.reduce((sum, { change }) => sum + (change as { change: { by: number } }).change.by, 0),
+      ),
+  },
+);
+
 test('removing a key takes away what was seen; what changed inside at the same time stays', () => {
   const [a, b] = [map('a'), map('b')];
   for (const change of [element('s', { type: 'add', element: 'x' }), set('r', 'old'), inside('m', set('r', 1))])
