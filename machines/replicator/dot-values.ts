@@ -8,8 +8,8 @@ import type { Dot, ReplicaId, Stamp, Vector } from './types.ts';
 /** A value and the event that wrote it. Not changed in place: states may share it. */
 export type Written<Value> = readonly [ReplicaId, number, Value];
 
-/** Sorted by replica, each once. */
-export type DotValues<Value> = Written<Value>[];
+/** Sorted by replica, each once. The list is replaced, not changed: what grows in place takes five times the memory. */
+export type DotValues<Value> = { written: readonly Written<Value>[] };
 
 export type ValueRules<Value, Change, Read> = {
   readonly type: string;
@@ -29,13 +29,11 @@ const settle = <Value>(
   come: readonly Written<Value>[],
   goes: (one: Written<Value>) => boolean,
 ): boolean => {
-  let kept = 0;
-  for (const one of store) if (!goes(one)) store[kept++] = one;
-  const isLess = kept < store.length;
-  store.length = kept;
-  if (come.length === 0) return isLess;
-  store.push(...come);
-  store.sort((a, b) => (a[0] < b[0] ? -1 : 1));
+  const kept = store.written.filter((one) => !goes(one));
+  if (come.length === 0 && kept.length === store.written.length) return false;
+  const [first] = come;
+  if (kept.length === 0 && come.length === 1) store.written = [first!];
+  else store.written = [...kept, ...come].sort((a, b) => (a[0] < b[0] ? -1 : 1)).slice();
   return true;
 };
 
@@ -45,8 +43,8 @@ const join = <Value>(
   vector: Vector,
   others: Vector,
 ): 'same' | 'less' | 'more' => {
-  const theirs = new Set(other.map(([replica, count]) => `${replica} ${count}`));
-  const come = other.filter(([replica, count]) => countOf(vector, replica) < count);
+  const theirs = new Set(other.written.map(([replica, count]) => `${replica} ${count}`));
+  const come = other.written.filter(([replica, count]) => countOf(vector, replica) < count);
   const isNew = settle(
     store,
     come,
@@ -56,11 +54,11 @@ const join = <Value>(
 };
 
 const form = <Value>(store: DotValues<Value>, places: Places): unknown =>
-  store.map(([replica, count, value]) => [places.get(replica)!, count, value]);
+  store.written.map(([replica, count, value]) => [places.get(replica)!, count, value]);
 
 const parse = <Value>(value: unknown, vector: Vector, isValue: (value: unknown) => value is Value): DotValues<Value> | null => {
   if (!Array.isArray(value)) return null;
-  const store: DotValues<Value> = [];
+  const read: Written<Value>[] = [];
   let before = -1;
   for (const entry of value as unknown[]) {
     if (!Array.isArray(entry) || entry.length !== 3) return null;
@@ -68,9 +66,9 @@ const parse = <Value>(value: unknown, vector: Vector, isValue: (value: unknown) 
     if (!Number.isSafeInteger(place) || (place as number) <= before || (place as number) * 2 >= vector.length) return null;
     before = place as number;
     if (!isEventCount(count) || count > (vector[before * 2 + 1] as number) || !isValue(written)) return null;
-    store.push([vector[before * 2] as ReplicaId, count, written]);
+    read.push([vector[before * 2] as ReplicaId, count, written]);
   }
-  return store;
+  return { written: read.slice() };
 };
 
 const change = <Value, Change, Read>(
@@ -79,11 +77,11 @@ const change = <Value, Change, Read>(
   given: Change,
   event: DotEvent,
 ): unknown | null | Unfit => {
-  const own = store.find(([replica]) => replica === event.replica);
+  const own = store.written.find(([replica]) => replica === event.replica);
   const value = write(given, own?.[2], event);
   if (value === null || isUnfit(value)) return value;
-  if (value === undefined && store.length === 0) return null;
-  const goes = replaces === 'all' || value === undefined ? store : own === undefined ? [] : [own];
+  if (value === undefined && store.written.length === 0) return null;
+  const goes = replaces === 'all' || value === undefined ? store.written : own === undefined ? [] : [own];
   for (const [replica, count] of goes) raise(event.seen, replica, count);
   event.isMade = value !== undefined;
   const gone = new Set(goes);
@@ -94,17 +92,17 @@ const change = <Value, Change, Read>(
 export const dotValues = <Value, Change, Read>(
   rules: ValueRules<Value, Change, Read>,
 ): DotStore<DotValues<Value>, Change, Read> => {
-  const isConflict = (store: DotValues<Value>): boolean => rules.replaces === 'all' && store.length > 1;
+  const isConflict = (store: DotValues<Value>): boolean => rules.replaces === 'all' && store.written.length > 1;
   return {
     type: rules.type,
-    empty: () => [],
-    isEmpty: (store) => store.length === 0,
+    empty: () => ({ written: [] }),
+    isEmpty: (store) => store.written.length === 0,
     change: (store, given, event) => change(rules, store, given, event),
     parseChange: rules.parseChange,
     apply(store, part, dot: Dot | null, seen) {
       const come: Written<Value>[] = dot === null ? [] : [[dot[0], dot[1], (part as [Value])[0]]];
       if (!settle(store, come, ([replica, count]) => countOf(seen, replica) >= count || replica === dot?.[0])) return 'same';
-      return dot === null ? (store.length > 0 ? 'conflict' : 'changed') : isConflict(store) ? 'conflict' : 'changed';
+      return dot === null ? (store.written.length > 0 ? 'conflict' : 'changed') : isConflict(store) ? 'conflict' : 'changed';
     },
     parsePart: (value, hasDot) =>
       Array.isArray(value) && (hasDot ? value.length === 1 && rules.isValue(value[0]) : value.length === 0) ? value : null,
@@ -113,12 +111,12 @@ export const dotValues = <Value, Change, Read>(
       return joined === 'same' ? 'same' : joined === 'more' && isConflict(store) ? 'conflict' : 'changed';
     },
     gather(store, seen) {
-      for (const [replica, count] of store) raise(seen, replica, count);
+      for (const [replica, count] of store.written) raise(seen, replica, count);
     },
     form,
     parse: (value, vector) => parse(value, vector, rules.isValue),
-    read: rules.read,
-    latest: (store) => store.reduce((latest, [, , value]) => Math.max(latest, rules.stampOf(value)), 0),
+    read: ({ written }) => rules.read(written),
+    latest: ({ written }) => written.reduce((latest, [, , value]) => Math.max(latest, rules.stampOf(value)), 0),
     latestOfPart: (part) => ((part as [Value] | []).length === 0 ? 0 : rules.stampOf((part as [Value])[0])),
   };
 };

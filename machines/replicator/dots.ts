@@ -48,6 +48,9 @@ export type Places = ReadonlyMap<ReplicaId, number>;
 export const formDots = (dots: Vector, places: Places): number[] =>
   dots.map((field) => (typeof field === 'string' ? places.get(field)! : field));
 
+/** A list of its own that takes no more room than it needs: one that has grown takes several times as much. */
+export const exactDots = (dots: Vector): Vector => (dots.length === 2 ? [dots[0]!, dots[1]!] : dots.slice());
+
 /** What `formDots` made, beginning at `from`; at least one. Null: it names what the vector does not know. */
 export const parseDots = (fields: readonly unknown[], from: number, vector: Vector): Vector | null => {
   if (fields.length < from + 2 || (fields.length - from) % 2 !== 0) return null;
@@ -60,7 +63,7 @@ export const parseDots = (fields: readonly unknown[], from: number, vector: Vect
     before = place as number;
     dots.push(vector[before * 2]!, count);
   }
-  return dots;
+  return exactDots(dots);
 };
 
 /** Of one place: what both have, and what one has of which the other has never heard. Answers `mine` itself if that is all. */
@@ -78,7 +81,7 @@ export const joinDots = (mine: Vector, theirs: Vector, vector: Vector, others: V
     if (joined === mine) joined = [...mine];
     raise(joined, replica, count);
   }
-  return joined;
+  return joined === mine ? mine : exactDots(joined);
 };
 
 export type Causal<Store> = { vector: Vector; store: Store };

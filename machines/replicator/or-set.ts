@@ -126,11 +126,11 @@ export const orSetDots: DotStore<OrSetStore, OrSetChange, SetView> = {
     const key = keyOf(element);
     const here = store.get(key);
     const left = joinDots(here ?? none, none, none, seen);
-    const dots = dot === null ? left : [...left];
-    if (dot !== null) raise(dots as Vector, dot[0], dot[1]);
+    const dots = dot === null ? left : left.length === 0 ? [...dot] : [...left];
+    if (dot !== null && left.length > 0) raise(dots, ...dot);
     if (dots === (here ?? none)) return 'same';
     if (dots.length === 0) store.delete(key);
-    else store.set(key, dots as Vector);
+    else store.set(key, dots);
     // A remove that others' adds outlive, or an add of what was taken away meanwhile.
     return dot === null
       ? dots.length > 0
