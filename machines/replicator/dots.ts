@@ -1,7 +1,18 @@
 // What the causal types share (dot stores: Almeida, Shoker, Baquero 2018): a state is a version vector and a store, in which every thing
 // carries the dot of the event that put it there. A dot that the vector knows and the store lacks was taken away: so a removal needs
 // no tombstone, and whatever the remover had not seen stays. Stores nest (or-map.ts), all under one vector.
-import { countOf, covers, isEventCount, isReplicaId, parseVector, placeOf, raise, raiseAll } from '../versions/vector.ts';
+import {
+  countOf,
+  covers,
+  exact,
+  isEventCount,
+  isReplicaId,
+  parseVector,
+  placeOf,
+  raise,
+  raised,
+  raisedToAll,
+} from '../versions/vector.ts';
 import { type Crdt, isUnfit, type Joined, type Unfit } from './crdt.ts';
 import type { Dot, ReplicaId, Stamp, Vector } from './types.ts';
 
@@ -48,9 +59,6 @@ export type Places = ReadonlyMap<ReplicaId, number>;
 export const formDots = (dots: Vector, places: Places): number[] =>
   dots.map((field) => (typeof field === 'string' ? places.get(field)! : field));
 
-/** A list of its own that takes no more room than it needs: one that has grown takes several times as much. */
-export const exactDots = (dots: Vector): Vector => (dots.length === 2 ? [dots[0]!, dots[1]!] : dots.slice());
-
 /** What `formDots` made, beginning at `from`; at least one. Null: it names what the vector does not know. */
 export const parseDots = (fields: readonly unknown[], from: number, vector: Vector): Vector | null => {
   if (fields.length < from + 2 || (fields.length - from) % 2 !== 0) return null;
@@ -63,7 +71,7 @@ export const parseDots = (fields: readonly unknown[], from: number, vector: Vect
     before = place as number;
     dots.push(vector[before * 2]!, count);
   }
-  return exactDots(dots);
+  return exact(dots);
 };
 
 /** Of one place: what both have, and what one has of which the other has never heard. Answers `mine` itself if that is all. */
@@ -81,7 +89,7 @@ export const joinDots = (mine: Vector, theirs: Vector, vector: Vector, others: V
     if (joined === mine) joined = [...mine];
     raise(joined, replica, count);
   }
-  return joined === mine ? mine : exactDots(joined);
+  return joined === mine ? mine : exact(joined);
 };
 
 export type Causal<Store> = { vector: Vector; store: Store };
@@ -105,16 +113,18 @@ const placesOf = (vector: Vector): Places => {
 export const causal = <Store, Change, Read>(dots: DotStore<Store, Change, Read>): Crdt<Causal<Store>, Change, Read> => ({
   type: dots.type,
   empty: () => ({ vector: [], store: dots.empty() }),
-  change({ vector, store }, change, author) {
+  change(state, change, author) {
+    const { vector, store } = state;
     const { replica } = author;
     const event = { replica, count: countOf(vector, replica) + 1, stamp: () => author.stamp(), seen: [], isMade: false };
     const part = dots.change(store, change, event);
     if (part === null || isUnfit(part)) return part;
-    if (event.isMade) raise(vector, replica, event.count);
+    if (event.isMade) state.vector = raised(vector, replica, event.count);
     return [replica, event.isMade ? event.count : 0, event.seen, part];
   },
   parseChange: (value) => dots.parseChange(value, 0),
-  apply({ vector, store }, delta) {
+  apply(state, delta) {
+    const { vector, store } = state;
     const [replica, count, seen, part] = delta as Delta;
     const known = countOf(vector, replica);
     if (count > 0 && count <= known) return 'same';
@@ -122,7 +132,7 @@ export const causal = <Store, Change, Read>(dots: DotStore<Store, Change, Read>)
     if (count > known + 1 || !covers(vector, seen)) return 'gap';
     if (count === 0) return dots.apply(store, part, null, seen);
     const joined = dots.apply(store, part, [shared(vector, replica), count], seen);
-    raise(vector, replica, count);
+    state.vector = raised(vector, replica, count);
     return joined === 'conflict' ? 'conflict' : 'changed';
   },
   parseDelta(value) {
@@ -133,7 +143,9 @@ export const causal = <Store, Change, Read>(dots: DotStore<Store, Change, Read>)
   },
   join(state, other) {
     const joined = dots.join(state.store, other.store, state.vector, other.vector);
-    return raiseAll(state.vector, other.vector) && joined === 'same' ? 'changed' : joined;
+    const { vector } = state;
+    state.vector = raisedToAll(vector, other.vector);
+    return joined === 'same' && !covers(vector, other.vector) ? 'changed' : joined;
   },
   form: ({ vector, store }) => [[...vector], dots.form(store, placesOf(vector))],
   parse(value) {

@@ -2,7 +2,7 @@
 // called siblings, after writes that knew nothing of each other. Which of them a reader sees is a strategy of the reader's
 // (strategies.ts), so that the data is the same whatever the strategy, and no concurrent write is lost without being counted.
 import { isStamp } from '../versions/hybrid-clock.ts';
-import { countOf, isEventCount, isReplicaId, knows, parseVector, raise, raiseAll } from '../versions/vector.ts';
+import { countOf, covers, isEventCount, isReplicaId, knows, parseVector, raised, raisedToAll } from '../versions/vector.ts';
 import type { Crdt, Joined } from './crdt.ts';
 import { replicatorLimits as max } from './limits.ts';
 import { isPlain, samePlain } from './plain.ts';
@@ -28,9 +28,10 @@ const byReplica = (a: Sibling, b: Sibling): number => (a[0] < b[0] ? -1 : a[0] >
 const join = (state: RegisterState, other: RegisterState): Joined => {
   const kept = staying(state.siblings, other);
   const come = staying(other.siblings, state).filter((one) => !hasSibling(kept, one));
-  const isNew = raiseAll(state.vector, other.vector);
+  const isNew = !covers(state.vector, other.vector);
+  state.vector = raisedToAll(state.vector, other.vector);
   if (come.length === 0 && kept.length === state.siblings.length) return isNew ? 'changed' : 'same';
-  state.siblings = come.length === 0 ? kept : [...kept, ...come].sort(byReplica);
+  state.siblings = come.length === 0 ? kept : [...kept, ...come].sort(byReplica).slice();
   return come.length > 0 && state.siblings.length > 1 ? 'conflict' : 'changed';
 };
 
@@ -64,7 +65,7 @@ export const register: Crdt<RegisterState, RegisterChange, readonly Sibling[]> =
     const [only] = state.siblings;
     if (change.type === 'clear' && only === undefined) return null;
     const count = countOf(state.vector, replica) + 1;
-    raise(state.vector, replica, count);
+    state.vector = raised(state.vector, replica, count);
     state.siblings = change.type === 'clear' ? [] : [[replica, count, author.stamp(), change.value]];
     return form(state);
   },

@@ -52,6 +52,26 @@ export const raiseAll = (vector: Vector, other: Vector): boolean => {
   return changed;
 };
 
+/** A list that takes no more room than it needs: one that has grown takes several times as much, and there is one for every key. */
+export const exact = (vector: Vector): Vector => (vector.length === 2 ? [vector[0]!, vector[1]!] : vector.slice());
+
+/** `raise` for a vector that is kept: in place where the replica is known, else a new and exact one. */
+export const raised = (vector: Vector, replica: ReplicaId, count: number): Vector => {
+  if (countOf(vector, replica) > 0) {
+    raise(vector, replica, count);
+    return vector;
+  }
+  const more = [...vector];
+  raise(more, replica, count);
+  return exact(more);
+};
+
+/** `raiseAll` for a vector that is kept: the same one if nothing is new, else an exact one. */
+export const raisedToAll = (vector: Vector, other: Vector): Vector => {
+  const more = [...vector];
+  return raiseAll(more, other) ? exact(more) : vector;
+};
+
 /** Whether everything that the other knows is known. */
 export const covers = (vector: Vector, other: Vector): boolean => {
   for (let at = 0; at < other.length; at += 2)
