@@ -16,7 +16,9 @@ type Step<Change> =
   | { do: 'join'; at: number; which: number }
   | { do: 'sync' }
   | { do: 'advance'; at: number }
-  | { do: 'collect'; at: number };
+  | { do: 'collect'; at: number }
+  /** A replica departs for good; another begins anew in its place, with all that one of the others has. */
+  | { do: 'replace'; at: number };
 
 const stepOf = <Change>(change: fc.Arbitrary<Change>): fc.Arbitrary<Step<Change>> => {
   const at = fc.nat(2);
@@ -29,6 +31,7 @@ const stepOf = <Change>(change: fc.Arbitrary<Change>): fc.Arbitrary<Step<Change>
     { weight: 1, arbitrary: fc.constant({ do: 'sync' as const }) },
     { weight: 6, arbitrary: fc.record({ do: fc.constant('advance' as const), at }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('collect' as const), at }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('replace' as const), at }) },
   );
 };
 
@@ -54,10 +57,13 @@ class Member<State, Change, Read> {
   }
 }
 
+type Copy<State> = { readonly by: string; readonly self: State; readonly twin: State; readonly known: ReadonlySet<Made> };
+
 class World<State, Change, Read> {
-  readonly members: readonly Member<State, Change, Read>[];
-  readonly made: Made[] = [];
-  readonly copies: { self: State; twin: State; known: ReadonlySet<Made> }[] = [];
+  readonly members: Member<State, Change, Read>[];
+  made: Made[] = [];
+  copies: Copy<State>[] = [];
+  #replaced = 0;
 
   constructor(type: Crdt<State, Change, Read>) {
     this.members = names.map((name) => new Member(type, name));
@@ -69,11 +75,28 @@ class World<State, Change, Read> {
     return this.members.every(({ self, known }) => self.round > round && all.every((made) => known.has(made)));
   }
 
-  join({ self, twin, known, stable }: Member<State, Change, Read>, copy: (typeof this.copies)[number]): void {
+  join({ self, twin, known, stable }: Member<State, Change, Read>, copy: Copy<State>): void {
     const joined = self.type.join(self.state, self.copyOf(copy.self), stable);
     if ([...copy.known].every((made) => known.has(made))) assert.equal(joined, 'same', 'old news');
     twin.type.join(twin.state, twin.copyOf(copy.twin));
     for (const made of copy.known) known.add(made);
+  }
+
+  copy({ self, twin, known }: Member<State, Change, Read>): Copy<State> {
+    const by = self.author.replica;
+    return { by, self: self.copyOf(self.state), twin: twin.copyOf(twin.state), known: new Set(known) };
+  }
+
+  /** What no other has yet is lost, and still on its way it is refused: once departed, nobody is listened to. */
+  replace(at: number): void {
+    const [gone, elder] = [this.members[at]!, this.members[(at + 1) % names.length]!];
+    const fresh = new Member(gone.self.type, `${names[at]}${++this.#replaced}`);
+    this.join(fresh, this.copy(elder));
+    fresh.stable = elder.stable;
+    fresh.self.round = elder.self.round;
+    this.members[at] = fresh;
+    this.made = this.made.filter((made) => this.members.some(({ known }) => known.has(made)));
+    this.copies = this.copies.filter(({ by }) => by !== gone.self.author.replica);
   }
 
   sync(): void {
@@ -93,7 +116,9 @@ class World<State, Change, Read> {
       member.known.add(made);
       assert.notEqual(twin.hear(delta), 'gap');
     } else if (step.do === 'copy') {
-      this.copies.push({ self: self.copyOf(self.state), twin: twin.copyOf(twin.state), known: new Set(member.known) });
+      this.copies.push(this.copy(member));
+    } else if (step.do === 'replace') {
+      this.replace(step.at);
     } else if (step.do === 'advance') {
       if (this.isEverywhere(self.round - 1)) self.round += 1;
     } else if (step.do === 'collect') {
