@@ -1,7 +1,7 @@
 // Where an object stands in the trie that finds differences (trie.ts), and the digest that stands for it. The place is the SHA-256 of
 // the key, so that any set of keys spreads evenly and no two nodes need to agree on anything to build the same trie.
 import { sha256 } from '@noble/hashes/sha2.js';
-import { type cursorOf, type Ink, inkByte, inkRaw, readByte, readRaw, utf8 } from '../wire/octets.ts';
+import { type Cursor, type Ink, inkByte, readByte, readRaw, utf8 } from '../wire/octets.ts';
 
 /** The first 64 bits of the SHA-256 of the key, as two unsigned halves. Two keys that share one are still told apart, by key. */
 export type Place = { readonly high: number; readonly low: number };
@@ -43,8 +43,15 @@ export const childOf = ({ high, low, depth }: Path, index: number): Path =>
     ? { high: (high | (index << (28 - 4 * depth))) >>> 0, low, depth: depth + 1 }
     : { high, low: (low | (index << (60 - 4 * depth))) >>> 0, depth: depth + 1 };
 
+export const parentOf = ({ high, low, depth }: Path): Path =>
+  depth <= 8
+    ? { high: firstOf(high, depth - 1), low: 0, depth: depth - 1 }
+    : { high, low: firstOf(low, depth - 9), depth: depth - 1 };
+
 /** The first `depth` nibbles of a word; a shift by 32 shifts by nothing in this language, so none is asked for. */
 const firstOf = (word: number, nibbles: number): number => (nibbles <= 0 ? 0 : (word & (-1 << (32 - 4 * nibbles))) >>> 0);
+
+export const isSamePlace = (a: Place, b: Place): boolean => a.high === b.high && a.low === b.low;
 
 export const isUnder = (path: Path, place: Place): boolean => {
   const [high, low] = [Math.min(path.depth, 8), path.depth - 8];
@@ -62,9 +69,7 @@ export const inkPlace = (ink: Ink, { high, low }: Place): void => {
   inkWord(ink, low);
 };
 
-export type Reading = ReturnType<typeof cursorOf>;
-
-export const readPlace = (from: Reading): Place => {
+export const readPlace = (from: Cursor): Place => {
   const bytes = readRaw(from, placeBytes);
   return from.failed ? root : { high: wordAt(bytes, 0), low: wordAt(bytes, 4) };
 };
@@ -75,7 +80,7 @@ export const inkPath = (ink: Ink, path: Path): void => {
   for (let at = 0; at < path.depth; at += 2) inkByte(ink, (nibbleOf(path, at) << 4) | nibbleOf(path, at + 1));
 };
 
-export const readPath = (from: Reading): Path => {
+export const readPath = (from: Cursor): Path => {
   const depth = readByte(from);
   if (from.failed || depth > depthMax) {
     from.failed = true;
@@ -90,21 +95,25 @@ export const readPath = (from: Reading): Path => {
 };
 
 const salted = new Uint8Array(saltBytes + digestBytes);
+const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
 /**
  * What stands for a digest within one exchange: short, because most bytes of a comparison are digests. Two that differ look the same
- * once in 2^48 times, and under the next exchange's salt they differ again: nothing stays hidden.
+ * once in 2^48 times, and under the next exchange's salt they differ again: nothing stays hidden. A digest that was never made is
+ * zero, and so is what stands for it.
  */
 export const shortOf = (salt: Uint8Array, digest: Uint8Array): Uint8Array => {
+  if (isZero(digest)) return new Uint8Array(shortBytes);
   salted.set(salt);
   salted.set(digest, saltBytes);
   return sha256(salted).subarray(0, shortBytes);
 };
-
-export const inkShort = (ink: Ink, salt: Uint8Array, digest: Uint8Array): void => inkRaw(ink, shortOf(salt, digest));
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => {
   if (a.byteLength !== b.byteLength) return false;
   for (let at = 0; at < a.byteLength; at++) if (a[at] !== b[at]) return false;
   return true;
 };
+
+/** Whether both stand for the same digest; what was never made is the same as nothing. */
+export const sameShort = (a: Uint8Array, b: Uint8Array): boolean => sameBytes(a, b) && !isZero(a);

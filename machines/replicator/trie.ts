@@ -178,7 +178,8 @@ export class Trie {
 
   /**
    * Works out digests of what changed, of at most so many objects, going on where the last call stopped; true if nothing is left.
-   * Until then some digests are of earlier states: whoever compares them finds too much or too little, never anything false.
+   * Until then some digests are of earlier states, no earlier than when they were last passed; what compares them finds a little too
+   * much or too little, which the next comparison makes good.
    */
   renew(objectsMax: number = Number.POSITIVE_INFINITY): boolean {
     this.#left = objectsMax;
@@ -223,17 +224,19 @@ export class Trie {
     this.#left--;
   }
 
-  /** If nothing under it is dirty any more. */
+  /** Of its children's digests as they are: a node that is never quite clean must not be compared by what it was long ago. */
   #renewInner(node: number): void {
     const family = this.#family.fill(0);
     family[0] = innerTag;
+    let isUnfinished = false;
     for (let index = 0; index < fanOut; index++) {
       const child = this.#nodes.child(node, index);
       if (child === 0) continue;
-      if (this.#nodes.isDirty(child)) return;
+      isUnfinished ||= this.#nodes.isDirty(child);
       family.set(this.#nodes.digestOf(child), 1 + index * digestBytes);
     }
     this.#nodes.renewed(node, sha256(family).subarray(0, digestBytes));
+    if (isUnfinished) this.#nodes.flags[node]! |= isDirty;
   }
 
   // ---------------------------------------------------------------- shape

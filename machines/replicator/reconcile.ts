@@ -1,0 +1,75 @@
+// Anti-entropy for objects: whatever deltas did not bring, an exchange repairs. Two nodes compare the roots of their tries
+// (Demers et al. 1987 for the exchange, Merkle 1987 and Dynamo §4.7 for the tree), descend only where digests differ, and exchange
+// the states of the objects that differ, in both directions, so that the bytes follow the difference and not the data. Joining is
+// idempotent and commutative, so nothing that is lost, repeated, reordered or left half-done does harm: the next exchange finds the rest.
+// No digest is believed: whatever is said of an object, its digest here is made of its state here, after every join.
+
+import { onAsk } from './repair-answer.ts';
+import { askFirst, endExchange, onAnswer } from './repair-ask.ts';
+import { repairLimits as max } from './repair-limits.ts';
+import type { Ask, Busy, RepairMessage } from './repair-messages.ts';
+import { createExchange, type PeerId, prepare, type RepairState, type RepairTurn } from './repair-state.ts';
+
+export { repairLimits } from './repair-limits.ts';
+export { type Answer, type Ask, formRepairMessage, parseRepairMessage, type RepairMessage } from './repair-messages.ts';
+export * from './repair-state.ts';
+
+/** Begins to compare everything with this peer. False: there is an exchange with it already, or enough with others. */
+export const beginExchange = (state: RepairState, turn: RepairTurn, peer: PeerId): boolean => {
+  const { exchanges, self } = state;
+  if (peer === self || exchanges.has(peer) || exchanges.size >= max.exchangesMax) return false;
+  exchanges.set(peer, createExchange(state, turn.nowMs));
+  repairTurn(state, turn);
+  return true;
+};
+
+/** Nothing more comes from this peer. */
+export const onPeerGone = (state: RepairState, turn: RepairTurn, peer: PeerId): void => {
+  state.served.delete(peer);
+  endExchange(state, turn, peer, 'silent');
+};
+
+/** Somebody waits for digests, and has not waited long enough to do without. */
+const isAwaited = ({ patience }: RepairState): boolean => patience !== null && patience > 0;
+
+/** What is due: digests to be made, first asks, and the end of exchanges that nobody answers. */
+export const repairTurn = (state: RepairState, turn: RepairTurn): void => {
+  const waiting = [...state.exchanges].filter(([, { counts }]) => counts.asks === 0);
+  if (waiting.length > 0 || isAwaited(state)) {
+    const isReady = prepare(state);
+    if (isAwaited(state)) state.patience = isReady ? null : state.patience! - 1;
+    for (const [peer, exchange] of waiting) if (isReady || --exchange.patience <= 0) askFirst(state, turn, peer, exchange);
+  }
+  for (const [peer, { counts, movedMs }] of state.exchanges)
+    if (counts.asks > 0 && turn.nowMs - movedMs >= max.exchangeTimeoutMs) endExchange(state, turn, peer, 'silent');
+};
+
+/** When `repairTurn` has something to do again; now, while digests are being made. */
+export const repairDueMs = (state: RepairState, nowMs: number): number => {
+  let dueMs = isAwaited(state) ? nowMs : Number.POSITIVE_INFINITY;
+  for (const { counts, movedMs } of state.exchanges.values())
+    dueMs = Math.min(dueMs, counts.asks === 0 ? nowMs : movedMs + max.exchangeTimeoutMs);
+  return dueMs;
+};
+
+/** Both began at the same moment: one exchange repairs both, so the one of the peer that sorts first goes on. */
+const mayAnswer = (state: RepairState, turn: RepairTurn, from: PeerId, { ask, exchange }: Ask): boolean => {
+  const own = state.exchanges.get(from);
+  if (ask > 0 || own === undefined || own.counts.asks > 1) return true;
+  if (own.counts.asks === 0 || from < state.self) {
+    endExchange(state, turn, from, 'yielded');
+    return true;
+  }
+  turn.sends.push({ to: from, message: { type: 'busy', exchange } });
+  return false;
+};
+
+const onBusy = (state: RepairState, turn: RepairTurn, from: PeerId, { exchange }: Busy): void => {
+  if (state.exchanges.get(from)?.id === exchange) endExchange(state, turn, from, 'busy');
+};
+
+export const onRepairMessage = (state: RepairState, turn: RepairTurn, from: PeerId, message: RepairMessage): void => {
+  if (message.type === 'busy') onBusy(state, turn, from, message);
+  else if (message.type === 'answer') onAnswer(state, turn, from, message);
+  else if (mayAnswer(state, turn, from, message)) onAsk(state, turn, from, message);
+};
