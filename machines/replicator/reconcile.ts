@@ -4,7 +4,7 @@
 // idempotent and commutative, so nothing that is lost, repeated, reordered or left half-done does harm: the next exchange finds the rest.
 // No digest is believed: whatever is said of an object, its digest here is made of its state here, after every join.
 
-import { onAsk } from './repair-answer.ts';
+import { answerWaiting, forget, onAsk } from './repair-answer.ts';
 import { askFirst, endExchange, onAnswer } from './repair-ask.ts';
 import { repairLimits as max } from './repair-limits.ts';
 import type { Ask, Busy, RepairMessage } from './repair-messages.ts';
@@ -25,28 +25,30 @@ export const beginExchange = (state: RepairState, turn: RepairTurn, peer: PeerId
 
 /** Nothing more comes from this peer. */
 export const onPeerGone = (state: RepairState, turn: RepairTurn, peer: PeerId): void => {
-  state.served.delete(peer);
+  forget(state, peer);
   endExchange(state, turn, peer, 'silent');
 };
 
-/** Somebody waits for digests, and has not waited long enough to do without. */
-const isAwaited = ({ patience }: RepairState): boolean => patience !== null && patience > 0;
+/** Digests are made, a share a turn, for first asks of both sides; whoever waited too long does with those that there are. */
+const prepareTurn = (state: RepairState, turn: RepairTurn): void => {
+  const { exchanges, waiting } = state;
+  const beginning = [...exchanges].filter(([, { counts }]) => counts.asks === 0);
+  if (beginning.length + waiting.size === 0) return;
+  const isReady = prepare(state);
+  for (const [peer, exchange] of beginning) if (isReady || --exchange.patience <= 0) askFirst(state, turn, peer, exchange);
+  if (waiting.size > 0 && (isReady || --state.patience <= 0)) answerWaiting(state, turn);
+};
 
-/** What is due: digests to be made, first asks, and the end of exchanges that nobody answers. */
+/** What is due: digests to be made, first asks and answers, and the end of exchanges that nobody answers. */
 export const repairTurn = (state: RepairState, turn: RepairTurn): void => {
-  const waiting = [...state.exchanges].filter(([, { counts }]) => counts.asks === 0);
-  if (waiting.length > 0 || isAwaited(state)) {
-    const isReady = prepare(state);
-    if (isAwaited(state)) state.patience = isReady ? null : state.patience! - 1;
-    for (const [peer, exchange] of waiting) if (isReady || --exchange.patience <= 0) askFirst(state, turn, peer, exchange);
-  }
+  prepareTurn(state, turn);
   for (const [peer, { counts, movedMs }] of state.exchanges)
     if (counts.asks > 0 && turn.nowMs - movedMs >= max.exchangeTimeoutMs) endExchange(state, turn, peer, 'silent');
 };
 
 /** When `repairTurn` has something to do again; now, while digests are being made. */
 export const repairDueMs = (state: RepairState, nowMs: number): number => {
-  let dueMs = isAwaited(state) ? nowMs : Number.POSITIVE_INFINITY;
+  let dueMs = state.waiting.size > 0 ? nowMs : Number.POSITIVE_INFINITY;
   for (const { counts, movedMs } of state.exchanges.values())
     dueMs = Math.min(dueMs, counts.asks === 0 ? nowMs : movedMs + max.exchangeTimeoutMs);
   return dueMs;

@@ -5,29 +5,26 @@ import { repairLimits as max } from './repair-limits.ts';
 import { type Answer, type Ask, type Statement, type StateRecord, statementBytes } from './repair-messages.ts';
 import { joinState, type PeerId, patienceOf, prepare, type RepairState, type RepairTurn, recordBytes } from './repair-state.ts';
 
+export const forget = ({ served, waiting }: RepairState, peer: PeerId): void => {
+  served.delete(peer);
+  waiting.delete(peer);
+};
+
 /** May this peer be answered now? At most a few at a time, so that repair leaves time for everything else. */
-const mayServe = ({ served }: RepairState, from: PeerId, nowMs: number): boolean => {
+const mayServe = (state: RepairState, from: PeerId, nowMs: number): boolean => {
+  const { served } = state;
   if (!served.has(from) && served.size >= max.servedMax)
-    for (const [peer, askedMs] of served) if (nowMs - askedMs >= max.servedIdleMs) served.delete(peer);
+    for (const [peer, askedMs] of served) if (nowMs - askedMs >= max.servedIdleMs) forget(state, peer);
   if (!served.has(from) && served.size >= max.servedMax) return false;
   served.set(from, nowMs);
   return true;
 };
 
-/** The first ask compares roots, which means little while many digests are still to be made. */
-const isPrepared = (state: RepairState, { ask }: Ask): boolean => {
-  if (ask > 0 || prepare(state)) return true;
-  state.patience ??= patienceOf(state);
-  if (state.patience > 0) return false;
-  // Who waited so long is answered from the digests that there are.
-  state.patience = null;
-  return true;
-};
-
 const join = (state: RepairState, { salt, states }: Ask): Uint8Array[] =>
-  states.map(([key, form]) => {
-    const joined = joinState(state, key, form);
-    return joined === null ? new Uint8Array(shortBytes) : shortOf(salt, joined.digest);
+  states.map((record) => {
+    const { end, came, here } = joinState(state, record, state.store.trie.placeOfKey(record[0]));
+    if (end === 'refused' || (end === 'joined' && here === null)) return new Uint8Array(shortBytes);
+    return shortOf(salt, end === 'unwanted' ? came : here!);
   });
 
 type Page = { states: StateRecord[]; bytes: number };
@@ -58,12 +55,28 @@ const counterOf = ({ store: { trie } }: RepairState, salt: Uint8Array, statement
   return differencesAt(trie, salt, statement).map(({ path }) => statementAt(trie, salt, path));
 };
 
+/** A first ask waits while digests are to be made: it compares roots, which says little before. */
 export const onAsk = (state: RepairState, turn: RepairTurn, from: PeerId, ask: Ask): void => {
-  const { exchange, salt } = ask;
-  if (!mayServe(state, from, turn.nowMs) || !isPrepared(state, ask)) {
-    turn.sends.push({ to: from, message: { type: 'busy', exchange } });
+  if (!mayServe(state, from, turn.nowMs)) {
+    turn.sends.push({ to: from, message: { type: 'busy', exchange: ask.exchange } });
     return;
   }
+  if (ask.ask > 0 || prepare(state)) {
+    answer(state, turn, from, ask);
+    return;
+  }
+  if (state.waiting.size === 0) state.patience = patienceOf(state);
+  state.waiting.set(from, ask);
+};
+
+/** Who waited for digests is answered, from those that there are. */
+export const answerWaiting = (state: RepairState, turn: RepairTurn): void => {
+  for (const [peer, ask] of state.waiting) answer(state, turn, peer, ask);
+  state.waiting.clear();
+};
+
+const answer = (state: RepairState, turn: RepairTurn, to: PeerId, ask: Ask): void => {
+  const { exchange, salt } = ask;
   const held = join(state, ask);
   const page: Page = { states: [], bytes: 0 };
   let wantsDone = 0;
@@ -79,6 +92,6 @@ export const onAsk = (state: RepairState, turn: RepairTurn, from: PeerId, ask: A
     statementsDone++;
   }
   const { states } = page;
-  const answer: Answer = { type: 'answer', exchange, ask: ask.ask, statementsDone, statements, wantsDone, states, held };
-  turn.sends.push({ to: from, message: answer });
+  const message: Answer = { type: 'answer', exchange, ask: ask.ask, statementsDone, statements, wantsDone, states, held };
+  turn.sends.push({ to, message });
 };

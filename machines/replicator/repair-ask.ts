@@ -4,8 +4,19 @@ import { childOf, isUnder, type Path, type Place, parentOf, root, sameShort, sho
 import { differencesAt, isHere, isThere, statementAt } from './repair-compare.ts';
 import { repairLimits as max } from './repair-limits.ts';
 import { type Answer, type Item, type Statement, type StateRecord, statementBytes } from './repair-messages.ts';
-import type { Exchange, Give, Outcome, PeerId, RepairState, RepairTurn, UnderWay, Want } from './repair-state.ts';
-import * as known from './repair-state.ts';
+import {
+  digestHere,
+  type Exchange,
+  type Give,
+  joinState,
+  type Outcome,
+  type PeerId,
+  type RepairState,
+  type RepairTurn,
+  recordBytes,
+  type UnderWay,
+  type Want,
+} from './repair-state.ts';
 
 export const endExchange = (state: RepairState, turn: RepairTurn, peer: PeerId, outcome: Outcome): void => {
   const exchange = state.exchanges.get(peer);
@@ -38,8 +49,8 @@ const takeGives = ({ store }: RepairState, { gives, counts }: Exchange): { taken
     const form = store.formOf(give.key);
     if (form !== null && form.byteLength <= max.formBytesMax) {
       const record: StateRecord = [give.key, form];
-      if (bytes > 0 && bytes + known.recordBytes(record) > max.pageBytes) break;
-      bytes += known.recordBytes(record);
+      if (bytes > 0 && bytes + recordBytes(record) > max.pageBytes) break;
+      bytes += recordBytes(record);
       taken.push(give);
       states.push(record);
     } else if (form !== null) counts.oversized++;
@@ -100,7 +111,7 @@ const advance = (state: RepairState, turn: RepairTurn, peer: PeerId, exchange: E
     if (paths.length > 0) ask(turn, peer, exchange, { paths, wants, gives }, { statements, states });
   }
   if (underWay.size > 0 || !isIdle(exchange)) return;
-  endExchange(state, turn, peer, counts.asks === 1 ? 'same' : 'repaired');
+  endExchange(state, turn, peer, exchange.differs ? 'repaired' : 'same');
 };
 
 /** The first ask: both roots, in full. */
@@ -118,11 +129,13 @@ const keyOfPlace = ({ high, low }: Place): string => `${high} ${low}`;
 const learnHeld = (state: RepairState, exchange: Exchange, gives: readonly Give[], held: readonly Uint8Array[]): void => {
   const { salt, counts } = exchange;
   gives.forEach(({ key, hops }, index) => {
-    const [short, digest] = [held[index]!, known.digestHere(state, key)];
+    const short = held[index]!;
+    const place = state.store.trie.placeOfKey(key);
+    const digest = digestHere(state, key, place);
     if (digest === null || sameShort(short, shortOf(salt, digest))) return;
     if (short.every((byte) => byte === 0)) counts.refused++;
     else if (hops >= max.hopsMax) counts.unequal++;
-    else exchange.wants.push({ place: state.store.trie.placeOfKey(key), promised: [short], hops: hops + 1 });
+    else exchange.wants.push({ place, promised: [short], hops: hops + 1 });
   });
 };
 
@@ -131,21 +144,22 @@ const learnState = (
   state: RepairState,
   { salt, counts, gives }: Exchange,
   wanted: ReadonlyMap<string, Want>,
-  [key, form]: StateRecord,
+  record: StateRecord,
 ): boolean => {
-  const want = wanted.get(keyOfPlace(state.store.trie.placeOfKey(key)));
+  const place = state.store.trie.placeOfKey(record[0]);
+  const want = wanted.get(keyOfPlace(place));
   if (want === undefined) return false;
-  const joined = known.joinState(state, key, form);
-  if (joined === null) {
-    counts.refused++;
+  const { end, came, isEqual } = joinState(state, record, place);
+  if (end !== 'joined') {
+    counts[end]++;
     return true;
   }
   counts.received++;
-  const came = known.shortOfState(salt, key, form);
-  if (!want.promised.some((short) => sameShort(short, came))) counts.unpromised++;
-  if (joined.isEqual) return true;
+  const short = shortOf(salt, came);
+  if (!want.promised.some((promise) => sameShort(promise, short))) counts.unpromised++;
+  if (isEqual) return true;
   if (want.hops >= max.hopsMax) counts.unequal++;
-  else gives.push({ key, hops: want.hops + 1 });
+  else gives.push({ key: record[0], hops: want.hops + 1 });
   return true;
 };
 
@@ -204,6 +218,7 @@ export const onAnswer = (state: RepairState, turn: RepairTurn, from: PeerId, ans
   if (exchange === undefined || underWay === undefined || exchange.id !== answer.exchange) return;
   exchange.underWay.delete(answer.ask);
   exchange.movedMs = turn.nowMs;
+  exchange.differs ||= answer.statements.length > 0;
   const { paths, wants, gives } = underWay;
   const done = wants.slice(0, answer.wantsDone);
   const wanted = new Map(done.map((want) => [keyOfPlace(want.place), want]));

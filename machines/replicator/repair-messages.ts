@@ -66,11 +66,14 @@ export type Answer = {
   readonly statements: readonly Statement[];
   readonly wantsDone: number;
   readonly states: readonly StateRecord[];
-  /** For each state of the ask what stands here for the digest of the object after the join; zero: it was refused. */
+  /**
+   * For each state of the ask, what stands for the digest of the object after the join; zero: it was refused. Of what is not wanted
+   * any more, what stands for what came, so that nobody goes on about it.
+   */
   readonly held: readonly Uint8Array[];
 };
 
-/** Not now: enough others are answered, digests are not made yet, or an exchange the other way round has begun. */
+/** Not now: enough others are answered, or an exchange the other way round has begun. */
 export type Busy = { readonly type: 'busy'; readonly exchange: number };
 
 export type RepairMessage = Ask | Answer | Busy;
@@ -196,11 +199,18 @@ const parseRow = <T>(value: unknown, bytes: number, countMax: number, read: (fro
   return Array.from({ length: value.byteLength / bytes }, () => read(from));
 };
 
+/** The roots are compared once, by the first ask, which holds nothing else. */
+const isInOrder = (ask: number, statements: readonly Statement[], others: number): boolean =>
+  ask === 0
+    ? statements.length === 1 && statements[0]!.type === 'whole' && others === 0
+    : statements.every(({ type }) => type !== 'whole');
+
 const parseAsk = ([, exchange, ask, salt, given, places, states]: unknown[]): Ask | null => {
   const statements = parseStatements(given);
   const wants = parseRow(places, placeBytes, max.wantsPerAskMax, readPlace);
   if (!isCount(exchange) || !isCount(ask) || statements === null || wants === null || !isStates(states)) return null;
   if (!(salt instanceof Uint8Array) || salt.byteLength !== saltBytes) return null;
+  if (!isInOrder(ask, statements, wants.length + states.length)) return null;
   return { type: 'ask', exchange, ask, salt, statements, wants, states };
 };
 
@@ -208,7 +218,6 @@ const parseAnswer = ([, exchange, ask, statementsDone, given, wantsDone, states,
   const statements = parseStatements(given);
   const held = parseRow(shorts, shortBytes, max.statesPerMessageMax, (from) => readRaw(from, shortBytes));
   if (!isCount(exchange) || !isCount(ask) || !isCount(statementsDone) || !isCount(wantsDone)) return null;
-  // The root is compared once, by who asks first.
   if (statements === null || statements.some(({ type }) => type === 'whole') || held === null || !isStates(states)) return null;
   return { type: 'answer', exchange, ask, statementsDone, statements, wantsDone, states, held };
 };

@@ -1,9 +1,9 @@
 // What both sides of a repair keep and count. Who is asked keeps nothing but a list of whom it answers: each ask holds all that its
 // answer needs.
 import { nextUint32, type RandomState } from '../random.ts';
-import { digestOf, type Path, type Place, saltBytes, sameBytes, shortOf } from './places.ts';
+import { digestOf, type Path, type Place, saltBytes, sameBytes } from './places.ts';
 import { repairLimits as max } from './repair-limits.ts';
-import type { Item, RepairMessage, StateRecord } from './repair-messages.ts';
+import type { Ask, Item, RepairMessage, StateRecord } from './repair-messages.ts';
 import type { Trie } from './trie.ts';
 
 export type PeerId = string;
@@ -14,8 +14,11 @@ export type RepairStore = {
   readonly trie: Trie;
   /** The canonical bytes of an object as it is now, with its type; null: there is none. Not to be changed by anybody. */
   formOf(key: string): Uint8Array | null;
-  /** Joins a state, checked, and tells the trie. False: it is none, or of another type than the object has here. */
-  join(key: string, form: Uint8Array): boolean;
+  /**
+   * Joins a state, checked, and tells the trie; keeps no part of `form` itself. 'refused': it is none, or of another type than the
+   * object has here. 'unwanted': it was removed for good, so that nothing of it is to come back.
+   */
+  join(key: string, form: Uint8Array): 'joined' | 'unwanted' | 'refused';
 };
 
 export type RepairCounts = {
@@ -27,6 +30,8 @@ export type RepairCounts = {
   unpromised: number;
   /** Objects that were still not the same on both sides after they had gone to and fro. */
   unequal: number;
+  /** Objects that came though they were removed for good. */
+  unwanted: number;
   /** States that were none for this node, or for the peer. */
   refused: number;
   /** Objects that are too large to travel. */
@@ -65,6 +70,8 @@ export type Exchange = {
   readonly wants: Want[];
   readonly underWay: Map<number, UnderWay>;
   readonly counts: RepairCounts;
+  /** The roots were not the same. */
+  differs: boolean;
   /** When the peer was last heard. */
   movedMs: number;
 };
@@ -76,14 +83,16 @@ export type RepairState = {
   readonly exchanges: Map<PeerId, Exchange>;
   /** Peers that are answered, and when each last asked. */
   readonly served: Map<PeerId, number>;
-  /** Turns in which digests may still be made for somebody who was told to wait for them; null: nobody was. */
-  patience: number | null;
+  /** First asks that wait until digests are made, of peers that are served. */
+  readonly waiting: Map<PeerId, Ask>;
+  /** Turns in which digests may still be made for them. */
+  patience: number;
 };
 
 export type RepairOptions = { self: PeerId; store: RepairStore; random: RandomState };
 
 export const createRepair = ({ self, store, random }: RepairOptions): RepairState => ({
-  ...{ self, store, random, exchanges: new Map(), served: new Map(), patience: null },
+  ...{ self, store, random, exchanges: new Map(), served: new Map(), waiting: new Map(), patience: 0 },
 });
 
 export const createTurn = (nowMs: number): RepairTurn => ({ nowMs, sends: [], ended: [] });
@@ -99,7 +108,8 @@ export const createExchange = (state: RepairState, nowMs: number): Exchange => (
   salt: randomBytes(state.random, saltBytes),
   patience: patienceOf(state),
   ...{ paths: [], giving: [], gives: [], wants: [], underWay: new Map() },
-  counts: { asks: 0, received: 0, given: 0, unpromised: 0, unequal: 0, refused: 0, oversized: 0 },
+  counts: { asks: 0, received: 0, given: 0, unpromised: 0, unequal: 0, unwanted: 0, refused: 0, oversized: 0 },
+  differs: false,
   movedMs: nowMs,
 });
 
@@ -109,20 +119,24 @@ export const prepare = ({ store: { trie } }: RepairState): boolean => trie.renew
 export const recordBytes = ([key, form]: StateRecord): number => 3 * key.length + form.byteLength + 16;
 
 /** The digest of the object as it is here; null: there is none. Always made of what is here, never taken from what a peer says. */
-export const digestHere = ({ store: { trie } }: RepairState, key: string): Uint8Array | null => {
-  const slot = trie.slotOf(key);
-  return slot === null ? null : trie.freshDigest(slot);
+export const digestHere = ({ store: { trie } }: RepairState, key: string, place: Place): Uint8Array | null => {
+  const slot = trie.slotsAt(place).find((each) => trie.keyOf(each) === key);
+  return slot === undefined ? null : trie.freshDigest(slot);
 };
 
-export const shortOfState = (salt: Uint8Array, key: string, form: Uint8Array): Uint8Array => shortOf(salt, digestOf(key, form));
+export type JoinedState = {
+  end: 'joined' | 'unwanted' | 'refused';
+  /** Of what came. */
+  came: Uint8Array;
+  /** Of the object here afterwards; a view, for the moment. */
+  here: Uint8Array | null;
+  isEqual: boolean;
+};
 
-/** Joins a state that came; what the object is here afterwards, and whether that is what came. Null: it was refused. */
-export const joinState = (
-  state: RepairState,
-  key: string,
-  form: Uint8Array,
-): { digest: Uint8Array; isEqual: boolean } | null => {
-  if (!state.store.join(key, form)) return null;
-  const digest = digestHere(state, key);
-  return digest === null ? null : { digest, isEqual: sameBytes(digest, digestOf(key, form)) };
+/** Joins a state that came, and looks what the object is here afterwards. */
+export const joinState = (state: RepairState, [key, form]: StateRecord, place: Place): JoinedState => {
+  const came = digestOf(key, form);
+  const end = state.store.join(key, form);
+  const here = digestHere(state, key, place);
+  return { end, came, here, isEqual: here !== null && sameBytes(here, came) };
 };

@@ -24,7 +24,7 @@ export class ToyStore {
   readonly objects = new Map<string, Toy>();
   readonly trie: Trie;
   padding: Uint8Array;
-  joined = 0;
+  readonly buried = new Set<string>();
   refuses: (key: string) => boolean = () => false;
   /** What a join does besides joining, to be changed by a test. */
   meanwhile: (key: string) => void = () => {};
@@ -44,12 +44,12 @@ export class ToyStore {
     return form;
   };
 
-  readonly join = (key: string, form: Uint8Array): boolean => {
-    if (form.byteLength < 4 || this.refuses(key)) return false;
+  readonly join = (key: string, form: Uint8Array): 'joined' | 'unwanted' | 'refused' => {
+    if (form.byteLength < 4 || this.refuses(key)) return 'refused';
+    if (this.buried.has(key)) return 'unwanted';
     this.add(key, new DataView(form.buffer, form.byteOffset).getUint32(0));
-    this.joined++;
     this.meanwhile(key);
-    return true;
+    return 'joined';
   };
 
   add(key: string, bits: number): void {
@@ -134,8 +134,7 @@ export class RepairWorld {
       const at = this.reorders ? nextBetween(this.random, 0, Math.max(1, this.letters.length)) : 0;
       const [letter] = this.letters.splice(at, 1);
       if (letter !== undefined) this.deliver(letter);
-      else if ([...this.sides.values()].some(({ exchanges, patience }) => exchanges.size > 0 || (patience ?? 0) > 0))
-        this.wait(1_000);
+      else if ([...this.sides.values()].some(({ exchanges, waiting }) => exchanges.size + waiting.size > 0)) this.wait(1_000);
       else return;
     }
     if (mustEnd) assert.fail('it never ends');
