@@ -223,7 +223,7 @@ export const onAnswer = (state: RepairState, turn: RepairTurn, from: PeerId, ans
   const done = wants.slice(0, answer.wantsDone);
   const wanted = new Map(done.map((want) => [keyOfPlace(want.place), want]));
   const isWelcome = isFitting(underWay, answer) && answer.states.every((record) => learnState(state, exchange, wanted, record));
-  if (!isWelcome || exchange.counts.refused > max.refusedMax) {
+  if (!isWelcome) {
     endExchange(state, turn, from, 'refused');
     return;
   }

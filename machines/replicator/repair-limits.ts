@@ -5,6 +5,8 @@ import { replicatorLimits } from './limits.ts';
 export const repairLimits = {
   /** A message ends before the record or statement that would lift it above this; a record that is larger travels alone. */
   pageBytes: 32 << 10,
+  /** UTF-8, of what names an object: its type and its key. */
+  nameBytesMax: replicatorLimits.keyBytesMax + 64,
   /** One object, packed. A larger one cannot travel, and is counted. */
   formBytesMax: limits.messageBytesMax - (64 << 10),
   /** Exchanges that this node has begun and not ended. */
@@ -23,8 +25,6 @@ export const repairLimits = {
   statesPerMessageMax: 8_192,
   /** Times that one object goes to and fro in an exchange before it is left to the next. */
   hopsMax: 3,
-  /** States of one exchange that are none, before nothing more is taken from that peer. */
-  refusedMax: 16,
   /** No answer for this long ends an exchange. */
   exchangeTimeoutMs: 10_000,
   /** Digests that are made in one turn. */
@@ -34,6 +34,6 @@ export const repairLimits = {
 const assertLimits = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(`limits of repair contradict each other: ${what}`);
 };
-assertLimits(repairLimits.formBytesMax + 3 * replicatorLimits.keyCharsMax < limits.messageBytesMax, 'an object fits a message');
+assertLimits(repairLimits.formBytesMax + 3 * repairLimits.nameBytesMax < limits.messageBytesMax, 'an object fits a message');
 assertLimits(replicatorLimits.valueBytesMax < repairLimits.formBytesMax, 'a value fits an object');
 assertLimits(repairLimits.servedIdleMs < repairLimits.exchangeTimeoutMs, 'who fell silent makes room before it is given up');

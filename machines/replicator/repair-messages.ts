@@ -10,11 +10,11 @@ import {
   inkCount,
   inkRaw,
   isSpent,
+  isWellFormed,
   readByte,
   readCount,
   readRaw,
 } from '../wire/octets.ts';
-import { replicatorLimits } from './limits.ts';
 import {
   depthMax,
   digestBytes,
@@ -185,7 +185,7 @@ const isCount = (value: unknown): value is number => typeof value === 'number' &
 const isState = (value: unknown): value is StateRecord => {
   if (!Array.isArray(value) || value.length !== 2) return false;
   const [key, form] = value as unknown[];
-  if (typeof key !== 'string' || key.length === 0 || key.length > replicatorLimits.keyCharsMax) return false;
+  if (typeof key !== 'string' || key.length === 0 || key.length > max.nameBytesMax || !isWellFormed(key)) return false;
   return form instanceof Uint8Array && form.byteLength <= max.formBytesMax;
 };
 

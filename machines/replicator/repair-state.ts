@@ -32,7 +32,7 @@ export type RepairCounts = {
   unequal: number;
   /** Objects that came though they were removed for good. */
   unwanted: number;
-  /** States that were none for this node, or for the peer. */
+  /** States that were none for this node, or for the peer: a type that differs, or damage. The others are repaired all the same. */
   refused: number;
   /** Objects that are too large to travel. */
   oversized: number;
