@@ -5,7 +5,7 @@
 // No digest is believed: whatever is said of an object, its digest here is made of its state here, after every join.
 
 import { answerWaiting, forget, onAsk } from './repair-answer.ts';
-import { askFirst, endExchange, onAnswer } from './repair-ask.ts';
+import { askFirst, askFor, endExchange, onAnswer } from './repair-ask.ts';
 import { repairLimits as max } from './repair-limits.ts';
 import type { Ask, Busy, RepairMessage } from './repair-messages.ts';
 import { createExchange, type PeerId, prepare, type RepairState, type RepairTurn } from './repair-state.ts';
@@ -21,6 +21,25 @@ export const beginExchange = (state: RepairState, turn: RepairTurn, peer: PeerId
   exchanges.set(peer, createExchange(state, turn.nowMs));
   repairTurn(state, turn);
   return true;
+};
+
+/**
+ * Fetches these objects and gives back what the peer lacks of them, comparing nothing else: a delta came that builds on what is not
+ * here. Goes along with an exchange that is under way. False: there are enough exchanges, or objects to fetch; comparing everything
+ * later finds them too.
+ */
+export const fetchObjects = (state: RepairState, turn: RepairTurn, peer: PeerId, names: readonly string[]): boolean => {
+  const { exchanges, self } = state;
+  const known = exchanges.get(peer);
+  if (known !== undefined) return askFor(state, turn, peer, known, names);
+  if (peer === self || exchanges.size >= max.exchangesMax || names.length === 0) return false;
+  const exchange = createExchange(state, turn.nowMs);
+  // Roots are compared by ask 0, which this one leaves out.
+  exchange.counts.asks = 1;
+  exchanges.set(peer, exchange);
+  if (askFor(state, turn, peer, exchange, names)) return true;
+  exchanges.delete(peer);
+  return false;
 };
 
 /** Nothing more comes from this peer. */

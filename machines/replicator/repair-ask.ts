@@ -121,6 +121,24 @@ export const askFirst = ({ store: { trie } }: RepairState, turn: RepairTurn, pee
   ask(turn, peer, exchange, { paths: [root], wants: [], gives: [] }, { statements, states: [] });
 };
 
+/**
+ * Wants these objects whatever comparisons say, at once if the exchange is under way. False: it wants so many that comparing everything
+ * is the better way.
+ */
+export const askFor = (
+  state: RepairState,
+  turn: RepairTurn,
+  peer: PeerId,
+  exchange: Exchange,
+  names: readonly string[],
+): boolean => {
+  if (exchange.wants.length + names.length > max.fetchedMax) return false;
+  for (const name of names) exchange.wants.push({ place: state.store.trie.placeOfKey(name), promised: null, hops: 0 });
+  exchange.differs = true;
+  if (exchange.counts.asks > 0) advance(state, turn, peer, exchange);
+  return true;
+};
+
 // ---------------------------------------------------------------- what is answered
 
 const keyOfPlace = ({ high, low }: Place): string => `${high} ${low}`;
@@ -156,7 +174,7 @@ const learnState = (
   }
   counts.received++;
   const short = shortOf(salt, came);
-  if (!want.promised.some((promise) => sameShort(promise, short))) counts.unpromised++;
+  if (want.promised?.some((promise) => sameShort(promise, short)) === false) counts.unpromised++;
   if (isEqual) return true;
   if (want.hops >= max.hopsMax) counts.unequal++;
   else gives.push({ key: record[0], hops: want.hops + 1 });

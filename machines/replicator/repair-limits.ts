@@ -21,6 +21,8 @@ export const repairLimits = {
   pathsMax: 65_536,
   /** Objects that are asked for, or given, by one message. */
   wantsPerAskMax: 256,
+  /** Objects that one exchange fetches by name. */
+  fetchedMax: 4_096,
   /** Objects in one message from outside: as many as bytes allow when each is small. */
   statesPerMessageMax: 8_192,
   /** Times that one object goes to and fro in an exchange before it is left to the next. */

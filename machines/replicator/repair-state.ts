@@ -51,7 +51,8 @@ export type RepairTurn = {
   readonly ended: { peer: PeerId; outcome: Outcome; counts: RepairCounts }[];
 };
 
-export type Want = { place: Place; promised: readonly Uint8Array[]; hops: number };
+/** `promised` stands for the states that the peer said it has; null: it said nothing. */
+export type Want = { place: Place; promised: readonly Uint8Array[] | null; hops: number };
 export type Give = { key: string; hops: number };
 /** Whatever is here under a path, but what the other has too. */
 export type Giving = { path: Path; except: readonly Item[] };

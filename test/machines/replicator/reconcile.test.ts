@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { childOf, type Path, type Place, placeOf, root } from '../../../machines/replicator/places.ts';
 import {
   type Answer,
+  fetchObjects,
   formRepairMessage,
   onRepairMessage,
   parseRepairMessage,
@@ -147,6 +148,36 @@ describe('an exchange', () => {
     assert.equal(b.objects.size, 3);
     assert.ok(world.ended.some(({ counts }) => counts.oversized > 0));
     a.padding = small;
+  });
+
+  test('fetches objects by name, gives back what the peer lacks of them, and leaves the others', () => {
+    const { world, a, b } = pair(500);
+    b.add('k1', 2);
+    b.add('k2', 2);
+    a.add('k2', 4);
+    b.add('new', 2);
+    b.add('k3', 2);
+    world.act('a', (state, turn) => assert.ok(fetchObjects(state, turn, 'b', ['k1', 'k2', 'new', 'nowhere'])));
+    world.settle();
+    const { outcome, counts } = world.ended.at(-1)!;
+    assert.deepEqual([outcome, counts.received, counts.given, counts.unpromised], ['repaired', 3, 1, 0]);
+    assert.ok(world.messages === 4 && world.bytes < 400, `${world.bytes} bytes in ${world.messages} messages`);
+    assert.deepEqual(a.unlike(b), ['k3: 1, 3']);
+    // Along with an exchange that waits or is under way.
+    for (const begun of [0, 1]) {
+      b.add(`k${begun}`, 8);
+      if (begun === 0) a.add('k9', 2);
+      world.begin('a', 'b');
+      world.act('a', (state, turn) => assert.ok(fetchObjects(state, turn, 'b', [`k${begun}`])));
+      world.settle();
+      converged(a, b);
+    }
+    world.act('a', (state, turn) => {
+      assert.equal(fetchObjects(state, turn, 'a', ['k1']), false);
+      assert.equal(fetchObjects(state, turn, 'b', []), false);
+      assert.equal(fetchObjects(state, turn, 'b', Array(repairLimits.fetchedMax + 1).fill('k1')), false);
+      assert.equal(state.exchanges.size, 0);
+    });
   });
 
   test('does not bring back what was removed for good, nor go on about it', () => {
