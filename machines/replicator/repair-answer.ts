@@ -30,12 +30,12 @@ const join = (state: RepairState, { salt, states }: Ask): Uint8Array[] =>
 type Page = { states: StateRecord[]; bytes: number };
 
 /** False: it does not fit any more. */
-const addWanted = ({ store: { trie, formOf } }: RepairState, page: Page, place: Place): boolean => {
+const addWanted = ({ store }: RepairState, page: Page, place: Place): boolean => {
   const records: StateRecord[] = [];
   let bytes = 0;
-  for (const slot of trie.slotsAt(place)) {
-    const key = trie.keyOf(slot);
-    const form = formOf(key);
+  for (const slot of store.trie.slotsAt(place)) {
+    const key = store.trie.keyOf(slot);
+    const form = store.formOf(key);
     if (form === null || form.byteLength > max.formBytesMax) continue;
     records.push([key, form]);
     bytes += recordBytes([key, form]);

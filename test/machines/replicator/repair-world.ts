@@ -11,6 +11,7 @@ import {
   parseRepairMessage,
   type RepairMessage,
   type RepairState,
+  type RepairStore,
   type RepairTurn,
   repairTurn,
 } from '../../../machines/replicator/reconcile.ts';
@@ -77,9 +78,9 @@ export class ToyStore {
 
 type Letter = { from: string; to: string; bytes: Uint8Array; type: RepairMessage['type'] };
 
-export class RepairWorld {
+export class RepairWorld<Store extends RepairStore = ToyStore> {
   readonly sides = new Map<string, RepairState>();
-  readonly stores = new Map<string, ToyStore>();
+  readonly stores = new Map<string, Store>();
   readonly ended: (RepairTurn['ended'][number] & { at: string })[] = [];
   readonly random: RandomState;
   letters: Letter[] = [];
@@ -92,13 +93,13 @@ export class RepairWorld {
   messages = 0;
   largest = 0;
 
-  constructor(stores: Record<string, ToyStore>, seed = 1) {
+  constructor(stores: Record<string, Store>, seed = 1) {
     this.random = randomFrom(seed);
     for (const [name, store] of Object.entries(stores)) this.join(name, store);
   }
 
   /** Also after a restart, which keeps the store alone. */
-  join(name: string, store: ToyStore): void {
+  join(name: string, store: Store): void {
     this.stores.set(name, store);
     const random = randomFrom(nextBetween(this.random, 1, 2 ** 31));
     this.sides.set(name, createRepair({ self: name, store, random }));
