@@ -216,19 +216,17 @@ describe('an exchange', () => {
     }
   });
 
-  test('begins in the end though everything changes at every turn, with the digests that there are', () => {
-    const { world, a, b } = pair(1_500);
-    world.begin('a', 'b');
-    for (let bit = 1; bit < 20; bit++) {
-      for (const store of [a, b]) for (const key of store.objects.keys()) store.add(key, 1 << bit);
-      if (bit === 1) world.begin('b', 'a');
+  test('begins and finds something though everything changes at every turn, with the digests that there are', () => {
+    const { world, a, b } = pair(4_000);
+    for (let turn = 0; turn < 25; turn++) {
+      for (const store of [a, b]) for (const key of store.objects.keys()) store.add(key, 1 << (turn + 1));
+      if (turn === 0) world.begin('a', 'b');
+      if (turn === 1) a.add('only-a', 1);
       world.wait(10);
+      // Before anybody finds the time to make all digests.
+      while (world.letters.length > 0) world.deliver(world.letters.shift()!);
     }
-    assert.ok(world.messages > 0);
-    world.settle();
-    b.add('k1', 1 << 20);
-    assert.equal(world.exchange('a', 'b').outcome, 'repaired');
-    converged(a, b);
+    assert.ok(world.ended.length > 0 && b.objects.has('only-a'));
   });
 });
 

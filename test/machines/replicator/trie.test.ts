@@ -85,7 +85,7 @@ describe('the trie', () => {
           assert.equal(lived.trie.size, lived.values.size);
           same(lived, born);
         }),
-        { numRuns: 60 },
+        { numRuns: 40 },
       );
     });
 
