@@ -3,9 +3,9 @@
 // harm, and a crash between any two writes loses nothing that was answered.
 import {
   createObjects,
-  type DeltaRecord,
   formOf,
   isReplicaId,
+  type LogRecord,
   nameOf,
   type Objects,
   type ObjectTypes,
@@ -36,7 +36,7 @@ export type Opened = {
 
 export interface ReplicaStore {
   /** One value for all of them; `done` once they are on the disk for good. */
-  append(records: readonly DeltaRecord[], done: (why: StorageFailure | null) => void): void;
+  append(records: readonly LogRecord[], done: (why: StorageFailure | null) => void): void;
   /** Writes what the log is long enough for; a page at a time, so that nobody waits long. `done` when there is nothing more to do. */
   checkpoint(done: () => void): void;
   readonly isLong: boolean;

@@ -1,5 +1,15 @@
 // Data that every node may change without asking, and that becomes the same everywhere (rows G1 to G4): the types, the objects of one
 // node, and how two nodes find what one of them lacks.
+import { disableWinsFlag, enableWinsFlag } from './flag.ts';
+import { gCounter } from './g-counter.ts';
+import { lwwMap } from './lww-map.ts';
+import { lwwRegister } from './lww-register.ts';
+import type { ObjectTypes } from './objects.ts';
+import { orMap } from './or-map.ts';
+import { orSet } from './or-set.ts';
+import { pnCounter } from './pn-counter.ts';
+import { register } from './register.ts';
+
 export { isReplicaId } from '../versions/vector.ts';
 export { type Crdt, isUnfit, type Joined } from './crdt.ts';
 export { replicatorLimits } from './limits.ts';
@@ -15,6 +25,7 @@ export {
   hear,
   hearState,
   isKey,
+  type LogRecord,
   nameOf,
   type Objects,
   type ObjectTypes,
@@ -22,6 +33,24 @@ export {
   replay,
   restore,
 } from './objects.ts';
-export { pnCounter } from './pn-counter.ts';
-export { register } from './register.ts';
+export {
+  beginExchange,
+  createRepair,
+  createTurn,
+  fetchObjects,
+  formRepairMessage,
+  onPeerGone,
+  onRepairMessage,
+  parseRepairMessage,
+  type RepairState,
+  type RepairTurn,
+  repairDueMs,
+  repairTurn,
+} from './reconcile.ts';
 export { resolve, type Strategy, strategyNames } from './strategies.ts';
+export { pnCounter, register };
+
+/** Every type that there is. */
+export const replicatedTypes: ObjectTypes = [
+  ...[register, lwwRegister, gCounter, pnCounter, enableWinsFlag, disableWinsFlag, orSet, lwwMap, orMap],
+];

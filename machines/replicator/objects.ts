@@ -7,6 +7,7 @@ import { pack } from '../wire/envelope.ts';
 import { isWellFormed, utf8Length } from '../wire/octets.ts';
 import { type Author, type Crdt, isUnfit, type Joined } from './crdt.ts';
 import { replicatorLimits as max } from './limits.ts';
+import { type Slot, Trie } from './trie.ts';
 import type { ReplicaId, Round } from './types.ts';
 
 /** Whatever its state, change and read are: here they only pass through. */
@@ -20,10 +21,15 @@ export type ReplicatedObject = {
   state: unknown;
   /** Not in the states on the disk as it is now: the log has what is missing there. */
   unsaved: boolean;
+  /** Its place in the trie. */
+  readonly slot: Slot;
 };
 
 /** One change as others hear it, as plain data. */
 export type DeltaRecord = readonly [type: string, key: string, delta: unknown];
+/** A whole state that came by repair, in the log of whoever joined it: what is written behind it may build on it. */
+export type StateRecord = readonly [type: string, key: string, form: unknown, whole: true];
+export type LogRecord = DeltaRecord | StateRecord;
 
 /** Why something that was heard was not joined; counted under its code. */
 export type HeardRefusal = 'TYPE_UNKNOWN' | 'KEY_INVALID' | 'DELTA_MALFORMED' | 'CLOCK_AHEAD' | 'OBJECTS_FULL';
@@ -36,15 +42,24 @@ export type Objects = {
   readonly clock: HybridClock;
   /** By `nameOf`; at most `objectsMax`. */
   readonly all: Map<string, ReplicatedObject>;
+  /** Of all of them, by their names. */
+  readonly trie: Trie;
   round: Round;
   /** Everything made up to this round is at every registered replica. */
   stable: Round;
 };
 
-export const createObjects = (replica: ReplicaId, types: ObjectTypes): Objects => ({
-  ...{ replica, types: new Map(types.map((type) => [type.type, type])), clock: createHybridClock(), all: new Map() },
-  ...{ round: 1, stable: 0 },
-});
+export const createObjects = (replica: ReplicaId, types: ObjectTypes): Objects => {
+  const all = new Map<string, ReplicatedObject>();
+  const trie = new Trie({
+    formOf(name) {
+      const object = all.get(name);
+      return object === undefined ? null : pack(object.type.form(object.state));
+    },
+  });
+  const byName = new Map(types.map((type) => [type.type, type]));
+  return { replica, types: byName, clock: createHybridClock(), all, trie, round: 1, stable: 0 };
+};
 
 /** No type's name holds a slash. */
 export const nameOf = (type: string, key: string): string => `${type}/${key}`;
@@ -61,9 +76,20 @@ export const findObject = (objects: Objects, type: string, key: string): Replica
   objects.all.get(nameOf(type, key));
 
 const addObject = (objects: Objects, type: AnyCrdt, key: string): ReplicatedObject => {
-  const object: ReplicatedObject = { type, key, state: type.empty(), unsaved: false };
-  objects.all.set(nameOf(type.type, key), object);
+  const name = nameOf(type.type, key);
+  const object: ReplicatedObject = { type, key, state: type.empty(), unsaved: false, slot: objects.trie.add(name) };
+  objects.all.set(name, object);
   return object;
+};
+
+const dropObject = (objects: Objects, { type, key, slot }: ReplicatedObject): void => {
+  objects.trie.remove(slot);
+  objects.all.delete(nameOf(type.type, key));
+};
+
+const noteChange = (objects: Objects, object: ReplicatedObject): void => {
+  object.unsaved = true;
+  objects.trie.touch(object.slot);
 };
 
 const authorOf = (objects: Objects, wallMs: number): Author => ({
@@ -89,12 +115,13 @@ export const change = (objects: Objects, wallMs: number, typeName: string, key: 
       ok: false,
       failure: failure('TOO_LARGE', `this node holds ${max.objectsMax} replicated objects, which is all it may`),
     };
-  const object = known ?? { type, key, state: type.empty(), unsaved: false };
+  const object = known ?? addObject(objects, type, key);
   const delta = type.change(object.state, parsed, authorOf(objects, wallMs));
-  if (isUnfit(delta)) return refuse(`the change ${delta.unfit}`);
-  if (delta === null) return { ok: true, object, record: null };
-  if (known === undefined) objects.all.set(nameOf(typeName, key), object);
-  object.unsaved = true;
+  if (delta === null || isUnfit(delta)) {
+    if (known === undefined) dropObject(objects, object);
+    return delta === null ? { ok: true, object, record: null } : refuse(`the change ${delta.unfit}`);
+  }
+  noteChange(objects, object);
   return { ok: true, object, record: [typeName, key, delta] };
 };
 
@@ -118,8 +145,15 @@ const isInTime = (objects: Objects, type: AnyCrdt, stateOrDelta: unknown, wallMs
   return true;
 };
 
-const joined = (object: ReplicatedObject, outcome: Joined | 'gap'): Joined | 'gap' => {
-  if (outcome === 'changed' || outcome === 'conflict') object.unsaved = true;
+/** Of an object that is new and of which nothing became there is nothing. */
+const settle = <Outcome extends Joined | 'gap'>(
+  objects: Objects,
+  object: ReplicatedObject,
+  isNew: boolean,
+  outcome: Outcome,
+): Outcome => {
+  if (outcome === 'changed' || outcome === 'conflict') noteChange(objects, object);
+  else if (isNew) dropObject(objects, object);
   return outcome;
 };
 
@@ -133,10 +167,7 @@ export const hear = (objects: Objects, wallMs: number, record: unknown): Heard =
   if (delta === null) return { refused: 'DELTA_MALFORMED' };
   if (!isInTime(objects, found.type, delta, wallMs)) return { refused: 'CLOCK_AHEAD' };
   const object = found.object ?? addObject(objects, found.type, key as string);
-  const outcome = joined(object, found.type.apply(object.state, delta, objects.stable));
-  // Nothing became of it: there is no object.
-  if (found.object === undefined && !object.unsaved) objects.all.delete(nameOf(object.type.type, object.key));
-  return outcome;
+  return settle(objects, object, found.object === undefined, found.type.apply(object.state, delta, objects.stable));
 };
 
 /** Joins a whole state of another, as `formOf` made it there. */
@@ -153,9 +184,7 @@ export const hearState = (
   if (state === null) return { refused: 'DELTA_MALFORMED' };
   if (!isInTime(objects, found.type, state, wallMs)) return { refused: 'CLOCK_AHEAD' };
   const object = found.object ?? addObject(objects, found.type, key as string);
-  const outcome = joined(object, found.type.join(object.state, state, objects.stable)) as Joined;
-  if (found.object === undefined && !object.unsaved) objects.all.delete(nameOf(object.type.type, object.key));
-  return outcome;
+  return settle(objects, object, found.object === undefined, found.type.join(object.state, state, objects.stable));
 };
 
 export const formOf = ({ type, key, state }: ReplicatedObject): readonly [string, string, unknown] => [
@@ -177,9 +206,12 @@ export const restore = (objects: Objects, record: unknown): boolean => {
   return true;
 };
 
-/** A delta from this node's own log, in the order in which it was written; false: it is not what was written there. */
+/** A record of this node's own log, in the order in which it was written; false: it is not what was written there. */
 export const replay = (objects: Objects, record: unknown): boolean => {
-  const heard = hear(objects, Number.MAX_SAFE_INTEGER, record);
+  const isState = Array.isArray(record) && record.length === 4 && record[3] === true;
+  const heard = isState
+    ? hearState(objects, Number.MAX_SAFE_INTEGER, record[0], record[1], record[2])
+    : hear(objects, Number.MAX_SAFE_INTEGER, record);
   return typeof heard === 'string' && heard !== 'gap';
 };
 
@@ -191,7 +223,7 @@ export const enterRound = (objects: Objects, round: Round, stable: Round): Repli
   const collected: ReplicatedObject[] = [];
   for (const object of objects.all.values()) {
     if (object.type.collect?.(object.state, stable) !== true) continue;
-    object.unsaved = true;
+    noteChange(objects, object);
     collected.push(object);
   }
   return collected;
