@@ -5,7 +5,6 @@ import {
   createObjects,
   formOf,
   isReplicaId,
-  type LogRecord,
   nameOf,
   type Objects,
   type ObjectTypes,
@@ -13,6 +12,7 @@ import {
   replay,
   restore,
 } from '../machines/replicator/index.ts';
+import { unpack } from '../machines/wire/envelope.ts';
 import { firstIndexOf, replicaKeys } from './keyspace.ts';
 import { openRecord, sealRecord } from './log-batch.ts';
 import { type StorageFailure, StorageFault, type StorageOperation, type StorageRange } from './ports/index.ts';
@@ -35,8 +35,8 @@ export type Opened = {
 };
 
 export interface ReplicaStore {
-  /** One value for all of them; `done` once they are on the disk for good. */
-  append(records: readonly LogRecord[], done: (why: StorageFailure | null) => void): void;
+  /** One value for all of them, packed `LogRecord`s in the order in which they were applied; `done` once they are on the disk for good. */
+  append(records: readonly Uint8Array[], done: (why: StorageFailure | null) => void): void;
   /** Writes what the log is long enough for; a page at a time, so that nobody waits long. `done` when there is nothing more to do. */
   checkpoint(done: () => void): void;
   readonly isLong: boolean;
@@ -147,6 +147,16 @@ const opened = (key: Uint8Array, value: Uint8Array): unknown => {
   }
 };
 
+/** A copy: what lives on must not keep the whole batch alive. */
+const replayPacked = (objects: Objects, record: unknown): boolean => {
+  if (!(record instanceof Uint8Array)) return false;
+  try {
+    return replay(objects, unpack(record.slice()));
+  } catch {
+    return false;
+  }
+};
+
 const readReplicaId = (writer: Writer): string | null => {
   const stored = writer.get(replicaKeys.id);
   if (stored === undefined) return null;
@@ -178,7 +188,8 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
     log.bytes += key.byteLength + value.byteLength;
     const records = opened(key, value);
     if (!Array.isArray(records)) return void damaged.push(`batch ${batch} of the log`);
-    for (const record of records as unknown[]) if (!replay(read, record)) damaged.push(`a delta in batch ${batch} of the log`);
+    for (const record of records as unknown[])
+      if (!replayPacked(read, record)) damaged.push(`a record in batch ${batch} of the log`);
   };
 
   const finish = (why: StorageFailure | null): void => {

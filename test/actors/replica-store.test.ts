@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Opened, openReplicaStore } from '../../actors/replica-store.ts';
 import { createWriter } from '../../actors/writer.ts';
-import { change, type DeltaRecord, findObject, type Objects, pnCounter, register } from '../../machines/replicator/index.ts';
+import { change, findObject, type Objects, pnCounter, register } from '../../machines/replicator/index.ts';
 import type { Sibling } from '../../machines/replicator/register.ts';
+import { pack } from '../../machines/wire/envelope.ts';
 import { createMemoryStorage, type MemoryStorage } from '../ports/memory-storage.ts';
 import { createHandClock } from './hand-clock.ts';
 
@@ -28,10 +29,10 @@ const open = (contents: Contents = new Map()) => {
   const { objects, store, damaged } = outcomes[0] ?? assert.fail('it was never opened');
   let answered = 0;
   const write = (...given: [type: string, key: string, change: unknown][]): void => {
-    const records = given.map(([type, key, one]): DeltaRecord => {
+    const records = given.map(([type, key, one]): Uint8Array => {
       const changed = change(objects, 1_000, type, key, one);
       assert.ok(changed.ok && changed.record !== null);
-      return changed.record;
+      return pack(changed.record).slice();
     });
     store.append(records, (why) => {
       assert.equal(why, null);
