@@ -118,7 +118,21 @@ export interface GossipApi {
   summary(): GossipSummary;
 }
 
+/** Data that every node may change without asking (AP); what it is read as and which changes it takes is its type's. */
+export interface ReplicaApi {
+  /** Makes a change here, visible at once; `done` when it is on this node's disk. Works without any other node. */
+  change(type: string, key: string, change: unknown, done: (outcome: Outcome<null>) => void): void;
+  /** As it is here now; undefined where nothing is known. Not to be changed. */
+  read(type: string, key: string): unknown;
+  /** Told after it changed here, by whomever, once for all changes of a turn. Returns what ends it. */
+  follow(type: string, key: string, on: () => void): () => void;
+  /** At most 1000, in no order. */
+  list(wanted: { type?: string; prefix?: string; limit?: number }): { type: string; key: string }[];
+  summary(): { replica: string | null; objects: number; conflicts: number; logBytes: number };
+}
+
 export interface NodeApi {
+  readonly replica: ReplicaApi;
   readonly gossip: GossipApi;
   status(): NodeStatus;
   /** Called after the status changed, at most once a turn. Returns what ends it. */

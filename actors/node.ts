@@ -39,6 +39,8 @@ import type { Observe, ObserveStep } from './observe.ts';
 import { createPeers } from './peers.ts';
 import type { NetworkEvent, PeerId, Ports } from './ports/index.ts';
 import { createStrangers } from './refusals.ts';
+import { createReplicaDoor } from './replica-door.ts';
+import { createReplicator, deltasTopic, type ReplicatorEvent, replicatorAddress } from './replicator.ts';
 import { createRouter, type Delivery, type Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
@@ -175,6 +177,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let membershipCell: Cell<MembershipActorEvent> | null = null;
   let discoveryCell: Cell<DiscoveryActorEvent> | null = null;
   let gossipCell: Cell<GossipActorEvent> | null = null;
+  let replicatorCell: Cell<ReplicatorEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
   let quietDue: Set<PeerId> | 'all' | null = null;
@@ -296,6 +299,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     ...{ name: settings.name, clock, sink, isConnected: peers.isConnected, isStopping: () => stopping !== null },
     cell: () => gossipCell,
   });
+  const replica = createReplicaDoor({
+    ...{ name: settings.name, sink, isStopping: () => stopping !== null, soon: clock.soon },
+    cell: () => replicatorCell,
+  });
 
   // -------------------------------------------------------------- hosting replicas
 
@@ -353,6 +360,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     membershipCell?.send({ type: 'peer-open', peer });
     discoveryCell?.send({ type: 'met', peer, name, addresses });
     gossipCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
+    replicatorCell?.send({ type: 'peer-open', peer });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
     tellQuiet(peer);
@@ -369,6 +377,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (end === 'lost') membershipCell?.send({ type: 'peer-close', peer });
     discoveryCell?.send({ type: 'parted', peer });
     gossipCell?.send({ type: 'peer-close', peer });
+    replicatorCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
@@ -408,6 +417,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         return;
       case 'published':
         if (event.topic === gossipTopic) gossipCell?.send({ type: 'published', peer: event.peer, bytes: event.bytes });
+        if (event.topic === deltasTopic) replicatorCell?.send({ type: 'published', peer: event.peer, bytes: event.bytes });
         return;
       case 'refused':
         return strangers(event);
@@ -510,6 +520,15 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         }),
       gossip.undelivered,
     );
+    replicatorCell = host<ReplicatorEvent>(
+      replicatorAddress,
+      (scope) =>
+        createReplicator(scope, {
+          ...{ ports, router, writer, connected: peers.connected(), newReplicaId: () => newId().slice(0, 16) },
+          ...replica.memory(),
+        }),
+      replica.undelivered,
+    );
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
       createGenesisActor(scope, {
         ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
@@ -522,11 +541,13 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       }),
     );
     router.on(membershipAddress, (delivery) => membershipCell?.send({ type: 'delivery', delivery }));
+    router.on(replicatorAddress, (delivery) => replicatorCell?.send({ type: 'delivery', delivery }));
     router.on(gossipAddress, (delivery) => gossipCell?.send({ type: 'delivery', delivery }));
     router.on(livenessAddress, (delivery) => livenessCell?.send({ type: 'delivery', delivery }));
     router.on(genesisAddress, (delivery) => genesisCell?.send({ type: 'delivery', delivery }));
     router.on(nodeAddress, onNodeDelivery);
     network.subscribe(gossipTopic);
+    network.subscribe(deltasTopic);
     network.hear(gossip.isMember);
     network.start({ name: settings.name, epoch, extra: { version: settings.version } }, (event) => {
       if (!stopped) onNetwork(event);
@@ -620,6 +641,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   return {
     gossip: gossip.api,
+    replica: replica.api,
     status: () => store.getSnapshot().context,
     members: () => membersNow(),
     tellLoad: (load) => membershipCell?.send({ type: 'load', load }),

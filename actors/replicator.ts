@@ -1,6 +1,6 @@
 // Data that every node may change without asking (decision 6, AP): changes are made here at once, written to this node's log, and told to
 // everybody once they are on the disk; what is lost on the way is found by comparing with one member after the other.
-import { failure } from '../machines/errors.ts';
+import { type Failure, failure } from '../machines/errors.ts';
 import { nextBetween, type RandomState, randomFrom } from '../machines/random.ts';
 import {
   beginExchange,
@@ -22,7 +22,7 @@ import {
   repairTurn,
   replicatedTypes,
 } from '../machines/replicator/index.ts';
-import { pack, unpack } from '../machines/wire/envelope.ts';
+import { decodeEnvelope, encodeEnvelope, pack, unpack, wireVersion } from '../machines/wire/envelope.ts';
 import type { Outcome } from './api.ts';
 import type { PeerId, Ports, StorageFailure, Timer } from './ports/index.ts';
 import { openReplicaStore, type ReplicaStore } from './replica-store.ts';
@@ -34,7 +34,7 @@ export const replicatorAddress = 'replicator';
 /** Of the cluster; deltas in batches. */
 export const deltasTopic = 'deltas';
 const repairType = 'repair';
-const wireVersion = 1;
+const deltasType = 'deltas';
 
 export const replicatorLimits = {
   /** Changes that are not on the disk yet; more are refused. */
@@ -72,6 +72,14 @@ export type ReplicatorArguments = {
   /** The object of this name is not what it was; `conflict`: others had decided differently at the same time. */
   onChanged: (name: string, conflict: boolean) => void;
 };
+
+const formDeltas = (body: readonly Uint8Array[]): Uint8Array =>
+  encodeEnvelope({
+    ...{ version: wireVersion, source: replicatorAddress, target: replicatorAddress, type: deltasType },
+    ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body },
+  });
+
+const failureOf = (why: StorageFailure): Failure => failure(why.code === 'CLOSED' ? 'STOPPING' : 'STORAGE_FAILED', why.message);
 
 type Held = { peer: PeerId; name: string; packed: Uint8Array };
 
@@ -156,7 +164,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     tells = false;
     for (let messages = 0; messages < replicatorLimits.messagesPerFlush && outbox.length > 0; messages++) {
       const taken = takeMessage();
-      if (network.publish(deltasTopic, pack([wireVersion, taken])) === 'full')
+      if (network.publish(deltasTopic, formDeltas(taken)) === 'full')
         sink.count('replica_deltas_untold_total', {}, taken.length);
     }
     if (outbox.length === 0) return;
@@ -200,10 +208,10 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
 
   const onPublished = (peer: PeerId, bytes: Uint8Array): void => {
     if (objects === null) return;
-    const message = unpacked(bytes);
-    const records = Array.isArray(message) && message[0] === wireVersion ? (message[1] as unknown) : null;
-    if (!Array.isArray(records)) return refuse(peer, 'MESSAGE_MALFORMED');
-    for (const packed of records as unknown[]) {
+    const envelope = decodeEnvelope(bytes);
+    if ('refused' in envelope) return refuse(peer, envelope.refused);
+    if (envelope.type !== deltasType || !Array.isArray(envelope.body)) return refuse(peer, 'MESSAGE_MALFORMED');
+    for (const packed of envelope.body as unknown[]) {
       if (!(packed instanceof Uint8Array)) refuse(peer, 'DELTA_MALFORMED');
       else if (!hearOne(objects, peer, packed)) hold(peer, packed);
     }
@@ -312,7 +320,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     if (!changed.ok) return done(changed);
     if (changed.record === null) return done({ ok: true, value: null });
     log(pack(changed.record).slice(), true, (why) =>
-      done(why === null ? { ok: true, value: null } : { ok: false, failure: failure('STORAGE_FAILED', why.message) }),
+      done(why === null ? { ok: true, value: null } : { ok: false, failure: failureOf(why) }),
     );
     args.onChanged(nameOf(of, key), false);
   };

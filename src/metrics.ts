@@ -34,6 +34,15 @@ export const sinkCounters = {
   raft_snapshots_sent_total: { help: 'Snapshots sent, by success', labels: ['group', 'ok'] },
   raft_warnings_total: { help: 'Warnings of the Raft machine, by code', labels: ['group', 'code'] },
   refused_total: { help: 'Refusals told by the transport, by code', labels: ['code'] },
+  replica_conflicts_total: { help: 'Changes of replicated objects that knew nothing of each other, by type', labels: ['type'] },
+  replica_deltas_untold_total: { help: 'Changes left to repair because too many waited to be told', labels: [] },
+  replica_exchanges_total: {
+    help: 'Comparisons of replicated objects with another node, by how they ended',
+    labels: ['outcome'],
+  },
+  replica_gaps_total: { help: 'Changes heard before what they build on, and fetched whole', labels: [] },
+  replica_refused_total: { help: 'Changes of others that were not joined, by reason', labels: ['code'] },
+  replica_repaired_total: { help: 'Replicated objects that came by repair', labels: [] },
   storage_batches_total: { help: 'Batches written, by durability', labels: ['durable'] },
 } as const satisfies Record<string, Row>;
 

@@ -88,7 +88,15 @@ test('a group whose actor fails starts again from its disk; whoever waits is ans
   leader.api.write(put('meanwhile', 'v'), {}, writes.done());
   cluster.until(() => writes.outcomes.length === writes.asked);
   cluster.until(() => nodes.every(({ api }) => api.status().state === 'ready'));
-  assert.deepEqual(restartsOf(leader), { liveness: 0, membership: 0, discovery: 0, genesis: 0, gossip: 0, 'group/kv': 1 });
+  assert.deepEqual(restartsOf(leader), {
+    liveness: 0,
+    membership: 0,
+    discovery: 0,
+    replicator: 0,
+    genesis: 0,
+    gossip: 0,
+    'group/kv': 1,
+  });
   for (const outcome of writes.outcomes)
     if (outcome.ok && outcome.value.op === 'put') assert.equal(read(cluster, leader, outcome.value.key), 'v');
     else if (!outcome.ok) assert.ok(['OUTCOME_UNKNOWN', 'NOT_READY'].includes(outcome.failure.code), outcome.failure.code);
@@ -234,7 +242,15 @@ test('no message of a member brings an actor down, and each is counted and told 
         cluster.deliver();
       }
   cluster.pass(500);
-  assert.deepEqual(restartsOf(n1), { liveness: 0, membership: 0, discovery: 0, genesis: 0, gossip: 0, 'group/kv': 0 });
+  assert.deepEqual(restartsOf(n1), {
+    liveness: 0,
+    membership: 0,
+    discovery: 0,
+    replicator: 0,
+    genesis: 0,
+    gossip: 0,
+    'group/kv': 0,
+  });
   const told = n1.lines.filter(({ level }) => level === 'warn');
   assert.ok(told.length > 0 && told.length < 30, `${told.length} lines`);
   assert.ok(told.some(({ facts }) => facts.name === 'n2'));
@@ -259,7 +275,15 @@ test('no argument of a program brings an actor down', () => {
     n1.api.watch({ prefix: '', from: from as number }, (message) => watched.push(message));
   n1.api.watch({ prefix: null as never, from: 0 }, (message) => watched.push(message));
   cluster.until(() => answers.outcomes.length === answers.asked);
-  assert.deepEqual(restartsOf(n1), { liveness: 0, membership: 0, discovery: 0, genesis: 0, gossip: 0, 'group/kv': 0 });
+  assert.deepEqual(restartsOf(n1), {
+    liveness: 0,
+    membership: 0,
+    discovery: 0,
+    replicator: 0,
+    genesis: 0,
+    gossip: 0,
+    'group/kv': 0,
+  });
   assert.deepEqual(
     watched.map((message) => message.type === 'failed' && message.failure.code),
     Array(5).fill('INVALID_REQUEST'),

@@ -1,0 +1,130 @@
+// Replicated objects between whole nodes: what is changed at one is the same at all, told or repaired, and outlives them.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createHandCluster, type HandNode } from './hand-cluster.ts';
+
+const changed = (node: HandNode, type: string, key: string, change: unknown): (() => string) => {
+  let outcome = 'waiting';
+  node.api.replica.change(type, key, change, (done) => {
+    outcome = done.ok ? 'done' : done.failure.code;
+  });
+  return () => outcome;
+};
+const countAt = ({ api }: HandNode, key = 'n'): unknown => api.replica.read('pn-counter', key);
+const setAt = ({ api }: HandNode, key = 's'): string[] =>
+  [...((api.replica.read('or-set', key) ?? []) as Iterable<string>)].sort();
+const add = (by: number) => ({ type: 'add', by });
+const put = (element: string) => ({ type: 'add', element });
+
+const formed = () => {
+  const cluster = createHandCluster();
+  const nodes = cluster.form();
+  return { cluster, nodes };
+};
+
+test('a change is seen at once where it is made, answered when it is on the disk, and the same everywhere soon after', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  const answers = [
+    changed(n1, 'pn-counter', 'n', add(2)),
+    changed(n2, 'pn-counter', 'n', add(3)),
+    changed(n3, 'pn-counter', 'n', add(-1)),
+  ];
+  assert.equal(countAt(n1), 2);
+  assert.equal(answers[0]!(), 'waiting');
+  cluster.until(() => answers.every((answer) => answer() === 'done'), 1_000);
+  cluster.until(() => nodes.every((node) => countAt(node) === 4), 10_000);
+});
+
+test('alone, before any cluster is there, and over a restart', () => {
+  const cluster = createHandCluster();
+  const n1 = cluster.start('n1');
+  cluster.pass(20);
+  const answer = changed(n1, 'or-set', 's', put('x'));
+  cluster.until(() => answer() === 'done', 1_000);
+  const contents = cluster.kill(n1);
+  const again = cluster.start('n1', { contents });
+  cluster.until(() => setAt(again).length === 1, 1_000);
+  assert.equal(again.api.replica.summary().replica, n1.api.replica.summary().replica);
+  const [n2, n3] = [cluster.start('n2'), cluster.start('n3')];
+  cluster.until(() => [n2, n3].every((node) => setAt(node)[0] === 'x'), 20_000);
+});
+
+test('who missed everything has it after one comparison, in both directions', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  const contents = cluster.kill(n3);
+  for (let n = 0; n < 300; n++) {
+    changed(n1, 'or-set', `s${n % 40}`, put(`a${n}`));
+    changed(n2, 'register', `r${n}`, { type: 'set', value: n });
+  }
+  cluster.pass(200);
+  const again = cluster.start('n3', { contents });
+  cluster.pass(20);
+  changed(again, 'pn-counter', 'n', add(7));
+  const isSame = (): boolean =>
+    [n1, n2, again].every(({ api }) => {
+      const { objects } = api.replica.summary();
+      return objects === 341 && countAt({ api } as HandNode) === 7 && setAt({ api } as HandNode, 's0').length === 8;
+    });
+  cluster.until(isSame, 20_000);
+});
+
+test('followers are told once for all changes of a turn, by whomever they were made, until they stop following', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2] = nodes;
+  let told = 0;
+  const end = n2.api.replica.follow('pn-counter', 'n', () => told++);
+  changed(n1, 'pn-counter', 'n', add(1));
+  cluster.until(() => told > 0, 10_000);
+  assert.equal(countAt(n2), 1);
+  const before = told;
+  changed(n2, 'pn-counter', 'n', add(1));
+  changed(n2, 'pn-counter', 'n', add(1));
+  cluster.pass(1);
+  assert.equal(told, before + 1);
+  end();
+  end();
+  changed(n2, 'pn-counter', 'n', add(1));
+  cluster.pass(100);
+  assert.equal(told, before + 1);
+});
+
+test('what is no change of its type is refused with words, and changes nothing', () => {
+  const { cluster, nodes } = formed();
+  const [n1] = nodes;
+  const answers = [
+    changed(n1, 'no-type', 'k', {}),
+    changed(n1, 'pn-counter', '', add(1)),
+    changed(n1, 'pn-counter', 'k', add(0.5)),
+    changed(n1, 'register', 'k', { type: 'set', value: () => {} }),
+    changed(n1, 'pn-counter', 'x'.repeat(2_000), add(1)),
+  ];
+  cluster.pass(50);
+  assert.deepEqual(
+    answers.map((answer) => answer()),
+    answers.map(() => 'INVALID_REQUEST'),
+  );
+  assert.equal(n1.api.replica.summary().objects, 0);
+});
+
+test('writes that knew nothing of each other are siblings at every node, and counted as a conflict', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2] = nodes;
+  changed(n1, 'register', 'r', { type: 'set', value: 'left' });
+  changed(n2, 'register', 'r', { type: 'set', value: 'right' });
+  const valuesAt = ({ api }: HandNode): unknown[] =>
+    ((api.replica.read('register', 'r') ?? []) as unknown[][]).map((sibling) => sibling[3]).sort();
+  cluster.until(() => nodes.every((node) => valuesAt(node).length === 2), 20_000);
+  assert.deepEqual(valuesAt(n1), ['left', 'right']);
+  assert.ok(nodes.some(({ api }) => api.replica.summary().conflicts > 0));
+});
+
+test('a disk that refuses: nothing is answered as done', () => {
+  const { cluster, nodes } = formed();
+  const [n1] = nodes;
+  n1.storage.failWith({ code: 'DISK_FULL', message: 'no space' });
+  const answer = changed(n1, 'pn-counter', 'n', add(1));
+  cluster.pass(200);
+  assert.equal(answer(), 'STORAGE_FAILED');
+});
