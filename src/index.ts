@@ -23,5 +23,17 @@ export type {
 export type { NodeConfig, NodeConfigInput } from './config/index.ts';
 export { type ErrorCode, PolityError } from './errors.ts';
 export { type Announcement, createNode, Node, type PutOptions, Register } from './node.ts';
+export {
+  type Plain,
+  Replica,
+  ReplicaCounter,
+  ReplicaFlag,
+  ReplicaMap,
+  ReplicaObject,
+  ReplicaRegister,
+  ReplicaSet,
+  type Strategy,
+  type WaitOptions,
+} from './replica/index.ts';
 export { TransportFault } from './transport/index.ts';
 export { version } from './version.ts';

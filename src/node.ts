@@ -27,6 +27,7 @@ import { contextOf, createLookup, type SourcePlan } from './discovery/index.ts';
 import { PolityError } from './errors.ts';
 import { createLog } from './log.ts';
 import { realRandom } from './random.ts';
+import { Replica } from './replica/index.ts';
 import { runtimeProblem } from './runtime.ts';
 import { databaseIn } from './storage/directory.ts';
 import { openLevelStorage } from './storage/level.ts';
@@ -138,11 +139,14 @@ const packed = (value: unknown): Uint8Array => {
 /** A running member of a cluster. */
 export class Node {
   readonly api: NodeApi;
+  /** Data that every node may change without asking. */
+  readonly replica: Replica;
   readonly #assembly: Assembly;
   readonly #flush: () => void;
 
   constructor(assembly: Assembly, flush: () => void) {
     this.api = assembly.api;
+    this.replica = new Replica(assembly.api.replica);
     this.#assembly = assembly;
     this.#flush = flush;
   }
