@@ -131,11 +131,18 @@ export type Way = 'news' | 'memory';
  * Another holds for failed, and has for a while, whom this node holds for alive: they were apart, as after a partition, or remember a
  * life that the member's disk forgot. So it is asked before it is believed: as a suspect it is told so, and answers.
  */
-const isDisputed = (state: MembershipState, member: Member, { status, incarnation, agoMs }: Fact, way: Way): boolean =>
-  status === 'failed' &&
+const isDisputed = (state: MembershipState, turn: Turn, member: Member, fact: Fact, way: Way): boolean =>
+  fact.status === 'failed' &&
   member.at >= 0 &&
-  incarnation >= member.incarnation &&
-  (way === 'memory' || agoMs >= state.options.disputeMs);
+  fact.incarnation >= member.incarnation &&
+  (way === 'memory' || fact.agoMs >= state.options.disputeMs) &&
+  !wasDoubtedToo(state, turn, fact);
+
+/** This node has suspected it since before it was declared: that is no other view, it only comes late, as where many fail at once. */
+const wasDoubtedToo = ({ suspicions }: MembershipState, { nowMs }: Turn, { peer, agoMs }: Fact): boolean => {
+  const suspicion = suspicions.get(peer);
+  return suspicion !== undefined && nowMs - suspicion.startedMs >= agoMs;
+};
 
 /** Whoever spreads that somebody lives of whom this node knows a later end hears of that: an exchange would tell him much later. */
 const correct = (state: MembershipState, turn: Turn, member: Member, { status, incarnation }: Fact, from: PeerId): void => {
@@ -151,7 +158,7 @@ const learnOfMember = (state: MembershipState, turn: Turn, member: Member, fact:
   const misheard = firstHand && member.status !== 'evicted' && isPoison(member.incarnation, fact.incarnation);
   const base: Known = misheard ? { ...member, incarnation: 0, status: 'alive', profileAt: 0 } : member;
   if (way === 'news') correct(state, turn, member, fact, from);
-  const disputed = isDisputed(state, member, fact, way);
+  const disputed = isDisputed(state, turn, member, fact, way);
   const said: Known = {
     ...{ incarnation: fact.incarnation, status: disputed ? 'suspect' : fact.status },
     ...{ profileAt: fact.told?.profileAt ?? 0, profile: fact.told?.profile ?? base.profile },

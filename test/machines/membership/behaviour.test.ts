@@ -205,6 +205,18 @@ test('a failure that another remembers is asked about before it is believed', ()
   assert.equal(statusOf(node, 'c'), 'alive');
 });
 
+test('a failure that comes late is believed by whoever suspected the member before it was declared', () => {
+  const late = (suspectedMs: number): string | undefined => {
+    // Nothing but this happens in between, and that is no reason to excuse anybody.
+    const node = createNode('a', { known: ['a', 'b', 'c'], options: { lateMs: 60_000 } });
+    gossip(node, 'b', [fact('c', { status: 'suspect', by: 'b' })], 0);
+    gossip(node, 'b', [fact('c', { status: 'failed', agoMs: 4_000 })], suspectedMs);
+    return statusOf(node, 'c');
+  };
+  assert.equal(late(5_000), 'failed', 'the same end, seen by both');
+  assert.equal(late(1_000), 'suspect', 'failed elsewhere long before it was suspected here: they were apart');
+});
+
 test('who spreads that somebody lives of whom a later end is known hears of that (found by seed 288 of the mesh)', () => {
   const node = createNode('a', { known: ['a', 'b', 'c'] });
   gossip(node, 'b', [fact('c', { incarnation: 2, status: 'failed' })]);
