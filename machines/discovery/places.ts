@@ -146,12 +146,19 @@ export const unclaimOf = (state: DiscoveryState, turn: Turn, peer: PeerId, sourc
   if (place !== undefined) unclaim(state, turn, place, source);
 };
 
+const bare = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '');
+
+/** Where it lives by its own word, which admission binds to it, a source may have named without knowing whose place it is. */
+const livesAt = (place: Place, own: ReadonlySet<string>): boolean =>
+  place.peer === null && place.addresses.some((address) => own.has(bare(address)));
+
 /** Who is connected was admitted, so this is who lives there. */
 export const prove = (state: DiscoveryState, turn: Turn, peer: PeerId, name: string, addresses: readonly string[]): void => {
   const said = { addresses, name, priority: exchangePriority, weight: 0, healthy: true, untilMs: Number.POSITIVE_INFINITY };
   claim(state, turn, connectionSource, peer, said);
+  const own = new Set(addresses.map(bare));
   for (const place of state.places.values()) {
-    if (whoOf(place) !== peer) continue;
+    if (whoOf(place) !== peer && !(place.proved === null && livesAt(place, own))) continue;
     Object.assign(place, { proved: peer, failures: 0 });
     move(turn, place, 'PROVED');
   }

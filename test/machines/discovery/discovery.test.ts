@@ -159,6 +159,23 @@ describe('places', () => {
     assert.deepEqual(stage.places, ['c:confirmed']);
   });
 
+  test('without a peer id, and whoever lives there connects by itself: confirmed, and one to whoever looks', () => {
+    const stage = new Stage(['file']);
+    stage.answered('file', [finding(null, { addresses: ['/dns/b/tcp/7400'], priority: 4 })]);
+    stage.send({ type: 'dialled', addresses: ['/dns/b/tcp/7400'], peer: null });
+    stage.send({ type: 'met', peer: 'b', name: 'n-b', addresses: ['/dns/b/tcp/7400/p2p/b'] });
+    assert.deepEqual(
+      stage.view.peers.map(({ peer, name, state, sources, healthy }) => ({ peer, name, state, sources, healthy })),
+      [{ peer: 'b', name: 'n-b', state: 'confirmed', sources: ['connection', 'file'], healthy: true }],
+    );
+    stage.send({ type: 'met', peer: 'c', name: 'n-c', addresses: ['/dns/b/tcp/7400/p2p/c'] });
+    assert.deepEqual(
+      stage.places,
+      ['b:confirmed', 'c:confirmed'],
+      'a word about the place of another who was proved there is none',
+    );
+  });
+
   test('this node is no place: by its peer id, and by an address at which it answers itself', () => {
     const stage = new Stage(['dns']);
     stage.answered('dns', [finding('me'), finding(null)]);
