@@ -14,7 +14,8 @@ import {
   step,
 } from '../machines/discovery/index.ts';
 import type { Contact } from '../machines/membership/index.ts';
-import type { LookupEvent, PeerId, Ports, StorageOperation, Timer } from './ports/index.ts';
+import { createAlarm } from './alarm.ts';
+import type { LookupEvent, PeerId, Ports, StorageOperation } from './ports/index.ts';
 import type { Component, Scope } from './supervise.ts';
 import type { Writer } from './writer.ts';
 
@@ -50,7 +51,7 @@ export const createDiscoveryActor = (scope: Scope, args: DiscoveryActorArguments
     ...{ self: network.self, options: args.options, sources: lookup.sources, remembered: args.remembered() },
     ...{ seed: random.uint32(), nowMs: clock.nowMs() },
   });
-  let alarm: { atMs: number; timer: Timer } | null = null;
+  const alarm = createAlarm(clock, scope.after, () => run({ type: 'wake' }));
   const asking = new Map<number, (found: Found) => void>();
   let lookups = 0;
 
@@ -94,21 +95,7 @@ export const createDiscoveryActor = (scope: Scope, args: DiscoveryActorArguments
 
   const run = (event: DiscoveryEvent): void => {
     for (const effect of step(state, clock.nowMs(), event)) fulfil(effect);
-    arm();
-  };
-
-  /** One timer at the earliest deadline; one that moved later is found out when it rings. */
-  const arm = (): void => {
-    const { deadlineMs } = state;
-    if (alarm !== null && alarm.atMs <= deadlineMs) return;
-    alarm?.timer.cancel();
-    alarm = null;
-    if (deadlineMs === Number.POSITIVE_INFINITY) return;
-    const timer = scope.after(Math.max(1, deadlineMs - clock.nowMs()), () => {
-      alarm = null;
-      run({ type: 'wake' });
-    });
-    alarm = { atMs: deadlineMs, timer };
+    alarm.at(state.deadlineMs);
   };
 
   args.onView(() => discoveryView(state, clock.nowMs()));

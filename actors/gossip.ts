@@ -20,8 +20,9 @@ import {
   stillTrue,
 } from '../machines/gossip/index.ts';
 import { decodeEnvelope, encodeEnvelope, wireVersion } from '../machines/wire/envelope.ts';
+import { createAlarm } from './alarm.ts';
 import type { Outcome } from './api.ts';
-import type { PeerId, Ports, SinkPort, Timer } from './ports/index.ts';
+import type { PeerId, Ports, SinkPort } from './ports/index.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
 
@@ -149,7 +150,7 @@ export const createGossipActor = (scope: Scope, args: GossipArguments): Componen
     ...{ seed: random.uint32(), nowMs: clock.nowMs(), checkAll: args.checkAll },
   });
   const count = createCounting(sink, state.counts);
-  let alarm: { atMs: number; timer: Timer } | null = null;
+  const alarm = createAlarm(clock, scope.after, () => run({ type: 'wake' }));
 
   const fulfil = (effect: GossipEffect, answer: (effect: PublishAnswer) => void): void => {
     switch (effect.type) {
@@ -183,19 +184,7 @@ export const createGossipActor = (scope: Scope, args: GossipArguments): Componen
     args.onSaid(state.said);
     for (const effect of effects) fulfil(effect, answer);
     count();
-    arm();
-  };
-
-  /** One timer at the earliest deadline; one that moved later is found out when it rings. */
-  const arm = (): void => {
-    const { deadlineMs } = state;
-    if (alarm !== null && alarm.atMs <= deadlineMs) return;
-    alarm?.timer.cancel();
-    const timer = scope.after(Math.max(1, deadlineMs - clock.nowMs()), () => {
-      alarm = null;
-      run({ type: 'wake' });
-    });
-    alarm = { atMs: deadlineMs, timer };
+    alarm.at(state.deadlineMs);
   };
 
   const onPublished = (peer: PeerId, bytes: Uint8Array): void => {

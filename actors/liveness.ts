@@ -12,7 +12,8 @@ import {
   step,
 } from '../machines/liveness/index.ts';
 import { limits } from '../machines/wire/limits.ts';
-import type { PeerId, Ports, Timer } from './ports/index.ts';
+import { createAlarm } from './alarm.ts';
+import type { PeerId, Ports } from './ports/index.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
 
@@ -39,7 +40,7 @@ export const createLivenessActor = (scope: Scope, args: LivenessArguments): Comp
   const { ports, router } = args;
   const { clock, network, sink } = ports;
   const state = createLiveness(args.options, clock.nowMs());
-  let alarm: { atMs: number; timer: Timer } | null = null;
+  const alarm = createAlarm(clock, scope.after, () => run({ type: 'wake' }));
 
   const fulfil = (effect: LivenessEffect): void => {
     switch (effect.type) {
@@ -62,26 +63,12 @@ export const createLivenessActor = (scope: Scope, args: LivenessArguments): Comp
 
   const run = (event: LivenessEvent): void => {
     for (const effect of step(state, clock.nowMs(), event)) fulfil(effect);
-    if (alarm === null || !onlyPutsOff(event)) arm();
+    if (!alarm.isSet || !onlyPutsOff(event)) alarm.at(deadlineMs(state));
   };
 
   /** To hear of somebody brings nothing forward: no need to look at every peer for each message. The timer that is set will see. */
   const onlyPutsOff = (event: LivenessEvent): boolean =>
     event.type === 'heard' || event.type === 'answer' || (event.type === 'beat' && event.beat.led === null);
-
-  /** One timer at the earliest deadline; one that moved later is found out when it rings. */
-  const arm = (): void => {
-    const atMs = deadlineMs(state);
-    if (alarm !== null && alarm.atMs <= atMs) return;
-    alarm?.timer.cancel();
-    alarm = null;
-    if (atMs === Number.POSITIVE_INFINITY) return;
-    const timer = scope.after(Math.max(1, atMs - clock.nowMs()), () => {
-      alarm = null;
-      run({ type: 'wake' });
-    });
-    alarm = { atMs, timer };
-  };
 
   const onDelivery = ({ peer, type, body }: Delivery): void => {
     if (type === 'beat-answer' && typeof body === 'number') {

@@ -18,8 +18,9 @@ import {
   step,
   type Told,
 } from '../machines/membership/index.ts';
+import { createAlarm } from './alarm.ts';
 import { createMemberLines } from './member-lines.ts';
-import type { PeerId, Ports, StorageOperation, Timer } from './ports/index.ts';
+import type { PeerId, Ports, StorageOperation } from './ports/index.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
 import type { Writer } from './writer.ts';
@@ -70,7 +71,7 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
   restoreEvicted(state, args.evicted(), clock.nowMs());
   const tell = createMemberLines({ sink, after: scope.after });
   const view = (): MemberView[] => membersView(state, clock.nowMs());
-  let alarm: { atMs: number; timer: Timer } | null = null;
+  const alarm = createAlarm(clock, scope.after, () => run({ type: 'wake' }));
   const leaving: (() => void)[] = [];
 
   const gone = (): void => {
@@ -118,21 +119,7 @@ export const createMembershipActor = (scope: Scope, args: MembershipArguments): 
 
   const run = (event: MembershipEvent): void => {
     for (const effect of step(state, clock.nowMs(), event)) fulfil(effect);
-    arm();
-  };
-
-  /** One timer at the earliest deadline; one that moved later is found out when it rings. */
-  const arm = (): void => {
-    const { deadlineMs } = state;
-    if (alarm !== null && alarm.atMs <= deadlineMs) return;
-    alarm?.timer.cancel();
-    alarm = null;
-    if (deadlineMs === Number.POSITIVE_INFINITY) return;
-    const timer = scope.after(Math.max(1, deadlineMs - clock.nowMs()), () => {
-      alarm = null;
-      run({ type: 'wake' });
-    });
-    alarm = { atMs: deadlineMs, timer };
+    alarm.at(state.deadlineMs);
   };
 
   const onDelivery = ({ peer, type, body }: Delivery): void => {

@@ -13,11 +13,12 @@ import {
 } from '../machines/links/index.ts';
 import type { MemberView } from '../machines/membership/index.ts';
 import { createAddressBook } from './address-book.ts';
+import { createAlarm } from './alarm.ts';
 import type { PeerStatus } from './api.ts';
 import { peerOfAddress } from './dials.ts';
 import { usableAddresses } from './identity.ts';
 import { createJoining } from './joining.ts';
-import type { NetworkEvent, PeerId, Ports, Timer } from './ports/index.ts';
+import type { NetworkEvent, PeerId, Ports } from './ports/index.ts';
 import type { Delivery, Post, Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
 import { createWaiting, type WaitingMessage } from './waiting.ts';
@@ -93,7 +94,7 @@ export const createPeers = (args: PeersArguments): Peers => {
   const letGo = new Set<PeerId>();
   /** Dials under way; `demand`: for messages that wait. */
   const dials: { key: string; peer: PeerId | null; demand: boolean }[] = [];
-  let alarm: { atMs: number; timer: Timer } | null = null;
+  const alarm = createAlarm(clock, clock.after, () => run({ type: 'wake' }));
   let viewNow: (() => MemberView[]) | null = null;
   let membersAtMs = Number.NEGATIVE_INFINITY;
   let stopped = false;
@@ -158,21 +159,7 @@ export const createPeers = (args: PeersArguments): Peers => {
   const run = (event: LinksEvent): void => {
     if (stopped) return;
     for (const effect of step(links, clock.nowMs(), event)) fulfil(effect);
-    arm();
-  };
-
-  /** One timer at the earliest deadline; one that moved later is found out when it rings. */
-  const arm = (): void => {
-    const { deadlineMs } = links;
-    if (stopped || (alarm !== null && alarm.atMs <= deadlineMs)) return;
-    alarm?.timer.cancel();
-    alarm = null;
-    if (deadlineMs === Number.POSITIVE_INFINITY) return;
-    const timer = clock.after(Math.max(1, deadlineMs - clock.nowMs()), () => {
-      alarm = null;
-      run({ type: 'wake' });
-    });
-    alarm = { atMs: deadlineMs, timer };
+    if (!stopped) alarm.at(links.deadlineMs);
   };
 
   const takeMembers = (): void => {
@@ -336,7 +323,7 @@ export const createPeers = (args: PeersArguments): Peers => {
 
     stop() {
       stopped = true;
-      alarm?.timer.cancel();
+      alarm.cancel();
       joining.stop();
       waiting.stop();
       book.stop();
