@@ -1,4 +1,5 @@
-// Dials that are tried once (`NetworkPort.dial`): so many at a time, so many waiting, each answered exactly once and in a later turn.
+// Dials that are tried once (`NetworkPort.dial`): so many at a time, so many waiting, each answered exactly once and in a later turn;
+// who asks for what is being tried already gets the answer of that attempt.
 // Every implementation of the network port dials in its own way and takes the rest from here.
 import { dialLimits, type NetworkEvent, type PeerId } from './ports/network.ts';
 
@@ -19,6 +20,8 @@ export interface Dials {
 }
 
 const reasonCharsMax = 256;
+/** Answered by one attempt. */
+const askedMax = 16;
 
 /** The peer id that a multiaddr ends with, or null. */
 export const peerOfAddress = (address: string): PeerId | null => {
@@ -31,12 +34,16 @@ export const addressesOf = (peer: PeerId, addresses: readonly string[]): string[
   ...new Set(addresses.map((address) => (peerOfAddress(address) === null ? `${address}/p2p/${peer}` : address))),
 ];
 
-type Waiting = { given: string[]; addresses: string[]; wanted: PeerId | null };
+/** `asked`: by everybody who wants to reach these very addresses, as each wrote them. */
+type Attempt = { asked: string[][]; addresses: string[]; wanted: PeerId | null };
+
+const isSame = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((address) => b.includes(address));
 
 export const createDials = (options: DialsOptions): Dials => {
   const { self, isOpen } = options;
-  const waiting: Waiting[] = [];
-  let underWay = 0;
+  const waiting: Attempt[] = [];
+  const underWay = new Set<Attempt>();
   let stopped = false;
 
   const answer = (given: string[], peer: PeerId | null, reason: string | null): void =>
@@ -45,20 +52,21 @@ export const createDials = (options: DialsOptions): Dials => {
     });
 
   const next = (): void => {
-    while (!stopped && underWay < dialLimits.atOnceMax && waiting.length > 0) begin(waiting.shift()!);
+    while (!stopped && underWay.size < dialLimits.atOnceMax && waiting.length > 0) begin(waiting.shift()!);
   };
 
-  const begin = ({ given, addresses, wanted }: Waiting): void => {
-    if (wanted !== null && isOpen(wanted)) return answer(given, wanted, null);
-    underWay++;
-    let isOver = false;
+  const begin = (attempt: Attempt): void => {
+    const { asked, addresses, wanted } = attempt;
+    const end = (peer: PeerId | null, reason: string | null): void => {
+      for (const given of asked) answer(given, peer, reason);
+    };
+    if (wanted !== null && isOpen(wanted)) return end(wanted, null);
+    underWay.add(attempt);
     options.dial(addresses, wanted, (peer, reason) => {
-      if (isOver) return;
-      isOver = true;
-      underWay--;
+      if (!underWay.delete(attempt)) return;
       // Also when the other end's dial won meanwhile and this one was closed as a spare.
-      if (peer === null && wanted !== null && isOpen(wanted)) answer(given, wanted, null);
-      else answer(given, peer, peer === null ? (reason ?? 'nobody answered') : null);
+      if (peer === null && wanted !== null && isOpen(wanted)) end(wanted, null);
+      else end(peer, peer === null ? (reason ?? 'nobody answered') : null);
       next();
     });
   };
@@ -72,10 +80,16 @@ export const createDials = (options: DialsOptions): Dials => {
       if (given.length === 0) return answer(given, null, 'NO_ADDRESS: there is no address to dial');
       if (named.size > 1) return answer(given, null, 'SEVERAL_PEERS: these are addresses of more than one peer');
       if (wanted === self || (wanted !== null && isOpen(wanted))) return answer(given, wanted, null);
-      if (waiting.length >= dialLimits.waitingMax)
-        return answer(given, null, `TOO_MANY_DIALS: ${underWay} are under way and ${waiting.length} wait`);
       const own = wanted === null ? [...new Set(given)] : addressesOf(wanted, given);
-      waiting.push({ given, addresses: own.slice(0, dialLimits.addressesMax), wanted });
+      const tried = own.slice(0, dialLimits.addressesMax);
+      // Joining, discovery and membership want the same one address of a node that is alone. Knocking there several times at once helps
+      // nobody, and keeps a member from answering whom many look for at once.
+      const isJoinable = ({ asked, addresses }: Attempt): boolean => asked.length < askedMax && isSame(addresses, tried);
+      const same = [...underWay, ...waiting].find(isJoinable);
+      if (same !== undefined) return void same.asked.push(given);
+      if (waiting.length >= dialLimits.waitingMax)
+        return answer(given, null, `TOO_MANY_DIALS: ${underWay.size} are under way and ${waiting.length} wait`);
+      waiting.push({ asked: [given], addresses: tried, wanted });
       next();
     },
     stop() {

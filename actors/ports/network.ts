@@ -36,7 +36,8 @@ export interface NetworkPort {
   /**
    * Tries once to be connected to the one peer that lives at one of these addresses, and keeps nothing. Each is answered by one
    * 'dialled' in a later turn; who is known by his id and connected already, without dialling. At most `dialLimits.atOnceMax` at a
-   * time, others wait; beyond `dialLimits.waitingMax` the answer is that there are too many.
+   * time, others wait; beyond `dialLimits.waitingMax` the answer is that there are too many. Asked for addresses that are being tried
+   * already, it tries them once for both.
    */
   dial(addresses: readonly string[]): void;
   /** Stop keeping a connection to this peer, without closing one that is open. */
