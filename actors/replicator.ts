@@ -24,7 +24,7 @@ import {
 } from '../machines/replicator/index.ts';
 import { decodeEnvelope, encodeEnvelope, pack, unpack, wireVersion } from '../machines/wire/envelope.ts';
 import type { Outcome } from './api.ts';
-import type { PeerId, Ports, StorageFailure, Timer } from './ports/index.ts';
+import type { PeerId, Ports, Timer } from './ports/index.ts';
 import { openReplicaStore, type ReplicaStore } from './replica-store.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
@@ -34,6 +34,7 @@ export const replicatorAddress = 'replicator';
 /** Of the cluster; deltas in batches. */
 export const deltasTopic = 'deltas';
 const repairType = 'repair';
+const clockToldEveryMs = 10_000;
 const deltasType = 'deltas';
 
 export const replicatorLimits = {
@@ -79,8 +80,7 @@ const formDeltas = (body: readonly Uint8Array[]): Uint8Array =>
     ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body },
   });
 
-const failureOf = (why: StorageFailure): Failure => failure(why.code === 'CLOSED' ? 'STOPPING' : 'STORAGE_FAILED', why.message);
-
+type Entry = { packed: Uint8Array; isOwn: boolean; done: (why: Failure | null) => void };
 type Held = { peer: PeerId; name: string; packed: Uint8Array };
 
 export const createReplicator = (scope: Scope, args: ReplicatorArguments): Component<ReplicatorEvent> => {
@@ -97,11 +97,13 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
 
   // -------------------------------------------------------------- the log
 
-  const pending: { packed: Uint8Array; isOwn: boolean; done: (why: StorageFailure | null) => void }[] = [];
+  const pending: Entry[] = [];
+  /** Handed to the writer and not answered. */
+  const underWay = new Set<readonly Entry[]>();
   let unwritten = 0;
   let flushes = false;
 
-  const log = (packed: Uint8Array, isOwn: boolean, done: (why: StorageFailure | null) => void): void => {
+  const log = (packed: Uint8Array, isOwn: boolean, done: Entry['done']): void => {
     pending.push({ packed, isOwn, done });
     unwritten++;
     if (flushes) return;
@@ -113,13 +115,15 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     flushes = false;
     const batch = pending.splice(0, replicatorLimits.batchMax);
     if (batch.length === 0 || store === null) return;
+    underWay.add(batch);
     store.append(
       batch.map(({ packed }) => packed),
       scope.guard((why) => {
+        underWay.delete(batch);
         unwritten -= batch.length;
         // What may be said only once it is on the disk (decision 2).
         if (why === null) for (const { packed, isOwn } of batch) if (isOwn) tell(packed);
-        for (const { done } of batch) done(why);
+        for (const { done } of batch) done(why === null ? null : failure('STORAGE_FAILED', why.message));
         if (store?.isLong === true) store.checkpoint(() => {});
       }),
     );
@@ -175,11 +179,13 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
   // -------------------------------------------------------------- hearing
 
   let held: Held[] = [];
+  let clockToldAtMs = Number.NEGATIVE_INFINITY;
 
   const refuse = (peer: PeerId, code: string): void => {
     sink.count('replica_refused_total', { code });
-    if (code === 'CLOCK_AHEAD')
-      sink.log('warn', code, 'a change from the future is not believed: look at the clocks', { peer });
+    if (code !== 'CLOCK_AHEAD' || clock.nowMs() - clockToldAtMs < clockToldEveryMs) return;
+    clockToldAtMs = clock.nowMs();
+    sink.log('warn', code, 'a change from the future is not believed: look at the clocks', { peer });
   };
 
   /** A copy: what lives on must not keep the whole message alive. */
@@ -211,6 +217,8 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     const envelope = decodeEnvelope(bytes);
     if ('refused' in envelope) return refuse(peer, envelope.refused);
     if (envelope.type !== deltasType || !Array.isArray(envelope.body)) return refuse(peer, 'MESSAGE_MALFORMED');
+    // A disk that does not keep up: what is heard now is found by comparing later.
+    if (unwritten >= replicatorLimits.pendingMax) return refuse(peer, 'BUSY');
     for (const packed of envelope.body as unknown[]) {
       if (!(packed instanceof Uint8Array)) refuse(peer, 'DELTA_MALFORMED');
       else if (!hearOne(objects, peer, packed)) hold(peer, packed);
@@ -320,7 +328,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     if (!changed.ok) return done(changed);
     if (changed.record === null) return done({ ok: true, value: null });
     log(pack(changed.record).slice(), true, (why) =>
-      done(why === null ? { ok: true, value: null } : { ok: false, failure: failureOf(why) }),
+      done(why === null ? { ok: true, value: null } : { ok: false, failure: why }),
     );
     args.onChanged(nameOf(of, key), false);
   };
@@ -367,8 +375,11 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
       }
     },
     stop() {
-      const why: StorageFailure = { code: 'CLOSED', message: 'the node stops, or its replicator begins anew' };
-      for (const { done } of pending.splice(0)) done(why);
+      // What was not handed to the disk was not done; of the rest nobody knows.
+      for (const { done } of pending.splice(0)) done(failure('STOPPING', 'the node stops, or its replicator begins anew'));
+      for (const batch of underWay)
+        for (const { done } of batch)
+          done(failure('OUTCOME_UNKNOWN', 'the node stopped, or its replicator, before the disk answered'));
     },
   };
 };

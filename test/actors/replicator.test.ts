@@ -1,6 +1,7 @@
 // Replicated objects between whole nodes: what is changed at one is the same at all, told or repaired, and outlives them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { encodeEnvelope, pack, wireVersion } from '../../machines/wire/envelope.ts';
 import { createHandCluster, type HandNode } from './hand-cluster.ts';
 
 const changed = (node: HandNode, type: string, key: string, change: unknown): (() => string) => {
@@ -127,4 +128,47 @@ test('a disk that refuses: nothing is answered as done', () => {
   const answer = changed(n1, 'pn-counter', 'n', add(1));
   cluster.pass(200);
   assert.equal(answer(), 'STORAGE_FAILED');
+});
+
+test('a node that stops answers every change: done, surely not done, or unknown', () => {
+  const { cluster, nodes } = formed();
+  const [n1] = nodes;
+  const answers = [changed(n1, 'pn-counter', 'n', add(1))];
+  cluster.clock.pass(1);
+  for (let n = 0; n < 3; n++) answers.push(changed(n1, 'pn-counter', 'n', add(1)));
+  let closed = false;
+  n1.api.stop(() => {
+    closed = true;
+  });
+  answers.push(changed(n1, 'pn-counter', 'n', add(1)));
+  cluster.until(() => closed, 5_000);
+  const codes = answers.map((answer) => answer());
+  assert.ok(!codes.includes('waiting'), codes.join());
+  assert.equal(codes.at(-1), 'STOPPING');
+});
+
+test('what is no batch of deltas is counted, and the rest of what a member says is heard', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2] = nodes;
+  const publish = (body: unknown, type = 'deltas'): void => {
+    const bytes = encodeEnvelope({
+      ...{ version: wireVersion, source: 'replicator', target: 'replicator', type },
+      ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body },
+    });
+    cluster.network.letters.push({ from: n2.peer, to: n1.peer, lane: 'topic', topic: 'deltas', bytes });
+    cluster.pass(1);
+  };
+  const delta = (record: unknown): Uint8Array => pack(record).slice();
+  const ahead = delta(['register', 'k', [['x', 1], [['x', 1, 2 ** 52, 'from the future']]]]);
+  const noKey = delta(['pn-counter', '', ['x', 1, 0]]);
+  for (const body of [null, [1], [delta(['no-type', 'k', 1])], [noKey], [new Uint8Array([0xc1])], [ahead]]) publish(body);
+  publish([], 'other');
+  publish([ahead, delta(['pn-counter', 'n', ['x', 4, 0]])]);
+  assert.equal(countAt(n1), 4);
+  assert.equal(n1.api.replica.read('register', 'k'), undefined);
+  const refused = [...n1.counts.keys()]
+    .filter((name) => name.startsWith('replica_refused_total'))
+    .map((name) => name.split(' ')[1]);
+  assert.deepEqual(refused.sort(), ['CLOCK_AHEAD', 'DELTA_MALFORMED', 'KEY_INVALID', 'MESSAGE_MALFORMED', 'TYPE_UNKNOWN']);
+  assert.equal(n1.lines.filter(({ code }) => code === 'CLOCK_AHEAD').length, 1);
 });
