@@ -47,23 +47,30 @@ export const place = <Content>(spans: Spans<Content>, fresh: Span<Content>): voi
   const parent = partParent(spans, fresh);
   fresh.rank = Math.max(fresh.rank, parent.rank);
   const siblings = (fresh.side === rightSide ? parent.right : parent.left) ?? [];
-  let at = 0;
-  while (at < siblings.length && compareSiblings(siblings[at]!, fresh) < 0) at++;
+  let [at, to] = [0, siblings.length];
+  while (at < to) {
+    const middle = (at + to) >> 1;
+    if (compareSiblings(siblings[middle]!, fresh) < 0) at = middle + 1;
+    else to = middle;
+  }
   if (fresh.side === rightSide) spans.insertBeside(at === 0 ? parent : lastUnder(siblings[at - 1]!), rightSide, fresh);
   else spans.insertBeside(at === siblings.length ? parent : firstUnder(siblings[at]!), leftSide, fresh);
   spans.hangAt(fresh, at);
 };
 
-/** Whether `span` hangs, directly or not, to the right of the last element of `left`, which stands before it. */
-const isUnder = <Content>(spans: Spans<Content>, left: Span<Content>, span: Span<Content>): boolean => {
-  if (left.right === null || left.right.length === 0) return false;
-  if (spans.next(left) === span) return true;
-  for (let at = span; at.rank > 0; ) {
-    const parent = spans.find(at.up, at.upCount)!;
-    if (parent === left) return at.side === rightSide;
-    at = parent;
+/**
+ * Whether `right`, the next that can be read behind `left`, hangs to the right of it, directly or not. Searched for from both ends at
+ * once, since a tree can be as deep as its text is long: up from `right`, and down to the last that hangs there.
+ */
+const isUnder = <Content>(spans: Spans<Content>, left: Span<Content>, right: Span<Content>): boolean => {
+  let up: Span<Content> | undefined = right;
+  for (let last = left; ; last = last.right.at(-1)!) {
+    if (last.right === null || last.right.length === 0)
+      return last !== left && (last === right || spans.nextLiving(last) !== right);
+    up = up.rank === 0 ? undefined : spans.find(up.up, up.upCount);
+    if (up === undefined) return false;
+    if (up === left) return true;
   }
-  return false;
 };
 
 export type Hold = Pick<Span<unknown>, 'side' | 'up' | 'upCount' | 'rank'>;

@@ -67,7 +67,7 @@ crdtLaws(
   ),
   { judge, runs: 60 },
 );
-roundLaws(drawnText, letters, { shown: (read) => read, runs: 1_000 });
+roundLaws(drawnText, letters, { shown: (read) => read, runs: 500 });
 
 const insert = (index: number, content: string) => ({ type: 'insert' as const, at: index, content });
 const remove = (index: number, count: number) => ({ type: 'remove' as const, at: index, count });
