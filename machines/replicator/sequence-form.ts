@@ -74,11 +74,12 @@ const parseRow = <Content>(units: Checked<Content>, row: unknown, vector: Vector
   return { ...span, rank, side, up: vector[upPlace * 2] as ReplicaId, upCount };
 };
 
-const areApart = <Content>(spans: readonly Span<Content>[]): boolean => {
+/** Whether no two of these name the same element. */
+export const areApart = (runs: readonly Pick<Span<unknown>, 'replica' | 'from' | 'length'>[]): boolean => {
   const ends = new Map<ReplicaId, number>();
-  for (const span of spans.toSorted((a, b) => a.from - b.from)) {
-    if ((ends.get(span.replica) ?? 0) >= span.from) return false;
-    ends.set(span.replica, lastOf(span));
+  for (const run of runs.toSorted((a, b) => a.from - b.from)) {
+    if ((ends.get(run.replica) ?? 0) >= run.from) return false;
+    ends.set(run.replica, lastOf(run));
   }
   return true;
 };

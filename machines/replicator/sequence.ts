@@ -6,7 +6,7 @@ import { isWellFormed } from '../wire/octets.ts';
 import type { Author, Crdt, Unfit } from './crdt.ts';
 import { replicatorLimits as max } from './limits.ts';
 import { isPlain, textOf } from './plain.ts';
-import { type Checked, form, groups, parse, type SequenceState, united } from './sequence-form.ts';
+import { areApart, type Checked, form, groups, parse, type SequenceState, united } from './sequence-form.ts';
 import { join } from './sequence-join.ts';
 import { leftSide, rightSide, type Side, type Span, Spans } from './sequence-spans.ts';
 import { holdAt, place, takeAway } from './sequence-tree.ts';
@@ -143,7 +143,7 @@ const isInsert = <Content>(units: Checked<Content>, value: readonly unknown[]): 
   return Number.isSafeInteger(from + units.lengthOf(content));
 };
 
-const isRun = (run: unknown): boolean =>
+const isRun = (run: unknown): run is [ReplicaId, number, number] =>
   Array.isArray(run) &&
   run.length === 3 &&
   isReplicaId(run[0]) &&
@@ -151,8 +151,13 @@ const isRun = (run: unknown): boolean =>
   isEventCount(run[2]) &&
   run[1] <= run[2];
 
+/** Each element is named once: else a small delta would be a long work. */
 const isRemove = ([round, ...runs]: readonly unknown[]): boolean =>
-  isEventCount(round) && runs.length > 0 && runs.length <= sequenceLimits.runsMax && runs.every(isRun);
+  isEventCount(round) &&
+  runs.length > 0 &&
+  runs.length <= sequenceLimits.runsMax &&
+  runs.every(isRun) &&
+  areApart(runs.map(([replica, from, to]) => ({ replica, from, length: to - from + 1 })));
 
 const isIndex = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max.elementsMax;

@@ -188,6 +188,90 @@ test('a long text is like a plain string that is edited in the same way', () => 
   );
 });
 
+type Phase = {
+  steps: ({ do: 'edit'; by: number; change: Drawn } | { do: 'hear'; by: number; which: number })[];
+  /** Of each replica: whether it is a round behind in this phase; whether it collects. */
+  behind: boolean[];
+  collects: boolean[];
+};
+
+/**
+ * Three replicas, each with a twin that hears the same and never settles anything. In phase p everything of the rounds up to p - 2 is
+ * everywhere and all are in round p or p - 1, which is all that rounds promise.
+ */
+const live = (phases: readonly Phase[]): void => {
+  const all = ['a', 'b', 'c'].map((name) => [new Replica(drawnText, name), new Replica(drawnText, name)] as const);
+  const made: { delta: unknown; round: number; lacking: Set<number> }[] = [];
+  const hear = (by: number, one: (typeof made)[number]): void => {
+    const heard = all[by]!.map((replica) => replica.hear(one.delta));
+    assert.equal(heard[0] === 'gap', heard[1] === 'gap');
+    if (heard[0] !== 'gap') one.lacking.delete(by);
+  };
+  const agree = (by: number): void => {
+    const [self, twin] = all[by]!;
+    assert.equal(read(self), read(twin));
+    judge(self.state);
+    self.copyOf(self.state);
+  };
+  const meetUpTo = (round: number): void => {
+    for (const one of made) if (one.round <= round) for (const by of one.lacking) hear(by, one);
+    // What still lacks something builds on what is of the next round: as by repair, everything comes.
+    if (made.some((one) => one.round <= round && one.lacking.size > 0))
+      for (const one of made) for (const by of one.lacking) hear(by, one);
+    assert.ok(made.every((one) => one.round > round || one.lacking.size === 0));
+  };
+  for (const [index, { steps, behind, collects }] of phases.entries()) {
+    const phase = index + 2;
+    meetUpTo(phase - 2);
+    for (const [by, pair] of all.entries()) {
+      for (const replica of pair) replica.round = behind[by] ? phase - 1 : phase;
+      if (collects[by]) text.collect!(pair[0].state, phase - 2);
+    }
+    for (const step of steps) {
+      const [self, twin] = all[step.by]!;
+      if (step.do === 'hear') {
+        const open = made.filter(({ lacking }) => lacking.has(step.by));
+        if (open.length > 0) hear(step.by, open[step.which % open.length]!);
+      } else {
+        const delta = self.change(step.change);
+        if (delta === null) continue;
+        assert.equal(twin.hear(delta), 'changed');
+        made.push({ delta, round: self.round, lacking: new Set([0, 1, 2].filter((by) => by !== step.by)) });
+      }
+      agree(step.by);
+    }
+  }
+  meetUpTo(Number.POSITIVE_INFINITY);
+  for (const [by, [self, twin]] of all.entries()) {
+    agree(by);
+    assert.equal(twin.form, all[0]![1].form);
+    text.collect!(self.state, phases.length + 2);
+    assert.equal(self.form, all[0]![0].form);
+  }
+  for (const [self] of all) for (const { delta } of made) assert.equal(self.hear(delta), 'same');
+};
+
+test('settled or not, all read the same, in every round', () => {
+  const by = fc.nat(2);
+  const short: fc.Arbitrary<Drawn> = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({ type: fc.constant('insert' as const), at: fc.nat(5), content: fc.constantFrom('x', 'yz') }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ type: fc.constant('remove' as const), at: fc.nat(5), count: fc.integer({ min: 1, max: 2 }) }),
+    },
+  );
+  const step = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('edit' as const), by, change: short }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('hear' as const), by, which: fc.nat(9) }) },
+  );
+  const three = fc.array(fc.boolean(), { minLength: 3, maxLength: 3 });
+  const phase = fc.record({ steps: fc.array(step, { maxLength: 12 }), behind: three, collects: three });
+  fc.assert(fc.property(fc.array(phase, { maxLength: 7 }), live), { numRuns: 300 });
+});
+
 describe('what everybody has is settled', () => {
   test('a text that was written and is everywhere is one run without a tree; nothing of a removal is left', () => {
     const [a, b] = [replica('a'), replica('b')];
@@ -246,6 +330,29 @@ describe('what everybody has is settled', () => {
   });
 });
 
+test('a tree may be as deep as its text is long, and an element have any number of children', () => {
+  const all = [replica('a'), replica('b')];
+  const rows: unknown[] = Array.from({ length: 6_000 }, (_, at) => {
+    const up = at === 0 ? [-1, 0] : [(at + 1) % 2, 1 + ((at - 1) >> 1)];
+    return [at % 2, 1 + (at >> 1), 'x', 1, 1, ...up];
+  });
+  const deep = text.parse([['a', 3_000, 'b', 3_000], rows]);
+  for (const { state } of all) text.join(state, deep!);
+  for (let times = 0; times < 500; times++) {
+    const delta = all[times % 2]!.change(times % 5 === 4 ? remove(3, 1) : insert(3, 'y'));
+    assert.equal(all[1 - (times % 2)]!.hear(delta), 'changed');
+  }
+  const wide = replica('c');
+  for (let times = 1; times <= 3_000; times++) {
+    const content = wide.change(insert(0, 'z'));
+    assert.notEqual(content, null);
+    wide.change(remove(0, 1));
+  }
+  for (const one of all) one.join(wide);
+  for (const one of all) judge(one.copyOf(one.state));
+  assert.equal(all[0]!.form, all[1]!.form);
+});
+
 describe('a character is never halved', () => {
   test('here', () => {
     const a = replica('a');
@@ -292,7 +399,7 @@ describe('what is refused', () => {
 
   test('deltas that are none', () => {
     for (const given of [
-      ...[[], [1], ['a'], [0, ['a', 1, 1]], [1, ['a', 2, 1]], [1, ['a', 0, 1]], [1, []]],
+      ...[[], [1], ['a'], [0, ['a', 1, 1]], [1, ['a', 2, 1]], [1, ['a', 0, 1]], [1, []], [1, ['a', 1, 3], ['a', 3, 4]]],
       ...[
         ['a', 1, 1, 0, '', 0, 'x'],
         ['a', 1, 1, 2, 'b', 1, 'x'],
