@@ -176,22 +176,15 @@ export class Spans<Content> {
     this.#chunks.splice(this.#chunks.indexOf(chunk) + 1, 0, more);
   }
 
-  /** The list of its parent into which it belongs, which must be here. */
-  #siblings(span: Span<Content>): Span<Content>[] {
+  /** On its parent, which must be here, as the `at`th of its siblings there; by default as the last. */
+  hang(span: Span<Content>, at: number = Number.POSITIVE_INFINITY): void {
     const parent = this.find(span.up, span.upCount);
     if (parent === undefined)
       throw new InvariantBroken('parent-here', `${span.up} ${span.upCount} of ${span.replica} ${span.from}`);
-    if (span.side === rightSide) return (parent.right ??= []);
-    return (parent.left ??= []);
-  }
-
-  /** As the last of its siblings. */
-  hang(span: Span<Content>): void {
-    this.#siblings(span).push(span);
-  }
-
-  hangAt(span: Span<Content>, at: number): void {
-    this.#siblings(span).splice(at, 0, span);
+    const side = span.side === rightSide ? 'right' : 'left';
+    // A list that has grown takes room for many, and most have one.
+    if (parent[side] === null || parent[side].length === 0) parent[side] = [span];
+    else parent[side].splice(at, 0, span);
   }
 
   /** The nearest place from `at` on, in the direction of `step`, where the span may be cut; its ends always are. */

@@ -55,7 +55,7 @@ export const place = <Content>(spans: Spans<Content>, fresh: Span<Content>): voi
   }
   if (fresh.side === rightSide) spans.insertBeside(at === 0 ? parent : lastUnder(siblings[at - 1]!), rightSide, fresh);
   else spans.insertBeside(at === siblings.length ? parent : firstUnder(siblings[at]!), leftSide, fresh);
-  spans.hangAt(fresh, at);
+  spans.hang(fresh, at);
 };
 
 /**

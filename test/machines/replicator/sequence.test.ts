@@ -5,58 +5,9 @@ import { isUnfit } from '../../../machines/replicator/crdt.ts';
 import { replicatorLimits as max } from '../../../machines/replicator/limits.ts';
 import { lengthOf, list, sequenceLimits, text } from '../../../machines/replicator/sequence.ts';
 import type { SequenceState } from '../../../machines/replicator/sequence-form.ts';
-import { lastOf, type Span } from '../../../machines/replicator/sequence-spans.ts';
 import type { Plain } from '../../../machines/replicator/types.ts';
 import { crdtLaws, Replica } from './laws.ts';
-import { roundLaws } from './round-laws.ts';
-
-type Drawn = { type: 'insert'; at: number; content: string } | { type: 'remove'; at: number; count: number };
-
-/** Drawn changes name places that may not be there: the nearest there is. */
-const fitted = <Change extends { at: number; count?: number }>(length: number, change: Change): Change => {
-  const at = change.at % (length + 1);
-  return change.count === undefined ? { ...change, at } : { ...change, at, count: Math.min(change.count, length - at) };
-};
-
-/** `text`, of which every drawn change fits. */
-const drawnText: typeof text = {
-  ...text,
-  change: (state, change, author) => text.change(state, fitted(lengthOf(state), change), author),
-};
-const drawnList: typeof list = {
-  ...list,
-  change: (state, change, author) => list.change(state, fitted(lengthOf(state), change), author),
-};
-
-const at = fc.nat(12);
-const removal = fc.record({ type: fc.constant('remove' as const), at, count: fc.integer({ min: 1, max: 4 }) });
-const insertion = fc.record({ type: fc.constant('insert' as const), at, content: fc.string({ minLength: 1, maxLength: 3 }) });
-const change: fc.Arbitrary<Drawn> = fc.oneof({ weight: 3, arbitrary: insertion }, { weight: 2, arbitrary: removal });
-const letters: fc.Arbitrary<Drawn> = fc.oneof(
-  fc.record({ type: fc.constant('insert' as const), at, content: fc.constantFrom('x', 'yz') }),
-  removal,
-);
-
-/** What its look-ups rely on. */
-const judge = <Content>({ spans, vector }: SequenceState<Content>): void => {
-  const all: Span<Content>[] = [...spans];
-  let living = 0;
-  for (const [place, span] of all.entries()) {
-    assert.equal(spans.find(span.replica, span.from), span);
-    assert.equal(spans.find(span.replica, lastOf(span)), span);
-    assert.equal(spans.next(span), all[place + 1]);
-    assert.equal(
-      spans.nextLiving(span),
-      all.slice(place + 1).find(({ content }) => content !== null),
-    );
-    if (span.content === null) continue;
-    assert.equal(spans.units.lengthOf(span.content), span.length);
-    for (let offset = 0; offset < span.length; offset++) assert.deepEqual(spans.at(living + offset), [span, offset]);
-    living += span.length;
-  }
-  assert.equal(spans.living, living);
-  assert.ok(vector.length > 0 || all.length === 0);
-};
+import { at, change, drawnList, drawnText, insert, judge, letters, read, removal, remove, replica } from './sequence-drawn.ts';
 
 crdtLaws(drawnText, change, { judge });
 crdtLaws(
@@ -67,12 +18,7 @@ crdtLaws(
   ),
   { judge, runs: 60 },
 );
-roundLaws(drawnText, letters, { shown: (read) => read, runs: 500 });
 
-const insert = (index: number, content: string) => ({ type: 'insert' as const, at: index, content });
-const remove = (index: number, count: number) => ({ type: 'remove' as const, at: index, count });
-const replica = (name: string) => new Replica(text, name);
-const read = ({ state }: { state: SequenceState<string> }): string => text.read(state);
 const meet = (...all: ReturnType<typeof replica>[]): void => {
   for (let times = 0; times < 2; times++) for (const one of all) for (const other of all) if (one !== other) one.join(other);
 };
@@ -186,148 +132,6 @@ test('a long text is like a plain string that is edited in the same way', () => 
     ),
     { numRuns: 10 },
   );
-});
-
-type Phase = {
-  steps: ({ do: 'edit'; by: number; change: Drawn } | { do: 'hear'; by: number; which: number })[];
-  /** Of each replica: whether it is a round behind in this phase; whether it collects. */
-  behind: boolean[];
-  collects: boolean[];
-};
-
-/**
- * Three replicas, each with a twin that hears the same and never settles anything. In phase p everything of the rounds up to p - 2 is
- * everywhere and all are in round p or p - 1, which is all that rounds promise.
- */
-const live = (phases: readonly Phase[]): void => {
-  const all = ['a', 'b', 'c'].map((name) => [new Replica(drawnText, name), new Replica(drawnText, name)] as const);
-  const made: { delta: unknown; round: number; lacking: Set<number> }[] = [];
-  const hear = (by: number, one: (typeof made)[number]): void => {
-    const heard = all[by]!.map((replica) => replica.hear(one.delta));
-    assert.equal(heard[0] === 'gap', heard[1] === 'gap');
-    if (heard[0] !== 'gap') one.lacking.delete(by);
-  };
-  const agree = (by: number): void => {
-    const [self, twin] = all[by]!;
-    assert.equal(read(self), read(twin));
-    judge(self.state);
-    self.copyOf(self.state);
-  };
-  const meetUpTo = (round: number): void => {
-    for (const one of made) if (one.round <= round) for (const by of one.lacking) hear(by, one);
-    // What still lacks something builds on what is of the next round: as by repair, everything comes.
-    if (made.some((one) => one.round <= round && one.lacking.size > 0))
-      for (const one of made) for (const by of one.lacking) hear(by, one);
-    assert.ok(made.every((one) => one.round > round || one.lacking.size === 0));
-  };
-  for (const [index, { steps, behind, collects }] of phases.entries()) {
-    const phase = index + 2;
-    meetUpTo(phase - 2);
-    for (const [by, pair] of all.entries()) {
-      for (const replica of pair) replica.round = behind[by] ? phase - 1 : phase;
-      if (collects[by]) text.collect!(pair[0].state, phase - 2);
-    }
-    for (const step of steps) {
-      const [self, twin] = all[step.by]!;
-      if (step.do === 'hear') {
-        const open = made.filter(({ lacking }) => lacking.has(step.by));
-        if (open.length > 0) hear(step.by, open[step.which % open.length]!);
-      } else {
-        const delta = self.change(step.change);
-        if (delta === null) continue;
-        assert.equal(twin.hear(delta), 'changed');
-        made.push({ delta, round: self.round, lacking: new Set([0, 1, 2].filter((by) => by !== step.by)) });
-      }
-      agree(step.by);
-    }
-  }
-  meetUpTo(Number.POSITIVE_INFINITY);
-  for (const [by, [self, twin]] of all.entries()) {
-    agree(by);
-    assert.equal(twin.form, all[0]![1].form);
-    text.collect!(self.state, phases.length + 2);
-    assert.equal(self.form, all[0]![0].form);
-  }
-  for (const [self] of all) for (const { delta } of made) assert.equal(self.hear(delta), 'same');
-};
-
-test('settled or not, all read the same, in every round', () => {
-  const by = fc.nat(2);
-  const short: fc.Arbitrary<Drawn> = fc.oneof(
-    {
-      weight: 3,
-      arbitrary: fc.record({ type: fc.constant('insert' as const), at: fc.nat(5), content: fc.constantFrom('x', 'yz') }),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.record({ type: fc.constant('remove' as const), at: fc.nat(5), count: fc.integer({ min: 1, max: 2 }) }),
-    },
-  );
-  const step = fc.oneof(
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('edit' as const), by, change: short }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('hear' as const), by, which: fc.nat(9) }) },
-  );
-  const three = fc.array(fc.boolean(), { minLength: 3, maxLength: 3 });
-  const phase = fc.record({ steps: fc.array(step, { maxLength: 12 }), behind: three, collects: three });
-  fc.assert(fc.property(fc.array(phase, { maxLength: 7 }), live), { numRuns: 300 });
-});
-
-describe('what everybody has is settled', () => {
-  test('a text that was written and is everywhere is one run without a tree; nothing of a removal is left', () => {
-    const [a, b] = [replica('a'), replica('b')];
-    for (const word of ['a', 'rose', ' is ']) a.change(insert(lengthOf(a.state), word));
-    a.change(remove(1, 4));
-    b.join(a);
-    b.change(insert(0, 'so '));
-    a.join(b);
-    assert.equal(text.collect!(a.state, 0), false);
-    assert.equal(text.collect!(a.state, 1), true);
-    assert.equal(text.collect!(a.state, 2), true);
-    assert.equal(text.collect!(a.state, 2), false);
-    assert.deepEqual(text.form(a.state), [
-      ['a', 9, 'b', 3],
-      [
-        [1, 1, 'so '],
-        [0, 1, 'a'],
-        [0, 6, ' is '],
-      ],
-    ]);
-    const fresh = replica('c');
-    fresh.join(a);
-    assert.equal(fresh.form, a.form);
-    judge(fresh.state);
-  });
-
-  test('a list that is used as a queue does not grow with what went through it', () => {
-    const all = ['a', 'b'].map((name) => new Replica(list, name));
-    for (let turn = 0; turn < 200; turn++) {
-      const one = all[turn % 2]!;
-      one.round = turn + 1;
-      one.change({ type: 'insert', at: lengthOf(one.state), content: [turn] });
-      if (lengthOf(one.state) > 3) one.change({ type: 'remove', at: 0, count: 1 });
-      const other = all[(turn + 1) % 2]!;
-      other.join(one);
-      for (const each of all) list.collect!(each.state, turn);
-    }
-    assert.deepEqual(list.read(all[0]!.state), [197, 198, 199]);
-    assert.ok([...all[0]!.state.spans].length <= 6, `${[...all[0]!.state.spans].length} spans`);
-    assert.equal(all[0]!.form, all[1]!.form);
-  });
-
-  test('who has lost his data and has written since gets back what there was', () => {
-    const [a, b] = [replica('a'), replica('b')];
-    a.change(insert(0, 'kept dropped'));
-    const lost = replica('c');
-    lost.change(insert(0, 'mine '));
-    a.change(remove(4, 8));
-    text.collect!(a.state, 2);
-    lost.join(a);
-    a.join(lost);
-    b.join(a);
-    assert.equal(read(lost).length, 9);
-    assert.ok(read(lost).includes('kept') && read(lost).includes('mine '));
-    judge(lost.state);
-  });
 });
 
 test('a tree may be as deep as its text is long, and an element have any number of children', () => {
