@@ -1,7 +1,7 @@
 // A sequence as plain data: its vector and its spans in their order, each as long as it can be, so that states that know the same have
 // the same form. What comes from outside is taken only if its order is the one that its tree gives.
 import { isEventCount, parseVector } from '../versions/vector.ts';
-import { type Chunk, lastOf, leftSide, rightSide, type Span, Spans, type Units } from './sequence-spans.ts';
+import { lastOf, leftSide, rightSide, type Span, Spans, spanOf, type Units } from './sequence-spans.ts';
 import { compareSiblings, isOne } from './sequence-tree.ts';
 import type { ReplicaId, Vector } from './types.ts';
 
@@ -34,7 +34,7 @@ export const united = <Content>(units: Units<Content>, group: readonly Span<Cont
   const [first] = group as [Span<Content>];
   if (group.length === 1) return first;
   const content = first.content === null ? null : units.concat(group.map((span) => span.content!));
-  return { ...first, length: lengthOf(group), content };
+  return spanOf({ ...first, length: lengthOf(group), content });
 };
 
 /** Place of the author, count, content or `length, gone`; of unsettled spans also `rank, side, place of up or -1, count of up`. */
@@ -64,14 +64,14 @@ const parseRow = <Content>(units: Checked<Content>, row: unknown, vector: Vector
   const [rank, side, upPlace, upCount, ...rest] = row.slice(isGone ? 4 : 3) as unknown[];
   const span = {
     ...{ replica: vector[place * 2] as ReplicaId, from, length, content: isGone ? null : (what as Content) },
-    ...{ gone: isGone ? (row[3] as number) : 0, left: null, right: null },
-    chunk: { spans: [], living: 0 } as Chunk<Content>,
+    gone: isGone ? (row[3] as number) : 0,
   };
-  if (row.length === (isGone ? 4 : 3)) return { ...span, rank: 0, side: rightSide, up: '', upCount: 0 };
+  if (row.length === (isGone ? 4 : 3)) return spanOf<Content>({ ...span, rank: 0, side: rightSide, up: '', upCount: 0 });
   if (rest.length > 0 || !isEventCount(rank) || (side !== leftSide && side !== rightSide)) return null;
-  if (upPlace === -1) return upCount === 0 && side === rightSide ? { ...span, rank, side, up: '', upCount } : null;
+  if (upPlace === -1)
+    return upCount === 0 && side === rightSide ? spanOf<Content>({ ...span, rank, side, up: '', upCount }) : null;
   if (!isPlace(upPlace) || !isEventCount(upCount)) return null;
-  return { ...span, rank, side, up: vector[upPlace * 2] as ReplicaId, upCount };
+  return spanOf<Content>({ ...span, rank, side, up: vector[upPlace * 2] as ReplicaId, upCount });
 };
 
 /** Whether no two of these name the same element. */

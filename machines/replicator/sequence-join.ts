@@ -1,7 +1,7 @@
 // What two sequences know, in one. What both have stays as it is here: a settled element of the other is settled here in its own time.
 import { countOf, covers, raisedToAll } from '../versions/vector.ts';
 import type { SequenceState } from './sequence-form.ts';
-import { lastOf, rightSide, type Span, type Spans } from './sequence-spans.ts';
+import { lastOf, rightSide, type Span, type Spans, spanOf } from './sequence-spans.ts';
 import { lastUnder, place, takeAway } from './sequence-tree.ts';
 import type { ReplicaId, Vector } from './types.ts';
 
@@ -13,8 +13,8 @@ const restOf = <Content>(spans: Spans<Content>, span: Span<Content>, from: numbe
   const at = from - span.from;
   const { length } = span;
   const content = span.content === null ? null : spans.units.slice(span.content, at, length);
-  const rest: Span<Content> = { ...span, from, length: length - at, content, left: null, right: null };
-  return at === 0 || span.rank === 0 ? rest : { ...rest, side: rightSide, up: span.replica, upCount: from - 1 };
+  const rest = { ...span, from, length: length - at, content };
+  return spanOf(at === 0 || span.rank === 0 ? rest : { ...rest, side: rightSide, up: span.replica, upCount: from - 1 });
 };
 
 /** Behind the element of this dot and all that hangs there. */

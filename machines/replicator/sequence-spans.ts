@@ -44,11 +44,33 @@ export type Chunk<Content> = { spans: Span<Content>[]; living: number };
 
 const chunkSpansMax = 96;
 
-/** What others hang on that stand before every element: settled, without content, without author. */
-const rootOf = <Content>(chunk: Chunk<Content>): Span<Content> => ({
-  ...{ replica: '', from: 0, length: 1, content: null, gone: 0, rank: 0 },
-  ...{ side: rightSide, up: '', upCount: 0, left: null, right: null, chunk },
+/** What makes a span, apart from where it stands. */
+export type SpanFields<Content> = Omit<Span<Content>, 'left' | 'right' | 'chunk'>;
+
+const nowhere: Chunk<never> = { spans: [], living: 0 };
+
+/** Field by field: objects of one shape take half the memory of those that were spread together. */
+export const spanOf = <Content>(fields: SpanFields<Content>): Span<Content> => ({
+  replica: fields.replica,
+  from: fields.from,
+  length: fields.length,
+  content: fields.content,
+  gone: fields.gone,
+  rank: fields.rank,
+  side: fields.side,
+  up: fields.up,
+  upCount: fields.upCount,
+  left: null,
+  right: null,
+  chunk: nowhere,
 });
+
+/** What others hang on that stand before every element: settled, without content, without author. */
+const rootOf = <Content>(): Span<Content> =>
+  spanOf<Content>({
+    ...{ replica: '', from: 0, length: 1, content: null, gone: 0 },
+    ...{ rank: 0, side: rightSide, up: '', upCount: 0 },
+  });
 
 export const lastOf = (span: { readonly from: number; readonly length: number }): number => span.from + span.length - 1;
 
@@ -69,7 +91,8 @@ export class Spans<Content> {
   constructor(units: Units<Content>, spans: readonly Span<Content>[] = []) {
     this.units = units;
     const first: Chunk<Content> = { spans: [], living: 0 };
-    this.root = rootOf(first);
+    this.root = rootOf();
+    this.root.chunk = first;
     this.#chunks = [first];
     first.spans.push(this.root);
     this.byReplica.set('', [this.root]);
@@ -199,12 +222,13 @@ export class Spans<Content> {
     if (!(at > 0 && at < span.length)) throw new InvariantBroken('no-empty-span', `a cut at ${at} of ${span.length}`);
     const { units } = this;
     const { content } = span;
-    const tail: Span<Content> = {
+    const tail = spanOf<Content>({
       ...span,
-      ...{ from: span.from + at, length: span.length - at, left: null },
+      ...{ from: span.from + at, length: span.length - at },
       ...{ content: content === null ? null : units.slice(content, at, span.length) },
       ...(span.rank > 0 ? { side: rightSide, up: span.replica, upCount: span.from + at - 1 } : {}),
-    };
+    });
+    tail.right = span.right;
     const lost = span.content === null ? 0 : tail.length;
     span.content = content === null ? null : units.slice(content, 0, at);
     span.length = at;

@@ -8,7 +8,7 @@ import { replicatorLimits as max } from './limits.ts';
 import { isPlain, textOf } from './plain.ts';
 import { areApart, type Checked, form, groups, parse, type SequenceState, united } from './sequence-form.ts';
 import { join } from './sequence-join.ts';
-import { leftSide, rightSide, type Side, type Span, Spans } from './sequence-spans.ts';
+import { leftSide, rightSide, type Side, type Span, type SpanFields, Spans, spanOf } from './sequence-spans.ts';
 import { holdAt, place, takeAway } from './sequence-tree.ts';
 import type { Plain, ReplicaId, Round } from './types.ts';
 
@@ -67,10 +67,8 @@ const insert = <Content>(
   return [replica, from, hold.rank, hold.side, hold.up, hold.upCount, content];
 };
 
-type Fresh<Content> = Omit<Span<Content>, 'left' | 'right' | 'chunk'>;
-
 /** Into a span that grows, or as one of its own. */
-const put = <Content>(spans: Spans<Content>, fresh: Fresh<Content>): void => {
+const put = <Content>(spans: Spans<Content>, fresh: SpanFields<Content>): void => {
   const before = fresh.side === rightSide && fresh.up === fresh.replica ? spans.find(fresh.up, fresh.upCount) : undefined;
   const grows =
     before !== undefined &&
@@ -81,7 +79,7 @@ const put = <Content>(spans: Spans<Content>, fresh: Fresh<Content>): void => {
     (before.right?.length ?? 0) === 0 &&
     before.length + fresh.length <= sequenceLimits.spanGrowsTo;
   if (grows) spans.extend(before, fresh.content!);
-  else place(spans, { ...fresh, left: null, right: null, chunk: spans.root.chunk });
+  else place(spans, spanOf(fresh));
 };
 
 const isCut = <Content>({ units }: Spans<Content>, { content, length }: Span<Content>, at: number): boolean =>

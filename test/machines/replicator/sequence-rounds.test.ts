@@ -7,7 +7,7 @@ import { Replica } from './laws.ts';
 import { roundLaws } from './round-laws.ts';
 import { type Drawn, drawnText, insert, judge, letters, read, remove, replica } from './sequence-drawn.ts';
 
-roundLaws(drawnText, letters, { shown: (read) => read, runs: 500 });
+roundLaws(drawnText, letters, { shown: (read) => read, runs: 200 });
 
 type Phase = {
   steps: ({ do: 'edit'; by: number; change: Drawn } | { do: 'hear'; by: number; which: number })[];
