@@ -149,4 +149,24 @@ describe('what everybody has is settled', () => {
     assert.ok(read(lost).includes('kept') && read(lost).includes('mine '));
     judge(lost.state);
   });
+
+  test('what another knows and has forgotten goes, to the last element', () => {
+    for (const [rows, left] of [
+      [[[0, 1, 'ab']], 'ab'],
+      [[[0, 2, 'bc']], 'bc'],
+      [
+        [
+          [0, 1, 'a'],
+          [0, 3, 'c'],
+        ],
+        'ac',
+      ],
+      [[], ''],
+    ] as const) {
+      const a = replica('a');
+      a.change(insert(0, 'abc'));
+      assert.equal(text.join(a.state, text.parse([['a', 3], rows])!), 'changed');
+      assert.equal(read(a), left);
+    }
+  });
 });
