@@ -28,10 +28,12 @@ export {
   Replica,
   ReplicaCounter,
   ReplicaFlag,
+  ReplicaList,
   ReplicaMap,
   ReplicaObject,
   ReplicaRegister,
   ReplicaSet,
+  ReplicaText,
   type Strategy,
   type WaitOptions,
 } from './replica/index.ts';

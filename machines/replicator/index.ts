@@ -9,6 +9,7 @@ import { orMap } from './or-map.ts';
 import { orSet } from './or-set.ts';
 import { pnCounter } from './pn-counter.ts';
 import { register } from './register.ts';
+import { list, text } from './sequence.ts';
 
 export { isReplicaId } from '../versions/vector.ts';
 export { type Crdt, isUnfit, type Joined } from './crdt.ts';
@@ -52,5 +53,5 @@ export { pnCounter, register };
 
 /** Every type that there is. */
 export const replicatedTypes: ObjectTypes = [
-  ...[register, lwwRegister, gCounter, pnCounter, enableWinsFlag, disableWinsFlag, orSet, lwwMap, orMap],
+  ...[register, lwwRegister, gCounter, pnCounter, enableWinsFlag, disableWinsFlag, orSet, lwwMap, orMap, text, list],
 ];

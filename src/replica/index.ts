@@ -3,12 +3,12 @@
 import type { ReplicaApi } from '../../actors/api.ts';
 import type { Strategy } from '../../machines/replicator/strategies.ts';
 import type { Plain } from '../../machines/replicator/types.ts';
-import { ReplicaCounter, ReplicaFlag, ReplicaMap, ReplicaRegister, ReplicaSet } from './types.ts';
+import { ReplicaCounter, ReplicaFlag, ReplicaList, ReplicaMap, ReplicaRegister, ReplicaSet, ReplicaText } from './types.ts';
 
 export type { Strategy } from '../../machines/replicator/strategies.ts';
 export type { Plain } from '../../machines/replicator/types.ts';
 export { ReplicaObject, type WaitOptions } from './object.ts';
-export { ReplicaCounter, ReplicaFlag, ReplicaMap, ReplicaRegister, ReplicaSet } from './types.ts';
+export { ReplicaCounter, ReplicaFlag, ReplicaList, ReplicaMap, ReplicaRegister, ReplicaSet, ReplicaText } from './types.ts';
 
 export class Replica {
   readonly #api: ReplicaApi;
@@ -31,6 +31,14 @@ export class Replica {
 
   orSet<Element extends Plain>(key: string): ReplicaSet<Element> {
     return new ReplicaSet(this.#api, key);
+  }
+
+  text(key: string): ReplicaText {
+    return new ReplicaText(this.#api, key);
+  }
+
+  list<Value extends Plain>(key: string): ReplicaList<Value> {
+    return new ReplicaList(this.#api, key);
   }
 
   map<Value extends Plain>(key: string): ReplicaMap<Value> {

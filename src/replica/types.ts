@@ -109,6 +109,48 @@ export class ReplicaSet<Element extends Plain> extends ReplicaObject<Element[]> 
   }
 }
 
+/** A text that many edit at once; places are UTF-16 units, as in JavaScript's strings. */
+export class ReplicaText extends ReplicaObject<string> {
+  constructor(api: ReplicaApi, key: string) {
+    super(api, 'text', key);
+  }
+
+  get(): string {
+    return (this.read() as string | undefined) ?? '';
+  }
+
+  insert(at: number, content: string): Promise<void> {
+    return this.change({ type: 'insert', at, content });
+  }
+
+  remove(at: number, count = 1): Promise<void> {
+    return this.change({ type: 'remove', at, count });
+  }
+}
+
+/** A list that many edit at once. */
+export class ReplicaList<Value extends Plain> extends ReplicaObject<readonly Value[]> {
+  constructor(api: ReplicaApi, key: string) {
+    super(api, 'list', key);
+  }
+
+  get(): readonly Value[] {
+    return (this.read() as readonly Value[] | undefined) ?? [];
+  }
+
+  insert(at: number, ...content: readonly Value[]): Promise<void> {
+    return this.change({ type: 'insert', at, content });
+  }
+
+  push(...content: readonly Value[]): Promise<void> {
+    return this.insert(this.get().length, ...content);
+  }
+
+  remove(at: number, count = 1): Promise<void> {
+    return this.change({ type: 'remove', at, count });
+  }
+}
+
 /** Keys and values; for each key the last put or remove wins. */
 export class ReplicaMap<Value extends Plain> extends ReplicaObject<Map<string, Value>> {
   constructor(api: ReplicaApi, key: string) {

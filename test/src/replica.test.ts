@@ -63,6 +63,17 @@ test('every type, changed anywhere, is the same everywhere, and outlives a resta
     ],
   ];
   for (const node of [n1, n2]) await until(() => JSON.stringify(all(node)) === JSON.stringify(wanted), 'they agree');
+  await n1.replica.text('note').insert(0, 'hello');
+  await n1.replica.list<number>('queue').push(1, 2, 3);
+  await n2.replica.text('note').waitFor((value) => value === 'hello', { timeoutMs: 20_000 });
+  await n2.replica.list('queue').waitFor((value) => value.length === 3, { timeoutMs: 20_000 });
+  await Promise.all([n1.replica.text('note').insert(5, ' world'), n2.replica.text('note').remove(0, 1)]);
+  await n2.replica.list<number>('queue').remove(0);
+  for (const node of [n1, n2])
+    await until(
+      () => node.replica.text('note').get() === 'ello world' && node.replica.list('queue').get().length === 2,
+      'they agree',
+    );
   await n2.replica.orSet('flags').remove('a');
   await n1.replica.orSet('flags').waitFor((value) => value.length === 1, { timeoutMs: 20_000 });
   await n2.stop();
