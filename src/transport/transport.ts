@@ -54,6 +54,15 @@ const messagesOf = (error: unknown): string[] => {
   return errors.map((one) => (one instanceof Error ? one.message : String(one)));
 };
 
+/** What libp2p says of whoever speaks something else, a web server for one, says nothing to a person. */
+const inWords = (message: string): string => {
+  if (/missing newline|multistream/i.test(message)) return 'what answers there is no node of Polity';
+  if (/unexpected eof/i.test(message)) return 'it hung up before admission: no node of Polity, or one that takes nobody now';
+  return message;
+};
+
+const reasonOf = (error: unknown): string => [...new Set(messagesOf(error).map(inWords))].join('; ');
+
 const isOwn = (error: unknown): boolean => messagesOf(error).some((message) => message.includes(ownAddressMessage));
 
 /** An inbound connection between accept and the end of its admission. */
@@ -117,7 +126,7 @@ export class Transport implements NetworkPort {
         options.sink.count('dial_failed_total');
         // Once when it begins and then now and then: a member that is down for a day is one line every few minutes.
         if (attempt !== 1 && attempt % 128 !== 0) return;
-        options.sink.log('info', 'DIAL_FAILED', error.message, { peer, addresses: addresses.join(' '), attempt });
+        options.sink.log('info', 'DIAL_FAILED', reasonOf(error), { peer, addresses: addresses.join(' '), attempt });
       },
     });
     this.#dials = createDials({
@@ -126,7 +135,7 @@ export class Transport implements NetworkPort {
       dial: (addresses, wanted, done) =>
         void this.#dialOnce(addresses, wanted).then(
           (peer) => done(peer, null),
-          (error: unknown) => done(null, messagesOf(error).join('; ')),
+          (error: unknown) => done(null, reasonOf(error)),
         ),
       later: (run) => void setImmediate(run),
       tell: (event) => this.#tell(event),

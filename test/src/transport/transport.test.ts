@@ -1,5 +1,8 @@
 // What is wrong is said by name when a transport is made, and what comes in a hello is checked.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { NetworkPort } from '../../../actors/ports/index.ts';
@@ -55,6 +58,20 @@ describe('making a transport', () => {
     await until(() => probe.isOpenTo(other.port.self), 'an address without a peer id is dialled');
     assert.equal(probe.of('refused').length, 0);
     assert.equal(probe.of('peer-open').length, 1);
+  });
+
+  it('says in words that a web server lives where it dials', async () => {
+    const server = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const probe = start('asker', await createTransport(await given()));
+    await until(() => probe.addresses.length > 0, 'it listens');
+    probe.port.dial([`/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`]);
+    await until(() => probe.of('dialled').length > 0, 'it is answered');
+    server.closeAllConnections();
+    server.close();
+    const [{ peer, reason } = assert.fail()] = probe.of('dialled');
+    assert.equal(peer, null);
+    assert.match(reason ?? '', /no node of Polity/);
   });
 
   it('says that another node lives by now where it dials', async () => {
