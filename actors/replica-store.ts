@@ -194,9 +194,9 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
 
   const finish = (why: StorageFailure | null): void => {
     if (why !== null) return done(why);
-    const isNew = known === null || damaged.length > 0;
-    if (!isNew) return done({ objects: read, store: createStore(read, ports, log), damaged });
-    const objects: Objects = { ...read, replica: known === null ? read.replica : ports.newReplicaId() };
+    const isLost = known !== null && damaged.length > 0;
+    const objects: Objects = { ...read, replica: isLost ? ports.newReplicaId() : read.replica };
+    // Also where it is known: what was read may still be on its way to the disk, and must be there before others are told of it.
     const value = sealRecord(replicaKeys.id, objects.replica);
     writer.write([{ key: replicaKeys.id, value }], { durable: true }, (refused) =>
       done(refused ?? { objects, store: createStore(objects, ports, log), damaged }),

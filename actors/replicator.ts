@@ -51,6 +51,8 @@ export const replicatorLimits = {
   /** Deltas that came before what they build on wait so long for it, and so many of them. */
   heldMs: 200,
   heldMax: 4_096,
+  /** Messages of repair that wait for the disk. */
+  unsentMax: 256,
   /** Between two comparisons: doubling from the first to the second while nothing is found. */
   compareMinMs: 1_000,
   compareMaxMs: 30_000,
@@ -101,11 +103,15 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
   /** Handed to the writer and not answered. */
   const underWay = new Set<readonly Entry[]>();
   let unwritten = 0;
+  /** Records handed to `log` in this incarnation, and of them those that are on the disk; they get there in their order. */
+  let logged = 0;
+  let written = 0;
   let flushes = false;
 
   const log = (packed: Uint8Array, isOwn: boolean, done: Entry['done']): void => {
     pending.push({ packed, isOwn, done });
     unwritten++;
+    logged++;
     if (flushes) return;
     flushes = true;
     scope.soon(flush);
@@ -122,7 +128,11 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
         underWay.delete(batch);
         unwritten -= batch.length;
         // What may be said only once it is on the disk (decision 2).
-        if (why === null) for (const { packed, isOwn } of batch) if (isOwn) tell(packed);
+        if (why === null) {
+          written += batch.length;
+          for (const { packed, isOwn } of batch) if (isOwn) tell(packed);
+          sendWritten();
+        }
         for (const { done } of batch) done(why === null ? null : failure('STORAGE_FAILED', why.message));
         if (store?.isLong === true) store.checkpoint(() => {});
       }),
@@ -267,12 +277,25 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     return 'joined';
   };
 
+  /** Messages of repair, oldest first: they hold states, whose last changes may not be on the disk yet. */
+  const unsent: { to: PeerId; body: unknown; needs: number }[] = [];
+
+  /** A disk that refuses sends nothing any more: a number that others know must never be given again after a crash. */
+  const sendWritten = (): void => {
+    while (unsent.length > 0 && unsent[0]!.needs <= written) {
+      const { to, body } = unsent.shift()!;
+      router.send(to, 'bulk', replicatorAddress, replicatorAddress, repairType, body);
+    }
+    // Exchanges end by their own time-out; whoever asks again is answered later.
+    if (unsent.length > replicatorLimits.unsentMax) unsent.splice(0, unsent.length - replicatorLimits.unsentMax);
+  };
+
   const inTurn = (run: (state: RepairState, turn: RepairTurn) => void): void => {
     if (repair === null) return;
     const turn = createTurn(clock.nowMs());
     run(repair, turn);
-    for (const { to, message } of turn.sends)
-      router.send(to, 'bulk', replicatorAddress, replicatorAddress, repairType, formRepairMessage(message));
+    for (const { to, message } of turn.sends) unsent.push({ to, body: formRepairMessage(message), needs: logged });
+    sendWritten();
     for (const { peer, outcome } of turn.ended) {
       sink.count('replica_exchanges_total', { outcome });
       if (outcome === 'same') compareMs = Math.min(replicatorLimits.compareMaxMs, compareMs * 2);

@@ -172,3 +172,13 @@ test('what is no batch of deltas is counted, and the rest of what a member says 
   assert.deepEqual(refused.sort(), ['CLOCK_AHEAD', 'DELTA_MALFORMED', 'KEY_INVALID', 'MESSAGE_MALFORMED', 'TYPE_UNKNOWN']);
   assert.equal(n1.lines.filter(({ code }) => code === 'CLOCK_AHEAD').length, 1);
 });
+
+test('what is not on the disk is told to nobody, by repair neither: its number would be given again after a crash', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  n1.storage.failWith({ code: 'DISK_FULL', message: 'no space' });
+  const answer = changed(n1, 'or-set', 's', put('never durable'));
+  cluster.pass(20_000);
+  assert.equal(answer(), 'STORAGE_FAILED');
+  for (const node of [n2, n3]) assert.deepEqual(setAt(node), []);
+});
