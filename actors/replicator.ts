@@ -15,6 +15,7 @@ import {
   type Objects,
   onPeerGone,
   onRepairMessage,
+  packedForm,
   parseRepairMessage,
   type RepairState,
   type RepairTurn,
@@ -369,11 +370,8 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
         sink.log('warn', 'REPLICA_DAMAGED', `${what} is not what was written; others have it`, {
           replica: outcome.objects.replica,
         });
-      const { trie } = outcome.objects;
-      const formOf = (name: string): Uint8Array | null => {
-        const object = outcome.objects.all.get(name);
-        return object === undefined ? null : pack(object.type.form(object.state));
-      };
+      const { all, trie } = outcome.objects;
+      const formOf = (name: string): Uint8Array | null => packedForm(all, name);
       repair = createRepair({ self: network.self, store: { trie, formOf, join }, random: chance });
       args.onOpened(outcome.objects, outcome.store);
       arm();

@@ -30,6 +30,7 @@ export {
   nameOf,
   type Objects,
   type ObjectTypes,
+  packedForm,
   type ReplicatedObject,
   replay,
   restore,

@@ -49,13 +49,16 @@ export type Objects = {
   stable: Round;
 };
 
+/** The canonical bytes of an object as it is now; null: there is none. Not to be changed by anybody. */
+export const packedForm = (all: Objects['all'], name: string): Uint8Array | null => {
+  const object = all.get(name);
+  return object === undefined ? null : pack(object.type.form(object.state));
+};
+
 export const createObjects = (replica: ReplicaId, types: ObjectTypes): Objects => {
   const all = new Map<string, ReplicatedObject>();
   const trie = new Trie({
-    formOf(name) {
-      const object = all.get(name);
-      return object === undefined ? null : pack(object.type.form(object.state));
-    },
+    formOf: (name) => packedForm(all, name),
   });
   const byName = new Map(types.map((type) => [type.type, type]));
   return { replica, types: byName, clock: createHybridClock(), all, trie, round: 1, stable: 0 };
