@@ -130,6 +130,27 @@ test('a disk that refuses: nothing is answered as done', () => {
   assert.equal(answer(), 'STORAGE_FAILED');
 });
 
+test('a change that changes nothing is answered no earlier than the one that it relies on', () => {
+  const { cluster, nodes } = formed();
+  const [n1] = nodes;
+  const [first, second] = [
+    { type: 'put', key: 'k', value: 1 },
+    { type: 'remove', key: 'k' },
+  ].map((change) => changed(n1, 'lww-map', 'm', change));
+  const again = changed(n1, 'lww-map', 'm', { type: 'remove', key: 'k' });
+  assert.deepEqual([first!(), second!(), again()], ['waiting', 'waiting', 'waiting']);
+  cluster.until(() => again() === 'done', 1_000);
+  assert.deepEqual([first!(), second!()], ['done', 'done']);
+  n1.storage.failWith({ code: 'DISK_FULL', message: 'no space' });
+  const lost = changed(n1, 'lww-map', 'm', { type: 'put', key: 'k', value: 2 });
+  changed(n1, 'lww-map', 'm', { type: 'remove', key: 'k' });
+  const relies = changed(n1, 'lww-map', 'm', { type: 'remove', key: 'k' });
+  cluster.pass(200);
+  const late = changed(n1, 'lww-map', 'm', { type: 'remove', key: 'k' });
+  cluster.pass(200);
+  assert.deepEqual([lost(), relies(), late()], ['STORAGE_FAILED', 'STORAGE_FAILED', 'STORAGE_FAILED']);
+});
+
 test('a node that stops answers every change: done, surely not done, or unknown', () => {
   const { cluster, nodes } = formed();
   const [n1] = nodes;
