@@ -1,6 +1,6 @@
 // Deltas between nodes, by gossip: own ones are told in batches once they are on the disk; those of others are joined, and where they
 // come before what they build on they wait a moment for it. Whatever is lost, refused or too much, comparing finds (replica-repair.ts).
-import { hear, nameOf, type Objects } from '../machines/replicator/index.ts';
+import { grow, hear, nameOf, type Objects } from '../machines/replicator/index.ts';
 import { decodeEnvelope, encodeEnvelope, unpack, wireVersion } from '../machines/wire/envelope.ts';
 import type { PeerId, Ports } from './ports/index.ts';
 import type { ReplicaLog } from './replica-log.ts';
@@ -15,6 +15,8 @@ export const replicaDeltasLimits = {
   /** Deltas that wait to be told; more are left to repair. */
   outboxBytesMax: 4 << 20,
   messageBytes: 48 << 10,
+  /** One that is longer is left to repair, which sends it to whom it is missing instead of to everybody through everybody. */
+  deltaBytesMax: 256 << 10,
   messagesPerFlush: 8,
   /** Deltas gather for so long before they are told. */
   gatherMs: 10,
@@ -116,8 +118,10 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
     else if (heard === 'gap') return false;
     else if (heard !== 'same') {
       const [type, key] = record as [string, string];
+      const name = nameOf(type, key);
+      grow(objects.all.get(name)!, packed.byteLength);
       log.append(packed.slice(), false, () => {});
-      args.onChanged(nameOf(type, key), heard === 'conflict');
+      args.onChanged(name, heard === 'conflict');
     }
     return true;
   };
@@ -144,7 +148,8 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
 
   return {
     tell(packed) {
-      if (outboxBytes + packed.byteLength > replicaDeltasLimits.outboxBytesMax) {
+      const { outboxBytesMax, deltaBytesMax } = replicaDeltasLimits;
+      if (packed.byteLength > deltaBytesMax || outboxBytes + packed.byteLength > outboxBytesMax) {
         sink.count('replica_deltas_untold_total');
         // Found by comparing, and soon.
         compareSoon();

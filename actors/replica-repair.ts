@@ -3,19 +3,33 @@
 import { nextBetween, type RandomState } from '../machines/random.ts';
 import {
   beginExchange,
+  createParts,
   createRepair,
   createTurn,
   fetchObjects,
+  forgetParts,
+  formPart,
   formRepairMessage,
+  grow,
   hearState,
   type Objects,
+  onPart,
+  onPartAck,
   onPeerGone,
+  onProgress,
   onRepairMessage,
+  type PartSend,
   packedForm,
+  parsePart,
   parseRepairMessage,
+  partsDueMs,
+  partsTurn,
+  type RepairMessage,
   type RepairTurn,
   repairDueMs,
+  repairLimits,
   repairTurn,
+  sendInParts,
 } from '../machines/replicator/index.ts';
 import { pack } from '../machines/wire/envelope.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
@@ -25,6 +39,7 @@ import type { Delivery, Router } from './router.ts';
 import type { Scope } from './supervise.ts';
 
 const repairType = 'repair';
+const partType = 'repair-part';
 
 export const replicaRepairLimits = {
   /** Messages that wait for the disk. */
@@ -44,6 +59,13 @@ export type ReplicaRepairArguments = {
   connected: Iterable<PeerId>;
   onChanged: (name: string, conflict: boolean) => void;
 };
+
+/** `needs`: so many records are on the disk before it goes. */
+type Unsent = { to: PeerId; body: unknown; isLong: boolean; needs: number };
+
+const isLong = (message: RepairMessage): boolean =>
+  message.type !== 'busy' &&
+  message.states.reduce((bytes, [, form]) => bytes + form.byteLength, 0) > repairLimits.singleBytesMax;
 
 export interface ReplicaRepair {
   compareSoon(): void;
@@ -74,6 +96,9 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     }
     if (joined === 'same') return objects.all.has(name) ? 'joined' : 'unwanted';
     sink.count('replica_repaired_total');
+    // What was missing here is likely missing elsewhere.
+    compareSoon();
+    grow(objects.all.get(name)!, form.byteLength);
     log.append(pack([type, key, unpackOwned(form), true]).slice(), false, () => {});
     args.onChanged(name, joined === 'conflict');
     return 'joined';
@@ -83,14 +108,24 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
   const formOf = (name: string): Uint8Array | null => packedForm(all, name);
   const repair = createRepair({ self: network.self, store: { trie, formOf, join }, random });
 
+  const parts = createParts();
+  const sendParts = (sends: readonly PartSend[]): void => {
+    for (const { to, message } of sends)
+      router.send(to, 'bulk', replicatorAddress, replicatorAddress, partType, formPart(message));
+  };
+
+  const send = ({ to, body, isLong }: Unsent): void => {
+    if (isLong) sendParts(sendInParts(parts, clock.nowMs(), to, pack(body)));
+    else router.send(to, 'bulk', replicatorAddress, replicatorAddress, repairType, body);
+  };
+
   /** Oldest first: they hold states, whose last changes may not be on the disk yet. */
-  const unsent: { to: PeerId; body: unknown; needs: number }[] = [];
+  const unsent: Unsent[] = [];
 
   /** A disk that refuses sends nothing any more: a number that others know must never be given again after a crash. */
   const sendWritten = (): void => {
     while (unsent.length > 0 && unsent[0]!.needs <= log.written) {
-      const { to, body } = unsent.shift()!;
-      router.send(to, 'bulk', replicatorAddress, replicatorAddress, repairType, body);
+      send(unsent.shift()!);
     }
     // Exchanges end by their own time-out; whoever asks again is answered later.
     if (unsent.length > replicaRepairLimits.unsentMax) unsent.splice(0, unsent.length - replicaRepairLimits.unsentMax);
@@ -99,7 +134,8 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
   const inTurn = (run: (turn: RepairTurn) => void): void => {
     const turn = createTurn(clock.nowMs());
     run(turn);
-    for (const { to, message } of turn.sends) unsent.push({ to, body: formRepairMessage(message), needs: log.appended });
+    for (const { to, message } of turn.sends)
+      unsent.push({ to, body: formRepairMessage(message), isLong: isLong(message), needs: log.appended });
     sendWritten();
     for (const { peer, outcome } of turn.ended) {
       sink.count('replica_exchanges_total', { outcome });
@@ -108,6 +144,24 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
       if (outcome === 'refused') sink.log('warn', 'REPAIR_REFUSED', 'a member says what cannot be true', { peer });
     }
     arm();
+  };
+
+  const onMessage = (peer: PeerId, body: unknown): void => {
+    const message = parseRepairMessage(body);
+    if (message === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should be a message of repair is none');
+    inTurn((turn) => onRepairMessage(repair, turn, peer, message));
+  };
+
+  const onParted = (peer: PeerId, body: unknown): void => {
+    const message = parsePart(body);
+    if (message === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should be a part of a message is none');
+    const nowMs = clock.nowMs();
+    onProgress(repair, peer, nowMs);
+    if (message.type === 'part-ack') return sendParts(onPartAck(parts, nowMs, peer, message));
+    const { sends, whole } = onPart(parts, nowMs, peer, message);
+    sendParts(sends);
+    if (whole !== null) onMessage(peer, unpackOwned(whole));
+    else arm();
   };
 
   const compareSoon = (): void => {
@@ -120,6 +174,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     alarm = null;
     inTurn((turn) => {
       repairTurn(repair, turn);
+      sendParts(partsTurn(parts, turn.nowMs));
       if (turn.nowMs < compareAtMs) return;
       // Between three quarters of it and all of it, so that nodes do not go in step.
       compareAtMs = turn.nowMs + compareMs - nextBetween(random, 0, Math.ceil(compareMs / 4));
@@ -132,7 +187,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
   const arm = (): void => {
     alarm?.cancel();
     const nowMs = clock.nowMs();
-    const dueMs = Math.min(repairDueMs(repair, nowMs), compareAtMs);
+    const dueMs = Math.min(repairDueMs(repair, nowMs), partsDueMs(parts), compareAtMs);
     alarm = scope.after(Math.max(1, dueMs - nowMs), onAlarm);
   };
 
@@ -146,11 +201,9 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     },
     onWritten: sendWritten,
     onDelivery({ peer, type, body }) {
-      if (type !== repairType)
-        return router.refuse(peer, 'TYPE_UNKNOWN', `no such message to the replicator: ${type.slice(0, 32)}`);
-      const message = parseRepairMessage(body);
-      if (message === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should be a message of repair is none');
-      inTurn((turn) => onRepairMessage(repair, turn, peer, message));
+      if (type === repairType) onMessage(peer, body);
+      else if (type === partType) onParted(peer, body);
+      else router.refuse(peer, 'TYPE_UNKNOWN', `no such message to the replicator: ${type.slice(0, 32)}`);
     },
     onPeerOpen(peer) {
       connected.add(peer);
@@ -158,6 +211,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     },
     onPeerClose(peer) {
       connected.delete(peer);
+      forgetParts(parts, peer);
       inTurn((turn) => onPeerGone(repair, turn, peer));
     },
   };

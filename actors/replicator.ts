@@ -2,7 +2,7 @@
 // everybody once they are on the disk; what is lost on the way is found by comparing with one member after the other.
 import { type Failure, failure } from '../machines/errors.ts';
 import { randomFrom } from '../machines/random.ts';
-import { change, nameOf, type Objects, replicatedTypes } from '../machines/replicator/index.ts';
+import { change, grow, nameOf, type Objects, replicatedTypes } from '../machines/replicator/index.ts';
 import { pack } from '../machines/wire/envelope.ts';
 import type { Outcome } from './api.ts';
 import type { PeerId, Ports } from './ports/index.ts';
@@ -78,7 +78,9 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     if (!changed.ok) return done(changed);
     const answer = (why: Failure | null): void => done(why === null ? { ok: true, value: null } : { ok: false, failure: why });
     if (changed.record === null) return log.afterAll(answer);
-    log.append(pack(changed.record).slice(), true, answer);
+    const packed = pack(changed.record).slice();
+    grow(changed.object, packed.byteLength);
+    log.append(packed, true, answer);
     onChanged(nameOf(of, key), false);
   };
 

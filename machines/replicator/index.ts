@@ -22,6 +22,7 @@ export {
   enterRound,
   findObject,
   formOf,
+  grow,
   type Heard,
   hear,
   hearState,
@@ -36,17 +37,32 @@ export {
   restore,
 } from './objects.ts';
 export {
+  createParts,
+  forgetParts,
+  formPart,
+  onPart,
+  onPartAck,
+  type PartSend,
+  parsePart,
+  partsDueMs,
+  partsTurn,
+  sendInParts,
+} from './parts.ts';
+export {
   beginExchange,
   createRepair,
   createTurn,
   fetchObjects,
   formRepairMessage,
   onPeerGone,
+  onProgress,
   onRepairMessage,
   parseRepairMessage,
+  type RepairMessage,
   type RepairState,
   type RepairTurn,
   repairDueMs,
+  repairLimits,
   repairTurn,
 } from './reconcile.ts';
 export { resolve, type Strategy, strategyNames } from './strategies.ts';

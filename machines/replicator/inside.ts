@@ -6,7 +6,7 @@ import type { Unfit } from './crdt.ts';
 import { type DotValues, dotValues, type Written } from './dot-values.ts';
 import type { DotStore } from './dots.ts';
 import { type GCounterChange, parseStepUp } from './g-counter.ts';
-import { isPlain } from './plain.ts';
+import { isValue } from './plain.ts';
 import { type PnCounterChange, pnCounter } from './pn-counter.ts';
 import { type RegisterChange, register, type Sibling } from './register.ts';
 import { resolve } from './strategies.ts';
@@ -15,7 +15,7 @@ import type { Plain, Stamp } from './types.ts';
 type Valued = readonly [Stamp, Plain];
 
 const isValued = (value: unknown): value is Valued =>
-  Array.isArray(value) && value.length === 2 && isStamp(value[0]) && isPlain(value[1]);
+  Array.isArray(value) && value.length === 2 && isStamp(value[0]) && isValue(value[1]);
 
 const siblingsOf = (values: readonly Written<Valued>[]): Sibling[] =>
   values.map(([replica, count, [stamp, value]]) => [replica, count, stamp, value]);

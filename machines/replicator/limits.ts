@@ -6,6 +6,8 @@ export const replicatorLimits = {
   depthMax: 32,
   /** Objects of one node. */
   objectsMax: 1 << 20,
+  /** Of one object's form, packed; changes that could make it larger are refused. What others added at the same time is joined none the less. */
+  objectBytesMax: 4 << 20,
   /** UTF-8, of a key, which names one replicated object; it is part of a key on the disk. */
   keyBytesMax: 1_024,
   /** UTF-16 units of a key inside of a map. */

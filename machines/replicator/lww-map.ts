@@ -5,7 +5,7 @@ import { isEventCount } from '../versions/vector.ts';
 import { isWellFormed } from '../wire/octets.ts';
 import type { Crdt, Joined, Unfit } from './crdt.ts';
 import { replicatorLimits as max } from './limits.ts';
-import { isPlain } from './plain.ts';
+import { isValue, unfitValue } from './plain.ts';
 import { isContested, isLater, isMark, isSeenMark, type Mark, never, type Stamped, stampAfter } from './stamped.ts';
 import type { Plain, ReplicaId, Round, Stamp } from './types.ts';
 
@@ -46,7 +46,7 @@ const formEntry = ({ stamp, replica, round, value }: LwwEntry): EntryForm =>
 const isEntryForm = (fields: readonly unknown[], from: number): boolean => {
   const [stamp, replica, round, value] = fields.slice(from);
   if (!isMark(stamp, replica) || !isEventCount(round)) return false;
-  return fields.length === from + 3 || (fields.length === from + 4 && isPlain(value));
+  return fields.length === from + 3 || (fields.length === from + 4 && isValue(value));
 };
 
 const entryOf = ([stamp, replica, round, value]: EntryForm): LwwEntry => ({ stamp, replica, round, value });
@@ -84,7 +84,7 @@ const parseChange = (value: unknown): LwwMapChange | Unfit => {
   if (given.type !== 'put' && given.type !== 'remove') return { unfit: 'is neither put nor remove' };
   if (!isMapKey(given.key)) return { unfit: `has no key of at most ${max.keyCharsMax} characters` };
   if (given.type === 'remove') return { type: 'remove', key: given.key };
-  return isPlain(given.value) ? { type: 'put', key: given.key, value: given.value } : { unfit: 'holds what is no plain data' };
+  return unfitValue(given.value) ?? { type: 'put', key: given.key, value: given.value as Plain };
 };
 
 const byKey = ([a]: readonly [string, ...unknown[]], [b]: readonly [string, ...unknown[]]): number => (a < b ? -1 : 1);

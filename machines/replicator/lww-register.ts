@@ -2,7 +2,7 @@
 // no vector. Of writes that knew nothing of each other one is lost. It is counted where the lost value was when the other's delta came;
 // where the lost one came later, or the other came within a whole state, nobody can tell it from old news. Who must know: register.ts.
 import type { Crdt, Joined } from './crdt.ts';
-import { isPlain } from './plain.ts';
+import { isValue, unfitValue } from './plain.ts';
 import { isContested, isLater, isMark, isSeenMark, type Mark, never, type Stamped, stampAfter } from './stamped.ts';
 import type { Plain, ReplicaId, Stamp } from './types.ts';
 
@@ -38,7 +38,7 @@ export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | unde
     const given = value as { type?: unknown; value?: unknown };
     if (given.type === 'clear') return { type: 'clear' };
     if (given.type !== 'set') return { unfit: 'is neither set nor clear' };
-    return isPlain(given.value) ? { type: 'set', value: given.value } : { unfit: 'holds what is no plain data' };
+    return unfitValue(given.value) ?? { type: 'set', value: given.value as Plain };
   },
   apply(state, delta): Joined {
     const [seenStamp, seenReplica, stamp, replica, value] = delta as Delta;
@@ -52,7 +52,7 @@ export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | unde
     if (!Array.isArray(value) || (value.length !== 4 && value.length !== 5)) return null;
     const given = value as unknown[];
     if (!isSeenMark(given[0], given[1]) || !isMark(given[2], given[3])) return null;
-    return value.length === 4 || isPlain(given[4]) ? value : null;
+    return value.length === 4 || isValue(given[4]) ? value : null;
   },
   join(state, other) {
     if (!isLater(other, state)) return 'same';
@@ -67,7 +67,7 @@ export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | unde
     if (!Array.isArray(value) || value.length > 3) return null;
     if (value.length === 0) return { ...never, value: undefined };
     const [stamp, replica, written] = value as [Stamp, ReplicaId, unknown];
-    if (!isMark(stamp, replica) || (value.length === 3 && !isPlain(written))) return null;
+    if (!isMark(stamp, replica) || (value.length === 3 && !isValue(written))) return null;
     return { stamp, replica, value: written as Plain | undefined };
   },
   read: ({ value }) => value,

@@ -23,6 +23,27 @@ export type ReplicatedObject = {
   unsaved: boolean;
   /** Its place in the trie. */
   readonly slot: Slot;
+  /** At most about what its form takes, packed; `isFull` tells. */
+  bytes: number;
+};
+
+/** Not known: to be measured before it grows. */
+const unmeasured = max.objectBytesMax + 1;
+/** Measured, and nothing has changed since. */
+const full = Number.POSITIVE_INFINITY;
+const lessening: ReadonlySet<unknown> = new Set(['remove', 'clear', 'disable']);
+
+/** So much came to it: a delta or a state, packed. */
+export const grow = (object: ReplicatedObject, bytes: number): void => {
+  object.bytes = object.bytes === full ? unmeasured : object.bytes + bytes;
+};
+
+/** Measured only when it may be, and then not again before it has grown by a share of the limit. */
+const isFull = (object: ReplicatedObject): boolean => {
+  if (object.bytes <= max.objectBytesMax || object.bytes === full) return object.bytes === full;
+  const bytes = pack(object.type.form(object.state)).byteLength;
+  object.bytes = bytes <= max.objectBytesMax * 0.9 ? bytes : full;
+  return object.bytes === full;
 };
 
 /** One change as others hear it, as plain data. */
@@ -80,7 +101,8 @@ export const findObject = (objects: Objects, type: string, key: string): Replica
 
 const addObject = (objects: Objects, type: AnyCrdt, key: string): ReplicatedObject => {
   const name = nameOf(type.type, key);
-  const object: ReplicatedObject = { type, key, state: type.empty(), unsaved: false, slot: objects.trie.add(name) };
+  const slot = objects.trie.add(name);
+  const object: ReplicatedObject = { type, key, state: type.empty(), unsaved: false, slot, bytes: 0 };
   objects.all.set(name, object);
   return object;
 };
@@ -117,6 +139,11 @@ export const change = (objects: Objects, wallMs: number, typeName: string, key: 
     return {
       ok: false,
       failure: failure('TOO_LARGE', `this node holds ${max.objectsMax} replicated objects, which is all it may`),
+    };
+  if (known !== undefined && isFull(known) && !lessening.has((parsed as { type?: unknown }).type))
+    return {
+      ok: false,
+      failure: failure('TOO_LARGE', `${typeName} '${key}' has reached what one object may take: spread it over several`),
     };
   const object = known ?? addObject(objects, type, key);
   const delta = type.change(object.state, parsed, authorOf(objects, wallMs));
@@ -205,6 +232,7 @@ export const restore = (objects: Objects, record: unknown): boolean => {
   if (type === undefined || state === null) return false;
   const object = addObject(objects, type, key as string);
   object.state = state;
+  object.bytes = unmeasured;
   heed(objects.clock, type.latest(state));
   return true;
 };

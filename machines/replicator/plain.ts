@@ -1,5 +1,6 @@
 // Plain data: what may be replicated, whether two of it are the same, and one text for each that sorts and compares.
-import { isWellFormed } from '../wire/octets.ts';
+import { isWellFormed, utf8Length } from '../wire/octets.ts';
+import type { Unfit } from './crdt.ts';
 import { replicatorLimits as max } from './limits.ts';
 import type { Plain } from './types.ts';
 
@@ -18,6 +19,23 @@ export const isPlain = (value: unknown, depth = 0): value is Plain => {
   if (prototype !== Object.prototype && prototype !== null) return false;
   return Object.entries(value).every(([key, item]) => key !== '__proto__' && isWellFormed(key) && isPlain(item, depth + 1));
 };
+
+/** About what it takes, packed; all nodes count the same. */
+const bytesOf = (value: Plain): number => {
+  if (typeof value === 'string') return utf8Length(value) + 1;
+  if (value === null || typeof value !== 'object') return 9;
+  if (value instanceof Uint8Array) return value.byteLength + 1;
+  if (Array.isArray(value)) return (value as readonly Plain[]).reduce<number>((bytes, item) => bytes + bytesOf(item), 1);
+  return Object.entries(value).reduce((bytes, [key, item]) => bytes + utf8Length(key) + 1 + bytesOf(item), 1);
+};
+
+/** Why it can be no value of a register or a map; null: it can. */
+export const unfitValue = (value: unknown): Unfit | null => {
+  if (!isPlain(value)) return { unfit: 'holds what is no plain data' };
+  return bytesOf(value) <= max.valueBytesMax ? null : { unfit: `holds a value of more than ${max.valueBytesMax} bytes` };
+};
+
+export const isValue = (value: unknown): value is Plain => unfitValue(value) === null;
 
 const textOfBytes = (bytes: Uint8Array): string => {
   let text = '';

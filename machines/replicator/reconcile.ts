@@ -42,6 +42,13 @@ export const fetchObjects = (state: RepairState, turn: RepairTurn, peer: PeerId,
   return false;
 };
 
+/** A part of a long message came or went: nobody is silent. */
+export const onProgress = ({ exchanges, served }: RepairState, peer: PeerId, nowMs: number): void => {
+  const exchange = exchanges.get(peer);
+  if (exchange !== undefined) exchange.movedMs = nowMs;
+  if (served.has(peer)) served.set(peer, nowMs);
+};
+
 /** Nothing more comes from this peer. */
 export const onPeerGone = (state: RepairState, turn: RepairTurn, peer: PeerId): void => {
   forget(state, peer);

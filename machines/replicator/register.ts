@@ -5,7 +5,7 @@ import { isStamp } from '../versions/hybrid-clock.ts';
 import { countOf, covers, isEventCount, isReplicaId, knows, parseVector, raised, raisedToAll } from '../versions/vector.ts';
 import type { Crdt, Joined } from './crdt.ts';
 import { replicatorLimits as max } from './limits.ts';
-import { isPlain, samePlain } from './plain.ts';
+import { isValue, samePlain, unfitValue } from './plain.ts';
 import type { Plain, ReplicaId, Stamp, Vector } from './types.ts';
 
 /** A value and the event that wrote it: replica, count, stamp, value. */
@@ -43,7 +43,7 @@ const isSibling = (value: unknown): value is Sibling =>
   isReplicaId(value[0]) &&
   isEventCount(value[1]) &&
   isStamp(value[2]) &&
-  isPlain(value[3]);
+  isValue(value[3]);
 
 const parse = (value: unknown): RegisterState | null => {
   if (!Array.isArray(value) || value.length !== 2 || !Array.isArray(value[1]) || value[1].length > max.siblingsMax) return null;
@@ -74,7 +74,7 @@ export const register: Crdt<RegisterState, RegisterChange, readonly Sibling[]> =
     const given = value as { type?: unknown; value?: unknown };
     if (given.type === 'clear') return { type: 'clear' };
     if (given.type !== 'set') return { unfit: 'is neither set nor clear' };
-    return isPlain(given.value) ? { type: 'set', value: given.value } : { unfit: 'holds what is no plain data' };
+    return unfitValue(given.value) ?? { type: 'set', value: given.value as Plain };
   },
   apply: (state, delta) => join(state, delta as RegisterState),
   parseDelta: parse,

@@ -7,8 +7,17 @@ export const repairLimits = {
   pageBytes: 32 << 10,
   /** UTF-8, of what names an object: its type and its key. */
   nameBytesMax: replicatorLimits.keyBytesMax + 64,
-  /** One object, packed. A larger one cannot travel, and is counted. */
-  formBytesMax: limits.messageBytesMax - (64 << 10),
+  /** One object, packed. A larger one cannot travel, and is counted; changes are refused long before (`objectBytesMax`). */
+  formBytesMax: 64 << 20,
+  /** A message that may be longer than this travels in parts. */
+  singleBytesMax: 1 << 20,
+  partBytes: 256 << 10,
+  /** Of one message, not yet acknowledged. */
+  partsUnderWay: 4,
+  /** One message in parts; of one peer that wait; of all peers, each way. */
+  wholeBytesMax: 80 << 20,
+  wholesPerPeerMax: 4,
+  partedBytesMax: 128 << 20,
   /** Exchanges that this node has begun and not ended. */
   exchangesMax: 4,
   /** Peers that are answered at a time; one that asks nothing for so long makes room. */
@@ -36,6 +45,11 @@ export const repairLimits = {
 const assertLimits = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(`limits of repair contradict each other: ${what}`);
 };
-assertLimits(repairLimits.formBytesMax + 3 * repairLimits.nameBytesMax < limits.messageBytesMax, 'an object fits a message');
+assertLimits(
+  repairLimits.formBytesMax + 4 * repairLimits.pageBytes + 3 * repairLimits.nameBytesMax < repairLimits.wholeBytesMax,
+  'an object fits a message in parts',
+);
+assertLimits(repairLimits.singleBytesMax + repairLimits.pageBytes < limits.messageBytesMax, 'a single message fits the lane');
+assertLimits(repairLimits.partsUnderWay * repairLimits.partBytes < limits.bulkLaneBytesMax, 'parts under way fit the lane');
 assertLimits(replicatorLimits.valueBytesMax < repairLimits.formBytesMax, 'a value fits an object');
 assertLimits(repairLimits.servedIdleMs < repairLimits.exchangeTimeoutMs, 'who fell silent makes room before it is given up');

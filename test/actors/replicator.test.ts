@@ -203,3 +203,31 @@ test('what is not on the disk is told to nobody, by repair neither: its number w
   assert.equal(answer(), 'STORAGE_FAILED');
   for (const node of [n2, n3]) assert.deepEqual(setAt(node), []);
 });
+
+test('an object grows no further than a limit, but what is made of it by several at once travels all the same', () => {
+  const { cluster, nodes } = formed();
+  const element = (node: number, n: number): string => `${node} ${n} `.padEnd(60_000, 'x');
+  cluster.lose(() => true);
+  const answers = nodes.flatMap((node, at) =>
+    Array.from({ length: 80 }, (_, n) => changed(node, 'or-set', 's', put(element(at, n)))),
+  );
+  cluster.until(() => answers.every((answer) => answer() !== 'waiting'), 5_000);
+  const refused = answers.filter((answer) => answer() === 'TOO_LARGE').length;
+  assert.ok(refused > 0 && refused < 120, `${refused} of ${answers.length}`);
+  assert.ok(answers.every((answer) => ['done', 'TOO_LARGE'].includes(answer())));
+  const [n1] = nodes;
+  const taken = changed(n1, 'or-set', 's', { type: 'remove', element: element(0, 0) });
+  cluster.until(() => taken() === 'done', 1_000);
+  cluster.lose(() => false);
+  cluster.until(() => nodes.every((node) => setAt(node).length === answers.length - refused - 1), 60_000);
+});
+
+test('a value of a mebibyte is told to everybody, a larger one to nobody', () => {
+  const { cluster, nodes } = formed();
+  const [n1] = nodes;
+  const text = 'x'.repeat((1 << 20) - 1);
+  assert.equal(changed(n1, 'register', 'r', { type: 'set', value: `${text}yz` })(), 'INVALID_REQUEST');
+  changed(n1, 'register', 'r', { type: 'set', value: text });
+  const valueAt = ({ api }: HandNode): unknown => (api.replica.read('register', 'r') as unknown[][] | undefined)?.[0]?.[3];
+  cluster.until(() => nodes.every((node) => valueAt(node) === text), 30_000);
+});
