@@ -5,7 +5,6 @@ import {
   createObjects,
   formOf,
   isReplicaId,
-  nameOf,
   type Objects,
   type ObjectTypes,
   type ReplicatedObject,
@@ -51,8 +50,6 @@ const createStore = (
   log: { first: number; next: number; bytes: number },
 ): ReplicaStore => {
   let isWriting = false;
-  /** Changed since the last page, in the order in which they did. */
-  const unsaved = (): ReplicatedObject[] => [...objects.all.values()].filter((object) => object.unsaved);
 
   const cut = (from: number, to: number, bytes: number, done: () => void): void => {
     const operations: StorageOperation[] = [];
@@ -72,7 +69,7 @@ const createStore = (
       bytes < replicaStoreLimits.pageBytes
     ) {
       const object = objectsLeft.pop()!;
-      const key = replicaKeys.state(nameOf(object.type.type, object.key));
+      const key = replicaKeys.state(object.name);
       const value = sealRecord(key, formOf(object));
       object.unsaved = false;
       bytes += key.byteLength + value.byteLength;
@@ -98,7 +95,8 @@ const createStore = (
       if (isWriting) return done();
       isWriting = true;
       const [from, to, bytes] = [log.first, log.next, log.bytes];
-      const left = unsaved();
+      const left = objects.unsaved;
+      objects.unsaved = [];
       const next = (why: StorageFailure | null): void => {
         // A disk that refuses: the log stays, and the writer has told of it.
         if (why !== null) return finish();

@@ -15,22 +15,34 @@ type AnyCrdt = Crdt<unknown, unknown, unknown>;
 
 export type ObjectTypes = readonly AnyCrdt[];
 
-export type ReplicatedObject = {
+export class ReplicatedObject {
   readonly type: AnyCrdt;
-  readonly key: string;
+  /** By which all know it; the only text that is kept of it. */
+  readonly name: string;
   state: unknown;
   /** Not in the states on the disk as it is now: the log has what is missing there. */
-  unsaved: boolean;
+  unsaved = false;
   /** Its place in the trie. */
   readonly slot: Slot;
   /** At most about what its form takes, packed; `isFull` tells. */
-  bytes: number;
-};
+  bytes = 0;
+
+  constructor(type: AnyCrdt, name: string, slot: Slot) {
+    this.type = type;
+    this.name = name;
+    this.state = type.empty();
+    this.slot = slot;
+  }
+
+  get key(): string {
+    return this.name.slice(this.type.type.length + 1);
+  }
+}
 
 /** Not known: to be measured before it grows. */
 const unmeasured = max.objectBytesMax + 1;
-/** Measured, and nothing has changed since. */
-const full = Number.POSITIVE_INFINITY;
+/** Measured, and nothing has changed since. A small number like all others: one that is not would make every object larger. */
+const full = -1;
 const lessening: ReadonlySet<unknown> = new Set(['remove', 'clear', 'disable']);
 
 /** So much came to it: a delta or a state, packed. */
@@ -40,7 +52,7 @@ export const grow = (object: ReplicatedObject, bytes: number): void => {
 
 /** Measured only when it may be, and then not again before it has grown by a share of the limit. */
 const isFull = (object: ReplicatedObject): boolean => {
-  if (object.bytes <= max.objectBytesMax || object.bytes === full) return object.bytes === full;
+  if (object.bytes <= max.objectBytesMax) return object.bytes === full;
   const bytes = pack(object.type.form(object.state)).byteLength;
   object.bytes = bytes <= max.objectBytesMax * 0.9 ? bytes : full;
   return object.bytes === full;
@@ -65,6 +77,8 @@ export type Objects = {
   readonly all: Map<string, ReplicatedObject>;
   /** Of all of them, by their names. */
   readonly trie: Trie;
+  /** Those that are not on the disk as they are now, each once. */
+  unsaved: ReplicatedObject[];
   round: Round;
   /** Everything made up to this round is at every registered replica. */
   stable: Round;
@@ -82,7 +96,7 @@ export const createObjects = (replica: ReplicaId, types: ObjectTypes): Objects =
     formOf: (name) => packedForm(all, name),
   });
   const byName = new Map(types.map((type) => [type.type, type]));
-  return { replica, types: byName, clock: createHybridClock(), all, trie, round: 1, stable: 0 };
+  return { replica, types: byName, clock: createHybridClock(), all, trie, unsaved: [], round: 1, stable: 0 };
 };
 
 /** No type's name holds a slash. */
@@ -100,19 +114,20 @@ export const findObject = (objects: Objects, type: string, key: string): Replica
   objects.all.get(nameOf(type, key));
 
 const addObject = (objects: Objects, type: AnyCrdt, key: string): ReplicatedObject => {
-  const name = nameOf(type.type, key);
-  const slot = objects.trie.add(name);
-  const object: ReplicatedObject = { type, key, state: type.empty(), unsaved: false, slot, bytes: 0 };
+  // Joined and not concatenated: the engine keeps what is concatenated as its parts, in twice the memory.
+  const name = [type.type, key].join('/');
+  const object = new ReplicatedObject(type, name, objects.trie.add(name));
   objects.all.set(name, object);
   return object;
 };
 
-const dropObject = (objects: Objects, { type, key, slot }: ReplicatedObject): void => {
+const dropObject = (objects: Objects, { name, slot }: ReplicatedObject): void => {
   objects.trie.remove(slot);
-  objects.all.delete(nameOf(type.type, key));
+  objects.all.delete(name);
 };
 
 const noteChange = (objects: Objects, object: ReplicatedObject): void => {
+  if (!object.unsaved) objects.unsaved.push(object);
   object.unsaved = true;
   objects.trie.touch(object.slot);
 };
@@ -131,10 +146,12 @@ const refuse = (why: string): Changed => ({ ok: false, failure: failure('INVALID
 export const change = (objects: Objects, wallMs: number, typeName: string, key: string, given: unknown): Changed => {
   const type = objects.types.get(typeName);
   if (type === undefined) return refuse(`there is no replicated type '${String(typeName).slice(0, 32)}'`);
-  if (!isKey(key)) return refuse(`a key has 1 to ${max.keyBytesMax} bytes of UTF-8 and no control characters`);
+  const known = typeof key === 'string' ? objects.all.get(nameOf(typeName, key)) : undefined;
+  // What is known has a key that was looked at when it came.
+  if (known === undefined && !isKey(key))
+    return refuse(`a key has 1 to ${max.keyBytesMax} bytes of UTF-8 and no control characters`);
   const parsed = type.parseChange(given);
   if (isUnfit(parsed)) return refuse(`the change ${parsed.unfit}`);
-  const known = objects.all.get(nameOf(typeName, key));
   if (known === undefined && objects.all.size >= max.objectsMax)
     return {
       ok: false,
@@ -162,9 +179,10 @@ type Found = { type: AnyCrdt; object: ReplicatedObject | undefined } | { refused
 const find = (objects: Objects, typeName: unknown, key: unknown): Found => {
   const type = typeof typeName === 'string' ? objects.types.get(typeName) : undefined;
   if (type === undefined) return { refused: 'TYPE_UNKNOWN' };
+  const object = typeof key === 'string' ? objects.all.get(nameOf(type.type, key)) : undefined;
+  if (object !== undefined) return { type, object };
   if (!isKey(key)) return { refused: 'KEY_INVALID' };
-  const object = objects.all.get(nameOf(type.type, key));
-  return object === undefined && objects.all.size >= max.objectsMax ? { refused: 'OBJECTS_FULL' } : { type, object };
+  return objects.all.size >= max.objectsMax ? { refused: 'OBJECTS_FULL' } : { type, object };
 };
 
 /** Whether its clock is one that may be followed; if so it is. */

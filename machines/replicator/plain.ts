@@ -53,5 +53,3 @@ export const textOf = (value: Plain): string => {
   const keys = Object.keys(record).sort();
   return `{${keys.map((key) => `${JSON.stringify(key)}:${textOf(record[key]!)}`).join()}}`;
 };
-
-export const samePlain = (a: Plain, b: Plain): boolean => a === b || textOf(a) === textOf(b);
