@@ -6,7 +6,7 @@ import {
   covers,
   exact,
   isEventCount,
-  isReplicaId,
+  parseReplicaId,
   parseVector,
   placeOf,
   raise,
@@ -137,8 +137,10 @@ export const causal = <Store, Change, Read>(dots: DotStore<Store, Change, Read>)
   },
   parseDelta(value) {
     if (!Array.isArray(value) || value.length !== 4) return null;
-    const [replica, count, seen] = value as unknown[];
-    if (!isReplicaId(replica) || !(count === 0 || isEventCount(count)) || parseVector(seen) === null) return null;
+    const [given, count, seen] = value as unknown[];
+    const replica = parseReplicaId(given);
+    if (replica === null || !(count === 0 || isEventCount(count)) || parseVector(seen) === null) return null;
+    value[0] = replica;
     return dots.parsePart(value[3], count > 0, 0) === null ? null : value;
   },
   join(state, other) {

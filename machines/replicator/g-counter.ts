@@ -1,35 +1,26 @@
 // A counter that only rises (G-counter, Shapiro et al. 2011): one sum for each replica. Half a PN-counter, for what must never fall.
-import { isEventCount, isReplicaId, vectorLimits } from '../versions/vector.ts';
+import { countOf, exact, isEventCount, parseReplicaId, parseVector, raised, raisedToAll } from '../versions/vector.ts';
 import type { Crdt, Joined } from './crdt.ts';
-import type { ReplicaId } from './types.ts';
+import type { ReplicaId, Vector } from './types.ts';
 
-/** Sums by replica, in no order; whole numbers from 1. */
-export type GCounterState = Map<ReplicaId, number>;
+/** Sums by replica: a vector, of steps instead of events. */
+export type GCounterState = { sums: Vector };
 
 export type GCounterChange = { type: 'add'; by: number };
 
 /** The sum itself and not the step, so that hearing it twice changes nothing. */
 type Delta = readonly [ReplicaId, number];
 
-const isDelta = (value: unknown): value is Delta =>
-  Array.isArray(value) && value.length === 2 && isReplicaId(value[0]) && isEventCount(value[1]);
-
-const joinSum = (state: GCounterState, [replica, sum]: Delta): Joined => {
-  if (sum <= (state.get(replica) ?? 0)) return 'same';
-  state.set(replica, sum);
-  return 'changed';
+/** Takes the value over. */
+const parseDelta = (value: unknown): Delta | null => {
+  const replica = Array.isArray(value) && value.length === 2 && isEventCount(value[1]) ? parseReplicaId(value[0]) : null;
+  return replica === null ? null : [replica, (value as [unknown, number])[1]];
 };
 
 const parse = (value: unknown): GCounterState | null => {
-  if (!Array.isArray(value) || value.length > vectorLimits.replicasMax) return null;
-  const state: GCounterState = new Map();
-  let before = '';
-  for (const sum of value as unknown[]) {
-    if (!isDelta(sum) || sum[0] <= before) return null;
-    before = sum[0];
-    state.set(sum[0], sum[1]);
-  }
-  return state;
+  const arePairs = Array.isArray(value) && value.every((sum: unknown) => Array.isArray(sum) && sum.length === 2);
+  const sums = arePairs ? parseVector(value.flat()) : null;
+  return sums === null ? null : { sums: exact(sums) };
 };
 
 /** Also for a counter inside a map: a step up, checked. */
@@ -42,27 +33,36 @@ export const parseStepUp = (value: unknown): GCounterChange | { unfit: string } 
 
 export const gCounter: Crdt<GCounterState, GCounterChange, number> = {
   type: 'g-counter',
-  empty: () => new Map(),
+  empty: () => ({ sums: [] }),
   change(state, { by }, { replica }) {
     if (by === 0) return null;
-    const sum = (state.get(replica) ?? 0) + by;
+    const sum = countOf(state.sums, replica) + by;
     if (!Number.isSafeInteger(sum)) return { unfit: 'would raise a sum beyond 2^53' };
-    state.set(replica, sum);
+    state.sums = raised(state.sums, replica, sum);
     return [replica, sum];
   },
   parseChange: parseStepUp,
-  apply: (state, delta) => joinSum(state, delta as Delta),
-  parseDelta: (value) => (isDelta(value) ? value : null),
-  join(state, other) {
-    let joined: Joined = 'same';
-    for (const sum of other) if (joinSum(state, sum) !== 'same') joined = 'changed';
-    return joined;
+  apply(state, delta): Joined {
+    const [replica, sum] = delta as Delta;
+    if (sum <= countOf(state.sums, replica)) return 'same';
+    state.sums = raised(state.sums, replica, sum);
+    return 'changed';
   },
-  form: (state) => [...state].sort(([a], [b]) => (a < b ? -1 : 1)),
+  parseDelta,
+  join(state, { sums }): Joined {
+    const before = state.sums;
+    state.sums = raisedToAll(before, sums);
+    return state.sums === before ? 'same' : 'changed';
+  },
+  form({ sums }) {
+    const form: unknown[] = [];
+    for (let at = 0; at < sums.length; at += 2) form.push([sums[at], sums[at + 1]]);
+    return form;
+  },
   parse,
-  read(state) {
+  read({ sums }) {
     let value = 0;
-    for (const sum of state.values()) value += sum;
+    for (let at = 1; at < sums.length; at += 2) value += sums[at] as number;
     return value;
   },
   latest: () => 0,

@@ -6,7 +6,17 @@ import { isWellFormed } from '../wire/octets.ts';
 import type { Crdt, Joined, Unfit } from './crdt.ts';
 import { replicatorLimits as max } from './limits.ts';
 import { isValue, unfitValue } from './plain.ts';
-import { isContested, isLater, isMark, isSeenMark, type Mark, never, type Stamped, stampAfter } from './stamped.ts';
+import {
+  isContested,
+  isLater,
+  isMark,
+  isSeenMark,
+  type Mark,
+  never,
+  type Stamped,
+  sharedReplica,
+  stampAfter,
+} from './stamped.ts';
 import type { Plain, ReplicaId, Round, Stamp } from './types.ts';
 
 /** A put, or a tombstone. Not changed in place: states may share it. */
@@ -49,7 +59,12 @@ const isEntryForm = (fields: readonly unknown[], from: number): boolean => {
   return fields.length === from + 3 || (fields.length === from + 4 && isValue(value));
 };
 
-const entryOf = ([stamp, replica, round, value]: EntryForm): LwwEntry => ({ stamp, replica, round, value });
+const entryOf = ([stamp, replica, round, value]: EntryForm): LwwEntry => ({
+  stamp,
+  replica: sharedReplica(replica),
+  round,
+  value,
+});
 
 const put = (state: LwwMapState, key: string, entry: LwwEntry): void => {
   const before = state.entries.get(key);

@@ -3,7 +3,17 @@
 // where the lost one came later, or the other came within a whole state, nobody can tell it from old news. Who must know: register.ts.
 import type { Crdt, Joined } from './crdt.ts';
 import { isValue, unfitValue } from './plain.ts';
-import { isContested, isLater, isMark, isSeenMark, type Mark, never, type Stamped, stampAfter } from './stamped.ts';
+import {
+  isContested,
+  isLater,
+  isMark,
+  isSeenMark,
+  type Mark,
+  never,
+  type Stamped,
+  sharedReplica,
+  stampAfter,
+} from './stamped.ts';
 import type { Plain, ReplicaId, Stamp } from './types.ts';
 
 /** Undefined value, stamp 0: never written; else: cleared. */
@@ -42,7 +52,7 @@ export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | unde
   },
   apply(state, delta): Joined {
     const [seenStamp, seenReplica, stamp, replica, value] = delta as Delta;
-    const come: Stamped = { stamp, replica, value };
+    const come: Stamped = { stamp, replica: sharedReplica(replica), value };
     if (!isLater(come, state)) return 'same';
     const contested = isContested(state, { stamp: seenStamp, replica: seenReplica }, come);
     take(state, come);
@@ -68,7 +78,7 @@ export const lwwRegister: Crdt<LwwRegisterState, LwwRegisterChange, Plain | unde
     if (value.length === 0) return { ...never, value: undefined };
     const [stamp, replica, written] = value as [Stamp, ReplicaId, unknown];
     if (!isMark(stamp, replica) || (value.length === 3 && !isValue(written))) return null;
-    return { stamp, replica, value: written as Plain | undefined };
+    return { stamp, replica: sharedReplica(replica), value: written as Plain | undefined };
   },
   read: ({ value }) => value,
   latest: (given) => (Array.isArray(given) ? (given as unknown as Delta)[2] : (given as Mark).stamp),

@@ -1,7 +1,7 @@
 // Which of two writes the last one is, where no vector is kept: the one with the higher stamp; of equal stamps the higher replica's.
 // Whatever the clocks do, all replicas choose the same.
 import { isStamp } from '../versions/hybrid-clock.ts';
-import { isReplicaId } from '../versions/vector.ts';
+import { isReplicaId, parseReplicaId } from '../versions/vector.ts';
 import type { Unfit } from './crdt.ts';
 import { textOf } from './plain.ts';
 import type { Plain, ReplicaId, Stamp } from './types.ts';
@@ -42,3 +42,6 @@ export const isMark = (stamp: unknown, replica: unknown): boolean => isStamp(sta
 /** What a writer had before itself: nothing, or a mark. */
 export const isSeenMark = (stamp: unknown, replica: unknown): boolean =>
   (stamp === never.stamp && replica === never.replica) || isMark(stamp, replica);
+
+/** The one text of an id that was found to be one, or none as in `never`. */
+export const sharedReplica = (replica: ReplicaId): ReplicaId => parseReplicaId(replica) ?? replica;
