@@ -6,6 +6,7 @@ import type { Delivery, GossipSummary } from '../machines/gossip/index.ts';
 import type { MemberView } from '../machines/membership/index.ts';
 import type { Role } from '../machines/raft/types.ts';
 import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
+import type { Plain } from '../machines/replicator/types.ts';
 import type { Found } from './discovery.ts';
 
 export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining' | 'left' | 'failed';
@@ -118,14 +119,56 @@ export interface GossipApi {
   summary(): GossipSummary;
 }
 
+/**
+ * When a change of a replicated object is answered, and how soon it is synced. 'write', the default: once it is synced, at once, with
+ * all that is written at the same time. `everyMs` (1 to 60 000): once the operating system has it, which a kill -9 does not undo; it is
+ * synced within so many milliseconds, and a failing machine may lose what is not. 'never': before it is written at all; a kill -9 may
+ * lose the last moments, a failing machine the last second. Others are told of nothing that is not synced, whatever the policy.
+ */
+export type SyncPolicy = 'write' | 'never' | { readonly everyMs: number };
+
+/** Changes of one object that knew nothing of each other met at this node. What is not known is absent. */
+export type ReplicaConflict = {
+  /** As in docs/internals/replicator-types.md: 'register', 'or-set' … */
+  readonly type: string;
+  readonly key: string;
+  /** Where in it: the key of a map, the keys of maps in maps, the element of a set. */
+  readonly path?: readonly Plain[];
+  /** The values of a 'register' that stand beside each other since, by replica. */
+  readonly siblings?: readonly Plain[];
+  /** The value that a last writer overwrote, not knowing of it. */
+  readonly lost?: Plain;
+};
+
 /** Data that every node may change without asking (AP); what it is read as and which changes it takes is its type's. */
 export interface ReplicaApi {
-  /** Makes a change here, visible at once; `done` when it is on this node's disk. Works without any other node. */
-  change(type: string, key: string, change: unknown, done: (outcome: Outcome<null>) => void): void;
+  /**
+   * Makes a change here, visible at once; `done` when it is on this node's disk, or earlier if `sync` says so. Works without any other
+   * node. Fails with INVALID_REQUEST, TOO_LARGE, OVERLOADED, NOT_READY, STOPPING, STORAGE_FAILED or OUTCOME_UNKNOWN.
+   */
+  change(
+    type: string,
+    key: string,
+    change: unknown,
+    done: (outcome: Outcome<null>) => void,
+    options?: { sync?: SyncPolicy },
+  ): void;
   /** As it is here now; undefined where nothing is known. Not to be changed. */
   read(type: string, key: string): unknown;
-  /** Told after it changed here, by whomever, once for all changes of a turn. Returns what ends it. */
-  follow(type: string, key: string, on: () => void): () => void;
+  /** Another one after each change of the object; below 0 where nothing is known. */
+  version(type: string, key: string): number;
+  /**
+   * Told after it changed here, by whomever, once for all changes of a turn; `ended` once the node stops, after which nothing is told.
+   * Returns what ends it, or throws a PolityError: OVERLOADED at more than 16 384 followers.
+   */
+  follow(type: string, key: string, on: () => void, ended?: () => void): () => void;
+  /**
+   * Told of conflicts, of all objects or of one, after they met here: at most 1 024 a turn, the metric counts all. Returns what ends
+   * it, or throws a PolityError: OVERLOADED at more than 1 024 listeners.
+   */
+  onConflict(on: (conflict: ReplicaConflict) => void, wanted?: { type: string; key: string }): () => void;
+  /** `done` once the objects are read from the disk, or with why they are not: STOPPING, STORAGE_FAILED or OVERLOADED. */
+  opened(done: (outcome: Outcome<null>) => void): void;
   /** At most 1000, in no order. */
   list(wanted: { type?: string; prefix?: string; limit?: number }): { type: string; key: string }[];
   summary(): { replica: string | null; objects: number; conflicts: number; logBytes: number };

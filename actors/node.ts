@@ -598,6 +598,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (life.getSnapshot().value === 'left') return done();
     if (stopping !== null) return void stopping.push(done);
     stopping = [done];
+    replica.stop();
     life.send({ type: 'drain' });
     changed();
     withdraw();

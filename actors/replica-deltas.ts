@@ -1,6 +1,6 @@
 // Deltas between nodes, by gossip: own ones are told in batches once they are on the disk; those of others are joined, and where they
 // come before what they build on they wait a moment for it. Whatever is lost, refused or too much, comparing finds (replica-repair.ts).
-import { grow, hear, nameOf, type Objects } from '../machines/replicator/index.ts';
+import { type Conflict, conflictOf, grow, hear, nameOf, type Objects, standing } from '../machines/replicator/index.ts';
 import { decodeEnvelope, encodeEnvelope, unpack, wireVersion } from '../machines/wire/envelope.ts';
 import type { PeerId, Ports } from './ports/index.ts';
 import type { ReplicaLog } from './replica-log.ts';
@@ -32,7 +32,9 @@ export type ReplicaDeltasArguments = {
   objects: Objects;
   log: ReplicaLog;
   /** The object of this name is not what it was; `conflict`: others had decided differently at the same time. */
-  onChanged: (name: string, conflict: boolean) => void;
+  onChanged: (name: string, conflict: Conflict | null) => void;
+  /** Somebody is told of conflicts. */
+  isWatched: () => boolean;
   /** Something is not where it should be, one does not know where. */
   compareSoon: () => void;
   /** A peer has what this node lacks of these objects. */
@@ -113,6 +115,7 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
   /** False: it builds on what is not here. */
   const hearOne = (peer: PeerId, packed: Uint8Array): boolean => {
     const record = unpackOwned(packed);
+    const before = args.isWatched() ? standing(objects, record) : undefined;
     const heard = hear(objects, clock.wallMs(), record);
     if (typeof heard === 'object') refuse(peer, heard.refused);
     else if (heard === 'gap') return false;
@@ -121,7 +124,7 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
       const name = nameOf(type, key);
       grow(objects.all.get(name)!, packed.byteLength);
       log.append(packed.slice(), false, () => {});
-      args.onChanged(name, heard === 'conflict');
+      args.onChanged(name, heard === 'conflict' ? conflictOf(record, before) : null);
     }
     return true;
   };

@@ -3,6 +3,7 @@
 import { nextBetween, type RandomState } from '../machines/random.ts';
 import {
   beginExchange,
+  type Conflict,
   createParts,
   createRepair,
   createTurn,
@@ -57,7 +58,7 @@ export type ReplicaRepairArguments = {
   objects: Objects;
   log: ReplicaLog;
   connected: Iterable<PeerId>;
-  onChanged: (name: string, conflict: boolean) => void;
+  onChanged: (name: string, conflict: Conflict | null) => void;
 };
 
 /** `needs`: so many records are on the disk before it goes. */
@@ -100,7 +101,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     compareSoon();
     grow(objects.all.get(name)!, form.byteLength);
     log.append(pack([type, key, unpackOwned(form), true]).slice(), false, () => {});
-    args.onChanged(name, joined === 'conflict');
+    args.onChanged(name, joined === 'conflict' ? {} : null);
     return 'joined';
   };
 

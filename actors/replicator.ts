@@ -2,9 +2,9 @@
 // everybody once they are on the disk; what is lost on the way is found by comparing with one member after the other.
 import { type Failure, failure } from '../machines/errors.ts';
 import { randomFrom } from '../machines/random.ts';
-import { change, grow, nameOf, type Objects, replicatedTypes } from '../machines/replicator/index.ts';
+import { type Conflict, change, grow, nameOf, type Objects, replicatedTypes } from '../machines/replicator/index.ts';
 import { pack } from '../machines/wire/envelope.ts';
-import type { Outcome } from './api.ts';
+import type { Outcome, SyncPolicy } from './api.ts';
 import type { PeerId, Ports } from './ports/index.ts';
 import { createReplicaDeltas, type ReplicaDeltas } from './replica-deltas.ts';
 import { createReplicaLog, type ReplicaLog } from './replica-log.ts';
@@ -17,7 +17,7 @@ import type { Writer } from './writer.ts';
 export { deltasTopic, replicatorAddress } from './replica-deltas.ts';
 
 export type ReplicatorEvent =
-  | { type: 'change'; of: string; key: string; change: unknown; done: (outcome: Outcome<null>) => void }
+  | { type: 'change'; of: string; key: string; change: unknown; sync: SyncPolicy; done: (outcome: Outcome<null>) => void }
   | { type: 'published'; peer: PeerId; bytes: Uint8Array }
   | { type: 'delivery'; delivery: Delivery }
   | { type: 'peer-open' | 'peer-close'; peer: PeerId };
@@ -30,15 +30,19 @@ export type ReplicatorArguments = {
   newReplicaId: () => string;
   /** Everything is read and can be changed. */
   onOpened: (objects: Objects, store: ReplicaStore) => void;
+  /** They cannot be read. */
+  onUnreadable: (why: Failure) => void;
   /** The object of this name is not what it was; `conflict`: others had decided differently at the same time. */
-  onChanged: (name: string, conflict: boolean) => void;
+  onChanged: (name: string, conflict: Conflict | null) => void;
+  /** Somebody is told of conflicts. */
+  isWatched: () => boolean;
 };
 
 /** What there is once the disk has been read. */
 type Parts = { objects: Objects; log: ReplicaLog; deltas: ReplicaDeltas; repair: ReplicaRepair };
 
 export const createReplicator = (scope: Scope, args: ReplicatorArguments): Component<ReplicatorEvent> => {
-  const { ports, router, writer, onChanged } = args;
+  const { ports, router, writer, onChanged, isWatched } = args;
   const { clock, sink } = ports;
   const random = randomFrom(ports.random.uint32());
   const connected = new Set(args.connected);
@@ -54,7 +58,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     });
     const repair = createReplicaRepair({ scope, ports, router, random, objects, log, connected, onChanged });
     const { compareSoon, fetch } = repair;
-    const deltas = createReplicaDeltas({ scope, ports, objects, log, onChanged, compareSoon, fetch });
+    const deltas = createReplicaDeltas({ scope, ports, objects, log, onChanged, isWatched, compareSoon, fetch });
     parts = { objects, log, deltas, repair };
     args.onOpened(objects, store);
   };
@@ -64,7 +68,9 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     { writer, later: (run) => scope.soon(run), newReplicaId: args.newReplicaId },
     scope.guard((outcome) => {
       if ('objects' in outcome) return onOpened(outcome);
-      sink.log('error', outcome.code, `replicated objects cannot be read: ${outcome.message}`);
+      const why = `replicated objects cannot be read: ${outcome.message}`;
+      sink.log('error', outcome.code, why);
+      args.onUnreadable(failure('STORAGE_FAILED', why));
     }),
   );
 
@@ -81,7 +87,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     const packed = pack(changed.record).slice();
     grow(changed.object, packed.byteLength);
     log.append(packed, true, answer);
-    onChanged(nameOf(of, key), false);
+    onChanged(nameOf(of, key), null);
   };
 
   return {

@@ -12,6 +12,7 @@ import { register } from './register.ts';
 import { list, text } from './sequence.ts';
 
 export { isReplicaId } from '../versions/vector.ts';
+export { type Conflict, conflictOf, standing } from './conflicts.ts';
 export { type Crdt, isUnfit, type Joined } from './crdt.ts';
 export { replicatorLimits } from './limits.ts';
 export {
@@ -65,7 +66,9 @@ export {
   repairLimits,
   repairTurn,
 } from './reconcile.ts';
+export type { Sibling } from './register.ts';
 export { resolve, type Strategy, strategyNames } from './strategies.ts';
+export type { Plain } from './types.ts';
 export { pnCounter, register };
 
 /** Every type that there is. */

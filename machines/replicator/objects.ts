@@ -22,6 +22,8 @@ export class ReplicatedObject {
   state: unknown;
   /** Not in the states on the disk as it is now: the log has what is missing there. */
   unsaved = false;
+  /** Changes so far, in this run of the node. */
+  version = 0;
   /** Its place in the trie. */
   readonly slot: Slot;
   /** At most about what its form takes, packed; `isFull` tells. */
@@ -129,6 +131,7 @@ const dropObject = (objects: Objects, { name, slot }: ReplicatedObject): void =>
 const noteChange = (objects: Objects, object: ReplicatedObject): void => {
   if (!object.unsaved) objects.unsaved.push(object);
   object.unsaved = true;
+  object.version++;
   objects.trie.touch(object.slot);
 };
 

@@ -130,7 +130,10 @@ export class FakeNode implements NodeApi {
   readonly replica: ReplicaApi = {
     change: (_type, _key, _change, done) => done({ ok: true, value: null }),
     read: () => undefined,
+    version: () => -1,
     follow: () => () => {},
+    onConflict: () => () => {},
+    opened: (done) => done({ ok: true, value: null }),
     list: () => [],
     summary: () => ({ replica: null, objects: 0, conflicts: 0, logBytes: 0 }),
   };
