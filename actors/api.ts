@@ -120,10 +120,10 @@ export interface GossipApi {
 }
 
 /**
- * When a change of a replicated object is answered, and how soon it is synced. 'write', the default: once it is synced, at once, with
- * all that is written at the same time. `everyMs` (1 to 60 000): once the operating system has it, which a kill -9 does not undo; it is
- * synced within so many milliseconds, and a failing machine may lose what is not. 'never': before it is written at all; a kill -9 may
- * lose the last moments, a failing machine the last second. Others are told of nothing that is not synced, whatever the policy.
+ * When a change of a replicated object is answered. 'write', the default: once it is on the disk, by one sync for all that is written at
+ * the same time. `everyMs` (1 to 1 000): at once; it is on the disk within so long, and what is not is lost to a kill -9. 'never': at
+ * once; it goes to the disk with whatever is written next, and within a second if nothing is. Others are told of a change only when it
+ * is on the disk, whatever the policy.
  */
 export type SyncPolicy = 'write' | 'never' | { readonly everyMs: number };
 
@@ -143,7 +143,7 @@ export type ReplicaConflict = {
 /** Data that every node may change without asking (AP); what it is read as and which changes it takes is its type's. */
 export interface ReplicaApi {
   /**
-   * Makes a change here, visible at once; `done` when it is on this node's disk, or earlier if `sync` says so. Works without any other
+   * Makes a change here, visible at once; `done` when it is on this node's disk, or at once if `sync` says so. Works without any other
    * node. Fails with INVALID_REQUEST, TOO_LARGE, OVERLOADED, NOT_READY, STOPPING, STORAGE_FAILED or OUTCOME_UNKNOWN.
    */
   change(

@@ -123,7 +123,7 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
       const [type, key] = record as [string, string];
       const name = nameOf(type, key);
       grow(objects.all.get(name)!, packed.byteLength);
-      log.append(packed.slice(), false, () => {});
+      log.append(packed.slice(), false, 'write', () => {});
       args.onChanged(name, heard === 'conflict' ? conflictOf(record, before) : null);
     }
     return true;

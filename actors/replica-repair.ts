@@ -100,7 +100,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     // What was missing here is likely missing elsewhere.
     compareSoon();
     grow(objects.all.get(name)!, form.byteLength);
-    log.append(pack([type, key, unpackOwned(form), true]).slice(), false, () => {});
+    log.append(pack([type, key, unpackOwned(form), true]).slice(), false, 'write', () => {});
     args.onChanged(name, joined === 'conflict' ? {} : null);
     return 'joined';
   };
@@ -128,6 +128,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     while (unsent.length > 0 && unsent[0]!.needs <= log.written) {
       send(unsent.shift()!);
     }
+    if (unsent.length > 0) log.hurry();
     // Exchanges end by their own time-out; whoever asks again is answered later.
     if (unsent.length > replicaRepairLimits.unsentMax) unsent.splice(0, unsent.length - replicaRepairLimits.unsentMax);
   };

@@ -7,7 +7,7 @@ import { pack } from '../machines/wire/envelope.ts';
 import type { Outcome, SyncPolicy } from './api.ts';
 import type { PeerId, Ports } from './ports/index.ts';
 import { createReplicaDeltas, type ReplicaDeltas } from './replica-deltas.ts';
-import { createReplicaLog, type ReplicaLog } from './replica-log.ts';
+import { createReplicaLog, type ReplicaLog, syncProblem } from './replica-log.ts';
 import { createReplicaRepair, type ReplicaRepair } from './replica-repair.ts';
 import { type Opened, openReplicaStore, type ReplicaStore } from './replica-store.ts';
 import type { Delivery, Router } from './router.ts';
@@ -52,7 +52,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     for (const what of damaged.slice(0, 10))
       sink.log('warn', 'REPLICA_DAMAGED', `${what} is not what was written; others have it`, { replica: objects.replica });
     const log: ReplicaLog = createReplicaLog({
-      ...{ scope, store },
+      ...{ scope, clock, store },
       tell: (packed) => deltas.tell(packed),
       onWritten: () => repair.onWritten(),
     });
@@ -74,19 +74,21 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     }),
   );
 
-  const onChange = ({ of, key, change: given, done }: Extract<ReplicatorEvent, { type: 'change' }>): void => {
+  const onChange = ({ of, key, change: given, sync, done }: Extract<ReplicatorEvent, { type: 'change' }>): void => {
     if (parts === null)
       return done({ ok: false, failure: failure('NOT_READY', 'replicated objects are being read from the disk') });
     const { objects, log } = parts;
+    const unfit = syncProblem(sync);
+    if (unfit !== null) return done({ ok: false, failure: failure('INVALID_REQUEST', unfit) });
     if (log.isFull)
       return done({ ok: false, failure: failure('OVERLOADED', 'too many changes of replicated objects wait for the disk') });
     const changed = change(objects, clock.wallMs(), of, key, given);
     if (!changed.ok) return done(changed);
     const answer = (why: Failure | null): void => done(why === null ? { ok: true, value: null } : { ok: false, failure: why });
-    if (changed.record === null) return log.afterAll(answer);
+    if (changed.record === null) return log.afterAll(sync, answer);
     const packed = pack(changed.record).slice();
     grow(changed.object, packed.byteLength);
-    log.append(packed, true, answer);
+    log.append(packed, true, sync, answer);
     onChanged(nameOf(of, key), null);
   };
 
