@@ -155,6 +155,8 @@ export interface ReplicaApi {
   ): void;
   /** As it is here now; undefined where nothing is known. Not to be changed. */
   read(type: string, key: string): unknown;
+  /** Its canonical bytes: the same at nodes that know the same; undefined where nothing is known. Made anew each time. */
+  form(type: string, key: string): Uint8Array | undefined;
   /** Another one after each change of the object; below 0 where nothing is known. */
   version(type: string, key: string): number;
   /**

@@ -525,7 +525,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       (scope) =>
         createReplicator(scope, {
           ...{ ports, router, writer, connected: peers.connected(), newReplicaId: () => newId().slice(0, 16) },
-          ...replica.memory(),
+          ...{ ...replica.memory(), logBytesMax: settings.replicaLogBytes },
         }),
       replica.undelivered,
     );

@@ -1,7 +1,7 @@
 // What a node knows of its replicated objects, whatever becomes of their actor: who follows which, and where they are read; and the
 // calls of those who read and change them.
 import { type Failure, failure } from '../machines/errors.ts';
-import { type Conflict, nameOf, type Objects, type Plain, type Sibling } from '../machines/replicator/index.ts';
+import { type Conflict, nameOf, type Objects, type Plain, packedForm, type Sibling } from '../machines/replicator/index.ts';
 import type { Outcome, ReplicaApi, ReplicaConflict } from './api.ts';
 import type { SinkPort } from './ports/index.ts';
 import { createReplicaListeners } from './replica-listeners.ts';
@@ -122,6 +122,7 @@ export const createReplicaDoor = ({ name, sink, isStopping, cell, soon }: Replic
         const object = objects?.all.get(nameOf(of, key));
         return object === undefined ? undefined : object.type.read(object.state);
       },
+      form: (of, key) => (objects === null ? undefined : (packedForm(objects.all, nameOf(of, key))?.slice() ?? undefined)),
       version(of, key) {
         const object = objects?.all.get(nameOf(of, key));
         return object === undefined ? -1 : incarnation * 2 ** 32 + object.version;

@@ -18,8 +18,6 @@ import { type StorageFailure, StorageFault, type StorageOperation, type StorageR
 import type { Writer } from './writer.ts';
 
 export const replicaStoreLimits = {
-  /** The log is cut after so much of it; at a start it is read. */
-  logBytesMax: 32 << 20,
   /** Of one write of a checkpoint. */
   pageObjects: 512,
   pageBytes: 512 << 10,
@@ -42,11 +40,17 @@ export interface ReplicaStore {
   readonly logBytes: number;
 }
 
-type Ports = { writer: Writer; later: (run: () => void) => void; newReplicaId: () => string };
+type Ports = {
+  writer: Writer;
+  later: (run: () => void) => void;
+  newReplicaId: () => string;
+  /** A log is long that has so many bytes. */
+  logBytesMax: number;
+};
 
 const createStore = (
   objects: Objects,
-  { writer, later }: Ports,
+  { writer, later, logBytesMax }: Ports,
   log: { first: number; next: number; bytes: number },
 ): ReplicaStore => {
   let isWriting = false;
@@ -86,7 +90,7 @@ const createStore = (
       writer.write([{ key, value }], { durable: true }, done);
     },
     get isLong() {
-      return log.bytes >= replicaStoreLimits.logBytesMax;
+      return log.bytes >= logBytesMax;
     },
     get logBytes() {
       return log.bytes;

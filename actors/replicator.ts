@@ -28,6 +28,8 @@ export type ReplicatorArguments = {
   writer: Writer;
   connected: readonly PeerId[];
   newReplicaId: () => string;
+  /** Of the log; then states are written, and it is cut. */
+  logBytesMax: number;
   /** Everything is read and can be changed. */
   onOpened: (objects: Objects, store: ReplicaStore) => void;
   /** They cannot be read. */
@@ -65,7 +67,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
 
   openReplicaStore(
     replicatedTypes,
-    { writer, later: (run) => scope.soon(run), newReplicaId: args.newReplicaId },
+    { writer, later: (run) => scope.soon(run), newReplicaId: args.newReplicaId, logBytesMax: args.logBytesMax },
     scope.guard((outcome) => {
       if ('objects' in outcome) return onOpened(outcome);
       const why = `replicated objects cannot be read: ${outcome.message}`;

@@ -36,6 +36,8 @@ export type NodeSettings = {
   snapshotBytes: number;
   /** Events kept for `watch`, per group. */
   watchEventsMax: number;
+  /** The states of replicated objects are written, and their log is cut, after so much of it; at a start it is read. */
+  replicaLogBytes: number;
 };
 
 export const settingsDefaults = {
@@ -53,4 +55,5 @@ export const settingsDefaults = {
   snapshotEntries: 10_000,
   snapshotBytes: 64 << 20,
   watchEventsMax: 10_000,
+  replicaLogBytes: 32 << 20,
 } as const;

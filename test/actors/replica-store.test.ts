@@ -19,7 +19,10 @@ const open = (contents: Contents = new Map()) => {
   const writer = createWriter({ storage, clock, sink });
   let ids = 0;
   const outcomes: Opened[] = [];
-  const ports = { writer, later: (run: () => void) => clock.soon(run), newReplicaId: () => `r${contents.size}-${ids++}` };
+  const ports = {
+    ...{ writer, later: (run: () => void) => clock.soon(run), logBytesMax: 32 << 20 },
+    newReplicaId: () => `r${contents.size}-${ids++}`,
+  };
   openReplicaStore([register, pnCounter], ports, (given) => {
     if (!('objects' in given)) throw new Error(given.message);
     outcomes.push(given);

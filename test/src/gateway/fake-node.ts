@@ -131,6 +131,7 @@ export class FakeNode implements NodeApi {
     change: (_type, _key, _change, done) => done({ ok: true, value: null }),
     read: () => undefined,
     version: () => -1,
+    form: () => undefined,
     follow: () => () => {},
     onConflict: () => () => {},
     opened: (done) => done({ ok: true, value: null }),
