@@ -99,10 +99,13 @@ export class Disk {
   readonly options: DiskOptions;
   /** Times the ordinary latency. */
   slowness = 1;
+  /** When what lay on it was last damaged. */
+  hurtAtMs = Number.NEGATIVE_INFINITY;
   /** What every write gets, until it is mended. */
   failing: StorageFailure | null = null;
   /** What every read gets, until it is mended. */
   unreadable: StorageFailure | null = null;
+  readonly #world: World;
   readonly #chance: Chance;
   /** Written and not synced, oldest first. */
   #unsynced: Written[] = [];
@@ -117,6 +120,7 @@ export class Disk {
   constructor(world: World, identity: string, options: DiskOptions) {
     this.identity = identity;
     this.options = options;
+    this.#world = world;
     this.#chance = world.chance(`disk ${identity}`);
   }
 
@@ -150,6 +154,7 @@ export class Disk {
     const record = this.#contents.get(keyText(key));
     if (record === undefined) return;
     const value = change(record[1].slice());
+    this.hurtAtMs = this.#world.nowMs;
     this.#replace([{ name: keyText(key), key, value }]);
   }
 
@@ -168,6 +173,7 @@ export class Disk {
       const last = this.#before.at(-1);
       if (last === undefined || last.some(({ key }) => mustStay(key))) break;
       this.#before.pop();
+      this.hurtAtMs = this.#world.nowMs;
       this.#replace(last);
       forgotten++;
     }

@@ -55,6 +55,12 @@ export type Knobs = {
   minorityStaysBroken: boolean;
   /** Nodes know no address of each other and meet through sources of discovery. */
   isFound: boolean;
+  /** Clients that change replicated objects; 0: there are no such objects. */
+  replicaClients: number;
+  /** They think so long between two changes, at most. */
+  replicaThinkMs: number;
+  /** The log of replicated objects is cut when it is so long. */
+  replicaLogBytes: number;
 };
 
 /** `set` by whoever runs it, or by a scenario that knows what was drawn. */
@@ -97,6 +103,9 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     breaksLast: knob('breaks last').happens(0.4),
     minorityStaysBroken: knob('minority').happens(0.7),
     isFound: false,
+    replicaClients: 0,
+    replicaThinkMs: pick('replica think', [20, 100, 400]),
+    replicaLogBytes: pick('replica log', [1_000, 10_000, settingsDefaults.replicaLogBytes]),
   };
   const given = set(drawn);
   const theme = given.faults === undefined ? themeOf(knob('theme')) : null;
@@ -136,5 +145,6 @@ export const settingsOf = (name: string, names: readonly string[], knobs: Knobs)
     raft: { ...raftDefaults, ...small, quietAfterMs, retainEntries },
     snapshotEntries: knobs.snapshotEntries,
     watchEventsMax: knobs.watchEventsMax,
+    replicaLogBytes: knobs.replicaLogBytes,
   };
 };

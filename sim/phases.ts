@@ -6,6 +6,7 @@ import type { Knobs } from './knobs.ts';
 import type { Nemesis, Scene } from './nemesis/index.ts';
 import { breakRest } from './nemesis/rest.ts';
 import type { SimulatedNode } from './node.ts';
+import type { Replicas } from './replica/index.ts';
 import type { Workload } from './workloads/index.ts';
 
 export type Verdict = 'held' | 'crash' | 'liveness' | 'correctness';
@@ -39,6 +40,8 @@ export type Phases = {
   nemesis: Nemesis;
   workload: Workload;
   criers: Criers;
+  /** Null: there are no replicated objects. */
+  replicas: Replicas | null;
   knobs: Knobs;
   timeMs: number;
   /** Events after which there is no end in sight. */
@@ -70,7 +73,8 @@ const breakConnections = ({ nodes, network }: Scene): void => {
   for (const [at, a] of nodes.entries()) for (const b of nodes.slice(at + 1)) network.reset(a.name, b.name);
 };
 
-export const liveThrough = ({ scene, nemesis, workload, criers, knobs, timeMs, look, eventsMax = stepsMax }: Phases): void => {
+export const liveThrough = (phases: Phases): void => {
+  const { scene, nemesis, workload, criers, replicas, knobs, timeMs, look, eventsMax = stepsMax } = phases;
   const { world, nodes, operator, groups } = scene;
 
   /** Lets time pass and looks at what happened; true if `until` came. */
@@ -81,8 +85,8 @@ export const liveThrough = ({ scene, nemesis, workload, criers, knobs, timeMs, l
       return until();
     });
   const states = (): string => nodes.map((node) => `${node.name} ${describeNode(node)}`).join(', ');
-  const demand = (what: string, until: () => boolean, explain: () => string = states): void => {
-    if (!pass(recoveryMs, until)) throw new Broken('liveness', `${what}: not within ${recoveryMs} ms; ${explain()}`);
+  const demand = (what: string, until: () => boolean, explain: () => string = states, withinMs = recoveryMs): void => {
+    if (!pass(withinMs, until)) throw new Broken('liveness', `${what}: not within ${withinMs} ms; ${explain()}`);
   };
 
   const allReady = (of: readonly SimulatedNode[]): boolean => of.every((node) => node.api?.status().state === 'ready');
@@ -174,6 +178,21 @@ export const liveThrough = ({ scene, nemesis, workload, criers, knobs, timeMs, l
     demand(`all hold the same in ${group}`, agree, () => [...contents].map(([name, text]) => `${name}: ${text}`).join('; '));
   };
 
+  const demandConvergence = (of: Replicas): void => {
+    const answered = (): boolean => of.open === 0;
+    demand('every change of a replica ends', answered, () => `${of.open} are open`);
+    const explain = (): string => of.whyNotSame() ?? '';
+    demand('all replicas hold the same', () => of.whyNotSame() === null, explain, recoveryMs + of.patienceMs);
+  };
+
+  /** What all hold is what it must be, and so is what comes of changes that know of all before them. */
+  const demandReplicas = (of: Replicas): void => {
+    demandConvergence(of);
+    of.judgeTheEnd();
+    for (const _round of of.lastRounds()) demandConvergence(of);
+    look();
+  };
+
   const form = (): void => {
     for (const node of nodes) world.after(world.chance(`start ${node.name}`).between(0, 300), () => node.start());
     demand('the cluster forms', () => allReady(nodes));
@@ -181,6 +200,7 @@ export const liveThrough = ({ scene, nemesis, workload, criers, knobs, timeMs, l
 
   const mend = (): void => {
     nemesis.stop();
+    replicas?.mendClocks();
     world.trace.note(world.nowMs, 'world', 'mended');
     workload.calm(knobs.appendBytes < narrowBytes ? Math.max(calmMs, knobs.calmMs) : knobs.calmMs);
     if (knobs.breaksLast) breakConnections(scene);
@@ -211,12 +231,14 @@ export const liveThrough = ({ scene, nemesis, workload, criers, knobs, timeMs, l
   form();
   criers.start();
   workload.start();
+  replicas?.start();
   nemesis.start();
   pass(timeMs);
   mend();
   doWithoutRest();
   demandService(nodes, 'every node');
   workload.stop();
+  replicas?.stop();
   demand(
     'every call ends',
     () => workload.open === 0,
@@ -233,6 +255,7 @@ export const liveThrough = ({ scene, nemesis, workload, criers, knobs, timeMs, l
     () => whyNotAllHeard() === null,
     () => whyNotAllHeard() ?? '',
   );
+  if (replicas !== null) demandReplicas(replicas);
 };
 
 export const describeNode = (node: SimulatedNode): string => {

@@ -125,8 +125,9 @@ export class Process {
 
 /** The clocks of a machine. A change of rate moves nothing that they showed before. */
 export class ClockSkew {
-  /** What its wall clock is ahead, milliseconds; may jump while it runs. */
-  wallAheadMs: number;
+  /** What its wall clock has ever been ahead, at most. */
+  farthestAheadMs: number;
+  #wallAheadMs: number;
   #rate: number;
   /** What the monotonic clock showed when the rate was set, and when that was. */
   #shownMs = 0;
@@ -134,7 +135,18 @@ export class ClockSkew {
 
   constructor(rate: number, wallAheadMs: number) {
     this.#rate = rate;
-    this.wallAheadMs = wallAheadMs;
+    this.#wallAheadMs = wallAheadMs;
+    this.farthestAheadMs = wallAheadMs;
+  }
+
+  /** What its wall clock is ahead, milliseconds; may jump while it runs. */
+  get wallAheadMs(): number {
+    return this.#wallAheadMs;
+  }
+
+  set wallAheadMs(aheadMs: number) {
+    this.#wallAheadMs = aheadMs;
+    this.farthestAheadMs = Math.max(this.farthestAheadMs, aheadMs);
   }
 
   /** Seconds of its monotonic clock in a second: 1 ± drift. */
@@ -157,12 +169,15 @@ export class ClockSkew {
 /** When the world begins, for wall clocks: 2030, which nobody mistakes for today. */
 const beginningMs = 1_893_456_000_000;
 
+export const wallMsOf = (world: World, skew: ClockSkew): number =>
+  Math.floor(beginningMs + skew.monotonicMs(world.nowMs) + skew.wallAheadMs);
+
 export const createClock = (process: Process, skew: ClockSkew): ClockPort => {
   const { world } = process;
   const bornMs = skew.monotonicMs(world.nowMs);
   return {
     nowMs: () => skew.monotonicMs(world.nowMs) - bornMs + 1_000,
-    wallMs: () => Math.floor(beginningMs + skew.monotonicMs(world.nowMs) + skew.wallAheadMs),
+    wallMs: () => wallMsOf(world, skew),
     after(delayMs, wake) {
       let isOn = true;
       const ring = (): void => {

@@ -7,6 +7,7 @@ import { drawKnobs, type Knobs, settingsOf } from './knobs.ts';
 import { countOfFaults, type Fault, type FaultDone } from './nemesis/index.ts';
 import { Broken, liveThrough, type Verdict } from './phases.ts';
 import { createTeller, type Listen } from './record.ts';
+import { Replicas } from './replica/index.ts';
 import { type Scenario, scenarios } from './scenarios/index.ts';
 import { Trace } from './trace.ts';
 import { type Work, Workload } from './workloads/index.ts';
@@ -109,11 +110,16 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     },
   });
   const { nodes, scene, nemesis, judge } = cluster;
-  const workload = new Workload(world, nodes, { ...knobs, operationsMax: options.operations ?? Number.POSITIVE_INFINITY });
   const criers = new Criers(world, nodes);
+  const operationsMax = options.operations ?? Number.POSITIVE_INFINITY;
+  const workload = new Workload(world, nodes, { ...knobs, operationsMax });
+  const { replicaClients, replicaThinkMs: thinkMs } = knobs;
+  const replicas =
+    replicaClients === 0 ? null : new Replicas(world, nodes, { clients: replicaClients, thinkMs, changesMax: operationsMax });
   const look = (): void => {
     cluster.teller?.clients(workload.history);
     cluster.look();
+    if (replicas !== null && replicas.violation !== null) throw new Broken('correctness', replicas.violation);
     if (criers.judge.violation !== null) throw new Broken('correctness', criers.judge.violation);
   };
 
@@ -122,7 +128,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   let isLived = false;
   try {
     const { timeMs = timeMsDefault, eventsMax } = options;
-    liveThrough({ scene, nemesis, workload, criers, knobs, timeMs, look, eventsMax });
+    liveThrough({ scene, nemesis, workload, criers, replicas, knobs, timeMs, look, eventsMax });
     isLived = true;
   } catch (error) {
     verdict = error instanceof Broken ? error.verdict : 'crash';

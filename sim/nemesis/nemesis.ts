@@ -7,6 +7,7 @@ import { membershipFaults } from './membership.ts';
 import { momentFaults } from './moments.ts';
 import { networkFaults } from './network.ts';
 import { processFaults } from './process.ts';
+import { replicaFaults } from './replicas.ts';
 import { rovingFaults } from './roving.ts';
 import { type Scene, type Strike, startIfDown } from './scene.ts';
 import { sourceFaults } from './sources.ts';
@@ -20,14 +21,15 @@ const strikes = {
   ...rovingFaults,
   ...momentFaults,
   ...sourceFaults,
+  ...replicaFaults,
 } as const;
 
 export type Fault = keyof typeof strikes;
 
 export const faults = Object.keys(strikes) as readonly Fault[];
 
-/** Those that a seed may draw. Those of sources need a world that has some, and stay out of all others. */
-export const drawnFaults = faults.filter((fault) => !Object.hasOwn(sourceFaults, fault));
+/** Those that a seed may draw. Those of sources and of replicated objects need a world that has some, and stay out of all others. */
+export const drawnFaults = faults.filter((fault) => !Object.hasOwn({ ...sourceFaults, ...replicaFaults }, fault));
 
 export type NemesisOptions = {
   faults: readonly Fault[];

@@ -11,6 +11,7 @@ import { lateAnswers } from './late-answers.ts';
 import { membership } from './membership.ts';
 import { partitions } from './partitions.ts';
 import { reconfigurationUnderFire } from './reconfiguration-under-fire.ts';
+import { replica } from './replica.ts';
 import { rollingRestart } from './rolling-restart.ts';
 import type { Scenario } from './scenario.ts';
 import { slowNode } from './slow-node.ts';
@@ -33,5 +34,6 @@ export const scenarios: readonly Scenario[] = [
   snapshotStorm,
   badMoments,
   discovery,
+  replica,
   allAtOnce,
 ];

@@ -1,0 +1,66 @@
+// Faults of what a disk holds of replicated objects. No budget bounds them: whatever happens to one disk, others have what they had, and
+// the judges excuse what nobody else had.
+import { compareKeys, keyText, replicaKeys } from '../../actors/keyspace.ts';
+import type { Disk } from '../disk.ts';
+import type { Chance } from '../world.ts';
+import { type Strike, startIfDown } from './scene.ts';
+
+const downMsMax = 500;
+
+type Range = { readonly gte: Uint8Array; readonly lt: Uint8Array };
+
+const keysIn = (disk: Disk, { gte, lt }: Range): Uint8Array[] =>
+  disk.keys((key) => compareKeys(key, gte) >= 0 && compareKeys(key, lt) < 0);
+
+/** Does it to the disk of a machine without power, and says what it did; null: there was nothing to do it to. */
+type Damage = (disk: Disk, chance: Chance) => string | null;
+
+const sealed = (disk: Disk): Uint8Array[] => [
+  ...disk.keys((key) => keyText(key) === keyText(replicaKeys.id)),
+  ...keysIn(disk, replicaKeys.logRange),
+  ...keysIn(disk, replicaKeys.stateRange),
+];
+
+const shown = (key: Uint8Array): string =>
+  keyText(key).replace(/[^ -~]+/g, (bytes) => `#${bytes.charCodeAt(bytes.length - 1)}`);
+
+const damages: Record<string, Damage> = {
+  rot(disk, chance) {
+    const keys = sealed(disk);
+    if (keys.length === 0) return null;
+    const key = chance.pick(keys);
+    disk.damage(key, (value) => {
+      value[chance.between(0, value.byteLength)]! ^= 1 << chance.between(0, 8);
+      return value;
+    });
+    return `a bit of ${shown(key)}`;
+  },
+  misdirected(disk, chance) {
+    const [from, to] = chance.shuffled(sealed(disk));
+    if (from === undefined || to === undefined) return null;
+    const value = disk.valueAt(from)!.slice();
+    disk.damage(to, () => value);
+    return `${shown(from)} lies under ${shown(to)}`;
+  },
+  /** Of the log the last batch stays: that it is missing cannot be seen. */
+  lost(disk, chance) {
+    const keys = [...keysIn(disk, replicaKeys.logRange).slice(0, -1), ...keysIn(disk, replicaKeys.stateRange)];
+    if (keys.length === 0) return null;
+    const key = chance.pick(keys);
+    disk.damage(key, () => null);
+    return `${shown(key)} is gone`;
+  },
+};
+
+export const replicaFaults = {
+  /** A machine loses its power, and a value of its replicated objects is not what it was. */
+  'replica-rot'({ nodes, world }, chance) {
+    const node = chance.pick(nodes);
+    const [name, damage] = chance.pick(Object.entries(damages));
+    const downMs = chance.between(0, downMsMax);
+    node.crash({ silently: true });
+    const done = damage(node.disk, chance);
+    world.after(downMs, () => startIfDown(node));
+    return { where: `${node.name}: ${done ?? 'only its power'} (${name})`, undo: () => startIfDown(node) };
+  },
+} as const satisfies Record<string, Strike>;

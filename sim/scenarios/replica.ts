@@ -1,0 +1,38 @@
+// Replicated objects are changed at every node while paths fail, nodes crash, clocks jump and disks rot.
+import { often, type Scenario } from './scenario.ts';
+
+export const replica: Scenario = {
+  name: 'replica',
+  sentence: 'Replicated objects are changed at every node while paths fail, nodes crash, clocks jump and disks rot.',
+  faults: [
+    'partition',
+    'one-way',
+    'bridge',
+    'reset',
+    'flapping-connection',
+    'slow-network',
+    'loss',
+    'kill',
+    'kill-all',
+    'power-loss',
+    'power-loss-all',
+    'restart',
+    'pause',
+    'slow-process',
+    'clock-jump',
+    'clock-drift',
+    'slow-disk',
+    'full-disk',
+    'unreadable-disk',
+    'lost-disk',
+    'replica-rot',
+  ],
+  byNameOnly: true,
+  knobs: ({ nodes, clients, thinkMs }) => ({
+    ...often,
+    nodes: Math.max(2, nodes),
+    // The register is not what this is about.
+    ...{ clients: Math.min(2, clients), works: ['register'], thinkMs: Math.max(200, thinkMs) },
+    replicaClients: 6,
+  }),
+};
