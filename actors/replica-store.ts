@@ -40,6 +40,16 @@ export interface ReplicaStore {
   readonly logBytes: number;
 }
 
+/** Written with whatever changes it: a batch or a state that is gone altogether has no checksum that could tell. */
+type Base = { first: number; states: number };
+
+const baseOperation = ({ first, states }: Base): StorageOperation => ({
+  key: replicaKeys.base,
+  value: sealRecord(replicaKeys.base, [first, states]),
+});
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
 type Ports = {
   writer: Writer;
   later: (run: () => void) => void;
@@ -51,7 +61,7 @@ type Ports = {
 const createStore = (
   objects: Objects,
   { writer, later, logBytesMax }: Ports,
-  log: { first: number; next: number; bytes: number },
+  log: Base & { next: number; bytes: number },
 ): ReplicaStore => {
   let isWriting = false;
 
@@ -60,6 +70,7 @@ const createStore = (
     for (let batch = from; batch < to; batch++) operations.push({ key: replicaKeys.log(batch), value: null });
     log.first = to;
     log.bytes -= bytes;
+    operations.push(baseOperation(log));
     writer.write(operations, { durable: true }, done);
   };
 
@@ -76,9 +87,12 @@ const createStore = (
       const key = replicaKeys.state(object.name);
       const value = sealRecord(key, formOf(object));
       object.unsaved = false;
+      if (!object.hasState) log.states++;
+      object.hasState = true;
       bytes += key.byteLength + value.byteLength;
       operations.push({ key, value });
     }
+    operations.push(baseOperation(log));
     writer.write(operations, { durable: false }, done);
   };
 
@@ -166,25 +180,39 @@ const readReplicaId = (writer: Writer): string | null => {
   return isReplicaId(id) ? id : null;
 };
 
+/** Null: there is none, or it is not what was written. */
+const readBase = (writer: Writer): Base | null => {
+  const stored = writer.get(replicaKeys.base);
+  const fields = stored === undefined ? null : opened(replicaKeys.base, stored);
+  if (!Array.isArray(fields) || !isCount(fields[0]) || !isCount(fields[1])) return null;
+  return { first: fields[0], states: fields[1] };
+};
+
 /**
  * Reads everything. A replica id is never used again once anything of its own may be lost: then the same objects go on under a new
- * one, and what is damaged comes back from others. Throws nothing; a disk that cannot be read is told.
+ * one, and what is damaged comes back from others; all that is left is written anew, so that the damage is noticed once. Throws
+ * nothing; a disk that cannot be read is told.
  */
 export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcome: Opened | StorageFailure) => void): void => {
   const { writer } = ports;
   const known = readReplicaId(writer);
   const read = createObjects(known ?? ports.newReplicaId(), types);
   const damaged: string[] = [];
-  const log = { first: 0, next: 0, bytes: 0 };
-  let expected: number | null = null;
+  const base = readBase(writer);
+  if (base === null && known !== null) damaged.push('where the log begins');
+  const log = { first: base?.first ?? 0, next: base?.first ?? 0, bytes: 0, states: 0 };
+  let expected = base?.first ?? null;
+  const rotten: StorageOperation[] = [];
 
   const onState = (key: Uint8Array, value: Uint8Array): void => {
-    if (!restore(read, opened(key, value))) damaged.push(`a state of ${value.byteLength} bytes`);
+    if (restore(read, opened(key, value))) return void log.states++;
+    damaged.push(`a state of ${value.byteLength} bytes`);
+    rotten.push({ key, value: null });
   };
   const onBatch = (key: Uint8Array, value: Uint8Array): void => {
     const batch = firstIndexOf(key);
     if (expected === null) log.first = batch;
-    else if (batch !== expected) damaged.push(`batches ${expected} to ${batch - 1} of the log`);
+    else if (batch !== expected) damaged.push(`what lay before batch ${batch} of the log`);
     expected = batch + 1;
     log.next = batch + 1;
     log.bytes += key.byteLength + value.byteLength;
@@ -196,13 +224,23 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
 
   const finish = (why: StorageFailure | null): void => {
     if (why !== null) return done(why);
-    const isLost = known !== null && damaged.length > 0;
-    const objects: Objects = { ...read, replica: isLost ? ports.newReplicaId() : read.replica };
-    // Also where it is known: what was read may still be on its way to the disk, and must be there before others are told of it.
+    const missing = (base?.states ?? 0) - log.states - rotten.length;
+    if (missing !== 0 && base !== null) damaged.push(`of ${base.states} states ${missing}`);
+    const isHurt = damaged.length > 0;
+    const objects: Objects = { ...read, replica: isHurt && known !== null ? ports.newReplicaId() : read.replica };
     const value = sealRecord(replicaKeys.id, objects.replica);
-    writer.write([{ key: replicaKeys.id, value }], { durable: true }, (refused) =>
-      done(refused ?? { objects, store: createStore(objects, ports, log), damaged }),
-    );
+    if (isHurt) {
+      objects.unsaved = [...objects.all.values()];
+      for (const object of objects.unsaved) object.unsaved = true;
+    }
+    // Also where it is known: what was read may still be on its way to the disk, and must be there before others are told of it.
+    const operations = [{ key: replicaKeys.id, value }, baseOperation(log), ...rotten];
+    writer.write(operations, { durable: true }, (refused) => {
+      if (refused !== null) return done(refused);
+      const store = createStore(objects, ports, log);
+      done({ objects, store, damaged });
+      if (isHurt) store.checkpoint(() => {});
+    });
   };
 
   try {

@@ -24,6 +24,8 @@ export class ReplicatedObject {
   unsaved = false;
   /** Changes so far, in this run of the node. */
   version = 0;
+  /** There is a state of it on the disk, or on its way there. */
+  hasState = false;
   /** Its place in the trie. */
   readonly slot: Slot;
   /** At most about what its form takes, packed; `isFull` tells. */
@@ -254,6 +256,7 @@ export const restore = (objects: Objects, record: unknown): boolean => {
   const object = addObject(objects, type, key as string);
   object.state = state;
   object.bytes = unmeasured;
+  object.hasState = true;
   heed(objects.clock, type.latest(state));
   return true;
 };
