@@ -22,8 +22,8 @@ export const sequenceLimits = {
 } as const;
 
 export type SequenceChange<Content> =
-  | { type: 'insert'; at: number; content: Content }
-  | { type: 'remove'; at: number; count: number };
+  /** 'end': wherever that is when the change is made; whoever reads the length first may be late. */
+  { type: 'insert'; at: number | 'end'; content: Content } | { type: 'remove'; at: number; count: number };
 
 /** Author, count of the first element, rank, side, what it hangs on, content. */
 type Insert<Content> = readonly [ReplicaId, number, Round, Side, ReplicaId, number, Content];
@@ -164,14 +164,15 @@ const parseChange = <Content>(units: Checked<Content>, name: string, value: unkn
   if (typeof value !== 'object' || value === null) return { unfit: 'is no change of a sequence' };
   const { type, at, count, content } = value as { [name: string]: unknown };
   if (type !== 'insert' && type !== 'remove') return { unfit: 'is neither insert nor remove' };
-  if (!isIndex(at)) return { unfit: `is at no whole number from 0 to ${max.elementsMax}` };
-  if (type === 'remove') return isIndex(count) ? { type, at, count } : { unfit: 'has no whole number to remove' };
+  const isAtEnd = type === 'insert' && at === 'end';
+  if (!isAtEnd && !isIndex(at)) return { unfit: `is at no whole number from 0 to ${max.elementsMax}` };
+  if (type === 'remove') return isIndex(count) ? { type, at: at as number, count } : { unfit: 'has no whole number to remove' };
   if (!units.isContent(content)) return { unfit: `inserts no ${name}, or nothing` };
   if (units.lengthOf(content) > sequenceLimits.insertMax)
     return { unfit: `inserts more than ${sequenceLimits.insertMax} at once` };
   if (typeof content !== 'string' && textOf(content as Plain).length > max.valueBytesMax)
     return { unfit: `inserts more than ${max.valueBytesMax} bytes at once` };
-  return { type, at, content };
+  return { type, at: isAtEnd ? 'end' : (at as number), content };
 };
 
 /** Settles what everybody has, and forgets what was taken away before; true if there was any of either. */
@@ -207,7 +208,7 @@ const sequence = <Content, Read>(
   empty: () => ({ vector: [], spans: new Spans(units) }),
   change: (state, change, author) =>
     change.type === 'insert'
-      ? insert(state, change.at, change.content, author)
+      ? insert(state, change.at === 'end' ? state.spans.living : change.at, change.content, author)
       : remove(state, change.at, change.count, author),
   parseChange: (value) => parseChange(units, name, value),
   apply: (state, delta) =>

@@ -9,8 +9,8 @@ import { Replica } from './laws.ts';
 export type Drawn = { type: 'insert'; at: number; content: string } | { type: 'remove'; at: number; count: number };
 
 /** Drawn changes name places that may not be there: the nearest there is. */
-export const fitted = <Change extends { at: number; count?: number }>(length: number, change: Change): Change => {
-  const at = change.at % (length + 1);
+export const fitted = <Change extends { at: number | 'end'; count?: number }>(length: number, change: Change): Change => {
+  const at = change.at === 'end' ? length : change.at % (length + 1);
   return change.count === undefined ? { ...change, at } : { ...change, at, count: Math.min(change.count, length - at) };
 };
 

@@ -181,6 +181,15 @@ describe('a character is never halved', () => {
   });
 });
 
+test('an insert at the end needs no length, and is told as one in a place', () => {
+  const [a, b] = [replica('a'), replica('b')];
+  const atEnd = (content: string) => ({ type: 'insert' as const, at: 'end' as const, content });
+  assert.deepEqual(text.parseChange(atEnd('x')), atEnd('x'));
+  for (const content of ['ab', 'c']) b.hear(a.change(atEnd(content)));
+  assert.deepEqual([read(a), read(b)], ['abc', 'abc']);
+  assert.ok(isUnfit(text.parseChange({ type: 'remove', at: 'end', count: 1 })));
+});
+
 describe('what is refused', () => {
   test('changes, in words', () => {
     for (const given of [
