@@ -61,6 +61,8 @@ export interface RouteMetrics {
 
 type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip'>;
 
+export type StreamKind = 'watch' | 'replica' | 'events' | 'backup';
+
 export interface Metrics {
   readonly registry: Registry;
   readonly count: SinkPort['count'];
@@ -68,8 +70,8 @@ export interface Metrics {
   follow(api: Followed): () => void;
   route(route: string): RouteMetrics;
   /** Watchers and event sockets that are open now. */
-  streams(kind: 'watch' | 'events' | 'backup', change: 1 | -1): void;
-  streamEnded(kind: 'watch' | 'events' | 'backup', code: string): void;
+  streams(kind: StreamKind, change: 1 | -1): void;
+  streamEnded(kind: StreamKind, code: string): void;
 }
 
 const createSinkCounters = (registry: Registry): SinkPort['count'] => {

@@ -15,6 +15,12 @@ export type GatewayLimits = {
   requestsMax: number;
   requestBytesMax: number;
   watchersMax: number;
+  replicaWatchersMax: number;
+  /** Elements, keys or values of a replicated object in one answer, and the characters of its JSON. */
+  replicaItemsMax: number;
+  replicaCharsMax: number;
+  /** Between two looks at the replicated objects that are watched and changed. */
+  replicaLookMs: number;
   eventSocketsMax: number;
   backupsMax: number;
   /** What may wait for a slow reader of a stream before it is ended. */
@@ -40,6 +46,10 @@ export const gatewayLimits: GatewayLimits = {
   requestsMax: 16_384,
   requestBytesMax: 256 << 20,
   watchersMax: 512,
+  replicaWatchersMax: 512,
+  replicaItemsMax: 1 << 16,
+  replicaCharsMax: 8 << 20,
+  replicaLookMs: 20,
   eventSocketsMax: 128,
   backupsMax: 2,
   streamBytesMax: 4 << 20,

@@ -100,6 +100,15 @@ export class Query {
     return bytes === undefined ? undefined : textOf(bytes, name);
   }
 
+  /** Texts with `/` between them; one that holds a slash has it as `%2F`. */
+  steps(name: string, stepsMax: number): string[] | undefined {
+    const raw = this.#raw.get(name);
+    if (raw === undefined) return undefined;
+    const steps = raw.split('/').map((step) => textOf(decodePercent(step, name, true), name));
+    if (steps.length > stepsMax) refuse(`${name} has more than ${stepsMax} steps`);
+    return steps.includes('') ? refuse(`${name} has a step that is empty`) : steps;
+  }
+
   /** A whole number in [min, max]. */
   count(name: string, min: number, max: number): number | undefined {
     const text = this.text(name);

@@ -20,6 +20,7 @@ import { healthRoutes } from './health.ts';
 import { assertGatewayLimits, type GatewayLimits, gatewayLimits } from './limits.ts';
 import { memberRoutes } from './members.ts';
 import { registerRoutes } from './register.ts';
+import { createReplicaRoutes } from './replica.ts';
 import { methodsOf, type Route } from './routes.ts';
 import { createWatches } from './watch.ts';
 
@@ -96,7 +97,12 @@ const plainRoutes = (metrics: Metrics): readonly Route[] => [
 /** The whole table, for the reference page; the event sockets are no route. */
 export const everyRoute = (metrics: Metrics): readonly Route[] => {
   const ports = { metrics, limits: gatewayLimits };
-  return [...plainRoutes(metrics), ...createWatches(ports).routes, ...createBackups(ports).routes];
+  return [
+    ...plainRoutes(metrics),
+    ...createReplicaRoutes(ports).routes,
+    ...createWatches(ports).routes,
+    ...createBackups(ports).routes,
+  ];
 };
 
 class GatewayServer implements Gateway {
@@ -106,6 +112,7 @@ class GatewayServer implements Gateway {
   readonly #app: FastifyInstance;
   readonly #routes: readonly Route[];
   readonly #watches: ReturnType<typeof createWatches>;
+  readonly #replica: ReturnType<typeof createReplicaRoutes>;
   readonly #backups: ReturnType<typeof createBackups>;
   readonly #events: ReturnType<typeof createEventSockets>;
   /** Requests that have no answer yet. */
@@ -125,17 +132,10 @@ class GatewayServer implements Gateway {
     this.#guard = createGuard({ listenHost: host, hosts, token });
     const ports = { metrics, limits: this.#limits };
     this.#watches = createWatches(ports);
+    this.#replica = createReplicaRoutes(ports);
     this.#backups = createBackups(ports);
     this.#events = createEventSockets(ports);
-    this.#routes = [
-      ...registerRoutes,
-      ...groupRoutes,
-      ...memberRoutes,
-      ...discoveryRoutes,
-      ...healthRoutes(metrics),
-      ...this.#watches.routes,
-      ...this.#backups.routes,
-    ];
+    this.#routes = [...plainRoutes(metrics), ...this.#replica.routes, ...this.#watches.routes, ...this.#backups.routes];
     this.#app = this.#build();
   }
 
@@ -322,6 +322,7 @@ class GatewayServer implements Gateway {
   async #close(): Promise<void> {
     const why = failure('STOPPING', 'the node is stopping; go on with another');
     this.#watches.close(why);
+    this.#replica.close(why);
     this.#backups.close(why);
     this.#events.close(why.message);
     // No new connections; those that wait for an answer get it.

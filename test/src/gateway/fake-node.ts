@@ -1,15 +1,6 @@
 // A node for tests of the doors: one replica in memory, the real register and the real watch log, no Raft and no disk. Time stands
 // still unless a test moves it, and any call can be told to fail or to stay silent.
-import type {
-  BackupPart,
-  CallOptions,
-  GroupChange,
-  NodeApi,
-  NodeStatus,
-  Outcome,
-  ReplicaApi,
-  WatchMessage,
-} from '../../../actors/api.ts';
+import type { BackupPart, CallOptions, GroupChange, NodeApi, NodeStatus, Outcome, WatchMessage } from '../../../actors/api.ts';
 import type { Found } from '../../../actors/discovery.ts';
 import { createWatchLog } from '../../../actors/watch.ts';
 import type { DiscoveryView } from '../../../machines/discovery/index.ts';
@@ -26,6 +17,7 @@ import {
   type RegisterResult,
   type RegisterWrite,
 } from '../../../machines/register/index.ts';
+import { FakeReplica } from './fake-replica.ts';
 
 const textOf = (key: Uint8Array): string => Buffer.from(key).toString('latin1');
 const keyOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'));
@@ -127,17 +119,8 @@ export class FakeNode implements NodeApi {
     done({ places: this.found.peers.slice(0, asked.resultsMax), failures });
   }
 
-  readonly replica: ReplicaApi = {
-    change: (_type, _key, _change, done) => done({ ok: true, value: null }),
-    read: () => undefined,
-    version: () => -1,
-    form: () => undefined,
-    follow: () => () => {},
-    onConflict: () => () => {},
-    opened: (done) => done({ ok: true, value: null }),
-    list: () => [],
-    summary: () => ({ replica: null, objects: 0, conflicts: 0, logBytes: 0 }),
-  };
+  readonly replicated = new FakeReplica();
+  readonly replica = this.replicated.api;
 
   setStatus(changes: Partial<NodeStatus>): void {
     this.#status = { ...this.#status, ...changes };
