@@ -9,7 +9,8 @@ const inkBytesKept = 16 << 10;
 
 export const createInk = (): Ink => ({ bytes: new Uint8Array(inkBytesKept), at: 0 });
 
-const reserve = (ink: Ink, more: number): void => {
+/** Room for so many more bytes at `at`. */
+export const reserve = (ink: Ink, more: number): void => {
   if (ink.at + more <= ink.bytes.byteLength) return;
   const grown = new Uint8Array(Math.max(ink.bytes.byteLength * 2, ink.at + more));
   grown.set(ink.bytes.subarray(0, ink.at));

@@ -1,0 +1,260 @@
+// Plain data as msgpack, many values one behind the other in one piece of bytes: what is packed by the hundred thousand a second goes
+// straight to where it is sent from, and what is read keeps nothing of the bytes alive. The library behind `pack` makes an array for
+// each value, and texts that are parts of the text of a whole message. Both read what the other wrote.
+import {
+  type Cursor,
+  type Ink,
+  inkByte,
+  inkRaw,
+  readByte,
+  readRaw,
+  readUtf8,
+  reserve,
+  utf8Length,
+  writeUtf8,
+} from './octets.ts';
+
+/** Of lists and objects inside each other; deeper ones are refused. */
+const depthMax = 100;
+
+const word = new DataView(new ArrayBuffer(8));
+const wordBytes = new Uint8Array(word.buffer);
+
+/** Tags of msgpack by the bytes that their length or number takes: 1, 2 or 4. */
+type Tags = readonly [number, number, number];
+const textTags: Tags = [0xd9, 0xda, 0xdb];
+const bytesTags: Tags = [0xc4, 0xc5, 0xc6];
+const countTags: Tags = [0xcc, 0xcd, 0xce];
+/** These have no form of one byte. */
+const listTags: Tags = [0xdc, 0xdc, 0xdd];
+const recordTags: Tags = [0xde, 0xde, 0xdf];
+
+const inkTagged = (ink: Ink, tags: Tags, count: number): void => {
+  reserve(ink, 5);
+  const { bytes } = ink;
+  if (count <= 0xff && tags[0] !== tags[1]) {
+    bytes[ink.at++] = tags[0];
+  } else if (count <= 0xffff) {
+    bytes[ink.at++] = tags[1];
+    bytes[ink.at++] = count >>> 8;
+  } else {
+    bytes[ink.at++] = tags[2];
+    bytes[ink.at++] = count >>> 24;
+    bytes[ink.at++] = count >>> 16;
+    bytes[ink.at++] = count >>> 8;
+  }
+  bytes[ink.at++] = count;
+};
+
+const inkText = (ink: Ink, text: string): void => {
+  const { length } = text;
+  if (length < 32) {
+    reserve(ink, length + 1);
+    const { bytes } = ink;
+    let at = ink.at;
+    bytes[at++] = 0xa0 | length;
+    let from = 0;
+    for (; from < length; from++) {
+      const unit = text.charCodeAt(from);
+      if (unit > 0x7f) break;
+      bytes[at++] = unit;
+    }
+    if (from === length) {
+      ink.at = at;
+      return;
+    }
+  }
+  const size = utf8Length(text);
+  if (size < 32) inkByte(ink, 0xa0 | size);
+  else inkTagged(ink, textTags, size);
+  reserve(ink, size);
+  ink.at = writeUtf8(text, ink.bytes, ink.at);
+};
+
+const inkNumber = (ink: Ink, number: number): void => {
+  if (number >= 0 && number <= 0xffff_ffff && Number.isInteger(number)) {
+    if (number < 0x80) inkByte(ink, number);
+    else inkTagged(ink, countTags, number);
+    return;
+  }
+  if (number < 0 && number >= -32 && Number.isInteger(number)) return inkByte(ink, number & 0xff);
+  inkByte(ink, 0xcb);
+  word.setFloat64(0, number);
+  inkRaw(ink, wordBytes);
+};
+
+const inkIn = (ink: Ink, value: unknown, depth: number): void => {
+  if (typeof value === 'string') return inkText(ink, value);
+  if (typeof value === 'number') return inkNumber(ink, value);
+  if (value === null) return inkByte(ink, 0xc0);
+  if (typeof value === 'boolean') return inkByte(ink, value ? 0xc3 : 0xc2);
+  if (typeof value !== 'object' || depth >= depthMax) throw new TypeError(`a ${typeof value} that is no plain data`);
+  if (value instanceof Uint8Array) {
+    inkTagged(ink, bytesTags, value.byteLength);
+    return inkRaw(ink, value);
+  }
+  if (Array.isArray(value)) {
+    if (value.length < 16) inkByte(ink, 0x90 | value.length);
+    else inkTagged(ink, listTags, value.length);
+    for (let at = 0; at < value.length; at++) inkIn(ink, value[at], depth + 1);
+    return;
+  }
+  const keys = Object.keys(value);
+  if (keys.length < 16) inkByte(ink, 0x80 | keys.length);
+  else inkTagged(ink, recordTags, keys.length);
+  for (const key of keys) {
+    inkText(ink, key);
+    inkIn(ink, (value as Record<string, unknown>)[key], depth + 1);
+  }
+};
+
+/** Throws a TypeError at what is no plain data; the ink then holds a part of it. */
+export const inkPlain = (ink: Ink, value: unknown): void => inkIn(ink, value, 0);
+
+// ---------------------------------------------------------------- reading
+
+const shortMax = 32;
+const shortTextsKept = 2_048;
+/** Short texts come again and again: types, replicas, keys. Each is found by its bytes, where nothing else was read meanwhile. */
+const shortTexts: string[] = new Array<string>(shortTextsKept).fill('');
+const units: number[][] = Array.from({ length: shortMax + 1 }, (_, length) => new Array<number>(length).fill(0));
+
+const isText = (text: string, bytes: Uint8Array, at: number, length: number): boolean => {
+  if (text.length !== length) return false;
+  for (let index = 0; index < length; index++) if (text.charCodeAt(index) !== bytes[at + index]) return false;
+  return true;
+};
+
+/** Null: it is not ASCII. */
+const shortText = (bytes: Uint8Array, at: number, length: number): string | null => {
+  let hash = length;
+  for (let index = 0; index < length; index++) {
+    const byte = bytes[at + index]!;
+    if (byte > 0x7f) return null;
+    hash = (Math.imul(hash, 31) + byte) | 0;
+  }
+  const place = (hash ^ (hash >>> 13)) & (shortTextsKept - 1);
+  const known = shortTexts[place]!;
+  if (isText(known, bytes, at, length)) return known;
+  const list = units[length]!;
+  for (let index = 0; index < length; index++) list[index] = bytes[at + index]!;
+  const text = String.fromCharCode.apply(null, list);
+  shortTexts[place] = text;
+  return text;
+};
+
+const failed = (from: Cursor): undefined => {
+  from.failed = true;
+};
+
+const readText = (from: Cursor, length: number): string | undefined => {
+  const { bytes, at } = from;
+  if (length > bytes.byteLength - at) return failed(from);
+  from.at += length;
+  return (length <= shortMax ? shortText(bytes, at, length) : null) ?? readUtf8(bytes, at, at + length) ?? failed(from);
+};
+
+const readNumber = (from: Cursor, width: 1 | 2 | 4): number => {
+  let number = 0;
+  for (let read = 0; read < width; read++) number = number * 256 + readByte(from);
+  return number;
+};
+
+const readList = (from: Cursor, length: number, depth: number): unknown[] | undefined => {
+  // Each takes a byte at least: who says more lies.
+  if (depth >= depthMax || length > from.bytes.byteLength - from.at) return failed(from);
+  const list = new Array<unknown>(length);
+  for (let at = 0; at < length && !from.failed; at++) list[at] = readIn(from, depth + 1);
+  return list;
+};
+
+const readRecord = (from: Cursor, size: number, depth: number): Record<string, unknown> | undefined => {
+  if (depth >= depthMax || size > from.bytes.byteLength - from.at) return failed(from);
+  const record: Record<string, unknown> = {};
+  for (let read = 0; read < size && !from.failed; read++) {
+    const key = readIn(from, depthMax);
+    if (typeof key !== 'string' || key === '__proto__') return failed(from);
+    record[key] = readIn(from, depth + 1);
+  }
+  return record;
+};
+
+/** 64 bits: exact numbers only. */
+const readLong = (from: Cursor, isSigned: boolean): number | undefined => {
+  wordBytes.set(readRaw(from, 8).subarray(0, from.failed ? 0 : 8));
+  const number = Number(isSigned ? word.getBigInt64(0) : word.getBigUint64(0));
+  return Number.isSafeInteger(number) ? number : failed(from);
+};
+
+const readFloat = (from: Cursor, width: 4 | 8): number => {
+  const raw = readRaw(from, width);
+  if (!from.failed) wordBytes.set(raw);
+  return width === 4 ? word.getFloat32(0) : word.getFloat64(0);
+};
+
+const readTagged = (from: Cursor, tag: number, depth: number): unknown => {
+  switch (tag) {
+    case 0xc0:
+      return null;
+    case 0xc2:
+      return false;
+    case 0xc3:
+      return true;
+    case 0xc4:
+      return readRaw(from, readNumber(from, 1)).slice();
+    case 0xc5:
+      return readRaw(from, readNumber(from, 2)).slice();
+    case 0xc6:
+      return readRaw(from, readNumber(from, 4)).slice();
+    case 0xca:
+      return readFloat(from, 4);
+    case 0xcb:
+      return readFloat(from, 8);
+    case 0xcc:
+      return readNumber(from, 1);
+    case 0xcd:
+      return readNumber(from, 2);
+    case 0xce:
+      return readNumber(from, 4);
+    case 0xcf:
+      return readLong(from, false);
+    case 0xd0:
+      return (readNumber(from, 1) << 24) >> 24;
+    case 0xd1:
+      return (readNumber(from, 2) << 16) >> 16;
+    case 0xd2:
+      return readNumber(from, 4) | 0;
+    case 0xd3:
+      return readLong(from, true);
+    case 0xd9:
+      return readText(from, readNumber(from, 1));
+    case 0xda:
+      return readText(from, readNumber(from, 2));
+    case 0xdb:
+      return readText(from, readNumber(from, 4));
+    case 0xdc:
+      return readList(from, readNumber(from, 2), depth);
+    case 0xdd:
+      return readList(from, readNumber(from, 4), depth);
+    case 0xde:
+      return readRecord(from, readNumber(from, 2), depth);
+    case 0xdf:
+      return readRecord(from, readNumber(from, 4), depth);
+    default:
+      // Extensions, and the one tag that nobody uses.
+      return failed(from);
+  }
+};
+
+const readIn = (from: Cursor, depth: number): unknown => {
+  const tag = readByte(from);
+  if (from.failed) return undefined;
+  if (tag < 0x80) return tag;
+  if (tag < 0x90) return readRecord(from, tag & 0x0f, depth);
+  if (tag < 0xa0) return readList(from, tag & 0x0f, depth);
+  if (tag < 0xc0) return readText(from, tag & 0x1f);
+  return tag >= 0xe0 ? tag - 0x100 : readTagged(from, tag, depth);
+};
+
+/** The next value. Shares nothing with the bytes. Once `from.failed`, it is worthless: what stood there was no plain data. */
+export const readPlain = (from: Cursor): unknown => readIn(from, 0);
