@@ -1,6 +1,6 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
-// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery;
-// all of them by default.
+// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery,
+// replica-converge; all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -13,10 +13,8 @@ import { measureGossip } from './gossip.ts';
 import { measureIdle } from './idle.ts';
 import { measureLimits } from './limits.ts';
 import { measureMesh } from './mesh.ts';
+import { measureReplicaConverge } from './replica-converge.ts';
 import { measureSim } from './sim.ts';
-
-const usage =
-  'npm run bench [-- limits | durable-3 | durable-5 | failover | idle | sim | mesh | gossip | discovery …] [--quick] [--kills N] [--json FILE]';
 
 /** What a part measured: the rows that people read and, beside them, what they were made of. */
 type Measured = { rows: Row[]; samples?: unknown };
@@ -35,7 +33,10 @@ const parts: Record<string, (options: Options) => Promise<Measured>> = {
   mesh: async ({ quick }) => ({ rows: measureMesh(quick) }),
   discovery: async ({ quick }) => ({ rows: await measureDiscovery(quick) }),
   gossip: async ({ quick }) => ({ rows: measureGossip(quick) }),
+  'replica-converge': ({ quick }) => measureReplicaConverge(quick),
 };
+
+const usage = `npm run bench [-- ${Object.keys(parts).join(' | ')} …] [--quick] [--kills N] [--json FILE]`;
 
 const refuse = (why: string): never => {
   console.error(`${why}\n${usage}`);

@@ -1,0 +1,132 @@
+// A node with replicated data in a process of its own: createNode from the built package, as a program that embeds it would.
+// Answers its parent's questions over the channel, one after the other.
+import { createHash } from 'node:crypto';
+import { createNode } from 'polity';
+import { everyObject, type Sums, sharedMs, sumsAt, type WritePlan, type Written, writeAll } from './replica-writes.ts';
+
+export type ReplicaMemberPlan = {
+  name: string;
+  data: string;
+  listenPort: number;
+  /** Where others reach it, if not where it listens. */
+  announcePort: number;
+  joinPorts: number[];
+  httpPort: number;
+  isFirst: boolean;
+};
+
+/** The `count` keys from this one on. */
+export type Range = { from: number; count: number };
+
+export type Look = {
+  /** Of everything that is looked at. */
+  digest: string;
+  /** When any of it was first and last seen to change since it was begun to look; 0: never. */
+  firstChangedMs: number;
+  lastChangedMs: number;
+};
+
+export type MemberCalls = {
+  /** How many other members it is connected to, and since when it is as many. */
+  peers(given: null): { count: number; sinceMs: number };
+  /** From now on looks at what `write` writes to. */
+  followWrites(given: null): null;
+  write(plan: WritePlan): Promise<Written>;
+  sums(given: null): Sums;
+  /** Sets so many keys, a value of `valueBytes` each. */
+  fill(given: Range & { valueBytes: number; salt: string }): Promise<null>;
+  /** From now on looks at these keys. */
+  followKeys(ranges: readonly Range[]): null;
+  look(given: null): Look;
+  /** Of so many keys: a digest of what each reads. */
+  digest(given: Range): string;
+  cpuMs(given: null): number;
+};
+
+export type Question = { name: keyof MemberCalls; given: unknown };
+export type Answer = { value: unknown } | { error: string };
+
+type Followed = { get(): unknown; subscribe(on: () => void): () => void };
+
+const fillAtOnce = 2_000;
+
+const plan = JSON.parse(process.argv[2]!) as ReplicaMemberPlan;
+const at = (port: number): string => `/ip4/127.0.0.1/tcp/${port}`;
+const node = await createNode({
+  ...{ name: plan.name, cluster: 'bench', data: plan.data, secret: 'a secret of the benchmark, 32 bytes' },
+  ...{ bootstrap: plan.isFirst ? [plan.name] : [], listen: [at(plan.listenPort)], join: plan.joinPorts.map(at) },
+  ...(plan.announcePort === plan.listenPort ? {} : { announce: [at(plan.announcePort)] }),
+  ...{ http: `127.0.0.1:${plan.httpPort}`, log: { level: 'error' } },
+});
+
+let peers = { count: 0, sinceMs: sharedMs() };
+const countPeers = (): void => {
+  const count = node.status().peers.filter(({ connected }) => connected).length;
+  if (count !== peers.count) peers = { count, sinceMs: sharedMs() };
+};
+node.api.onStatus(countPeers);
+
+let followed: readonly Followed[] = [];
+let unfollow: readonly (() => void)[] = [];
+let firstChangedMs = 0;
+let lastChangedMs = 0;
+
+const follow = (objects: readonly Followed[]): null => {
+  for (const end of unfollow) end();
+  [firstChangedMs, lastChangedMs, followed] = [0, 0, objects];
+  const onChange = (): void => {
+    lastChangedMs = sharedMs();
+    if (firstChangedMs === 0) firstChangedMs = lastChangedMs;
+  };
+  unfollow = objects.map((object) => object.subscribe(onChange));
+  return null;
+};
+
+const digestOf = (values: Iterable<unknown>): string => {
+  const hash = createHash('sha256');
+  for (const value of values) hash.update(`${JSON.stringify(value instanceof Map ? [...value] : (value ?? null))}\n`);
+  return hash.digest('hex');
+};
+
+const keyOf = (key: number): string => `key-${key}`;
+const registers = ({ from, count }: Range) =>
+  Array.from({ length: count }, (_, key) => node.replica.register<string>(keyOf(from + key)));
+
+const calls: MemberCalls = {
+  peers: () => peers,
+  followWrites: () => follow(everyObject(node)),
+  write: (given) => writeAll(node, given),
+  sums: () => sumsAt(node),
+  async fill({ from, count, valueBytes, salt }) {
+    for (let done = 0; done < count; done += fillAtOnce) {
+      const some = registers({ from: from + done, count: Math.min(fillAtOnce, count - done) });
+      await Promise.all(some.map((register) => register.set(`${salt}-${register.key}-`.padEnd(valueBytes, 'x'))));
+    }
+    return null;
+  },
+  followKeys: (ranges) => follow(ranges.flatMap(registers)),
+  look: () => ({ digest: digestOf(followed.map((object) => object.get())), firstChangedMs, lastChangedMs }),
+  digest: (range) => digestOf(registers(range).map((register) => register.get())),
+  cpuMs: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  },
+};
+
+const answer = async ({ name, given }: Question): Promise<Answer> => {
+  try {
+    return { value: await calls[name](given as never) };
+  } catch (error) {
+    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+};
+
+process.on('message', async (question: Question | 'stop') => {
+  if (question !== 'stop') return void process.send?.(await answer(question));
+  await node.stop();
+  process.disconnect?.();
+});
+process.on('disconnect', () => process.exit(0));
+while (node.api.replica.summary().replica === null) await new Promise((resolve) => setTimeout(resolve, 10));
+countPeers();
+process.send?.({ value: 'ready' } satisfies Answer);
