@@ -2,7 +2,16 @@
 // Answers its parent's questions over the channel, one after the other.
 import { createHash } from 'node:crypto';
 import { createNode } from 'polity';
-import { everyObject, type Sums, sharedMs, sumsAt, type WritePlan, type Written, writeAll } from './replica-writes.ts';
+import {
+  everyObject,
+  type Followed,
+  type Sums,
+  sharedMs,
+  sumsAt,
+  type WritePlan,
+  type Written,
+  writeAll,
+} from './replica-writes.ts';
 
 export type ReplicaMemberPlan = {
   name: string;
@@ -46,8 +55,6 @@ export type MemberCalls = {
 export type Question = { name: keyof MemberCalls; given: unknown };
 export type Answer = { value: unknown } | { error: string };
 
-type Followed = { get(): unknown; subscribe(on: () => void): () => void };
-
 const fillAtOnce = 2_000;
 
 const plan = JSON.parse(process.argv[2]!) as ReplicaMemberPlan;
@@ -78,7 +85,8 @@ const follow = (objects: readonly Followed[]): null => {
     lastChangedMs = sharedMs();
     if (firstChangedMs === 0) firstChangedMs = lastChangedMs;
   };
-  unfollow = objects.map((object) => object.subscribe(onChange));
+  // Below `subscribe`, which reads every value as it changes: what that costs is not looked for here.
+  unfollow = objects.map(({ type, key }) => node.api.replica.follow(type, key, onChange));
   return null;
 };
 
@@ -91,6 +99,8 @@ const digestOf = (values: Iterable<unknown>): string => {
 const keyOf = (key: number): string => `key-${key}`;
 const registers = ({ from, count }: Range) =>
   Array.from({ length: count }, (_, key) => node.replica.register<string>(keyOf(from + key)));
+const followedRegisters = (range: Range): Followed[] =>
+  registers(range).map((register) => ({ type: 'register', key: register.key, get: () => register.get() }));
 
 const calls: MemberCalls = {
   peers: () => peers,
@@ -104,7 +114,7 @@ const calls: MemberCalls = {
     }
     return null;
   },
-  followKeys: (ranges) => follow(ranges.flatMap(registers)),
+  followKeys: (ranges) => follow(ranges.flatMap(followedRegisters)),
   look: () => ({ digest: digestOf(followed.map((object) => object.get())), firstChangedMs, lastChangedMs }),
   digest: (range) => digestOf(registers(range).map((register) => register.get())),
   cpuMs: () => {

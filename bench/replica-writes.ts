@@ -43,7 +43,7 @@ class Writer {
   }
 
   unique(): string {
-    return `${this.plan.member}-${this.#next++}`;
+    return `${this.plan.seed}-${this.plan.member}-${this.#next++}`;
   }
 }
 
@@ -113,15 +113,23 @@ export const writeAll = async (node: Node, plan: WritePlan): Promise<Written> =>
 
 const all = Array.from({ length: objectsPerType }, (_, at) => at);
 
-type Followed = { get(): unknown; subscribe(on: () => void): () => void };
+/** Something that is read, and its name for whoever follows it. */
+export type Followed = { type: string; key: string; get(): unknown };
 
 /** Every object that is written to. */
 export const everyObject = ({ replica }: Node): readonly Followed[] =>
-  all.flatMap((at): Followed[] => [
-    ...[replica.register(`register-${at}`, { conflicts: 'keep-all' }), replica.counter(`counter-${at}`)],
-    ...[replica.flag(`flag-${at}`), replica.orSet(`set-${at}`), replica.map(`map-${at}`)],
-    ...[replica.text(`text-${at}`), replica.list(`list-${at}`)],
-  ]);
+  all.flatMap((at) => {
+    const objects = {
+      register: replica.register(`register-${at}`, { conflicts: 'keep-all' }),
+      'pn-counter': replica.counter(`counter-${at}`),
+      flag: replica.flag(`flag-${at}`),
+      'or-set': replica.orSet(`set-${at}`),
+      'lww-map': replica.map(`map-${at}`),
+      text: replica.text(`text-${at}`),
+      list: replica.list(`list-${at}`),
+    };
+    return Object.entries(objects).map(([type, object]) => ({ type, key: object.key, get: () => object.get() }));
+  });
 
 export const sumsAt = ({ replica }: Node): Sums => ({
   counted: all.reduce((sum, at) => sum + replica.counter(`counter-${at}`).get(), 0),
