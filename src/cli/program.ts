@@ -77,6 +77,48 @@ const addKv = (program: Command): void => {
     .action(async (prefix, options) => (await load()).watch(prefix ?? '', options));
 };
 
+const placed = (command: Command): Command =>
+  reaching(command)
+    .option('--type <type>', 'register, latest, counter, tally, flag, off-flag, set, map, tree, list or text')
+    .option('--at <keys>', 'what is inside of the tree of this key: KEY/KEY…, of the type that --type names');
+
+const addReplica = (program: Command): void => {
+  const replica = program.command('replica').description('data that every node may change without asking');
+  const load = () => import('./replica.ts');
+  const shown = (command: Command): Command =>
+    placed(command).option('--conflicts <how>', 'of a register: last-writer (default), highest-node, union or keep-all');
+  const valued = (command: Command): Command =>
+    placed(command).option('--as <form>', 'what VALUE or ELEMENT is: text, json or base64', 'text');
+  shown(replica.command('get <key>'))
+    .description('print a value as one node knows it; --type only if the key is several things')
+    .option('--entry <key>', 'one value of a map')
+    .action(async (key, options) => (await load()).get(key, options));
+  valued(replica.command('set <key> <words...>'))
+    .description(
+      'VALUE of a register (if --type says nothing) or latest; on|off of a flag; ENTRY VALUE of a map; - is standard input',
+    )
+    .action(async (key, words, options) => (await load()).change('set', key, words, options));
+  valued(replica.command('add <key> [words...]'))
+    .description('ELEMENT to a set (if --type says nothing), N (1) to a counter or tally, VALUE to a list, TEXT to a text')
+    .option('--index <n>', 'where in a list or text (default: at the end)')
+    .action(async (key, words, options) => (await load()).change('add', key, words, options));
+  valued(replica.command('remove <key> [words...]'))
+    .description('ELEMENT of a set (if --type says nothing), ENTRY of a map, INDEX [COUNT] of a list or text, or what is --at')
+    .option('--all', 'everything in a set or tree')
+    .action(async (key, words, options) => (await load()).change('remove', key, words, options));
+  shown(replica.command('watch <key>'))
+    .description('what it is, now and after each change, until Ctrl-C')
+    .action(async (key, options) => (await load()).watch(key, options));
+  reaching(replica.command('list [prefix]'))
+    .description('what one node knows, in no order')
+    .option('--type <type>', 'only of this type')
+    .option('--limit <n>', 'at most so many (default: 100)')
+    .action(async (prefix, options) => (await load()).list(prefix ?? '', options));
+  reaching(replica.command('summary'))
+    .description('how much one node holds')
+    .action(async (options) => (await load()).summary(options));
+};
+
 const addLocks = (program: Command): void => {
   const load = () => import('./locks.ts');
   const lock = program.command('lock').description('locks with fencing tokens');
@@ -242,6 +284,7 @@ export const createProgram = (): Command => {
   addStart(program);
   addCluster(program);
   addKv(program);
+  addReplica(program);
   addLocks(program);
   addCare(program);
   addTools(program);

@@ -6,6 +6,8 @@ import { type Attempted, Attempts, backoffMs, failureOfAnswer, jsonOf, sleep } f
 import { type Entry, entryOf, type Fence, type FencingToken, isFields, textOfToken, tokenOf, type Written } from './entry.ts';
 import { type Call, collect, createWire } from './http.ts';
 import { HeldLease, HeldLock, type Lease, type Lock } from './leases.ts';
+import { encode, invalid, type Parameters, queryOf } from './query.ts';
+import { createReplica, type ReplicaClient } from './replica.ts';
 import { type WatchEvent, type WatchOptions, watch } from './watch.ts';
 
 export type ClientOptions = {
@@ -77,6 +79,8 @@ export interface Client extends Disposable {
     release(name: string, token: FencingToken, options?: WriteOptions): Promise<void>;
     get(name: string, options?: ReadOptions): Promise<{ owner: string; lease: string; token: FencingToken } | null>;
   };
+  /** Data that every node may change without asking. */
+  readonly replica: ReplicaClient;
   /** What the node that answers first says of itself (design, contracts). */
   status(options?: CallOptions): Promise<Record<string, unknown>>;
   members(options?: CallOptions): Promise<Record<string, unknown>[]>;
@@ -103,8 +107,6 @@ const pageLimit = 200;
 const lockTtlMs = 15_000;
 const backupSilenceMs = 60_000;
 
-const invalid = (message: string): PolityError => new PolityError(failure('INVALID_REQUEST', message));
-
 const parseUrls = (urls: readonly string[]): URL[] => {
   if (urls.length === 0) throw invalid('urls is empty: name at least one node');
   return urls.map((text) => {
@@ -125,33 +127,22 @@ const encodeBytes = (bytes: Uint8Array): string => {
   return text;
 };
 
-const encode = (what: string, name: string): string => {
-  try {
-    return encodeURIComponent(name);
-  } catch {
-    throw invalid(`${what} is not well-formed Unicode`);
-  }
-};
-
-type Parameters = Record<string, string | number | undefined>;
-
-/** Values are encoded already. */
-const queryOf = (parameters: Parameters): string => {
-  const parts = Object.entries(parameters).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
-  return parts.length === 0 ? '' : `?${parts.join('&')}`;
-};
-
 const fieldsOf = (value: unknown): Record<string, unknown>[] => (Array.isArray(value) ? value.filter(isFields) : []);
 
 class HttpClient implements Client {
   readonly #attempts: Attempts;
   readonly #wires: ReturnType<typeof createWire>[];
   readonly #options: ClientOptions;
+  readonly replica: ReplicaClient;
 
   constructor(options: ClientOptions) {
     this.#options = options;
     this.#wires = parseUrls(options.urls).map((url) => createWire(url, options.token));
     this.#attempts = new Attempts(this.#wires, options.roundsMax ?? Number.POSITIVE_INFINITY);
+    this.replica = createReplica({
+      run: (attempted, call) => this.#run(attempted, call),
+      attempts: () => new Attempts(this.#wires, Number.POSITIVE_INFINITY),
+    });
   }
 
   // -------------------------------------------------------------- calls

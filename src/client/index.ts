@@ -16,4 +16,20 @@ export {
 } from './client.ts';
 export { Entry, type Fence, type FencingToken, type Written } from './entry.ts';
 export type { Lease, Lock } from './leases.ts';
+export type {
+  InsideType,
+  Plain,
+  ReplicaCallOptions,
+  ReplicaChanged,
+  ReplicaClient,
+  ReplicaConflicts,
+  ReplicaPlace,
+  ReplicaReadOptions,
+  ReplicaSibling,
+  ReplicaTree,
+  ReplicaType,
+  ReplicaTypes,
+  ReplicaValue,
+  TreeChange,
+} from './replica.ts';
 export type { WatchEvent, WatchOptions } from './watch.ts';

@@ -6,10 +6,10 @@ import { isKey, replicatorLimits } from '../../machines/replicator/index.ts';
 import { strategyNames } from '../../machines/replicator/strategies.ts';
 import { limits as wireLimits } from '../../machines/wire/limits.ts';
 import { PolityError } from '../errors.ts';
+import { parseJsonBytes } from '../json.ts';
 import type { Metrics } from '../metrics.ts';
 import { isInsideType, isReplicaType, machineTypes, type ReplicaType, replicaTypeOf, replicaTypes } from '../replica-json.ts';
 import type { Exchange } from './exchange.ts';
-import { parseJson } from './json.ts';
 import type { GatewayLimits } from './limits.ts';
 import { Query, refuse, restOfPath, segmentOfPath } from './query.ts';
 import { changeInside, changeOf } from './replica-changes.ts';
@@ -69,10 +69,20 @@ const get =
     else exchange.json(json);
   };
 
-const listParameters = ['type', 'prefix', 'limit'] as const;
+/** Whatever has exactly this key, of which there is one a type at most. */
+const named = ({ replica }: NodeApi, key: string): { type: string; key: string }[] =>
+  replicaTypes.filter((type) => replica.read(machineTypes[type], key) !== undefined).map((type) => ({ type, key }));
+
+const listParameters = ['type', 'prefix', 'limit', 'key'] as const;
 
 const list = (exchange: Exchange, api: NodeApi): void => {
   const query = Query.of(exchange.url, listParameters);
+  const key = query.text('key');
+  if (key !== undefined) {
+    Query.of(exchange.url, ['key']);
+    assertRead(api);
+    return exchange.json(JSON.stringify({ items: named(api, key) }));
+  }
   const name = query.text('type');
   const type = name === undefined ? {} : { type: machineTypes[typeOf(name)] };
   const prefix = query.text('prefix') ?? '';
@@ -109,7 +119,7 @@ const change = (exchange: Exchange, api: NodeApi): void => {
   const asked = askedOf(exchange, 2, query);
   const { type, key, at } = asked;
   const timeoutMs = query.count('timeout-ms', 1, wireLimits.callTimeoutMsMax) ?? wireLimits.callTimeoutMsDefault;
-  const own = changeOf(type, parseJson(exchange.body, bodyDepthMax));
+  const own = changeOf(type, parseJsonBytes(exchange.body, bodyDepthMax, 'the body'));
   const wanted = at.length === 0 ? own : changeInside(at, type, own);
   exchange.effect = true;
   exchange.overdueAtMs = performance.now() + timeoutMs;

@@ -39,6 +39,17 @@ export const polity = (
   options: { env?: Record<string, string>; input?: string } = {},
 ): Promise<Ran> => launch(words, options).ended;
 
+/** Many command lines in one process, one after the other, which a busy machine starts only once. */
+export const many = async (lines: readonly (readonly string[])[], env: Record<string, string>): Promise<Ran[]> => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./many.ts', import.meta.url)), JSON.stringify(lines)], {
+    ...{ env: cleanEnv(env), stdio: ['ignore', 'pipe', 'inherit'] },
+  });
+  let stdout = '';
+  child.stdout!.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  await new Promise((resolve) => child.once('close', resolve));
+  return JSON.parse(stdout) as Ran[];
+};
+
 /** Resolves once the process has written something that matches, or rejects with what it did write. */
 export const written = (running: Running, pattern: RegExp): Promise<RegExpExecArray> =>
   new Promise((resolve, reject) => {

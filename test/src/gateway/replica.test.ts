@@ -285,7 +285,12 @@ test('objects are listed by type and prefix, and counted', async () => {
   ]);
   assert.equal(((await ask(gateway, 'GET', '/v1/replica?prefix=list/&type=set')).json.items as unknown[]).length, 1);
   assert.equal(((await ask(gateway, 'GET', '/v1/replica?prefix=list/&limit=1')).json.items as unknown[]).length, 1);
-  for (const query of ['type=or-set', 'limit=0', 'limit=1001', 'from=1'])
+  await done('tally/list/2', { type: 'add' });
+  assert.deepEqual((await ask(gateway, 'GET', '/v1/replica?key=list%2F2')).json.items, [
+    { type: 'counter', key: 'list/2' },
+    { type: 'tally', key: 'list/2' },
+  ]);
+  for (const query of ['key=a&type=set', 'type=or-set', 'limit=0', 'limit=1001', 'from=1'])
     assert.equal((await ask(gateway, 'GET', `/v1/replica?${query}`)).json.code, 'INVALID_REQUEST', query);
   const { replica, objects } = (await get('summary')).json;
   assert.deepEqual([replica, Number(objects) > 2], ['replica-b', true]);

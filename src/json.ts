@@ -1,6 +1,10 @@
 // JSON from outside, of which a value becomes data that stays. `JSON.parse` alone would take what nobody meant: integers whose last
 // digits it makes up, 1e999 as infinity, and depths that break whoever walks through them; so the text is looked at first.
-import { refuse } from './query.ts';
+import { failure, PolityError } from '../machines/errors.ts';
+
+const refuse = (message: string): never => {
+  throw new PolityError(failure('INVALID_REQUEST', message));
+};
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -24,7 +28,7 @@ const endOfString = (text: string, from: number): number => {
   return at + 1;
 };
 
-const assertFit = (text: string, depthMax: number): void => {
+const assertFit = (text: string, depthMax: number, what: string): void => {
   let depth = 0;
   for (let at = 0; at < text.length; ) {
     const unit = text.charCodeAt(at);
@@ -37,7 +41,7 @@ const assertFit = (text: string, depthMax: number): void => {
     } else {
       if (unit === 0x5b || unit === 0x7b) depth++;
       else if (unit === 0x5d || unit === 0x7d) depth--;
-      if (depth > depthMax) refuse(`the body has more than ${depthMax} lists and objects inside each other`);
+      if (depth > depthMax) refuse(`${what} has more than ${depthMax} lists and objects inside each other`);
       at++;
     }
   }
@@ -45,17 +49,22 @@ const assertFit = (text: string, depthMax: number): void => {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-export const parseJson = (body: Uint8Array, depthMax: number): unknown => {
-  let text: string;
-  try {
-    text = utf8.decode(body);
-  } catch {
-    return refuse('the body is not UTF-8');
-  }
-  assertFit(text, depthMax);
+/** `what` it is, for a person; throws INVALID_REQUEST. */
+export const parseJson = (text: string, depthMax: number, what: string): unknown => {
+  assertFit(text, depthMax, what);
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    return refuse('the body is not JSON');
+    return refuse(`${what} is not JSON`);
   }
+};
+
+export const parseJsonBytes = (bytes: Uint8Array, depthMax: number, what: string): unknown => {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    return refuse(`${what} is not UTF-8`);
+  }
+  return parseJson(text, depthMax, what);
 };
