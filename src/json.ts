@@ -11,14 +11,29 @@ const backslash = 0x5c;
 
 const isDigit = (unit: number): boolean => unit >= 0x30 && unit <= 0x39;
 
-const numberAt = /-?\d[\d.eE+-]*/y;
-
 /** An integer is kept if it is written again as it came: 2^53 and smaller, or what JSON itself says for a larger one. */
 const assertKept = (source: string): void => {
   const value = Number(source);
   if (Number.isNaN(value)) return;
   const isKept = /^-?\d+$/.test(source) ? Number.isSafeInteger(value) || String(value) === source : Number.isFinite(value);
   if (!isKept) refuse(`the number ${source.slice(0, 40)} cannot be kept as it is; send it as a text`);
+};
+
+/** So many characters without an exponent are kept whatever they are. */
+const keptCharsMax = 15;
+
+/** Of what begins like a number: digits, `.`, `+`, `-`, `e` and `E`. */
+const endOfNumber = (text: string, from: number): number => {
+  let at = from + 1;
+  let hasExponent = false;
+  for (; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (isDigit(unit) || unit === 0x2e || unit === 0x2b || unit === 0x2d) continue;
+    if (unit !== 0x65 && unit !== 0x45) break;
+    hasExponent = true;
+  }
+  if (hasExponent || at - from > keptCharsMax) assertKept(text.slice(from, at));
+  return at;
 };
 
 const endOfString = (text: string, from: number): number => {
@@ -33,12 +48,8 @@ const assertFit = (text: string, depthMax: number, what: string): void => {
   for (let at = 0; at < text.length; ) {
     const unit = text.charCodeAt(at);
     if (unit === quote) at = endOfString(text, at + 1);
-    else if (isDigit(unit) || unit === 0x2d) {
-      numberAt.lastIndex = at;
-      const source = numberAt.exec(text)?.[0] ?? '-';
-      assertKept(source);
-      at += source.length;
-    } else {
+    else if (isDigit(unit) || unit === 0x2d) at = endOfNumber(text, at);
+    else {
       if (unit === 0x5b || unit === 0x7b) depth++;
       else if (unit === 0x5d || unit === 0x7d) depth--;
       if (depth > depthMax) refuse(`${what} has more than ${depthMax} lists and objects inside each other`);

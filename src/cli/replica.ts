@@ -100,7 +100,7 @@ const shownObject = (object: ReplicaValue<ReplicaType>): string => {
 };
 
 const noteConflict = ({ siblings }: ReplicaValue<ReplicaType>, conflicts: string): void => {
-  if (siblings === undefined) return;
+  if (siblings === undefined || conflicts === 'keep-all') return;
   console.error(
     `polity: ${siblings.length} nodes set it, not knowing of each other; shown is ${conflicts} (--conflicts keep-all shows all)`,
   );
