@@ -171,8 +171,13 @@ export interface ReplicaApi {
   onConflict(on: (conflict: ReplicaConflict) => void, wanted?: { type: string; key: string }): () => void;
   /** `done` once the objects are read from the disk, or with why they are not: STOPPING, STORAGE_FAILED or OVERLOADED. */
   opened(done: (outcome: Outcome<null>) => void): void;
-  /** At most 1000, in no order. */
-  list(wanted: { type?: string; prefix?: string; limit?: number }): { type: string; key: string }[];
+  /** At most 1000, by type and key; `after` one of these the next. A page of fewer than asked for is the last. */
+  list(wanted: {
+    type?: string;
+    prefix?: string;
+    after?: { type: string; key: string };
+    limit?: number;
+  }): { type: string; key: string }[];
   summary(): { replica: string | null; objects: number; conflicts: number; logBytes: number };
 }
 

@@ -1,7 +1,15 @@
 // What a node knows of its replicated objects, whatever becomes of their actor: who follows which, and where they are read; and the
 // calls of those who read and change them.
 import { type Failure, failure } from '../machines/errors.ts';
-import { type Conflict, nameOf, type Objects, type Plain, packedForm, type Sibling } from '../machines/replicator/index.ts';
+import {
+  type Conflict,
+  nameOf,
+  type Objects,
+  type Plain,
+  packedForm,
+  pageOf,
+  type Sibling,
+} from '../machines/replicator/index.ts';
 import type { Outcome, ReplicaApi, ReplicaConflict } from './api.ts';
 import type { SinkPort } from './ports/index.ts';
 import { createReplicaListeners } from './replica-listeners.ts';
@@ -148,14 +156,10 @@ export const createReplicaDoor = ({ name, sink, isStopping, cell, soon }: Replic
         if (waiters.size >= limits.waitersMax) return done(refused(failure('OVERLOADED', `${waiters.size} wait already`)));
         waiters.add((outcome) => done(outcome));
       },
-      list({ type, prefix = '', limit = limits.listMax }) {
-        const found: { type: string; key: string }[] = [];
-        for (const object of objects?.all.values() ?? []) {
-          if (found.length >= Math.min(limit, limits.listMax)) break;
-          if ((type === undefined || object.type.type === type) && object.key.startsWith(prefix))
-            found.push({ type: object.type.type, key: object.key });
-        }
-        return found;
+      list({ limit = limits.listMax, ...wanted }) {
+        if (objects === null) return [];
+        const page = pageOf(objects.all, { ...wanted, limit: Math.min(Math.max(1, limit), limits.listMax) });
+        return page.map(({ type, key }) => ({ type: type.type, key }));
       },
       summary: () => ({
         ...{ replica: objects?.replica ?? null, objects: objects?.all.size ?? 0, conflicts },

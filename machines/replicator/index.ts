@@ -15,6 +15,7 @@ export { isReplicaId } from '../versions/vector.ts';
 export { type Conflict, conflictOf, standing } from './conflicts.ts';
 export { type Crdt, isUnfit, type Joined } from './crdt.ts';
 export { replicatorLimits } from './limits.ts';
+export { type Listing, pageOf } from './listing.ts';
 export {
   type Changed,
   change,

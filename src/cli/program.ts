@@ -110,9 +110,9 @@ const addReplica = (program: Command): void => {
     .description('what it is, now and after each change, until Ctrl-C')
     .action(async (key, options) => (await load()).watch(key, options));
   reaching(replica.command('list [prefix]'))
-    .description('what one node knows, in no order')
+    .description('what one node knows, by type and key')
     .option('--type <type>', 'only of this type')
-    .option('--limit <n>', 'at most so many (default: 100)')
+    .option('--limit <n>', 'at most so many')
     .action(async (prefix, options) => (await load()).list(prefix ?? '', options));
   reaching(replica.command('summary'))
     .description('how much one node holds')

@@ -1,7 +1,16 @@
 // `polity replica …`: replicated data from a shell. A change never guesses its type, so that one command line does the same at a node that
 // has not heard of a key as at one that has; a read may look what there is.
 import { readFileSync } from 'node:fs';
-import type { Client, InsideType, Plain, ReplicaConflicts, ReplicaTree, ReplicaType, ReplicaValue } from '../client/index.ts';
+import type {
+  Client,
+  InsideType,
+  Plain,
+  ReplicaConflicts,
+  ReplicaName,
+  ReplicaTree,
+  ReplicaType,
+  ReplicaValue,
+} from '../client/index.ts';
 import { insideTypes, isInsideType, isReplicaType, jsonTextOf, replicaTypes } from '../replica-json.ts';
 import { CommandError, UsageError } from './exit.ts';
 import { cell, print, printJson, table } from './output.ts';
@@ -206,22 +215,30 @@ export const watch = (key: string, options: ReadOptions): Promise<void> => {
   });
 };
 
+const pageMax = 1_000;
+
+async function* everyName(client: Client, wanted: { prefix: string; type?: ReplicaType }, limit: number) {
+  let after: ReplicaName | undefined;
+  for (let left = limit; left > 0; ) {
+    const asked = Math.min(left, pageMax);
+    const page = await client.replica.list({ ...wanted, limit: asked, ...(after === undefined ? {} : { after }) });
+    yield* page;
+    left -= page.length;
+    after = page.at(-1);
+    if (page.length < asked) return;
+  }
+}
+
 export const list = (prefix: string, options: ReachOptions & { type?: string; limit?: string }): Promise<void> => {
-  const wanted = {
-    prefix,
-    ...(options.type === undefined ? {} : { type: typeOf(options.type) }),
-    ...(options.limit === undefined ? {} : { limit: countOf(options.limit, '--limit') }),
-  };
+  const wanted = { prefix, ...(options.type === undefined ? {} : { type: typeOf(options.type) }) };
+  const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : countOf(options.limit, '--limit');
   return withClient(options, async (client) => {
-    const items = await client.replica.list(wanted);
-    if (options.json === true) for (const item of items) printJson(item);
-    else if (items.length > 0)
-      print(
-        table(
-          ['TYPE', 'KEY'],
-          items.map(({ type, key }) => [type, cell(key)]),
-        ),
-      );
+    const rows: string[][] = [];
+    for await (const name of everyName(client, wanted, limit)) {
+      if (options.json === true) printJson(name);
+      else rows.push([name.type, cell(name.key)]);
+    }
+    if (rows.length > 0) print(table(['TYPE', 'KEY'], rows));
   });
 };
 

@@ -23,6 +23,8 @@ export type {
   ReplicaChanged,
   ReplicaClient,
   ReplicaConflicts,
+  ReplicaListing,
+  ReplicaName,
   ReplicaPlace,
   ReplicaReadOptions,
   ReplicaSibling,

@@ -73,6 +73,11 @@ export type ReplicaReadOptions = ReplicaPlace & {
   conflicts?: ReplicaConflicts;
 };
 
+export type ReplicaName = { type: ReplicaType; key: string };
+export type ReplicaListing =
+  | { type?: ReplicaType; prefix?: string; after?: ReplicaName; limit?: number; key?: never }
+  | { key: string; type?: never; prefix?: never; after?: never; limit?: never };
+
 /** Rejections are PolityErrors: INVALID_REQUEST, TOO_LARGE, OVERLOADED, NOT_READY, UNREACHABLE … */
 export interface ReplicaClient {
   /** As it is at the node that answers; null: nothing is known there, or it was cleared. */
@@ -99,10 +104,11 @@ export interface ReplicaClient {
     key: string,
     options?: ReplicaReadOptions & { signal?: AbortSignal },
   ): AsyncIterable<ReplicaValue<Of> | null>;
-  /** Objects at the node that answers, at most `limit` (1 to 1000, default 100), in no order; or those that have exactly this `key`. */
-  list(
-    wanted?: ({ type?: ReplicaType; prefix?: string; limit?: number } | { key: string }) & ReplicaCallOptions,
-  ): Promise<{ type: ReplicaType; key: string }[]>;
+  /**
+   * A page of the objects at the node that answers, by type and key: at most `limit` (1 to 1000, default 100) `after` one of these. A page
+   * of fewer is the last. Or the objects that have exactly this `key`.
+   */
+  list(wanted?: ReplicaListing & ReplicaCallOptions): Promise<ReplicaName[]>;
   /** What the node that answers holds. */
   summary(options?: ReplicaCallOptions): Promise<Record<string, unknown>>;
 }
@@ -242,11 +248,12 @@ class HttpReplica implements ReplicaClient {
     }
   }
 
-  async list(wanted: ({ type?: ReplicaType; prefix?: string; limit?: number } | { key: string }) & ReplicaCallOptions = {}) {
-    const { type, prefix, limit, key } = wanted as { type?: ReplicaType; prefix?: string; limit?: number; key?: string };
+  async list(wanted: ReplicaListing & ReplicaCallOptions = {}) {
+    const { type, prefix, after, limit, key } = wanted;
     const query = queryOf({
       ...{ type: type === undefined ? undefined : encode('the type', type), limit },
       prefix: prefix === undefined ? undefined : encode('the prefix', prefix),
+      after: after === undefined ? undefined : `${encode('the type', after.type)}/${encode('the key', after.key)}`,
       key: key === undefined ? undefined : encode('the key', key),
     });
     const { items } = await this.#read(`/v1/replica${query}`, wanted);

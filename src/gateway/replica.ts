@@ -73,7 +73,16 @@ const get =
 const named = ({ replica }: NodeApi, key: string): { type: string; key: string }[] =>
   replicaTypes.filter((type) => replica.read(machineTypes[type], key) !== undefined).map((type) => ({ type, key }));
 
-const listParameters = ['type', 'prefix', 'limit', 'key'] as const;
+/** `TYPE/KEY`, the last one of the page before. */
+const afterOf = (query: Query): { after?: { type: string; key: string } } => {
+  const after = query.text('after');
+  if (after === undefined) return {};
+  const slash = after.indexOf('/');
+  if (slash === -1) return refuse('after must be TYPE/KEY, the last object of the page before');
+  return { after: { type: machineTypes[typeOf(after.slice(0, slash))], key: after.slice(slash + 1) } };
+};
+
+const listParameters = ['type', 'prefix', 'after', 'limit', 'key'] as const;
 
 const list = (exchange: Exchange, api: NodeApi): void => {
   const query = Query.of(exchange.url, listParameters);
@@ -89,7 +98,7 @@ const list = (exchange: Exchange, api: NodeApi): void => {
   const limit = query.count('limit', 1, wireLimits.listItemsMax) ?? listLimitDefault;
   assertRead(api);
   const items = api.replica
-    .list({ ...type, prefix, limit })
+    .list({ ...type, ...afterOf(query), prefix, limit })
     .map(({ type: machineType, key }) => ({ type: replicaTypeOf(machineType) ?? machineType, key }));
   exchange.json(JSON.stringify({ items }));
 };

@@ -70,6 +70,8 @@ test('each type has its value and its changes', async () => {
   assert.equal(inside.counter?.get('visits'), 3);
   assert.deepEqual(await replica.list({ key: 'm' }), [{ type: 'map', key: 'm' }]);
   assert.equal((await replica.list({ type: 'set' })).length, 1);
+  const [first, second] = await replica.list({ limit: 2 });
+  assert.deepEqual((await replica.list({ limit: 1, after: first! }))[0], second);
   assert.equal((await replica.summary()).replica, 'replica-b');
 });
 

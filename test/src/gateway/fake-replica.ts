@@ -1,7 +1,15 @@
 // Replicated objects of a node for tests of the doors: the real types in memory, no disk and no others, unless a test plays one.
 import type { ReplicaApi } from '../../../actors/api.ts';
 import { type Failure, failure } from '../../../machines/errors.ts';
-import { change, createObjects, hear, nameOf, packedForm, replicatedTypes } from '../../../machines/replicator/index.ts';
+import {
+  change,
+  createObjects,
+  hear,
+  nameOf,
+  packedForm,
+  pageOf,
+  replicatedTypes,
+} from '../../../machines/replicator/index.ts';
 
 const wallMs = 1_700_000_000_000;
 
@@ -53,11 +61,8 @@ export class FakeReplica {
         if (all.delete(on)) this.followed--;
       };
     },
-    list: ({ type, prefix = '', limit = 1_000 }) =>
-      [...this.#objects.all.values()]
-        .filter((object) => (type === undefined || object.type.type === type) && object.key.startsWith(prefix))
-        .slice(0, limit)
-        .map((object) => ({ type: object.type.type, key: object.key })),
+    list: ({ limit = 1_000, ...wanted }) =>
+      pageOf(this.#objects.all, { ...wanted, limit }).map(({ type, key }) => ({ type: type.type, key })),
     summary: () => ({
       ...{ replica: this.isClosed ? null : 'replica-b', objects: this.#objects.all.size, conflicts: 0, logBytes: 0 },
     }),

@@ -283,6 +283,8 @@ test('objects are listed by type and prefix, and counted', async () => {
     { type: 'set', key: 'list/1' },
     { type: 'counter', key: 'list/2' },
   ]);
+  const rest = await ask(gateway, 'GET', '/v1/replica?prefix=list/&after=set/list%2F1');
+  assert.deepEqual(rest.json.items, [{ type: 'counter', key: 'list/2' }]);
   assert.equal(((await ask(gateway, 'GET', '/v1/replica?prefix=list/&type=set')).json.items as unknown[]).length, 1);
   assert.equal(((await ask(gateway, 'GET', '/v1/replica?prefix=list/&limit=1')).json.items as unknown[]).length, 1);
   await done('tally/list/2', { type: 'add' });
@@ -290,7 +292,7 @@ test('objects are listed by type and prefix, and counted', async () => {
     { type: 'counter', key: 'list/2' },
     { type: 'tally', key: 'list/2' },
   ]);
-  for (const query of ['key=a&type=set', 'type=or-set', 'limit=0', 'limit=1001', 'from=1'])
+  for (const query of ['after=list', 'after=or-set/a', 'key=a&type=set', 'type=or-set', 'limit=0', 'limit=1001', 'from=1'])
     assert.equal((await ask(gateway, 'GET', `/v1/replica?${query}`)).json.code, 'INVALID_REQUEST', query);
   const { replica, objects } = (await get('summary')).json;
   assert.deepEqual([replica, Number(objects) > 2], ['replica-b', true]);
