@@ -559,7 +559,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   // The epoch and the replica ids are durable before anybody hears of them.
   writer.write([epochOperation(epoch), offerOperation(offered)], { durable: true }, (why) => {
-    if (why === null && stopping === null) begin();
+    if (why !== null) replica.unreadable(failure('STORAGE_FAILED', why.message));
+    else if (stopping === null) begin();
   });
 
   /** Everything is closed in the reverse order of its start; each step has a limit of its own. */

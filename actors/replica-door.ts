@@ -46,6 +46,8 @@ export interface ReplicaDoor {
   /** What a new incarnation of the actor is given. */
   memory(): Pick<ReplicatorArguments, 'onOpened' | 'onUnreadable' | 'onChanged' | 'isWatched'>;
   undelivered(event: ReplicatorEvent): void;
+  /** There will be no actor: the disk refuses. */
+  unreadable(why: Failure): void;
   /** The node stops: nothing is changed any more, and who follows is told that it is over. */
   stop(): void;
 }
@@ -108,6 +110,11 @@ export const createReplicaDoor = ({ name, sink, isStopping, cell, soon }: Replic
     const all = [...waiters];
     waiters.clear();
     for (const done of all) done(outcome);
+  };
+
+  const onUnreadable = (why: Failure): void => {
+    unreadable = why;
+    answerWaiters(refused(why));
   };
 
   const onConflict = (one: string, conflict: Conflict): void => {
@@ -176,10 +183,7 @@ export const createReplicaDoor = ({ name, sink, isStopping, cell, soon }: Replic
         if (changed.size > 0) tellSoon();
         answerWaiters({ ok: true, value: null });
       },
-      onUnreadable(why) {
-        unreadable = why;
-        answerWaiters(refused(why));
-      },
+      onUnreadable,
       onChanged(one, conflict) {
         if (conflict !== null) onConflict(one, conflict);
         if (!followers.has(one)) return;
@@ -188,6 +192,7 @@ export const createReplicaDoor = ({ name, sink, isStopping, cell, soon }: Replic
       },
       isWatched: () => watchers.count > 0,
     }),
+    unreadable: onUnreadable,
     undelivered(event) {
       if (event.type === 'change') event.done(refused(notReady()));
     },

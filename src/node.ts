@@ -202,7 +202,7 @@ export class Node {
 }
 
 /**
- * Starts a node in this process. What is not given has its default (docs/reference/configuration.md); HTTP is off unless `http`
+ * Starts a node in this process, which has read what its disk holds. What is not given has its default (docs/reference/configuration.md); HTTP is off unless `http`
  * says where. Throws a PolityError INVALID_REQUEST that names every mistake, a StorageFault or a TransportFault.
  */
 export const createNode = async (config: NodeConfigInput): Promise<Node> => {
@@ -216,7 +216,10 @@ export const createNode = async (config: NodeConfigInput): Promise<Node> => {
   const { config: complete } = resolution;
   const log = createLog({ level: complete.log.level, name: complete.name });
   try {
-    return new Node(await assemble(complete, { log: log.log, startTree }), log.flush);
+    const node = new Node(await assemble(complete, { log: log.log, startTree }), log.flush);
+    // One that cannot read its objects is there all the same: its status and every change say why.
+    await node.replica.opened().catch(() => {});
+    return node;
   } catch (error) {
     log.flush();
     throw error;

@@ -25,7 +25,7 @@ const cluster = () => {
     });
     closing.push(() => node.stop());
     await until(() => node.status().listen.length > 0, `${name} listens`);
-    await until(() => node.api.replica.summary().replica !== null, `${name} has read its disk`);
+    assert.notEqual(node.api.replica.summary().replica, null, 'it has read its disk');
     return node;
   };
 };
