@@ -1,7 +1,9 @@
 // The examples run as they are printed, against the build of the package (they know its name only), and do what they say.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -16,10 +18,14 @@ const started: Example[] = [];
 let url = '';
 
 const run = (name: string, ...words: string[]): Example => {
-  const env = { ...process.env, POLITY_NODE: url, NODE_COMPILE_CACHE: join(tmpdir(), 'polity-compile-cache') };
-  const child = spawn(process.execPath, [join(examples, `${name}.ts`), ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = {
+    ...process.env,
+    ...{ POLITY_NODE: url, TODO_DATA: directory, NODE_COMPILE_CACHE: join(tmpdir(), 'polity-compile-cache') },
+  };
+  const child = spawn(process.execPath, [join(examples, `${name}.ts`), ...words], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   let out = '';
   const take = (chunk: Buffer): void => void (out += chunk.toString());
+  child.stdin.on('error', () => {});
   child.stdout.on('data', take);
   child.stderr.on('data', take);
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
@@ -101,6 +107,45 @@ test('cache: knows what was there, follows what changes, and survives a restart 
   await printed(cache, /delete config\/a: gone \(1 keys\)/);
   cache.child.kill('SIGINT');
   assert.equal(await cache.ended, 0, cache.out());
+});
+
+/** Of two, so that each can be told where the other will be. */
+const freePorts = async (): Promise<[string, string]> => {
+  const servers = [createServer(), createServer()];
+  await Promise.all(servers.map((server) => once(server.listen(0, '127.0.0.1'), 'listening')));
+  const ports = servers.map((server) => String((server.address() as AddressInfo).port));
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports as [string, string];
+};
+
+test('todo: two change one list, also while one of them is away, and both have everything', { timeout: 60_000 }, async () => {
+  const [here, there] = await freePorts();
+  const anna = run('todo', 'anna', here, there);
+  await printed(anna, /anna has 0/);
+  anna.child.stdin!.write('add milk\n');
+  await printed(anna, /1 \[ \] milk/);
+  const ben = run('todo', 'ben', there, here);
+  await printed(ben, /1 \[ \] milk/);
+  ben.child.stdin!.write('done 1\n');
+  await printed(anna, /1 \[x\] milk/);
+  ben.child.kill('SIGKILL');
+  await ben.ended;
+  anna.child.stdin!.write('add bread\n');
+  await printed(anna, /anna has 2/);
+  anna.child.stdin!.end();
+  assert.equal(await anna.ended, 0, anna.out());
+  // Now he is alone, and has never heard of bread.
+  const again = run('todo', 'ben', there, here);
+  await printed(again, /ben has 1\n1 \[x\] milk/);
+  again.child.stdin!.write('rename 1 oat milk\n');
+  await printed(again, /oat milk/);
+  const back = run('todo', 'anna', here, there);
+  await printed(back, /anna has 2(\n\d \[.\] (bread|oat milk)){2}/);
+  await printed(again, /ben has 2/);
+  for (const { child, ended, out } of [again, back]) {
+    child.kill('SIGTERM');
+    assert.equal(await ended, 0, out());
+  }
 });
 
 test('seats: the simulator finds that one is sold twice, and that the careful way holds', { timeout: 60_000 }, async () => {
