@@ -70,7 +70,7 @@ export class Replica {
   }
 
   #place(type: string, key: string, { sync }: ReplicaOptions = {}): Place {
-    return placeOf(this.#api, type, key, sync);
+    return sync === undefined ? placeOf(this.#api, type, key) : placeOf(this.#api, type, key, { sync });
   }
 
   /** A value; of writes that knew nothing of each other all are kept. */

@@ -22,17 +22,27 @@ export interface Place {
   onConflict(on: (conflict: ReplicaConflict) => void): () => void;
 }
 
-/** What the program hands in is kept, so it is copied; a getter of its may throw. */
+/** What the program hands in is kept, so it is copied; most changes are a few words and numbers. A getter of the program's may throw. */
 const copiedChange = (change: unknown): unknown => {
+  if (typeof change !== 'object' || change === null) return change;
   try {
-    return copied(change);
+    const copy: Record<string, unknown> = { ...change };
+    for (const field in copy) if (typeof copy[field] === 'object') copy[field] = copied(copy[field]);
+    return copy;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new PolityError(failure('INVALID_REQUEST', `the change cannot be read: ${why}`), { cause });
   }
 };
 
-export const placeOf = (api: ReplicaApi, type: string, key: string, sync: SyncPolicy = 'write'): Place => ({
+const byDefault = { sync: 'write' } as const;
+
+export const placeOf = (
+  api: ReplicaApi,
+  type: string,
+  key: string,
+  options: { readonly sync: SyncPolicy } = byDefault,
+): Place => ({
   ...{ type, key, depth: 0, name: `${type} '${key}'` },
   read: () => api.read(type, key),
   version: () => api.version(type, key),
@@ -41,7 +51,7 @@ export const placeOf = (api: ReplicaApi, type: string, key: string, sync: SyncPo
       api.change(
         ...([type, key, copiedChange(change)] as const),
         (outcome) => (outcome.ok ? resolve() : reject(new PolityError(outcome.failure))),
-        { sync },
+        options,
       );
     }),
   follow: (on, ended) => api.follow(type, key, on, ended),

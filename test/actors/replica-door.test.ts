@@ -1,7 +1,7 @@
 // What a node offers to whoever embeds replicated objects: versions, conflicts as they are met, and an end to all that waits.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ReplicaConflict } from '../../actors/api.ts';
+import type { ReplicaConflict, SyncPolicy } from '../../actors/api.ts';
 import { createReplicaDoor, replicaDoorLimits } from '../../actors/replica-door.ts';
 import { createObjects } from '../../machines/replicator/index.ts';
 import { createHandCluster, type HandNode } from './hand-cluster.ts';
@@ -129,6 +129,33 @@ test('when a node stops, all that follows ends, once, and what comes later ends 
   );
   cluster.pass(1);
   assert.deepEqual(ended, ['threw', 'first', 'late']);
+});
+
+test('what was answered before it was on the disk, and is lost, was told to nobody: its number names another change', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  const add = (node: HandNode, element: string, sync: SyncPolicy): (() => boolean) => {
+    let isDone = false;
+    const done = (outcome: { ok: boolean }): void => {
+      isDone = outcome.ok;
+    };
+    node.api.replica.change('or-set', 's', { type: 'add', element }, done, { sync });
+    return () => isDone;
+  };
+  const answered = add(n1, 'lost', 'never');
+  assert.ok(answered());
+  cluster.pass(500);
+  const contents = cluster.kill(n1);
+  const again = cluster.start('n1', { contents });
+  cluster.pass(20);
+  add(again, 'kept', 'write');
+  const read = ({ api }: HandNode): unknown[] => [...((api.replica.read('or-set', 's') ?? []) as Iterable<unknown>)];
+  cluster.until(() => [again, n2, n3].every((node) => read(node).includes('kept')), 20_000);
+  cluster.pass(2_000);
+  for (const node of [again, n2, n3]) assert.deepEqual(read(node), ['kept']);
+  // Not killed, it comes to all within a second.
+  assert.ok(add(n2, 'late', { everyMs: 200 })());
+  cluster.until(() => [again, n2, n3].every((node) => read(node).includes('late')), 1_500);
 });
 
 const doorOf = (isStopping = false) =>
