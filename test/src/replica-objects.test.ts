@@ -244,7 +244,7 @@ test('followers: by callback, observer, signal or using; told once, and only of 
   const seen: string[] = [];
   const stop = new AbortController();
   counter.subscribe((value) => seen.push(`signal ${value}`), { signal: stop.signal });
-  const observed = counter.subscribe({ next: (value) => seen.push(`observer ${value}`) });
+  const { unsubscribe } = counter.subscribe({ next: (value) => seen.push(`observer ${value}`) });
   const end = counter.subscribe(
     (value) => seen.push(`called ${value}`),
     undefined,
@@ -262,7 +262,7 @@ test('followers: by callback, observer, signal or using; told once, and only of 
   assert.equal(seen.length, 0);
   stop.abort();
   assert.deepEqual(await turn(), ['called 2', 'observer 2']);
-  observed.unsubscribe();
+  unsubscribe();
   {
     using _one = counter.subscribe((value) => seen.push(`using ${value}`));
     assert.deepEqual(await turn(), ['called 3', 'using 3']);
