@@ -1,8 +1,9 @@
-// How many seeds it takes to find one bug: plants it, runs seeds in a child process, and says what the first that failed said.
+// How many seeds it takes to find one bug: plants it, runs seeds in a child process, and says what the first that failed said. A bug
+// that only laws show is hunted by their tests instead.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Mutant } from './mutant.ts';
+import { lawsOf, type Mutant, scenarioOf } from './mutant.ts';
 import { plant } from './plant.ts';
 import type { SeedLine } from './seeds.ts';
 
@@ -11,9 +12,12 @@ export type HuntOptions = {
   last: number;
   /** Virtual milliseconds under fire a seed. */
   timeMs: number;
+  /** For the source as it is; a mutant names its own. */
+  scenario?: string | null;
 };
 
-export type Kill = { seed: number; as: 'crash' | 'liveness' | 'correctness'; what: string };
+/** `seed` null: not by seeds but by laws. */
+export type Kill = { seed: number | null; as: 'crash' | 'liveness' | 'correctness' | 'law'; what: string };
 
 export type Hunt = {
   /** Null: the source as it is. */
@@ -44,8 +48,9 @@ const gist = (reason: string, folder: string): string => {
 /** Runs the copy's seeds; `signal` ends it early. Rejects when the process itself fails. */
 const runSeeds = (folder: string, options: HuntOptions, signal: AbortSignal): Promise<{ lines: SeedLine[]; hung: boolean }> =>
   new Promise((resolve, reject) => {
-    const numbers = [options.first, options.last, options.timeMs].map(String);
-    const child = spawn(process.execPath, [runner, folder, ...numbers], { stdio: ['ignore', 'pipe', 'pipe'], signal });
+    const words = [options.first, options.last, options.timeMs].map(String);
+    if (options.scenario) words.push(options.scenario);
+    const child = spawn(process.execPath, [runner, folder, ...words], { stdio: ['ignore', 'pipe', 'pipe'], signal });
     const lines: SeedLine[] = [];
     let hung = false;
     let errors = '';
@@ -73,11 +78,51 @@ const runSeeds = (folder: string, options: HuntOptions, signal: AbortSignal): Pr
     });
   });
 
-export const hunt = async (mutant: Mutant | null, options: HuntOptions, signal: AbortSignal): Promise<Hunt> => {
+/** Names the first test that fails, or null. */
+const runLaws = (folder: string, file: string, signal: AbortSignal): Promise<string | null> =>
+  new Promise((resolve, reject) => {
+    const words = ['--test', '--test-reporter=tap', file];
+    const child = spawn(process.execPath, words, {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      signal,
+      env: environment(),
+    });
+    let failed: string | null = null;
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      failed ??= /^\s*not ok \d+ - (.*)$/.exec(line)?.[1] ?? null;
+    });
+    child.stderr.resume();
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code === 0 ? null : (failed ?? 'its tests')));
+  });
+
+/** A runner of tests inside a runner of tests says nothing unless it is told that it is the first. */
+const environment = (): NodeJS.ProcessEnv => {
+  const { NODE_TEST_CONTEXT: _inside, ...others } = process.env;
+  return others;
+};
+
+const huntByLaws = async (mutant: Mutant, file: string, signal: AbortSignal): Promise<Hunt> => {
   const beganMs = performance.now();
   const planted = plant(mutant);
   try {
-    const { lines, hung } = await runSeeds(planted.folder, options, signal);
+    const what = await runLaws(planted.folder, file, signal);
+    const kill: Kill | null = what === null ? null : { seed: null, as: 'law', what: gist(what, planted.folder) };
+    return { mutant: mutant.name, kill, seeds: 0, virtualMs: 0, wallMs: Math.round(performance.now() - beganMs) };
+  } finally {
+    planted.remove();
+  }
+};
+
+export const hunt = async (mutant: Mutant | null, options: HuntOptions, signal: AbortSignal): Promise<Hunt> => {
+  const laws = lawsOf(mutant);
+  if (mutant !== null && laws !== null) return huntByLaws(mutant, laws, signal);
+  const beganMs = performance.now();
+  const planted = plant(mutant);
+  const scenario = scenarioOf(mutant) ?? options.scenario ?? null;
+  try {
+    const { lines, hung } = await runSeeds(planted.folder, { ...options, scenario }, signal);
     const last = lines.at(-1);
     const kill: Kill | null = hung
       ? { seed: options.first + lines.length, as: 'liveness', what: `the seed does not end within ${seedSecondsMax} s` }

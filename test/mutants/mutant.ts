@@ -10,6 +10,8 @@ export type Edit = {
   replace: string;
 };
 
+export type Hunted = { scenario: string } | { laws: string };
+
 export type Mutant = {
   /** Short, of lower-case words and hyphens. */
   name: string;
@@ -17,9 +19,18 @@ export type Mutant = {
   sentence: string;
   /** Where the bug is known from. */
   from: 'known-bugs' | 'own-history';
+  /** Where it can show: in a scenario that no seed draws by itself, or by the laws of one file of tests; else in any seed. */
+  hunted?: Hunted;
   /** One; more only where the source guards against the bug twice. */
   edits: readonly [Edit, ...Edit[]];
 };
+
+export const scenarioOf = (mutant: Mutant | null): string | null =>
+  mutant?.hunted !== undefined && 'scenario' in mutant.hunted ? mutant.hunted.scenario : null;
+
+/** The file of tests, below the root of the project. */
+export const lawsOf = (mutant: Mutant | null): string | null =>
+  mutant?.hunted !== undefined && 'laws' in mutant.hunted ? `test/machines/replicator/${mutant.hunted.laws}.test.ts` : null;
 
 /** The source has moved on, or the mutant never fitted it. */
 export class MutantUnfit extends Error {

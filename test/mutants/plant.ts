@@ -3,10 +3,12 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { editedFiles, type Mutant, mutate } from './mutant.ts';
+import { editedFiles, lawsOf, type Mutant, mutate } from './mutant.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folders = ['machines', 'actors', 'sim'];
+/** Tests of laws: what they import is in it, or in the folders above. */
+const lawsFolder = 'test/machines/replicator';
 
 /** What the mutant's files say with the bug in them, by name. Throws MutantUnfit. */
 export const mutated = (mutant: Mutant): Map<string, string> =>
@@ -14,12 +16,13 @@ export const mutated = (mutant: Mutant): Map<string, string> =>
 
 export type Planted = { folder: string; remove(): void };
 
-/** `null`: the source as it is. */
+/** `null`: the source as it is. Its laws come with it, if it is hunted by them. */
 export const plant = (mutant: Mutant | null): Planted => {
   // Before anything is copied: a mutant that does not fit leaves nothing behind.
   const files = mutant === null ? new Map<string, string>() : mutated(mutant);
   const folder = mkdtempSync(join(tmpdir(), 'polity-mutant-'));
   for (const name of folders) cpSync(join(root, name), join(folder, name), { recursive: true });
+  if (lawsOf(mutant) !== null) cpSync(join(root, lawsFolder), join(folder, lawsFolder), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');
   for (const [file, text] of files) writeFileSync(join(folder, file), text);

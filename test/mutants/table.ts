@@ -20,7 +20,9 @@ export const judgeOf = (what: string): string => {
 export const lineOf = ({ mutant, kill, seeds, virtualMs, wallMs }: Hunt): string => {
   const name = (mutant ?? '(nothing planted)').padEnd(28);
   const cost = `${String(seeds).padStart(4)} seeds, ${seconds(virtualMs).padStart(7)} virtual, ${seconds(wallMs).padStart(6)}`;
-  return kill === null ? `${name} ${cost}  held` : `${name} ${cost}  ${kill.as} in seed ${kill.seed}: ${kill.what}`;
+  return kill === null
+    ? `${name} ${cost}  held`
+    : `${name} ${cost}  ${kill.as}${kill.seed === null ? '' : ` in seed ${kill.seed}`}: ${kill.what}`;
 };
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('`', "'");
@@ -33,7 +35,9 @@ export const markdownOf = (mutants: readonly Mutant[], hunts: readonly Hunt[]): 
     const end =
       kill === null
         ? `survived ${seeds} seeds | |`
-        : `${seeds} | ${seconds(virtualMs)} | ${kill.as}: ${cell(judgeOf(kill.what))}`;
+        : kill.seed === null
+          ? `| | law: ${cell(kill.what)}`
+          : `${seeds} | ${seconds(virtualMs)} | ${kill.as}: ${cell(judgeOf(kill.what))}`;
     return [`| \`${name}\` | ${cell(sentence)} | ${kill === null ? end.replace(' | |', ` | ${seconds(virtualMs)} |`) : end} |`];
   });
   return ['| mutant | what is wrong | seeds | virtual time | found as |', '| --- | --- | --- | --- | --- |', ...rows].join(

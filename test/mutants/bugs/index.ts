@@ -5,6 +5,7 @@ import { gossip } from './gossip.ts';
 import { history } from './history.ts';
 import { members } from './members.ts';
 import { reads } from './reads.ts';
+import { replicas } from './replicas.ts';
 import { replication } from './replication.ts';
 import { requests } from './requests.ts';
 import { snapshots } from './snapshots.ts';
@@ -19,5 +20,6 @@ export const mutants: readonly Mutant[] = [
   ...snapshots,
   ...requests,
   ...gossip,
+  ...replicas,
   ...history,
 ];

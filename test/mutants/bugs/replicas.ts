@@ -1,0 +1,268 @@
+// Bugs of replicated data: those that CRDTs are known for, and what a node may do wrong between its objects, its disk and the others.
+import type { Mutant } from '../mutant.ts';
+
+const scenario = 'replica';
+const known = { from: 'known-bugs', hunted: { scenario } } as const;
+const log = 'actors/replica-log.ts';
+const store = 'actors/replica-store.ts';
+const types = 'machines/replicator';
+
+export const replicas: readonly Mutant[] = [
+  {
+    name: 'delta-without-predecessor',
+    sentence: 'A delta is applied although the one before it, of the same author, has not come.',
+    ...known,
+    edits: [{ file: `${types}/dots.ts`, find: 'count > known + 1 || !covers', replace: '!covers' }],
+  },
+  {
+    name: 'removal-ahead',
+    sentence: 'A delta is applied although it takes away what has not come.',
+    ...known,
+    edits: [{ file: `${types}/dots.ts`, find: 'count > known + 1 || !covers(vector, seen)', replace: 'count > known + 1' }],
+  },
+  {
+    name: 'removed-returns',
+    sentence: 'What was removed here is taken from whoever still has it: > for ≥ in dominance.',
+    ...known,
+    edits: [
+      {
+        file: `${types}/dots.ts`,
+        find: 'if (countOf(vector, replica) >= count) continue',
+        replace: 'if (countOf(vector, replica) > count) continue',
+      },
+    ],
+  },
+  {
+    name: 'new-is-removed',
+    sentence: 'What the other has not heard of is taken for what he has removed: ≥ for > in dominance.',
+    ...known,
+    edits: [
+      {
+        file: `${types}/dots.ts`,
+        find: 'countOf(others, replica) < count) continue',
+        replace: 'countOf(others, replica) + 1 < count) continue',
+      },
+    ],
+  },
+  {
+    name: 'late-add-after-remove',
+    sentence: 'An add that comes a second time, after it was removed, is an add again.',
+    ...known,
+    edits: [{ file: `${types}/dots.ts`, find: 'count > 0 && count <= known', replace: 'count > 0 && count < known' }],
+  },
+  {
+    name: 'clear-without-context',
+    sentence: 'Who clears a set does not say what he saw in it.',
+    ...known,
+    edits: [{ file: `${types}/or-set.ts`, find: '      orSetDots.gather(store, event.seen);\n', replace: '' }],
+  },
+  {
+    name: 'key-removed-unseen',
+    sentence: 'Removing a key of a map takes nothing away at others.',
+    ...known,
+    edits: [{ file: `${types}/or-map.ts`, find: '    kind.gather(there, event.seen);\n', replace: '' }],
+  },
+  {
+    name: 'siblings-kept',
+    sentence: 'A value that was overwritten knowingly stays as a sibling.',
+    ...known,
+    edits: [
+      {
+        file: `${types}/register.ts`,
+        find: 'hasSibling(other.siblings, one) || !knows(other.vector, one[0], one[1])',
+        replace: 'hasSibling(other.siblings, one) || one[1] > 0',
+      },
+    ],
+  },
+  {
+    name: 'counter-adds-sums',
+    sentence: 'Hearing of a sum adds it, each time.',
+    ...known,
+    edits: [
+      {
+        file: `${types}/pn-counter.ts`,
+        find: 'state.set(replica, [Math.max(up, raised), Math.max(down, lowered)]);',
+        replace: 'state.set(replica, [up + raised, down + lowered]);',
+      },
+    ],
+  },
+  {
+    name: 'counter-tells-steps',
+    sentence: 'A delta of a counter is the step and not the sum.',
+    ...known,
+    edits: [{ file: `${types}/g-counter.ts`, find: '    return [replica, sum];', replace: '    return [replica, by];' }],
+  },
+  {
+    name: 'enable-loses',
+    sentence: 'Of switches that knew nothing of each other disable wins in a flag that enable should win.',
+    ...known,
+    edits: [
+      {
+        file: `${types}/flag.ts`,
+        find: "flagDots('flag', (switches) => switches.some(([, , on]) => on))",
+        replace: "flagDots('flag', (switches) => switches.length > 0 && switches.every(([, , on]) => on))",
+      },
+    ],
+  },
+  {
+    name: 'no-tombstone',
+    sentence: 'A removed key of a map is forgotten at once, and an older put brings it back.',
+    ...known,
+    edits: [
+      {
+        file: `${types}/lww-map.ts`,
+        find: '  state.entries.set(key, entry);',
+        replace: '  if (entry.value === undefined) state.entries.delete(key);\n  else state.entries.set(key, entry);',
+      },
+    ],
+  },
+  {
+    name: 'clock-goes-back',
+    sentence: 'A write is stamped by the clock alone, also where it was set back.',
+    ...known,
+    edits: [
+      {
+        file: 'machines/versions/hybrid-clock.ts',
+        find: 'clock.last = Math.max(clock.last + 1, Math.floor(wallMs) * perMs);',
+        replace: 'clock.last = Math.floor(wallMs) * perMs;',
+      },
+      { file: `${types}/stamped.ts`, find: 'Math.max(stamp, before.stamp + 1)', replace: 'stamp' },
+    ],
+  },
+  {
+    name: 'clock-from-the-future',
+    sentence: 'A stamp is believed and adopted however far ahead it is.',
+    ...known,
+    edits: [
+      {
+        file: 'machines/versions/hybrid-clock.ts',
+        find: 'stampMs(stamp) <= wallMs + aheadMsMax',
+        replace: 'stampMs(stamp) <= wallMs + 100 * aheadMsMax',
+      },
+    ],
+  },
+  {
+    name: 'replica-id-reused',
+    sentence: 'A replica goes on under its id although part of what it wrote is lost.',
+    ...known,
+    edits: [{ file: store, find: 'isHurt && known !== null ? ports.newReplicaId() : read.replica', replace: 'read.replica' }],
+  },
+  {
+    name: 'lost-value-unseen',
+    sentence: 'Nobody notices that a state is gone from the disk, or the beginning of the log.',
+    ...known,
+    edits: [
+      { file: store, find: 'if (missing !== 0 && base !== null) damaged', replace: 'if (missing > 1_000_000) damaged' },
+      { file: store, find: 'let expected = base?.first ?? null;', replace: 'let expected: number | null = null;' },
+    ],
+  },
+  {
+    name: 'told-before-disk',
+    sentence: 'Changes are told when they are made, not when they are on the disk.',
+    ...known,
+    edits: [
+      {
+        file: log,
+        find: '      pending.push({ packed, isOwn, done });\n',
+        replace: '      pending.push({ packed, isOwn, done });\n      if (isOwn) tell(packed);\n',
+      },
+    ],
+  },
+  {
+    name: 'acknowledged-before-disk',
+    sentence: 'A change is acknowledged when it is made, not when it is on the disk.',
+    ...known,
+    edits: [
+      {
+        file: log,
+        find: '      pending.push({ packed, isOwn, done });\n',
+        replace: '      pending.push({ packed, isOwn, done: () => {} });\n      done(null);\n',
+      },
+    ],
+  },
+  {
+    name: 'log-not-synced',
+    sentence: 'The log is written, but not synced, before its changes are acknowledged.',
+    ...known,
+    edits: [
+      {
+        file: store,
+        find: 'writer.write([{ key, value }], { durable: true }, done);',
+        replace: 'writer.write([{ key, value }], { durable: false }, done);',
+      },
+    ],
+  },
+  {
+    name: 'log-cut-before-states',
+    sentence: 'The log is cut when a checkpoint begins, not when the states are written.',
+    ...known,
+    edits: [
+      {
+        file: store,
+        find: '        if (left.length === 0) return cut(from, to, bytes, finish);\n',
+        replace: '        if (left.length === 0) return finish();\n',
+      },
+      { file: store, find: '      next(null);\n', replace: '      cut(from, to, bytes, () => {});\n      next(null);\n' },
+    ],
+  },
+  {
+    name: 'heard-not-logged',
+    sentence: 'What others told is not logged, and what is made upon it is.',
+    ...known,
+    edits: [{ file: 'actors/replica-deltas.ts', find: '      log.append(packed.slice(), false, () => {});\n', replace: '' }],
+  },
+  {
+    name: 'repaired-not-logged',
+    sentence: 'What came by repair is not logged, and what is made upon it is.',
+    ...known,
+    edits: [
+      {
+        file: 'actors/replica-repair.ts',
+        find: '    log.append(pack([type, key, unpackOwned(form), true]).slice(), false, () => {});\n',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'never-compared',
+    sentence: 'Nodes do not compare their objects: what gossip lost is lost.',
+    ...known,
+    edits: [
+      {
+        file: 'actors/replica-repair.ts',
+        find: 'if (peer !== undefined) beginExchange(repair, turn, peer);',
+        replace: 'if (peer === undefined) compareSoon();',
+      },
+    ],
+  },
+  {
+    name: 'digest-not-renewed',
+    sentence: 'The digest of an object that changed is that of what it was: what looks the same is not compared.',
+    ...known,
+    edits: [{ file: `${types}/objects.ts`, find: '  objects.trie.touch(object.slot);\n', replace: '' }],
+  },
+  {
+    name: 'insert-order-of-arrival',
+    sentence: 'Of elements inserted at one place the one that came first stands first, wherever.',
+    ...known,
+    edits: [
+      {
+        file: `${types}/sequence-tree.ts`,
+        find: '  if (a.replica !== b.replica) return a.replica < b.replica ? -1 : 1;',
+        replace: '  if (a.replica !== b.replica) return -1;',
+      },
+    ],
+  },
+  {
+    name: 'removal-of-what-is-not-here',
+    sentence: 'Removing elements that have not come is done with, and they come later.',
+    ...known,
+    edits: [
+      {
+        file: `${types}/sequence.ts`,
+        find: "  if (runs.some(([replica, , to]) => countOf(vector, replica) < to)) return 'gap';\n",
+        replace: "  if (runs.length === 0 || vector.length === 0) return 'gap';\n",
+      },
+    ],
+  },
+];
