@@ -1,6 +1,6 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
 // can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery,
-// replica-converge; all of them by default.
+// replica-converge, replica-repair; all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -14,6 +14,7 @@ import { measureIdle } from './idle.ts';
 import { measureLimits } from './limits.ts';
 import { measureMesh } from './mesh.ts';
 import { measureReplicaConverge } from './replica-converge.ts';
+import { measureReplicaRepair } from './replica-repair.ts';
 import { measureSim } from './sim.ts';
 
 /** What a part measured: the rows that people read and, beside them, what they were made of. */
@@ -34,6 +35,7 @@ const parts: Record<string, (options: Options) => Promise<Measured>> = {
   discovery: async ({ quick }) => ({ rows: await measureDiscovery(quick) }),
   gossip: async ({ quick }) => ({ rows: measureGossip(quick) }),
   'replica-converge': ({ quick }) => measureReplicaConverge(quick),
+  'replica-repair': ({ quick }) => measureReplicaRepair(quick),
 };
 
 const usage = `npm run bench [-- ${Object.keys(parts).join(' | ')} …] [--quick] [--kills N] [--json FILE]`;
