@@ -41,18 +41,21 @@ export const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 export const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
 
-/** Plain data under its checksum. */
-export const sealRecord = (key: Uint8Array, record: unknown): Uint8Array => {
-  const body = pack(record);
-  return join(checksum(key, body), body);
-};
+/** Bytes under their checksum. */
+export const sealBytes = (key: Uint8Array, body: Uint8Array): Uint8Array => join(checksum(key, body), body);
 
-export const openRecord = (key: Uint8Array, value: Uint8Array): unknown => {
+/** A view. */
+export const openBytes = (key: Uint8Array, value: Uint8Array): Uint8Array => {
   if (value.byteLength < checksumBytes) throw new Corruption('it is cut short');
   const body = value.subarray(checksumBytes);
   if (!sameBytes(value.subarray(0, checksumBytes), checksum(key, body))) throw new Corruption('its checksum does not match');
-  return unpack(body);
+  return body;
 };
+
+/** Plain data under its checksum. */
+export const sealRecord = (key: Uint8Array, record: unknown): Uint8Array => sealBytes(key, pack(record));
+
+export const openRecord = (key: Uint8Array, value: Uint8Array): unknown => unpack(openBytes(key, value));
 
 const formEntry = ({ term, kind, timeMs, data }: Entry): unknown => [term, kinds.indexOf(kind), timeMs, data];
 

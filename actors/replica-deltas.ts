@@ -1,7 +1,18 @@
 // Deltas between nodes, by gossip: own ones are told in batches once they are on the disk; those of others are joined, and where they
 // come before what they build on they wait a moment for it. Whatever is lost, refused or too much, comparing finds (replica-repair.ts).
-import { type Conflict, conflictOf, grow, hear, nameOf, type Objects, standing } from '../machines/replicator/index.ts';
-import { decodeEnvelope, encodeEnvelope, unpack, wireVersion } from '../machines/wire/envelope.ts';
+import {
+  type Conflict,
+  conflictOf,
+  hear,
+  nameOf,
+  nextRecord,
+  type Objects,
+  type Piece,
+  standing,
+  unpackOwned,
+} from '../machines/replicator/index.ts';
+import { decodeEnvelope, encodeEnvelope, wireVersion } from '../machines/wire/envelope.ts';
+import { cursorOf } from '../machines/wire/octets.ts';
 import type { PeerId, Ports } from './ports/index.ts';
 import type { ReplicaLog } from './replica-log.ts';
 import type { Scope } from './supervise.ts';
@@ -42,7 +53,7 @@ export type ReplicaDeltasArguments = {
 };
 
 export interface ReplicaDeltas {
-  tell(packed: Uint8Array): void;
+  tell(piece: Piece): void;
   onPublished(peer: PeerId, bytes: Uint8Array): void;
 }
 
@@ -52,15 +63,6 @@ const formDeltas = (body: readonly Uint8Array[]): Uint8Array =>
     ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body },
   });
 
-/** Of a copy: what lives on must not keep the whole message alive. */
-export const unpackOwned = (packed: Uint8Array): unknown => {
-  try {
-    return unpack(packed.slice());
-  } catch {
-    return null;
-  }
-};
-
 type Held = { peer: PeerId; name: string; packed: Uint8Array };
 
 export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas => {
@@ -69,27 +71,34 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
 
   // -------------------------------------------------------------- telling
 
-  let outbox: Uint8Array[] = [];
+  const outbox: Piece[] = [];
   let outboxBytes = 0;
   let tells = false;
 
-  const takeMessage = (): Uint8Array[] => {
+  const takeMessage = (): Piece[] => {
     let bytes = 0;
     let count = 0;
-    while (count < outbox.length && (count === 0 || bytes + outbox[count]!.byteLength <= replicaDeltasLimits.messageBytes))
-      bytes += outbox[count++]!.byteLength;
+    for (; count < outbox.length; count++) {
+      const more = outbox[count]!.bytes.byteLength;
+      if (count > 0 && bytes + more > replicaDeltasLimits.messageBytes) break;
+      bytes += more;
+    }
     outboxBytes -= bytes;
-    const taken = outbox.slice(0, count);
-    outbox = outbox.slice(count);
-    return taken;
+    return outbox.splice(0, count);
+  };
+
+  const leave = (pieces: readonly Piece[]): void => {
+    const records = pieces.reduce((sum, piece) => sum + piece.records, 0);
+    sink.count('replica_deltas_untold_total', {}, records);
+    // Found by comparing, and soon.
+    compareSoon();
   };
 
   const tellAll = (): void => {
     tells = false;
     for (let messages = 0; messages < replicaDeltasLimits.messagesPerFlush && outbox.length > 0; messages++) {
-      const taken = takeMessage();
-      if (network.publish(deltasTopic, formDeltas(taken)) === 'full')
-        sink.count('replica_deltas_untold_total', {}, taken.length);
+      const pieces = takeMessage();
+      if (network.publish(deltasTopic, formDeltas(pieces.map(({ bytes }) => bytes))) === 'full') leave(pieces);
     }
     if (outbox.length > 0) tellSoon();
   };
@@ -112,28 +121,50 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
     sink.log('warn', code, 'a change from the future is not believed: look at the clocks', { peer });
   };
 
-  /** False: it builds on what is not here. */
-  const hearOne = (peer: PeerId, packed: Uint8Array): boolean => {
-    const record = unpackOwned(packed);
+  /** Joins one record; it must be logged if something came of it. */
+  const hearOne = (peer: PeerId, wallMs: number, record: unknown, bytes: number): 'changed' | 'gap' | null => {
     const before = args.isWatched() ? standing(objects, record) : undefined;
-    const heard = hear(objects, clock.wallMs(), record);
+    const heard = hear(objects, wallMs, record, bytes);
     if (typeof heard === 'object') refuse(peer, heard.refused);
-    else if (heard === 'gap') return false;
+    else if (heard === 'gap') return 'gap';
     else if (heard !== 'same') {
       const [type, key] = record as [string, string];
-      const name = nameOf(type, key);
-      grow(objects.all.get(name)!, packed.byteLength);
-      log.append(packed.slice(), false, 'write', () => {});
-      args.onChanged(name, heard === 'conflict' ? conflictOf(record, before) : null);
+      args.onChanged(nameOf(type, key), heard === 'conflict' ? conflictOf(record, before) : null);
+      return 'changed';
     }
-    return true;
+    return null;
   };
 
-  const hold = (peer: PeerId, packed: Uint8Array): void => {
+  /** What stands side by side and is new is logged as it stands. */
+  const hearPiece = (peer: PeerId, wallMs: number, packed: Uint8Array): void => {
+    const from = cursorOf(packed);
+    let [begin, records] = [0, 0];
+    const logHeard = (to: number): void => {
+      if (records > 0) log.appendHeard(packed.subarray(begin, to), records);
+      records = 0;
+    };
+    for (let at = 0; at < packed.byteLength; at = from.at) {
+      const record = nextRecord(from);
+      if (record === null) {
+        logHeard(at);
+        return refuse(peer, 'DELTA_MALFORMED');
+      }
+      const heard = hearOne(peer, wallMs, record, from.at - at);
+      if (heard === 'changed') {
+        if (records++ === 0) begin = at;
+        continue;
+      }
+      logHeard(at);
+      if (heard === 'gap') hold(peer, record, packed.slice(at, from.at));
+    }
+    logHeard(packed.byteLength);
+  };
+
+  const hold = (peer: PeerId, record: unknown, packed: Uint8Array): void => {
     if (held.length >= replicaDeltasLimits.heldMax) return compareSoon();
-    const [type, key] = unpackOwned(packed) as [string, string];
+    const [type, key] = record as [string, string];
     if (held.length === 0) scope.after(replicaDeltasLimits.heldMs, releaseHeld);
-    held.push({ peer, name: nameOf(type, key), packed: packed.slice() });
+    held.push({ peer, name: nameOf(type, key), packed });
   };
 
   /** What they build on has come meanwhile, or is fetched from whoever told them. */
@@ -142,7 +173,9 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
     held = [];
     const missing = new Map<PeerId, Set<string>>();
     for (const { peer, name, packed } of waiting) {
-      if (hearOne(peer, packed)) continue;
+      const heard = hearOne(peer, clock.wallMs(), unpackOwned(packed), packed.byteLength);
+      if (heard === 'changed') log.appendHeard(packed, 1);
+      if (heard !== 'gap') continue;
       sink.count('replica_gaps_total');
       missing.set(peer, (missing.get(peer) ?? new Set()).add(name));
     }
@@ -150,16 +183,12 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
   };
 
   return {
-    tell(packed) {
+    tell(piece) {
       const { outboxBytesMax, deltaBytesMax } = replicaDeltasLimits;
-      if (packed.byteLength > deltaBytesMax || outboxBytes + packed.byteLength > outboxBytesMax) {
-        sink.count('replica_deltas_untold_total');
-        // Found by comparing, and soon.
-        compareSoon();
-        return;
-      }
-      outbox.push(packed);
-      outboxBytes += packed.byteLength;
+      const { byteLength } = piece.bytes;
+      if (byteLength > deltaBytesMax || outboxBytes + byteLength > outboxBytesMax) return leave([piece]);
+      outbox.push(piece);
+      outboxBytes += byteLength;
       tellSoon();
     },
     onPublished(peer, bytes) {
@@ -168,9 +197,10 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
       if (envelope.type !== deltasType || !Array.isArray(envelope.body)) return refuse(peer, 'MESSAGE_MALFORMED');
       // What is heard now is found by comparing later.
       if (log.isFull) return refuse(peer, 'BUSY');
+      const wallMs = clock.wallMs();
       for (const packed of envelope.body as unknown[]) {
-        if (!(packed instanceof Uint8Array)) refuse(peer, 'DELTA_MALFORMED');
-        else if (!hearOne(peer, packed)) hold(peer, packed);
+        if (packed instanceof Uint8Array) hearPiece(peer, wallMs, packed);
+        else refuse(peer, 'DELTA_MALFORMED');
       }
     },
   };

@@ -11,7 +11,6 @@ import {
   forgetParts,
   formPart,
   formRepairMessage,
-  grow,
   hearState,
   type Objects,
   onPart,
@@ -31,10 +30,11 @@ import {
   repairLimits,
   repairTurn,
   sendInParts,
+  unpackOwned,
 } from '../machines/replicator/index.ts';
 import { pack } from '../machines/wire/envelope.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
-import { replicatorAddress, unpackOwned } from './replica-deltas.ts';
+import { replicatorAddress } from './replica-deltas.ts';
 import type { ReplicaLog } from './replica-log.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Scope } from './supervise.ts';
@@ -90,7 +90,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     const slash = name.indexOf('/');
     if (slash === -1) return 'refused';
     const [type, key] = [name.slice(0, slash), name.slice(slash + 1)];
-    const joined = hearState(objects, clock.wallMs(), type, key, unpackOwned(form));
+    const joined = hearState(objects, clock.wallMs(), [type, key, unpackOwned(form)], form.byteLength);
     if (typeof joined === 'object') {
       sink.count('replica_refused_total', { code: joined.refused });
       return 'refused';
@@ -99,8 +99,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     sink.count('replica_repaired_total');
     // What was missing here is likely missing elsewhere.
     compareSoon();
-    grow(objects.all.get(name)!, form.byteLength);
-    log.append(pack([type, key, unpackOwned(form), true]).slice(), false, 'write', () => {});
+    log.appendState(type, key, form);
     args.onChanged(name, joined === 'conflict' ? {} : null);
     return 'joined';
   };

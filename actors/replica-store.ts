@@ -5,15 +5,16 @@ import {
   createObjects,
   formOf,
   isReplicaId,
+  nextRecord,
   type Objects,
   type ObjectTypes,
   type ReplicatedObject,
   replay,
   restore,
 } from '../machines/replicator/index.ts';
-import { unpack } from '../machines/wire/envelope.ts';
+import { cursorOf } from '../machines/wire/octets.ts';
 import { firstIndexOf, replicaKeys } from './keyspace.ts';
-import { openRecord, sealRecord } from './log-batch.ts';
+import { openBytes, openRecord, sealBytes, sealRecord } from './log-batch.ts';
 import { type StorageFailure, StorageFault, type StorageOperation, type StorageRange } from './ports/index.ts';
 import type { Writer } from './writer.ts';
 
@@ -22,6 +23,8 @@ export const replicaStoreLimits = {
   pageObjects: 512,
   pageBytes: 512 << 10,
   readBytes: 1 << 20,
+  /** Values of the log that go at once. */
+  cutAtOnce: 4_096,
 } as const;
 
 export type Opened = {
@@ -32,8 +35,8 @@ export type Opened = {
 };
 
 export interface ReplicaStore {
-  /** One value for all of them, packed `LogRecord`s in the order in which they were applied; `done` once they are on the disk for good. */
-  append(records: readonly Uint8Array[], done: (why: StorageFailure | null) => void): void;
+  /** One value: packed `LogRecord`s, one behind the other as they were applied; `done` once it is on the disk for good. */
+  append(records: Uint8Array, done: (why: StorageFailure | null) => void): void;
   /** Writes what the log is long enough for; a page at a time, so that nobody waits long. `done` when there is nothing more to do. */
   checkpoint(done: () => void): void;
   readonly isLong: boolean;
@@ -65,13 +68,14 @@ const createStore = (
 ): ReplicaStore => {
   let isWriting = false;
 
-  const cut = (from: number, to: number, bytes: number, done: () => void): void => {
+  /** Some at once, from the oldest on: a log of many small values is cut in many writes, and none of them leaves a hole. */
+  const cut = (from: number, to: number, done: () => void): void => {
     const operations: StorageOperation[] = [];
-    for (let batch = from; batch < to; batch++) operations.push({ key: replicaKeys.log(batch), value: null });
-    log.first = to;
-    log.bytes -= bytes;
+    const end = Math.min(to, from + replicaStoreLimits.cutAtOnce);
+    for (let batch = from; batch < end; batch++) operations.push({ key: replicaKeys.log(batch), value: null });
+    log.first = end;
     operations.push(baseOperation(log));
-    writer.write(operations, { durable: true }, done);
+    writer.write(operations, { durable: true }, (why) => (why !== null || end === to ? done() : cut(end, to, done)));
   };
 
   /** Forms are made as late as the page is written: what changed meanwhile is in them, and in the log behind the cut. */
@@ -99,7 +103,7 @@ const createStore = (
   return {
     append(records, done) {
       const key = replicaKeys.log(log.next++);
-      const value = sealRecord(key, records);
+      const value = sealBytes(key, records);
       log.bytes += key.byteLength + value.byteLength;
       writer.write([{ key, value }], { durable: true }, done);
     },
@@ -118,8 +122,9 @@ const createStore = (
       const next = (why: StorageFailure | null): void => {
         // A disk that refuses: the log stays, and the writer has told of it.
         if (why !== null) return finish();
-        if (left.length === 0) return cut(from, to, bytes, finish);
-        later(() => page(left, next));
+        if (left.length > 0) return later(() => page(left, next));
+        log.bytes -= bytes;
+        cut(from, to, finish);
       };
       const finish = (): void => {
         isWriting = false;
@@ -154,36 +159,41 @@ const readAll = (
   page(range.gte);
 };
 
-const opened = (key: Uint8Array, value: Uint8Array): unknown => {
+/** Undefined: its checksum does not match, or it is no msgpack, which is the same to whoever reads. */
+const opened = <Value>(
+  open: (key: Uint8Array, value: Uint8Array) => Value,
+  key: Uint8Array,
+  value: Uint8Array,
+): Value | undefined => {
   try {
-    return openRecord(key, value);
+    return open(key, value);
   } catch {
-    // Its checksum does not match, or it is no msgpack: the same to whoever reads.
     return undefined;
   }
 };
 
-/** A copy: what lives on must not keep the whole batch alive. */
-const replayPacked = (objects: Objects, record: unknown): boolean => {
-  if (!(record instanceof Uint8Array)) return false;
-  try {
-    return replay(objects, unpack(record.slice()));
-  } catch {
-    return false;
+/** False: not all of it is what was written there. */
+const replayAll = (objects: Objects, records: Uint8Array): boolean => {
+  const from = cursorOf(records);
+  let isWhole = true;
+  for (let at = 0; at < records.byteLength && !from.failed; at = from.at) {
+    const record = nextRecord(from);
+    if (record === null || !replay(objects, record, from.at - at)) isWhole = false;
   }
+  return isWhole;
 };
 
 const readReplicaId = (writer: Writer): string | null => {
   const stored = writer.get(replicaKeys.id);
   if (stored === undefined) return null;
-  const id = opened(replicaKeys.id, stored);
+  const id = opened(openRecord, replicaKeys.id, stored);
   return isReplicaId(id) ? id : null;
 };
 
 /** Null: there is none, or it is not what was written. */
 const readBase = (writer: Writer): Base | null => {
   const stored = writer.get(replicaKeys.base);
-  const fields = stored === undefined ? null : opened(replicaKeys.base, stored);
+  const fields = stored === undefined ? null : opened(openRecord, replicaKeys.base, stored);
   if (!Array.isArray(fields) || !isCount(fields[0]) || !isCount(fields[1])) return null;
   return { first: fields[0], states: fields[1] };
 };
@@ -205,7 +215,7 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
   const rotten: StorageOperation[] = [];
 
   const onState = (key: Uint8Array, value: Uint8Array): void => {
-    if (restore(read, opened(key, value))) return void log.states++;
+    if (restore(read, opened(openRecord, key, value))) return void log.states++;
     damaged.push(`a state of ${value.byteLength} bytes`);
     rotten.push({ key, value: null });
   };
@@ -216,10 +226,8 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
     expected = batch + 1;
     log.next = batch + 1;
     log.bytes += key.byteLength + value.byteLength;
-    const records = opened(key, value);
-    if (!Array.isArray(records)) return void damaged.push(`batch ${batch} of the log`);
-    for (const record of records as unknown[])
-      if (!replayPacked(read, record)) damaged.push(`a record in batch ${batch} of the log`);
+    const records = opened(openBytes, key, value);
+    if (records === undefined || !replayAll(read, records)) damaged.push(`batch ${batch} of the log`);
   };
 
   const finish = (why: StorageFailure | null): void => {

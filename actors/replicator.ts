@@ -2,8 +2,7 @@
 // everybody once they are on the disk; what is lost on the way is found by comparing with one member after the other.
 import { type Failure, failure } from '../machines/errors.ts';
 import { randomFrom } from '../machines/random.ts';
-import { type Conflict, change, grow, nameOf, type Objects, replicatedTypes } from '../machines/replicator/index.ts';
-import { pack } from '../machines/wire/envelope.ts';
+import { type Conflict, change, grow, type Objects, replicatedTypes } from '../machines/replicator/index.ts';
 import type { Outcome, SyncPolicy } from './api.ts';
 import type { PeerId, Ports } from './ports/index.ts';
 import { createReplicaDeltas, type ReplicaDeltas } from './replica-deltas.ts';
@@ -55,7 +54,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
       sink.log('warn', 'REPLICA_DAMAGED', `${what} is not what was written; others have it`, { replica: objects.replica });
     const log: ReplicaLog = createReplicaLog({
       ...{ scope, clock, store },
-      tell: (packed) => deltas.tell(packed),
+      tell: (piece) => deltas.tell(piece),
       onWritten: () => repair.onWritten(),
     });
     const repair = createReplicaRepair({ scope, ports, router, random, objects, log, connected, onChanged });
@@ -86,12 +85,10 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
       return done({ ok: false, failure: failure('OVERLOADED', 'too many changes of replicated objects wait for the disk') });
     const changed = change(objects, clock.wallMs(), of, key, given);
     if (!changed.ok) return done(changed);
-    const answer = (why: Failure | null): void => done(why === null ? { ok: true, value: null } : { ok: false, failure: why });
-    if (changed.record === null) return log.afterAll(sync, answer);
-    const packed = pack(changed.record).slice();
-    grow(changed.object, packed.byteLength);
-    log.append(packed, true, sync, answer);
-    onChanged(nameOf(of, key), null);
+    const { object, record } = changed;
+    if (record === null) return log.afterAll(sync, done);
+    grow(object, log.append(object, record, sync, done));
+    onChanged(object.name, null);
   };
 
   return {

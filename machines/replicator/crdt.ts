@@ -44,6 +44,8 @@ export interface Crdt<State, Change, Read> {
   read(state: State): Read;
   /** Forgets the tombstones of rounds before `stable`; true if there were any. Types without it have none. */
   collect?(state: State, stable: Round): boolean;
+  /** A delta says all that its author's earlier ones say, and is never a gap: of several, the last may stand for all. */
+  readonly saysAll?: true;
   /** The highest stamp in it, or 0: so that a restarted clock begins behind it, and one from the far future is seen. */
   latest(stateOrDelta: unknown): Stamp;
 }

@@ -42,6 +42,7 @@ const whole = (dots: DotStore<FlagStore, FlagChange, boolean>): Crdt<Causal<Flag
   const flag = causal(dots);
   return {
     ...flag,
+    saysAll: true,
     change(state, change, author) {
       const delta = flag.change(state, change, author);
       return delta === null || isUnfit(delta) ? delta : flag.form(state);

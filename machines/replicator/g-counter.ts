@@ -33,6 +33,7 @@ export const parseStepUp = (value: unknown): GCounterChange | { unfit: string } 
 
 export const gCounter: Crdt<GCounterState, GCounterChange, number> = {
   type: 'g-counter',
+  saysAll: true,
   empty: () => ({ sums: [] }),
   change(state, { by }, { replica }) {
     if (by === 0) return null;

@@ -34,7 +34,7 @@ export {
   type Objects,
   type ObjectTypes,
   packedForm,
-  type ReplicatedObject,
+  ReplicatedObject,
   replay,
   restore,
 } from './objects.ts';
@@ -67,6 +67,21 @@ export {
   repairLimits,
   repairTurn,
 } from './reconcile.ts';
+export {
+  addHeard,
+  addOwn,
+  addState,
+  bytesOfBatch,
+  createRecordBatch,
+  emptyBatch,
+  isBatchFull,
+  nextRecord,
+  type Piece,
+  piecesOf,
+  type RecordBatch,
+  recordBatchLimits,
+  unpackOwned,
+} from './record-batch.ts';
 export type { Sibling } from './register.ts';
 export { resolve, type Strategy, strategyNames } from './strategies.ts';
 export type { Plain } from './types.ts';

@@ -15,21 +15,22 @@ type AnyCrdt = Crdt<unknown, unknown, unknown>;
 
 export type ObjectTypes = readonly AnyCrdt[];
 
+const isUnsaved = 1;
+const hasState = 2;
+
 export class ReplicatedObject {
   readonly type: AnyCrdt;
   /** By which all know it; the only text that is kept of it. */
   readonly name: string;
   state: unknown;
-  /** Not in the states on the disk as it is now: the log has what is missing there. */
-  unsaved = false;
   /** Changes so far, in this run of the node. */
   version = 0;
-  /** There is a state of it on the disk, or on its way there. */
-  hasState = false;
   /** Its place in the trie. */
   readonly slot: Slot;
   /** At most about what its form takes, packed; `isFull` tells. */
   bytes = 0;
+  /** Two answers in one field: there is an object for every key. */
+  #disk = 0;
 
   constructor(type: AnyCrdt, name: string, slot: Slot) {
     this.type = type;
@@ -40,6 +41,24 @@ export class ReplicatedObject {
 
   get key(): string {
     return this.name.slice(this.type.type.length + 1);
+  }
+
+  /** Not in the states on the disk as it is now: the log has what is missing there. */
+  get unsaved(): boolean {
+    return (this.#disk & isUnsaved) !== 0;
+  }
+
+  set unsaved(is: boolean) {
+    this.#disk = is ? this.#disk | isUnsaved : this.#disk & ~isUnsaved;
+  }
+
+  /** There is a state of it on the disk, or on its way there. */
+  get hasState(): boolean {
+    return (this.#disk & hasState) !== 0;
+  }
+
+  set hasState(has: boolean) {
+    this.#disk = has ? this.#disk | hasState : this.#disk & ~hasState;
   }
 }
 
@@ -202,16 +221,18 @@ const isInTime = (objects: Objects, type: AnyCrdt, stateOrDelta: unknown, wallMs
 const settle = <Outcome extends Joined | 'gap'>(
   objects: Objects,
   object: ReplicatedObject,
-  isNew: boolean,
+  come: { isNew: boolean; bytes: number },
   outcome: Outcome,
 ): Outcome => {
-  if (outcome === 'changed' || outcome === 'conflict') noteChange(objects, object);
-  else if (isNew) dropObject(objects, object);
+  if (outcome === 'changed' || outcome === 'conflict') {
+    noteChange(objects, object);
+    grow(object, come.bytes);
+  } else if (come.isNew) dropObject(objects, object);
   return outcome;
 };
 
-/** Joins a delta of another. What is refused changes nothing. */
-export const hear = (objects: Objects, wallMs: number, record: unknown): Heard => {
+/** Joins a delta of another, which took so many bytes. What is refused changes nothing. */
+export const hear = (objects: Objects, wallMs: number, record: unknown, bytes: number): Heard => {
   if (!Array.isArray(record) || record.length !== 3) return { refused: 'DELTA_MALFORMED' };
   const [typeName, key, given] = record as unknown[];
   const found = find(objects, typeName, key);
@@ -220,16 +241,16 @@ export const hear = (objects: Objects, wallMs: number, record: unknown): Heard =
   if (delta === null) return { refused: 'DELTA_MALFORMED' };
   if (!isInTime(objects, found.type, delta, wallMs)) return { refused: 'CLOCK_AHEAD' };
   const object = found.object ?? addObject(objects, found.type, key as string);
-  return settle(objects, object, found.object === undefined, found.type.apply(object.state, delta, objects.stable));
+  const come = { isNew: found.object === undefined, bytes };
+  return settle(objects, object, come, found.type.apply(object.state, delta, objects.stable));
 };
 
-/** Joins a whole state of another, as `formOf` made it there. */
+/** Joins a whole state of another, as `formOf` made it there; it took so many bytes. */
 export const hearState = (
   objects: Objects,
   wallMs: number,
-  typeName: unknown,
-  key: unknown,
-  form: unknown,
+  [typeName, key, form]: readonly unknown[],
+  bytes: number,
 ): Joined | { refused: HeardRefusal } => {
   const found = find(objects, typeName, key);
   if ('refused' in found) return found;
@@ -237,7 +258,8 @@ export const hearState = (
   if (state === null) return { refused: 'DELTA_MALFORMED' };
   if (!isInTime(objects, found.type, state, wallMs)) return { refused: 'CLOCK_AHEAD' };
   const object = found.object ?? addObject(objects, found.type, key as string);
-  return settle(objects, object, found.object === undefined, found.type.join(object.state, state, objects.stable));
+  const come = { isNew: found.object === undefined, bytes };
+  return settle(objects, object, come, found.type.join(object.state, state, objects.stable));
 };
 
 export const formOf = ({ type, key, state }: ReplicatedObject): readonly [string, string, unknown] => [
@@ -262,11 +284,11 @@ export const restore = (objects: Objects, record: unknown): boolean => {
 };
 
 /** A record of this node's own log, in the order in which it was written; false: it is not what was written there. */
-export const replay = (objects: Objects, record: unknown): boolean => {
+export const replay = (objects: Objects, record: unknown, bytes: number): boolean => {
   const isState = Array.isArray(record) && record.length === 4 && record[3] === true;
   const heard = isState
-    ? hearState(objects, Number.MAX_SAFE_INTEGER, record[0], record[1], record[2])
-    : hear(objects, Number.MAX_SAFE_INTEGER, record);
+    ? hearState(objects, Number.MAX_SAFE_INTEGER, record as unknown[], bytes)
+    : hear(objects, Number.MAX_SAFE_INTEGER, record, bytes);
   return typeof heard === 'string' && heard !== 'gap';
 };
 
@@ -283,6 +305,3 @@ export const enterRound = (objects: Objects, round: Round, stable: Round): Repli
   }
   return collected;
 };
-
-/** What a record takes on the wire and on the disk. */
-export const bytesOfRecord = (record: DeltaRecord): number => pack(record).byteLength;

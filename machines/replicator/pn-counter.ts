@@ -73,6 +73,7 @@ const parse = (value: unknown): PnCounterState | null => {
 
 export const pnCounter: Crdt<PnCounterState, PnCounterChange, number> = {
   type: 'pn-counter',
+  saysAll: true,
   empty: () => ({ sums: [] }),
   change(state, { by }, { replica }) {
     if (by === 0) return null;

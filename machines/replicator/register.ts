@@ -146,6 +146,7 @@ const parse = (value: unknown): RegisterState | null => {
 
 export const register: Crdt<RegisterState, RegisterChange, readonly Sibling[]> = {
   type: 'register',
+  saysAll: true,
   empty,
   change(state, given, author) {
     if (given.type === 'clear' && state.value === undefined) return null;

@@ -5,10 +5,23 @@ import fc from 'fast-check';
 import type { SyncPolicy } from '../../actors/api.ts';
 import type { StorageFailure } from '../../actors/ports/index.ts';
 import { createReplicaLog, replicaLogLimits, syncProblem } from '../../actors/replica-log.ts';
+import { nextRecord, ReplicatedObject, recordBatchLimits, replicatedTypes } from '../../machines/replicator/index.ts';
+import { cursorOf } from '../../machines/wire/octets.ts';
 import { createHandClock } from './hand-clock.ts';
 import { createHandScope } from './hand-scope.ts';
 
+/** Numbers of the changes that stand in packed records. */
+const numbersIn = (packed: Uint8Array): number[] => {
+  const from = cursorOf(packed);
+  const numbers: number[] = [];
+  for (let record = nextRecord(from); record !== null; record = nextRecord(from)) numbers.push((record as number[])[2]!);
+  assert.equal(from.at, packed.byteLength);
+  return numbers;
+};
+
 type Operation = { records: number; done: (why: StorageFailure | null) => void };
+
+const object = new ReplicatedObject(replicatedTypes.find(({ type }) => type === 'lww-register')!, 'lww-register/k', 0);
 
 /** A disk that does one thing after the other, when it is told to. */
 const world = () => {
@@ -22,15 +35,16 @@ const world = () => {
   const log = createReplicaLog({
     ...{ scope, clock },
     store: {
-      append: (records, done) => void operations.push({ records: records.length, done }),
+      append: (records, done) => void operations.push({ records: numbersIn(records).length, done }),
       checkpoint: (done) => done(),
       isLong: false,
       logBytes: 0,
     },
-    tell(packed) {
-      const at = new DataView(packed.buffer).getUint32(0);
-      assert.ok(at < synced, `${at} was told, ${synced} are on the disk`);
-      told.push(at);
+    tell({ bytes, records }) {
+      const numbers = numbersIn(bytes);
+      assert.equal(numbers.length, records);
+      for (const at of numbers) assert.ok(at < synced, `${at} was told, ${synced} are on the disk`);
+      told.push(...numbers);
     },
     onWritten: () => assert.ok(log.written <= synced),
   });
@@ -40,12 +54,10 @@ const world = () => {
     made: () => made,
     change(sync: SyncPolicy): void {
       const at = made++;
-      const packed = new Uint8Array(4);
-      new DataView(packed.buffer).setUint32(0, at);
-      log.append(packed, true, sync, (failed) => {
+      log.append(object, ['lww-register', 'k', at], sync, (outcome) => {
         assert.ok(!answers.has(at), 'answered twice');
-        answers.set(at, failed === null ? 'done' : failed.code);
-        if (failed === null && sync === 'write') assert.ok(at < synced, 'answered before it was synced');
+        answers.set(at, outcome.ok ? 'done' : outcome.failure.code);
+        if (outcome.ok && sync === 'write') assert.ok(at < synced, 'answered before it was synced');
       });
     },
     /** The next thing that the disk has to do; false: there is none. */
@@ -121,7 +133,7 @@ test('who waits for what is appended is not held up by a policy', () => {
   at.change('never');
   const done: string[] = [];
   at.log.afterAll('never', () => done.push('never'));
-  at.log.afterAll('write', (why) => done.push(why === null ? 'write' : why.code));
+  at.log.afterAll('write', (outcome) => done.push(outcome.ok ? 'write' : outcome.failure.code));
   assert.deepEqual(done, ['never']);
   at.settle();
   assert.deepEqual(done, ['never', 'write']);
@@ -133,9 +145,9 @@ test('who waits for what is appended is not held up by a policy', () => {
 
 test('what is in no hurry is bounded', () => {
   const at = world();
-  for (let n = 0; n < replicaLogLimits.patientMax; n++) at.change('never');
+  for (let n = 0; n < recordBatchLimits.changesMax; n++) at.change('never');
   at.settle();
-  assert.equal(at.log.written, replicaLogLimits.patientMax);
+  assert.equal(at.log.written, recordBatchLimits.changesMax);
 });
 
 test('after the disk has refused, nothing is answered as done, whatever the policy, and nothing is told', () => {
@@ -161,11 +173,11 @@ test('an orderly end hands over what was answered before it was written, and wha
   assert.deepEqual([...at.answers].sort(), [
     [0, 'OUTCOME_UNKNOWN'],
     [1, 'done'],
-    [2, 'STOPPING'],
+    [2, 'OUTCOME_UNKNOWN'],
   ]);
   assert.deepEqual(
     at.operations.map(({ records }) => records),
-    [2],
+    [3],
   );
 });
 

@@ -4,9 +4,17 @@ import { test } from 'node:test';
 import { keyText } from '../../actors/keyspace.ts';
 import { type Opened, openReplicaStore } from '../../actors/replica-store.ts';
 import { createWriter } from '../../actors/writer.ts';
-import { change, findObject, type Objects, pnCounter, register } from '../../machines/replicator/index.ts';
+import {
+  addOwn,
+  bytesOfBatch,
+  change,
+  createRecordBatch,
+  findObject,
+  type Objects,
+  pnCounter,
+  register,
+} from '../../machines/replicator/index.ts';
 import type { Sibling } from '../../machines/replicator/register.ts';
-import { pack } from '../../machines/wire/envelope.ts';
 import { createMemoryStorage, type MemoryStorage } from '../ports/memory-storage.ts';
 import { createHandClock } from './hand-clock.ts';
 
@@ -33,12 +41,13 @@ const open = (contents: Contents = new Map()) => {
   const { objects, store, damaged } = outcomes[0] ?? assert.fail('it was never opened');
   let answered = 0;
   const write = (...given: [type: string, key: string, change: unknown][]): void => {
-    const records = given.map(([type, key, one]): Uint8Array => {
+    const batch = createRecordBatch();
+    for (const [type, key, one] of given) {
       const changed = change(objects, 1_000, type, key, one);
       assert.ok(changed.ok && changed.record !== null);
-      return pack(changed.record).slice();
-    });
-    store.append(records, (why) => {
+      addOwn(batch, changed.object, changed.record);
+    }
+    store.append(bytesOfBatch(batch), (why) => {
       assert.equal(why, null);
       answered++;
     });

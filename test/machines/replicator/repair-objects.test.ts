@@ -42,7 +42,7 @@ class Replicated implements RepairStore {
   join(name: string, form: Uint8Array): 'joined' | 'unwanted' | 'refused' {
     const given = unpack(form.slice());
     if (!Array.isArray(given) || given.length !== 3 || nameOf(given[0], given[1]) !== name) return 'refused';
-    const heard = hearState(this.objects, nowMs, given[0], given[1], given[2]);
+    const heard = hearState(this.objects, nowMs, given, form.byteLength);
     if (typeof heard !== 'string') return 'refused';
     if (heard !== 'same') this.touch(name);
     return this.objects.all.has(name) ? 'joined' : 'unwanted';
@@ -90,7 +90,7 @@ test('objects of every kind become the same on three nodes, by exchanges alone',
         // Most deltas are lost.
         const other = list[heardBy];
         if (other === undefined || other === author) continue;
-        const heard = hear(other.objects, nowMs, unpack(pack(changed.record).slice()));
+        const heard = hear(other.objects, nowMs, unpack(pack(changed.record).slice()), 0);
         if (heard === 'changed' || heard === 'conflict') other.touch(name);
       }
       for (const [from, to] of [

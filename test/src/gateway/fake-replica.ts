@@ -27,7 +27,7 @@ export class FakeReplica {
     const others = createObjects(by, replicatedTypes);
     const changed = change(others, wallMs + 1, type, key, given);
     if (!changed.ok || changed.record === null) throw new Error('this is no change');
-    hear(this.#objects, wallMs + 1, changed.record);
+    hear(this.#objects, wallMs + 1, changed.record, 0);
     this.#tell(nameOf(type, key));
   }
 
