@@ -81,8 +81,8 @@ export const replicas: readonly Mutant[] = [
     edits: [
       {
         file: `${types}/pn-counter.ts`,
-        find: 'state.set(replica, [Math.max(up, raised), Math.max(down, lowered)]);',
-        replace: 'state.set(replica, [up + raised, down + lowered]);',
+        find: 'put(state, at, [replica, Math.max(up, raised), Math.max(down, lowered)]);',
+        replace: 'put(state, at, [replica, up + raised, down + lowered]);',
       },
     ],
   },
@@ -163,8 +163,9 @@ export const replicas: readonly Mutant[] = [
     edits: [
       {
         file: log,
-        find: '      pending.push({ packed, isOwn, done });\n',
-        replace: '      pending.push({ packed, isOwn, done });\n      if (isOwn) tell(packed);\n',
+        find: '      const bytes = addOwn(last.batch, object, record);\n',
+        replace:
+          '      const bytes = addOwn(last.batch, object, record);\n      tell({ bytes: last.batch.ink.bytes.slice(before, before + bytes), records: 1 });\n',
       },
     ],
   },
@@ -175,8 +176,8 @@ export const replicas: readonly Mutant[] = [
     edits: [
       {
         file: log,
-        find: '      pending.push({ packed, isOwn, done });\n',
-        replace: '      pending.push({ packed, isOwn, done: () => {} });\n      done(null);\n',
+        find: "if (sync === 'write') last.dones.push(answer);",
+        replace: "if (sync === 'write') answer(outcome);",
       },
     ],
   },
@@ -199,17 +200,28 @@ export const replicas: readonly Mutant[] = [
     edits: [
       {
         file: store,
-        find: '        if (left.length === 0) return cut(from, to, bytes, finish);\n',
-        replace: '        if (left.length === 0) return finish();\n',
+        find: '        log.bytes -= bytes;\n        cut(from, to, finish);\n',
+        replace: '        finish();\n',
       },
-      { file: store, find: '      next(null);\n', replace: '      cut(from, to, bytes, () => {});\n      next(null);\n' },
+      {
+        file: store,
+        find: '      next(null);\n',
+        replace: '      log.bytes -= bytes;\n      cut(from, to, () => {});\n      next(null);\n',
+      },
     ],
   },
   {
     name: 'heard-not-logged',
     sentence: 'What others told is not logged, and what is made upon it is.',
     ...known,
-    edits: [{ file: 'actors/replica-deltas.ts', find: '      log.append(packed.slice(), false, () => {});\n', replace: '' }],
+    edits: [
+      {
+        file: 'actors/replica-deltas.ts',
+        find: 'if (records > 0) log.appendHeard(packed.subarray(begin, to), records);',
+        replace: '',
+      },
+      { file: 'actors/replica-deltas.ts', find: "if (heard === 'changed') log.appendHeard(packed, 1);", replace: '' },
+    ],
   },
   {
     name: 'repaired-not-logged',
@@ -218,7 +230,7 @@ export const replicas: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-repair.ts',
-        find: '    log.append(pack([type, key, unpackOwned(form), true]).slice(), false, () => {});\n',
+        find: '    log.appendState(type, key, form);\n',
         replace: '',
       },
     ],
