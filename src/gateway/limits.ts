@@ -19,6 +19,8 @@ export type GatewayLimits = {
   /** Elements, keys or values of a replicated object in one answer, and the characters of its JSON. */
   replicaItemsMax: number;
   replicaCharsMax: number;
+  /** Values of replicated objects that are answered and not yet read by whoever asked. */
+  replicaAnswersBytesMax: number;
   /** Between two looks at the replicated objects that are watched and changed. */
   replicaLookMs: number;
   eventSocketsMax: number;
@@ -48,7 +50,8 @@ export const gatewayLimits: GatewayLimits = {
   watchersMax: 512,
   replicaWatchersMax: 512,
   replicaItemsMax: 1 << 16,
-  replicaCharsMax: 8 << 20,
+  replicaCharsMax: 4 << 20,
+  replicaAnswersBytesMax: 256 << 20,
   replicaLookMs: 20,
   eventSocketsMax: 128,
   backupsMax: 2,
@@ -68,6 +71,7 @@ export const assertGatewayLimits = (checked: GatewayLimits): void => {
   };
   assert(longestUrlBytes + 4_096 <= checked.headBytesMax, 'the longest key and condition fit a request line');
   assert(checked.bodyBytesMax <= checked.requestBytesMax, 'one body fits what may be under way');
+  assert(4 * checked.replicaCharsMax <= checked.replicaAnswersBytesMax, 'one value fits what may be answered');
   assert(checked.headersMs <= checked.requestMs, 'headers come before the end of the request');
 };
 assertGatewayLimits(gatewayLimits);

@@ -79,7 +79,9 @@ class Watches implements ReplicaWatches {
 
   #begin(id: string, api: ReplicaApi, asked: AskedObject, followed: { type: string; key: string }): Watched {
     const watched: Watched = { id, asked, text: textOf(api, asked, this.#limits), readers: new Set(), stop: () => {} };
-    watched.stop = api.follow(followed.type, followed.key, () => this.#onChanged(watched));
+    const stopping = failure('STOPPING', 'the node is stopping; go on with another');
+    const changed = (): void => this.#onChanged(watched);
+    watched.stop = api.follow(followed.type, followed.key, changed, () => this.#fail(watched, stopping));
     this.#watched.set(id, watched);
     return watched;
   }
@@ -109,9 +111,7 @@ class Watches implements ReplicaWatches {
       text = textOf(this.#api, watched.asked, this.#limits);
     } catch (error) {
       const why = error instanceof PolityError ? error.failure : failure('INTERNAL', 'the gateway failed on this watch');
-      this.#forget(watched);
-      for (const outlet of [...watched.readers]) this.#end(outlet, why);
-      return;
+      return this.#fail(watched, why);
     }
     // Inside of a tree, what changed is often something else.
     if (text === watched.text) return;
@@ -131,6 +131,11 @@ class Watches implements ReplicaWatches {
     if (outlet.ended) return;
     this.#metrics.streamEnded('replica', why.code);
     outlet.end(failedText(why));
+  }
+
+  #fail(watched: Watched, why: Failure): void {
+    this.#forget(watched);
+    for (const outlet of [...watched.readers]) this.#end(outlet, why);
   }
 
   /** Whoever asks for it from now on begins anew. */

@@ -59,15 +59,35 @@ const nothingAt = ({ type, key, at, entry }: AskedObject): Failure => {
   );
 };
 
-const get =
-  (limits: GatewayLimits) =>
-  (exchange: Exchange, api: NodeApi): void => {
+/** Once the answer has left, or nobody can read it any more: of answers that wait behind another, only the socket says that. */
+const onceGone = ({ reply, request }: Exchange, run: () => void): void => {
+  const { socket } = request.raw;
+  const gone = (): void => {
+    reply.raw.off('close', gone);
+    socket.off('close', gone);
+    run();
+  };
+  if (socket.destroyed) return run();
+  reply.raw.once('close', gone);
+  socket.once('close', gone);
+};
+
+const createGet = (limits: GatewayLimits): Route['handle'] => {
+  /** Values may be large, and whoever asks for many and reads none must not fill the memory with them. */
+  let unreadBytes = 0;
+  return (exchange, api) => {
     const asked = askedOf(exchange, 2, Query.of(exchange.url, readParameters));
     assertRead(api);
     const json = objectJson(api.replica, asked, limits);
-    if (json === null) exchange.problem(nothingAt(asked));
-    else exchange.json(json);
+    if (json === null) return exchange.problem(nothingAt(asked));
+    const bytes = Buffer.byteLength(json);
+    if (unreadBytes + bytes > limits.replicaAnswersBytesMax)
+      return exchange.problem(failure('OVERLOADED', `${unreadBytes} bytes of answers wait to be read`));
+    unreadBytes += bytes;
+    onceGone(exchange, () => void (unreadBytes -= bytes));
+    exchange.json(json);
   };
+};
 
 /** Whatever has exactly this key, of which there is one a type at most. */
 const named = ({ replica }: NodeApi, key: string): { type: string; key: string }[] =>
@@ -156,7 +176,7 @@ export const createReplicaRoutes = (ports: {
       { method: 'GET', path: '/v1/replica', handle: list },
       { method: 'GET', path: '/v1/replica/summary', handle: summary },
       { method: 'GET', path: '/v1/replica/watch/:type/*', handle: watch },
-      { method: 'GET', path: '/v1/replica/:type/*', handle: get(ports.limits) },
+      { method: 'GET', path: '/v1/replica/:type/*', handle: createGet(ports.limits) },
       { method: 'POST', path: '/v1/replica/:type/*', handle: change },
     ],
     close: watches.close.bind(watches),

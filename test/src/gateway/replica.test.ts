@@ -1,5 +1,6 @@
 // Replicated data over HTTP: every type under its own name, values as JSON that loses nothing, and a clear no to everything else.
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { failure } from '../../../machines/errors.ts';
 import { replicatedTypes } from '../../../machines/replicator/index.ts';
@@ -273,6 +274,30 @@ test('what is too large is refused, not cut', async () => {
   await done('text/long', { type: 'insert', content: 'x'.repeat(101) });
   assert.equal((await read('text/long')).status, 413);
   await small.close();
+});
+
+test('answers that are not read have a limit, and what is read or cut makes room again', async (t) => {
+  const small = await openTestGateway(node, { limits: { replicaCharsMax: 1 << 20, replicaAnswersBytesMax: 4 << 20 } });
+  t.after(() => small.close());
+  for (const key of ['a', 'b']) await done('map/mega', { type: 'put', key, value: 'x'.repeat(500_000) });
+  const { hostname, port } = new URL(small.url);
+  const asked = 'GET /v1/replica/map/mega HTTP/1.1\r\nhost: localhost\r\n\r\n';
+  for (const isCut of [true, false]) {
+    const socket = connect(Number(port), hostname);
+    // All at once, of which the kernel takes some.
+    socket.write(asked.repeat(10));
+    let text = '';
+    for await (const chunk of socket) {
+      text += String(chunk);
+      if (isCut || text.split('HTTP/1.1 ').length > 10) break;
+    }
+    if (isCut) continue;
+    const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status);
+    assert.deepEqual([statuses.slice(0, 4), statuses.slice(4)], [Array(4).fill('200'), Array(6).fill('429')]);
+    assert.match(text, /"code":"OVERLOADED"/);
+  }
+  const again = await ask(small, 'GET', '/v1/replica/map/mega');
+  assert.equal(again.status, 200);
 });
 
 test('objects are listed by type and prefix, and counted', async () => {
