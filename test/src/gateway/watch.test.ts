@@ -1,6 +1,8 @@
 // Watching a prefix over server-sent events: in order, resumable, never with a gap.
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { NodeApi, WatchMessage } from '../../../actors/api.ts';
 import { failure } from '../../../machines/errors.ts';
 import type { Gateway } from '../../../src/gateway/index.ts';
@@ -163,6 +165,21 @@ test('too many watchers are told so', async () => {
   assert.equal((await ask(few, 'GET', '/v1/watch')).json.code, 'OVERLOADED');
   stream.close();
   await few.close();
+});
+
+test('a watch that waits behind another on its connection ends with it', async () => {
+  const { hostname, port } = new URL(gateway.url);
+  const socket = connect(Number(port), hostname);
+  const ask = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
+  socket.write(ask('/v1/watch').repeat(5) + ask('/v1/replica/watch/counter/n').repeat(5));
+  const until = async (holds: () => boolean): Promise<void> => {
+    for (let tries = 0; !holds() && tries < 200; tries++) await setTimeout(10);
+  };
+  await until(() => node.watchers === 5 && node.replicated.followed === 1);
+  assert.deepEqual([node.watchers, node.replicated.followed], [5, 1]);
+  socket.destroy();
+  await until(() => node.watchers === 0 && node.replicated.followed === 0);
+  assert.deepEqual([node.watchers, node.replicated.followed], [0, 0]);
 });
 
 test('parameters that make no sense are refused', async () => {
