@@ -2,6 +2,7 @@
 // Answers its parent's questions over the channel, one after the other.
 import { createHash } from 'node:crypto';
 import { createNode } from 'polity';
+import type { Answer, Question } from './replica-process.ts';
 import {
   everyObject,
   type Followed,
@@ -42,8 +43,8 @@ export type MemberCalls = {
   followWrites(given: null): null;
   write(plan: WritePlan): Promise<Written>;
   sums(given: null): Sums;
-  /** Sets so many keys, a value of `valueBytes` each. */
-  fill(given: Range & { valueBytes: number; salt: string }): Promise<null>;
+  /** Sets so many keys, a value of `valueBytes` each, `atOnce` of them under way at a time. */
+  fill(given: Range & { valueBytes: number; salt: string; atOnce: number }): Promise<null>;
   /** From now on looks at these keys. */
   followKeys(ranges: readonly Range[]): null;
   look(given: null): Look;
@@ -51,11 +52,6 @@ export type MemberCalls = {
   digest(given: Range): string;
   cpuMs(given: null): number;
 };
-
-export type Question = { name: keyof MemberCalls; given: unknown };
-export type Answer = { value: unknown } | { error: string };
-
-const fillAtOnce = 2_000;
 
 const plan = JSON.parse(process.argv[2]!) as ReplicaMemberPlan;
 const at = (port: number): string => `/ip4/127.0.0.1/tcp/${port}`;
@@ -107,11 +103,12 @@ const calls: MemberCalls = {
   followWrites: () => follow(everyObject(node)),
   write: (given) => writeAll(node, given),
   sums: () => sumsAt(node),
-  async fill({ from, count, valueBytes, salt }) {
-    for (let done = 0; done < count; done += fillAtOnce) {
-      const some = registers({ from: from + done, count: Math.min(fillAtOnce, count - done) });
-      await Promise.all(some.map((register) => register.set(`${salt}-${register.key}-`.padEnd(valueBytes, 'x'))));
-    }
+  async fill({ valueBytes, salt, atOnce, ...range }) {
+    const all = registers(range).values();
+    const loop = async (): Promise<void> => {
+      for (const register of all) await register.set(`${salt}-${register.key}-`.padEnd(valueBytes, 'x'));
+    };
+    await Promise.all(Array.from({ length: atOnce }, loop));
     return null;
   },
   followKeys: (ranges) => follow(ranges.flatMap(followedRegisters)),
@@ -123,20 +120,19 @@ const calls: MemberCalls = {
   },
 };
 
-const answer = async ({ name, given }: Question): Promise<Answer> => {
+process.on('message', async ({ name, given }: Question) => {
+  let answer: Answer;
   try {
-    return { value: await calls[name](given as never) };
+    answer = { value: await calls[name as keyof MemberCalls](given as never) };
   } catch (error) {
-    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    answer = { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
-};
-
-process.on('message', async (question: Question | 'stop') => {
-  if (question !== 'stop') return void process.send?.(await answer(question));
-  await node.stop();
-  process.disconnect?.();
+  process.send?.(answer);
 });
-process.on('disconnect', () => process.exit(0));
+process.once('disconnect', async () => {
+  await node.stop();
+  process.exit(0);
+});
 while (node.api.replica.summary().replica === null) await new Promise((resolve) => setTimeout(resolve, 10));
 countPeers();
 process.send?.({ value: 'ready' } satisfies Answer);

@@ -1,62 +1,19 @@
 // Nodes with replicated data in processes of their own, and what they are asked.
-import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts, until } from '../test/e2e/cluster.ts';
-import { gone, makeDirectory, owned, removeDirectory } from './children.ts';
-import type { Answer, MemberCalls, Question, ReplicaMemberPlan } from './replica-member.ts';
+import { makeDirectory, removeDirectory } from './children.ts';
+import type { MemberCalls, ReplicaMemberPlan } from './replica-member.ts';
+import { AskedProcess } from './replica-process.ts';
 
 const program = fileURLToPath(new URL('replica-member.ts', import.meta.url));
-const stopMsMax = 8_000;
-/** What a member on a busy machine may take for anything that it is asked. */
-const answerMsMax = 120_000;
 
-/** One process. Questions are answered in their order. */
-export class ReplicaMember {
+export class ReplicaMember extends AskedProcess<MemberCalls> {
   readonly plan: ReplicaMemberPlan;
-  #process: ChildProcess | null = null;
-  #waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = [];
 
   constructor(plan: ReplicaMemberPlan) {
+    super(plan.name, program, plan);
     this.plan = plan;
-  }
-
-  /** Resolves when it has read its disk. */
-  start(): Promise<unknown> {
-    const { name } = this.plan;
-    const child = owned(fork(program, [JSON.stringify(this.plan)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }));
-    this.#process = child;
-    child.on('message', (answer: Answer) => {
-      const waiting = this.#waiting.shift();
-      if ('error' in answer) waiting?.reject(new Error(`${name}: ${answer.error}`));
-      else waiting?.resolve(answer.value);
-    });
-    child.once('exit', (code, signal) => {
-      this.#process = null;
-      for (const { reject } of this.#waiting.splice(0)) reject(new Error(`${name} ended (${signal ?? `exit code ${code}`})`));
-    });
-    return this.#answer('its being ready');
-  }
-
-  async #answer(to: string): Promise<unknown> {
-    let limit: NodeJS.Timeout | undefined;
-    try {
-      return await new Promise((resolve, reject) => {
-        this.#waiting.push({ resolve, reject });
-        limit = setTimeout(() => reject(new Error(`${this.plan.name}: no word of ${to} in ${answerMsMax} ms`)), answerMsMax);
-      });
-    } finally {
-      clearTimeout(limit);
-    }
-  }
-
-  ask<Name extends keyof MemberCalls>(
-    name: Name,
-    given: Parameters<MemberCalls[Name]>[0],
-  ): Promise<Awaited<ReturnType<MemberCalls[Name]>>> {
-    if (this.#process === null) return Promise.reject(new Error(`${this.plan.name} does not run`));
-    this.#process.send({ name, given } satisfies Question);
-    return this.#answer(name) as Promise<Awaited<ReturnType<MemberCalls[Name]>>>;
   }
 
   /** One of its own counts, over all labels; or over those that hold `label`. */
@@ -64,12 +21,6 @@ export class ReplicaMember {
     const text = await (await fetch(`http://127.0.0.1:${this.plan.httpPort}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line.startsWith(`polity_${metric}`) && line.includes(label));
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
-  }
-
-  async stop(): Promise<void> {
-    if (this.#process === null) return;
-    this.#process.send('stop');
-    await gone(this.#process, stopMsMax);
   }
 }
 

@@ -35,7 +35,7 @@ const apart = (count: number, from: number, keys: number): Range[] =>
   Array.from({ length: count }, (_, at) => ({ from: ((from + at) * spread) % keys, count: 1 }));
 
 const fillEach = async (member: ReplicaMember, ranges: readonly Range[], salt: string): Promise<void> => {
-  for (const range of ranges) await member.ask('fill', { ...range, valueBytes, salt });
+  for (const range of ranges) await member.ask('fill', { ...range, valueBytes, salt, atOnce: 1 });
 };
 
 /** Both have everything. Looks seldom: each look reads every key. */
@@ -60,7 +60,7 @@ const startPair = async (keys: number): Promise<Pair> => {
   const pair = { cluster, wires, keys, salt: 0 };
   await Promise.all(
     cluster.members.map((member, at) =>
-      member.ask('fill', { from: (at * keys) / 2, count: keys / 2, valueBytes, salt: 'first' }),
+      member.ask('fill', { from: (at * keys) / 2, count: keys / 2, valueBytes, salt: 'first', atOnce: 2_000 }),
     ),
   );
   await equal(pair);
