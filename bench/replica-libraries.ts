@@ -83,7 +83,12 @@ class PolityReplica implements Replicated {
 
   #join(name: string, form: Uint8Array): 'joined' | 'refused' {
     const slash = name.indexOf('/');
-    const joined = hearState(this.#objects, Date.now(), name.slice(0, slash), name.slice(slash + 1), unpack(form));
+    const joined = hearState(
+      this.#objects,
+      Date.now(),
+      [name.slice(0, slash), name.slice(slash + 1), unpack(form)],
+      form.byteLength,
+    );
     return typeof joined === 'object' ? 'refused' : 'joined';
   }
 
@@ -97,7 +102,7 @@ class PolityReplica implements Replicated {
 
   hear(updates: readonly Uint8Array[]): void {
     for (const update of updates) {
-      const heard = hear(this.#objects, Date.now(), unpack(update));
+      const heard = hear(this.#objects, Date.now(), unpack(update), update.byteLength);
       if (heard === 'gap' || typeof heard === 'object') throw new Error(`an update was not taken: ${JSON.stringify(heard)}`);
     }
   }
