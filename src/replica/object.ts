@@ -5,7 +5,7 @@ import type { ReplicaConflict } from '../../actors/api.ts';
 import { textOf } from '../../machines/replicator/plain.ts';
 import type { Plain } from '../../machines/replicator/types.ts';
 import type { Place } from './place.ts';
-import { type FollowOptions, type WaitOptions, waitFor, watch } from './watch.ts';
+import { type Followed, type FollowOptions, type WaitOptions, waitFor, watch } from './watch.ts';
 
 export type ReplicaObserver<Value> = {
   next?: (value: Value) => void;
@@ -72,8 +72,8 @@ export abstract class ReplicaObject<Value, Change = unknown, Type extends string
   }
 
   /**
-   * Told the value after it changed here, by whomever, once for all changes of a turn; not told the value now. What it throws goes to
-   * the log. Returns what ends it, as `signal` does. Throws a PolityError: OVERLOADED at more than 16 384 followers of a node.
+   * Told the value after it changed here, by whomever, once for all changes of a turn (the same value, if they took it to and fro); not
+   * told the value now. What it throws goes to the log. Returns what ends it, as `signal` does. Throws a PolityError: OVERLOADED at more than 16 384 followers of a node.
    */
   subscribe(on: ((value: Value) => void) | ReplicaObserver<Value>, options?: FollowOptions): ReplicaSubscription;
   subscribe(on: (value: Value) => void, error?: (error: unknown) => void, complete?: () => void): ReplicaSubscription;
@@ -85,13 +85,14 @@ export abstract class ReplicaObject<Value, Change = unknown, Type extends string
     const observer: ReplicaObserver<Value> = typeof on === 'function' ? { next: on, ...(complete && { complete }) } : on;
     const signal = typeof options === 'object' ? options.signal : undefined;
     if (signal?.aborted) return subscriptionOf(() => {});
-    let last = this.get();
+    let [last, lastVersion] = [this.get(), this.place.version()];
     const unfollow = this.place.follow(
       () => {
-        const value = this.get();
-        if (Object.is(value, last)) return;
-        last = value;
-        observer.next?.(value);
+        const [value, version] = [this.get(), this.place.version()];
+        // Of several changes in a turn somebody may have read what was between them, so he is told although it is as it was.
+        const isAsBefore = Object.is(value, last) && version - lastVersion <= 1;
+        [last, lastVersion] = [value, version];
+        if (!isAsBefore) observer.next?.(value);
       },
       () => {
         end();
@@ -111,12 +112,16 @@ export abstract class ReplicaObject<Value, Change = unknown, Type extends string
    * stops, or with the reason of `signal`.
    */
   watch(options: FollowOptions = {}): AsyncIterableIterator<Value> & AsyncDisposable {
-    return watch(this, options);
+    return watch(this.#followed, options);
+  }
+
+  get #followed(): Followed<Value> {
+    return { get: () => this.get(), follow: (on, ended) => this.place.follow(on, ended) };
   }
 
   /** As `watch`. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Value> & AsyncDisposable {
-    return watch(this, {});
+    return watch(this.#followed, {});
   }
 
   /**
@@ -124,7 +129,7 @@ export abstract class ReplicaObject<Value, Change = unknown, Type extends string
    * when the node stops; with the reason of `signal`; or with what `wanted` throws.
    */
   waitFor(wanted: (value: Value) => boolean, options: WaitOptions = {}): Promise<Value> {
-    return waitFor(this, this.place.name, wanted, options);
+    return waitFor(this.#followed, this.place.name, wanted, options);
   }
 
   /**

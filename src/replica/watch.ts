@@ -1,7 +1,6 @@
 // Following an object by loop, and waiting for it: neither outlives its signal or its node.
 import { failure } from '../../machines/errors.ts';
 import { PolityError } from '../errors.ts';
-import type { ReplicaObserver, ReplicaSubscription } from './object.ts';
 
 export type FollowOptions = { signal?: AbortSignal };
 
@@ -12,9 +11,10 @@ export type WaitOptions = FollowOptions & {
 
 const timeoutMsMax = 86_400_000;
 
-type Followed<Value> = {
+export type Followed<Value> = {
   get(): Value;
-  subscribe(observer: ReplicaObserver<Value>, options?: FollowOptions): ReplicaSubscription;
+  /** Told whenever it may be another one. */
+  follow(on: () => void, ended: () => void): () => void;
 };
 
 type Waiter<Value> = { resolve: (result: IteratorResult<Value, undefined>) => void; reject: (reason: unknown) => void };
@@ -26,14 +26,16 @@ export const watch = <Value>(
 ): AsyncIterableIterator<Value> & AsyncDisposable => {
   const over: IteratorResult<Value, undefined> = { done: true, value: undefined };
   const waiters: Waiter<Value>[] = [];
-  let hasChanged = true;
-  let subscription: ReplicaSubscription | null = null;
+  let mayDiffer = true;
+  /** What the reader has seen last. */
+  let seen: { value: Value } | null = null;
+  let unfollow: (() => void) | null = null;
   let ended: 'no' | 'over' | 'aborted' = 'no';
 
   const end = (how: 'over' | 'aborted'): void => {
     if (ended !== 'no') return;
     ended = how;
-    subscription?.();
+    unfollow?.();
     signal?.removeEventListener('abort', onAbort);
     for (const { resolve, reject } of waiters.splice(0)) how === 'over' ? resolve(over) : reject(signal?.reason);
   };
@@ -42,32 +44,42 @@ export const watch = <Value>(
   /** Followed from the first `next` on. */
   const begin = (): void => {
     if (signal?.aborted) return onAbort();
-    const next = (value: Value): void => {
-      const waiter = waiters.shift();
-      if (waiter === undefined) hasChanged = true;
-      else waiter.resolve({ done: false, value });
+    const look = (): void => {
+      mayDiffer = true;
+      const [waiter] = waiters;
+      if (waiter !== undefined && offer(waiter)) waiters.shift();
     };
-    subscription = object.subscribe({ next, complete: () => end('over') });
+    unfollow = object.follow(look, () => end('over'));
     signal?.addEventListener('abort', onAbort);
   };
 
-  const take = (): IteratorResult<Value, undefined> => {
-    hasChanged = false;
-    return { done: false, value: object.get() };
+  /** True: it has been answered, since there is something that the reader has not seen. */
+  const offer = ({ resolve, reject }: Waiter<Value>): boolean => {
+    if (!mayDiffer) return false;
+    mayDiffer = false;
+    try {
+      const value = object.get();
+      if (seen !== null && Object.is(value, seen.value)) return false;
+      seen = { value };
+      resolve({ done: false, value });
+    } catch (error) {
+      reject(error);
+    }
+    return true;
   };
 
   return {
     next: () =>
       new Promise((resolve, reject) => {
-        if (ended === 'no' && subscription === null) begin();
+        if (ended === 'no' && unfollow === null) begin();
         if (ended === 'aborted') return reject(signal?.reason);
         // What changed last is told even where the node stopped behind it.
-        if (hasChanged) return resolve(take());
+        if (offer({ resolve, reject })) return;
         if (ended === 'over') return resolve(over);
         waiters.push({ resolve, reject });
       }),
     return() {
-      hasChanged = false;
+      mayDiffer = false;
       end('over');
       return Promise.resolve(over);
     },
@@ -91,18 +103,19 @@ export const waitFor = <Value>(
     const isTime = timeoutMs === undefined || (timeoutMs >= 1 && timeoutMs <= timeoutMsMax);
     if (!isTime) return reject(new PolityError(failure('INVALID_REQUEST', `timeoutMs is a number from 1 to ${timeoutMsMax}`)));
     let timer: NodeJS.Timeout | undefined;
-    let subscription: ReplicaSubscription | null = null;
+    let unfollow = (): void => {};
     const finish = (settle: () => void): void => {
       clearTimeout(timer);
-      subscription?.();
+      unfollow();
       signal?.removeEventListener('abort', onAbort);
       settle();
     };
     const fail = (code: 'OUTCOME_UNKNOWN' | 'STOPPING', why: string): void =>
       finish(() => reject(new PolityError(failure(code, `${name} was not what was waited for ${why}`))));
     const onAbort = (): void => finish(() => reject(signal?.reason));
-    const look = (value: Value): boolean => {
+    const look = (): boolean => {
       try {
+        const value = object.get();
         if (!wanted(value)) return false;
         finish(() => resolve(value));
       } catch (error) {
@@ -110,8 +123,8 @@ export const waitFor = <Value>(
       }
       return true;
     };
-    if (look(object.get())) return;
+    if (look()) return;
     signal?.addEventListener('abort', onAbort);
     if (timeoutMs !== undefined) timer = setTimeout(() => fail('OUTCOME_UNKNOWN', `within ${timeoutMs} ms`), timeoutMs);
-    subscription = object.subscribe({ next: look, complete: () => fail('STOPPING', 'before the node stopped') });
+    unfollow = object.follow(look, () => fail('STOPPING', 'before the node stopped'));
   });
