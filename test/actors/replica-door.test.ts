@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ReplicaConflict, SyncPolicy } from '../../actors/api.ts';
 import { createReplicaDoor, replicaDoorLimits } from '../../actors/replica-door.ts';
-import { createObjects } from '../../machines/replicator/index.ts';
+import { change as changeHere, createObjects, replicatedTypes } from '../../machines/replicator/index.ts';
 import { createHandCluster, type HandNode } from './hand-cluster.ts';
 
 const change = (node: HandNode, type: string, key: string, given: unknown): void =>
@@ -163,6 +163,17 @@ const doorOf = (isStopping = false) =>
     ...{ name: 'n1', sink: { log() {}, count() {} }, isStopping: () => isStopping },
     ...{ cell: () => null, soon: (run: () => void) => run() },
   });
+
+test('a new incarnation of the actor makes every version another one: it may have lost what was not on the disk', () => {
+  const { api, memory } = doorOf();
+  const opened = (): number => {
+    const objects = createObjects('a', replicatedTypes);
+    assert.ok(changeHere(objects, 0, 'pn-counter', 'n', { type: 'add', by: 1 }).ok);
+    memory().onOpened(objects, { logBytes: 0 } as never);
+    return api.version('pn-counter', 'n');
+  };
+  assert.notEqual(opened(), opened());
+});
 
 test('who waits for the objects to be read is answered: read, stopping, too many, or cannot be read', () => {
   const answers: string[] = [];

@@ -11,6 +11,7 @@ import {
   type ReplicaOrMap,
   type ReplicaRegister,
   type ReplicaSet,
+  type ReplicaText,
   replicaStore,
 } from '../../src/index.ts';
 
@@ -125,7 +126,7 @@ const maps = (replica: Replica): void => {
   void any.orSet('a').add('x');
   void any.orMap('b').register('c').set({ d: 1 });
   // @ts-expect-error a text stands in no map
-  replica.orMap<{ text: Text }>('k');
+  replica.orMap<{ note: ReplicaText }>('k');
 };
 
 const stores = (replica: Replica): void => {
