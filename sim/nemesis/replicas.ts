@@ -1,11 +1,13 @@
-// Faults of what a disk holds of replicated objects. No budget bounds them: whatever happens to one disk, others have what they had, and
-// the judges excuse what nobody else had.
+// Faults of clocks and disks that only replicated objects notice. No budget bounds them: whatever happens to one disk, others have what
+// they had, and the judges excuse what nobody else had.
 import { compareKeys, keyText, replicaKeys } from '../../actors/keyspace.ts';
 import type { Disk } from '../disk.ts';
 import type { Chance } from '../world.ts';
 import { type Strike, startIfDown } from './scene.ts';
 
 const downMsMax = 500;
+/** Further ahead than others believe (machines/versions/hybrid-clock.ts). */
+const leapMs = [70_000, 240_000] as const;
 
 type Range = { readonly gte: Uint8Array; readonly lt: Uint8Array };
 
@@ -46,13 +48,25 @@ const damages: Record<string, Damage> = {
   lost(disk, chance) {
     const keys = [...keysIn(disk, replicaKeys.logRange).slice(0, -1), ...keysIn(disk, replicaKeys.stateRange)];
     if (keys.length === 0) return null;
-    const key = chance.pick(keys);
-    disk.damage(key, () => null);
-    return `${shown(key)} is gone`;
+    const gone = chance.happens(0.5) ? keys : [chance.pick(keys)];
+    for (const key of gone) disk.damage(key, () => null);
+    return `${gone.length === 1 ? shown(gone[0]!) : `${gone.length} values`} gone`;
   },
 };
 
 export const replicaFaults = {
+  /** A clock goes minutes ahead and comes back; what was stamped meanwhile is believed by nobody else until it is time. */
+  'clock-leap'({ nodes }, chance) {
+    const { name, skew } = chance.pick(nodes);
+    const byMs = chance.between(...leapMs);
+    skew.wallAheadMs += byMs;
+    return {
+      where: `${name} ${byMs} ms`,
+      undo() {
+        skew.wallAheadMs -= byMs;
+      },
+    };
+  },
   /** A machine loses its power, and a value of its replicated objects is not what it was. */
   'replica-rot'({ nodes, world }, chance) {
     const node = chance.pick(nodes);

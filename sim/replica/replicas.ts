@@ -27,16 +27,16 @@ export type ReplicasOptions = {
 
 /** Changes of every object in the end, each after all before it. */
 const lastChanges = 2;
-/** All that is asked of every event is asked so often. */
-const lookEveryMs = 100;
+/** Whether all hold the same is asked after every event, and looked at so often: the longer it takes, the less. */
+const lookEveryMs = [100, 3_000] as const;
 /** Of an object whatever is in it. */
 const bytesOfNothing = 40;
-/** What the judges know of an answer comes this much later, for damage done meanwhile. */
-const spreadMs = 15_000;
 /** A hybrid clock that was pushed by a count instead of by time. */
 const stampSlackMs = 1_000;
 
 type Object = { readonly judge: ObjectJudge; numbers: number; changes: number };
+
+const neverLooked = { atMs: Number.NEGATIVE_INFINITY, everyMs: lookEveryMs[0] as number, text: null };
 
 type Incarnation = { readonly name: string; readonly replica: string };
 
@@ -56,7 +56,7 @@ export class Replicas {
   readonly #idsSeen = new Set<string>();
   #isStopped = true;
   #asked = 0;
-  #why = { atMs: Number.NEGATIVE_INFINITY, text: null as string | null };
+  #why: { atMs: number; everyMs: number; text: string | null } = neverLooked;
 
   constructor(world: World, nodes: readonly SimulatedNode[], options: ReplicasOptions) {
     this.#world = world;
@@ -97,10 +97,10 @@ export class Replicas {
     return made;
   }
 
-  /** Its author's disk was lost, or damaged after it was answered or little before, when others may not have had it on theirs. */
+  /** Its author's disk was lost, or damaged after it was answered: nobody else may have had it. */
   #isExcused({ keeper, answeredMs }: Made): boolean {
     const disk = this.#disks.get(keeper);
-    return disk === undefined || !this.#nodes.some((node) => node.disk === disk) || disk.hurtAtMs >= answeredMs - spreadMs;
+    return disk === undefined || !this.#nodes.some((node) => node.disk === disk) || disk.hurtAtMs >= answeredMs;
   }
 
   #blame(what: string): void {
@@ -144,7 +144,7 @@ export class Replicas {
       ...{ outcome: 'open', answeredMs: Number.POSITIVE_INFINITY },
     };
     object.changes++;
-    this.#why.atMs = Number.NEGATIVE_INFINITY;
+    this.#why = neverLooked;
     this.changes.push(made);
     judge.made(made);
     this.#world.trace.note(nowMs, 'replicas', `${made.number} ${node.name} ${name} ${JSON.stringify(change)}`);
@@ -201,7 +201,9 @@ export class Replicas {
   /** Why not all hold the same, or null; asked often, looked at now and then. */
   whyNotSame(): string | null {
     const { nowMs } = this.#world;
-    if (nowMs - this.#why.atMs >= lookEveryMs) this.#why = { atMs: nowMs, text: this.#whyNotSame() };
+    const { atMs, everyMs } = this.#why;
+    if (nowMs - atMs >= everyMs)
+      this.#why = { atMs: nowMs, everyMs: Math.min(everyMs * 1.2, lookEveryMs[1]), text: this.#whyNotSame() };
     return this.#why.text;
   }
 

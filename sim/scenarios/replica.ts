@@ -21,6 +21,7 @@ export const replica: Scenario = {
     'slow-process',
     'clock-jump',
     'clock-drift',
+    'clock-leap',
     'slow-disk',
     'full-disk',
     'unreadable-disk',

@@ -3,6 +3,8 @@ import type { Mutant } from '../mutant.ts';
 
 const scenario = 'replica';
 const known = { from: 'known-bugs', hunted: { scenario } } as const;
+/** Those that show too seldom, or repair themselves: what types promise is asked of them directly. */
+const lawful = (laws: string) => ({ from: 'known-bugs', hunted: { laws } }) as const;
 const log = 'actors/replica-log.ts';
 const store = 'actors/replica-store.ts';
 const types = 'machines/replicator';
@@ -17,7 +19,7 @@ export const replicas: readonly Mutant[] = [
   {
     name: 'removal-ahead',
     sentence: 'A delta is applied although it takes away what has not come.',
-    ...known,
+    ...lawful('or-set'),
     edits: [{ file: `${types}/dots.ts`, find: 'count > known + 1 || !covers(vector, seen)', replace: 'count > known + 1' }],
   },
   {
@@ -268,7 +270,7 @@ export const replicas: readonly Mutant[] = [
   {
     name: 'removal-of-what-is-not-here',
     sentence: 'Removing elements that have not come is done with, and they come later.',
-    ...known,
+    ...lawful('sequence'),
     edits: [
       {
         file: `${types}/sequence.ts`,
@@ -276,5 +278,77 @@ export const replicas: readonly Mutant[] = [
         replace: "  if (runs.length === 0 || vector.length === 0) return 'gap';\n",
       },
     ],
+  },
+  {
+    name: 'tie-goes-to-nobody',
+    sentence: 'Of writes with equal stamps each replica keeps the one that it heard of first.',
+    ...lawful('lww-register'),
+    edits: [
+      {
+        file: `${types}/stamped.ts`,
+        find: 'a.stamp - b.stamp || (a.replica < b.replica ? -1 : a.replica > b.replica ? 1 : 0)',
+        replace: 'a.stamp - b.stamp',
+      },
+    ],
+  },
+  {
+    name: 'write-older-than-overwritten',
+    sentence: 'A write of a node whose clock went back is older than what it overwrites.',
+    ...lawful('lww-register'),
+    edits: [{ file: `${types}/stamped.ts`, find: 'Math.max(stamp, before.stamp + 1)', replace: 'stamp' }],
+  },
+  {
+    name: 'tombstone-collected-early',
+    sentence: 'Tombstones of the stable round are collected, and not only those of the rounds before.',
+    ...lawful('lww-map'),
+    edits: [{ file: `${types}/lww-map.ts`, find: 'round < stable) entries', replace: 'round <= stable) entries' }],
+  },
+  {
+    name: 'old-news-taken',
+    sentence: 'What comes late, of a round that all have, is put where its tombstone has been collected.',
+    ...lawful('lww-map'),
+    edits: [
+      {
+        file: `${types}/lww-map.ts`,
+        find: 'here === undefined ? entry.round <= stable : !isLater',
+        replace: 'here === undefined ? false : !isLater',
+      },
+    ],
+  },
+  {
+    name: 'remove-takes-unseen',
+    sentence: 'Who removes an element takes away adds that he has not seen.',
+    ...lawful('or-set'),
+    edits: [
+      {
+        file: `${types}/or-set.ts`,
+        find: 'joinDots(here ?? none, none, none, seen)',
+        replace: 'dot === null ? none : joinDots(here ?? none, none, none, seen)',
+      },
+    ],
+  },
+  {
+    name: 'set-by-arrival',
+    sentence: 'Equal sets have different bytes: elements stand in the order in which they came.',
+    ...lawful('or-set'),
+    edits: [{ file: `${types}/or-set.ts`, find: 'as unknown[]).sort(byFirstDot)', replace: 'as unknown[])' }],
+  },
+  {
+    name: 'empty-key-kept',
+    sentence: 'A key of a map stays when nothing is in it any more.',
+    ...lawful('or-map'),
+    edits: [{ file: `${types}/or-map.ts`, find: 'if (kinds[of].isEmpty(child)) {', replace: 'if (child === null) {' }],
+  },
+  {
+    name: 'map-counts-steps',
+    sentence: 'A step of a counter inside a map forgets those before it.',
+    ...lawful('or-map'),
+    edits: [{ file: `${types}/inside.ts`, find: 'own ?? [0, 0]', replace: 'own === undefined ? [0, 0] : [0, 0]' }],
+  },
+  {
+    name: 'flag-of-the-highest',
+    sentence: 'A flag shows the switch of the highest replica.',
+    ...lawful('flag'),
+    edits: [{ file: `${types}/flag.ts`, find: 'switches.some(([, , on]) => on)', replace: 'switches.at(-1)?.[2] === true' }],
   },
 ];
