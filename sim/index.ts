@@ -25,6 +25,7 @@ export {
 export { type Fault, type FaultDone, faults } from './nemesis/index.ts';
 export type { Verdict } from './phases.ts';
 export type { Listen, RunEvent } from './record.ts';
+export { assertCommutes, type OwnStrategy } from './replica/index.ts';
 export {
   type ExamineOptions,
   examine,

@@ -1,3 +1,3 @@
 // The door of the workload that changes replicated objects, and of its judges.
 export { Replicas, type ReplicasOptions } from './replicas.ts';
-export { type OwnStrategy, whyNotCommuting } from './strategies.ts';
+export { assertCommutes, type OwnStrategy } from './strategies.ts';

@@ -5,7 +5,7 @@
 import { isShared, type Kind, placeOf, type Token, type View } from './kind.ts';
 import { Order } from './order.ts';
 
-/** `unknown`: it may have happened. */
+/** `unknown`: it may have happened, or need not last. */
 export type Outcome = 'open' | 'acknowledged' | 'unknown' | 'not done';
 
 export type Made = {
@@ -81,12 +81,14 @@ export class ObjectJudge {
     return made.outcome === 'acknowledged' && !this.#isExcused(made);
   }
 
-  /** A node never lacks what is on its own disk. */
-  #whyNotKept({ node, keeper, view }: Reading): string | null {
+  /** A node never lacks what is on its own disk, nor a process what it was told itself. */
+  #whyNotKept({ node, keeper, incarnation, view }: Reading): string | null {
     const visible = new Set(view);
     for (const [token, { made, takers }] of this.#tokens) {
-      const isMissing = this.kind.rule === 'kept' && made.keeper === keeper && !visible.has(token);
-      if (isMissing && this.#isSure(made) && takers.every(({ outcome }) => outcome === 'not done'))
+      const isOwn =
+        made.incarnation === incarnation ? made.outcome !== 'not done' : made.keeper === keeper && this.#isSure(made);
+      const isMissing = this.kind.rule === 'kept' && isOwn && !visible.has(token);
+      if (isMissing && takers.every(({ outcome }) => outcome === 'not done'))
         return `${this.name}: ${node} has lost ${token} of ${told(made)}`;
       const taker = visible.has(token) ? takers.find((one) => one.keeper === keeper && this.#isSure(one)) : undefined;
       if (taker !== undefined) return `${this.name}: ${node} shows ${token} again, which went with ${told(taker)}`;

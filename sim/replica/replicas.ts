@@ -1,8 +1,9 @@
 // Clients that change and read replicated objects at any node, whatever happens to the cluster, and what must be true of what they see
 // (judge.ts). When all is mended everybody must hold the same, of a size that follows from what is in it; then one change after the
 // other, each made by whoever has all before it, must have the very effect that it would have on one machine.
-import type { NodeApi } from '../../actors/api.ts';
+import type { NodeApi, Outcome, SyncPolicy } from '../../actors/api.ts';
 import { replicatorAddress } from '../../actors/replicator.ts';
+import type { Sibling } from '../../machines/replicator/register.ts';
 import { aheadMsMax, stampMs } from '../../machines/versions/hybrid-clock.ts';
 import type { Disk } from '../disk.ts';
 import type { SimulatedNode } from '../node.ts';
@@ -14,6 +15,7 @@ import { type Made, ObjectJudge } from './judge.ts';
 import type { Kind, View } from './kind.ts';
 import { registers } from './registers.ts';
 import { sequences } from './sequences.ts';
+import { whyNotOneForAll } from './strategies.ts';
 
 export const kinds: readonly Kind[] = [...counters, ...registers, ...collections, ...sequences];
 
@@ -27,6 +29,7 @@ export type ReplicasOptions = {
 
 /** Changes of every object in the end, each after all before it. */
 const lastChanges = 2;
+const everyMsMax = 500;
 /** Whether all hold the same is asked after every event, and looked at so often: the longer it takes, the less. */
 const lookEveryMs = [100, 3_000] as const;
 /** Of an object whatever is in it. */
@@ -120,8 +123,9 @@ export class Replicas {
     this.#replicas.set(disk.identity, { id: replica, atMs: this.#world.nowMs });
     this.#idsSeen.add(replica);
     this.#disks.set(disk.identity, disk);
-    const restarts = api.status().actors.find(({ address }) => address === replicatorAddress)?.restarts ?? 0;
-    return { name: `${node.name}#${lives}.${restarts} ${replica}`, replica };
+    const actor = api.status().actors.find(({ address }) => address === replicatorAddress);
+    if (actor?.state !== 'running') return null;
+    return { name: `${node.name}#${lives}.${actor.restarts} ${replica}`, replica };
   }
 
   #viewAt(api: NodeApi, { key, kind }: ObjectJudge): View {
@@ -147,28 +151,38 @@ export class Replicas {
     this.#why = neverLooked;
     this.changes.push(made);
     judge.made(made);
+    const sync = this.#drawSync(chance);
     this.#world.trace.note(nowMs, 'replicas', `${made.number} ${node.name} ${name} ${JSON.stringify(change)}`);
-    api.replica.change(kind.type, key, change, (outcome) => {
+    let isAsked = false;
+    const answer = (outcome: Outcome<null>): void => {
       made.answeredMs = this.#world.nowMs;
-      if (outcome.ok) made.outcome = 'acknowledged';
+      if (outcome.ok) made.outcome = sync === 'write' ? 'acknowledged' : 'unknown';
       else if (outcome.failure.code === 'INVALID_REQUEST')
         this.#blame(`${name}: ${node.name} refuses ${JSON.stringify(change)}: ${outcome.failure.message}`);
-      else made.outcome = notDone.has(outcome.failure.code) ? 'not done' : 'unknown';
+      else made.outcome = isRefusal(outcome.failure.code, isAsked) ? 'not done' : 'unknown';
       this.#world.trace.note(this.#world.nowMs, 'replicas', `${made.number} ${made.outcome}`);
-    });
+    };
+    api.replica.change(kind.type, key, change, answer, { sync });
+    isAsked = true;
     this.#lookAfter(node, api, made, judge);
     return made;
   }
 
+  /** What is in no hurry is acknowledged at once, and a crash may take it. */
+  #drawSync(chance: Chance): SyncPolicy {
+    if (this.#isStopped || chance.happens(0.7)) return 'write';
+    return chance.happens(0.5) ? 'never' : { everyMs: chance.between(1, everyMsMax) };
+  }
+
   /** Visible at once, unless it was refused at once; and stamped within what a clock may be ahead. */
   #lookAfter(node: SimulatedNode, api: NodeApi, made: Made, judge: ObjectJudge): void {
-    // Something that callbacks set.
-    const outcome = made.outcome as Made['outcome'];
     const view = this.#viewAt(api, judge);
-    if ((outcome === 'open' || outcome === 'acknowledged') && view.join(' ') !== made.after.join(' '))
+    if (made.outcome !== 'not done' && view.join(' ') !== made.after.join(' '))
       this.#blame(`${judge.name}: ${node.name} shows '${view.join(' ')}' after a change to '${made.after.join(' ')}'`);
     if (judge.kind.type !== 'register') return;
-    const siblings = (api.replica.read('register', judge.key) ?? []) as readonly (readonly [string, number, number])[];
+    const siblings = (api.replica.read('register', judge.key) ?? []) as readonly Sibling[];
+    const wrong = whyNotOneForAll(siblings);
+    if (wrong !== null) this.#blame(`${judge.name}: ${wrong}`);
     const latestMs =
       wallMsOf(this.#world, node.skew) - node.skew.wallAheadMs + node.skew.farthestAheadMs + aheadMsMax + stampSlackMs;
     for (const [, , stamp] of siblings)
@@ -276,5 +290,6 @@ export class Replicas {
 /** Until tombstones are collected. */
 const keepsTombstones: ReadonlySet<string> = new Set(['lww-map', 'text', 'list']);
 
-/** Told of what was refused before it began. */
-const notDone: ReadonlySet<string> = new Set(['NOT_READY', 'OVERLOADED']);
+/** Of what was refused before it began. What a node that stops says later it says of what could be read meanwhile. */
+const isRefusal = (code: string, wasAsked: boolean): boolean =>
+  code === 'NOT_READY' || code === 'OVERLOADED' || (code === 'STOPPING' && !wasAsked);

@@ -1,6 +1,7 @@
 // A developer's own strategy for a register's siblings must be pure and the same for any order of them, or nodes that know the same show
 // something else. This looks for siblings that betray it.
-import type { Strategy } from '../../machines/replicator/strategies.ts';
+import type { Sibling } from '../../machines/replicator/register.ts';
+import { resolve, type Strategy, strategyNames } from '../../machines/replicator/strategies.ts';
 import type { Plain } from '../../machines/replicator/types.ts';
 import { pack, unpack } from '../../machines/wire/envelope.ts';
 
@@ -32,7 +33,7 @@ const shown = (value: unknown): string =>
 
 const outcomeOf = (strategy: OwnStrategy, siblings: readonly Plain[]): string => {
   try {
-    return shown(strategy(siblings.map((value) => frozen(unpack(pack(value).slice()) as Plain))));
+    return shown(strategy(Object.freeze(siblings.map((value) => frozen(unpack(pack(value).slice()) as Plain)))));
   } catch (error) {
     return `throws ${error instanceof Error ? error.message : String(error)}`;
   }
@@ -47,4 +48,26 @@ export const whyNotCommuting = (strategy: OwnStrategy, siblings: readonly Plain[
   const other = orders.find((order) => outcomeOf(strategy, order) !== first);
   if (other === undefined) return null;
   return `the strategy says ${first} of ${shown(siblings)}, and ${outcomeOf(strategy, other)} of ${shown(other)}`;
+};
+
+/** `keep-all` shows siblings in the order in which every node has them, and is left out. */
+const named = strategyNames.filter((name) => name !== 'keep-all');
+
+/** The strategies that there are, of siblings as a node has them; and one of ours, as a developer writes them. */
+export const whyNotOneForAll = (siblings: readonly Sibling[]): string | null => {
+  if (siblings.length < 2) return null;
+  const values = siblings.map(([, , , value]) => value);
+  for (const name of named) {
+    const wrong = whyNotCommuting((given) => resolve(given as readonly unknown[] as Sibling[], name) ?? null, siblings);
+    if (wrong !== null) return `'${name}': ${wrong}`;
+  }
+  return whyNotCommuting((given) => Math.max(...given.map(Number)), values);
+};
+
+/** Throws unless the strategy is pure and says the same of these siblings in whatever order: for tests of whoever writes one. */
+export const assertCommutes = (strategy: OwnStrategy, ...examples: readonly (readonly Plain[])[]): void => {
+  for (const siblings of examples) {
+    const wrong = whyNotCommuting(strategy, siblings);
+    if (wrong !== null) throw new TypeError(wrong);
+  }
 };
