@@ -1,6 +1,6 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
 // can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery,
-// replica-converge, replica-repair, replica-peers, replica-orbitdb; all of them by default.
+// replica-local, replica-memory, replica-converge, replica-repair, replica-peers, replica-orbitdb; all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -14,6 +14,7 @@ import { measureIdle } from './idle.ts';
 import { measureLimits } from './limits.ts';
 import { measureMesh } from './mesh.ts';
 import { measureReplicaConverge } from './replica-converge.ts';
+import { measureReplicaLocal, measureReplicaMemory } from './replica-local.ts';
 import { measureReplicaOrbit } from './replica-orbitdb.ts';
 import { measureReplicaPeers } from './replica-peers.ts';
 import { measureReplicaRepair } from './replica-repair.ts';
@@ -36,6 +37,8 @@ const parts: Record<string, (options: Options) => Promise<Measured>> = {
   mesh: async ({ quick }) => ({ rows: measureMesh(quick) }),
   discovery: async ({ quick }) => ({ rows: await measureDiscovery(quick) }),
   gossip: async ({ quick }) => ({ rows: measureGossip(quick) }),
+  'replica-local': ({ quick }) => measureReplicaLocal(quick),
+  'replica-memory': async () => ({ rows: await measureReplicaMemory() }),
   'replica-converge': ({ quick }) => measureReplicaConverge(quick),
   'replica-repair': ({ quick }) => measureReplicaRepair(quick),
   'replica-peers': ({ quick }) => measureReplicaPeers(quick),
