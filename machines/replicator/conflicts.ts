@@ -22,11 +22,11 @@ const pathOfPart = (type: string, part: unknown): readonly Plain[] => {
 const pathOf = (type: string, delta: readonly unknown[]): readonly Plain[] =>
   type === 'lww-map' ? [delta[0] as string] : pathOfPart(type, delta[3]);
 
-/** What stands where a last writer's delta would go; the delta may be anything. */
+/** What stands where a last writer's delta would go; the record may be anything, also what cannot be made a text of. */
 export const standing = (objects: Objects, record: unknown): Plain | undefined => {
   if (!Array.isArray(record) || !Array.isArray(record[2])) return undefined;
-  const [type, key, delta] = record as [string, string, readonly unknown[]];
-  if (type !== 'lww-register' && type !== 'lww-map') return undefined;
+  const [type, key, delta] = record as [unknown, unknown, readonly unknown[]];
+  if ((type !== 'lww-register' && type !== 'lww-map') || typeof key !== 'string') return undefined;
   const object = findObject(objects, type, key);
   if (object === undefined) return undefined;
   const read = object.type.read(object.state);

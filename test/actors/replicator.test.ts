@@ -194,6 +194,24 @@ test('what is no batch of deltas is counted, and the rest of what a member says 
   assert.equal(n1.lines.filter(({ code }) => code === 'CLOCK_AHEAD').length, 1);
 });
 
+test('what is no key is refused also where somebody is told of conflicts', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2] = nodes;
+  n1.api.replica.onConflict(() => {});
+  const noKey = pack(['lww-register', { toString: 1, valueOf: 1 }, [0, '', 1, 'x', 1]]).slice();
+  const bytes = encodeEnvelope({
+    ...{ version: wireVersion, source: 'replicator', target: 'replicator', type: 'deltas' },
+    ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body: [noKey] },
+  });
+  cluster.network.letters.push({ from: n2.peer, to: n1.peer, lane: 'topic', topic: 'deltas', bytes });
+  cluster.pass(1);
+  assert.deepEqual(
+    n1.lines.filter(({ code }) => code === 'ACTOR_FAILED'),
+    [],
+  );
+  assert.equal(n1.counts.get('replica_refused_total KEY_INVALID'), 1);
+});
+
 test('what is not on the disk is told to nobody, by repair neither: its number would be given again after a crash', () => {
   const { cluster, nodes } = formed();
   const [n1, n2, n3] = nodes;
