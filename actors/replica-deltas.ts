@@ -31,9 +31,10 @@ export const replicaDeltasLimits = {
   messagesPerFlush: 8,
   /** Deltas gather for so long before they are told. */
   gatherMs: 10,
-  /** Deltas that came before what they build on wait so long for it, and so many of them. */
+  /** Deltas that came before what they build on wait so long for it, so many of them and so many bytes. */
   heldMs: 200,
   heldMax: 4_096,
+  heldBytesMax: 4 << 20,
   clockToldEveryMs: 10_000,
 } as const;
 
@@ -112,6 +113,7 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
   // -------------------------------------------------------------- hearing
 
   let held: Held[] = [];
+  let heldBytes = 0;
   let clockToldAtMs = Number.NEGATIVE_INFINITY;
 
   const refuse = (peer: PeerId, code: string): void => {
@@ -155,22 +157,25 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
         continue;
       }
       logHeard(at);
-      if (heard === 'gap') hold(peer, record, packed.slice(at, from.at));
+      if (heard === 'gap') hold(peer, record, packed.subarray(at, from.at));
     }
     logHeard(packed.byteLength);
   };
 
   const hold = (peer: PeerId, record: unknown, packed: Uint8Array): void => {
-    if (held.length >= replicaDeltasLimits.heldMax) return compareSoon();
+    const { heldMs, heldMax, heldBytesMax } = replicaDeltasLimits;
+    if (held.length >= heldMax || heldBytes + packed.byteLength > heldBytesMax) return compareSoon();
     const [type, key] = record as [string, string];
-    if (held.length === 0) scope.after(replicaDeltasLimits.heldMs, releaseHeld);
-    held.push({ peer, name: nameOf(type, key), packed });
+    if (held.length === 0) scope.after(heldMs, releaseHeld);
+    held.push({ peer, name: nameOf(type, key), packed: packed.slice() });
+    heldBytes += packed.byteLength;
   };
 
   /** What they build on has come meanwhile, or is fetched from whoever told them. */
   const releaseHeld = (): void => {
     const waiting = held;
     held = [];
+    heldBytes = 0;
     const missing = new Map<PeerId, Set<string>>();
     for (const { peer, name, packed } of waiting) {
       const heard = hearOne(peer, clock.wallMs(), unpackOwned(packed), packed.byteLength);
