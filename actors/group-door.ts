@@ -1,6 +1,7 @@
 // The calls of a node that belong to one of its groups: each finds the group's actor, or is answered why there is none; and what becomes
 // of a call that its actor never saw.
-import type { Failure } from '../machines/errors.ts';
+import { type Failure, failure } from '../machines/errors.ts';
+import { isReserved } from '../machines/register/index.ts';
 import type { CallOptions, NodeApi } from './api.ts';
 import type { GroupEvent } from './group.ts';
 import type { Cell } from './supervise.ts';
@@ -24,13 +25,22 @@ const ender = (): { end: () => void; began: (stop: () => void) => void } => {
   };
 };
 
+const reserved = (asked: unknown): Failure | null =>
+  isReserved((asked as { key?: unknown } | null | undefined)?.key)
+    ? failure('INVALID_REQUEST', 'this key is one that Polity keeps for itself')
+    : null;
+
 export const groupDoor = (reach: Reach): Pick<NodeApi, 'write' | 'read' | 'watch' | 'changeGroup' | 'backup'> => ({
   write(write, options, done) {
+    const why = reserved(write);
+    if (why !== null) return done({ ok: false, failure: why });
     const at = reach(options);
     if ('failure' in at) return done({ ok: false, failure: at.failure });
     at.cell.send({ type: 'write', write, options, done });
   },
   read(read, options, done) {
+    const why = reserved(read);
+    if (why !== null) return done({ ok: false, failure: why });
     const at = reach(options);
     if ('failure' in at) return done({ ok: false, failure: at.failure });
     at.cell.send({ type: 'read', read, options, done });

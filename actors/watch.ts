@@ -1,6 +1,7 @@
 // The recent events of one group, in memory and bounded, and who watches them. A watcher sees every event of its prefix from
 // its index on, in log order, or is told that it cannot (COMPACTED); nothing is skipped.
 import { failure } from '../machines/errors.ts';
+import { isReserved } from '../machines/register/index.ts';
 import type { RegisterEvent } from '../machines/register/types.ts';
 import { limits } from '../machines/wire/limits.ts';
 import type { WatchMessage } from './api.ts';
@@ -67,6 +68,7 @@ export const createWatchLog = (eventsMax: number): WatchLog => {
     },
     append(added) {
       for (const event of added) {
+        if (isReserved(event.key)) continue;
         events.push(event);
         bytes += sizeOf(event);
         unflushed.push(event);

@@ -17,6 +17,7 @@ export {
 } from './forms.ts';
 export { type Parsed, parseIdempotencyKey, parseRead, parseWrite } from './parse.ts';
 export { type ListRequest, listRange, listResult, type PointRequest, query } from './read.ts';
+export { isReserved, ledgerKey } from './reserved.ts';
 export { restore } from './restore.ts';
 export {
   countsOf,

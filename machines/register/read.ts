@@ -1,6 +1,7 @@
 // Answers reads from what is applied. Log time counts: what has expired by a wall clock but not by the log is still there.
 import { limits } from '../wire/limits.ts';
 import { decodeValue, nameOf, valueKey, valueRange } from './keyspace.ts';
+import { isReserved, reservedKeys } from './reserved.ts';
 import type { RegisterState } from './state.ts';
 import type { KeyspaceReader, KeyValue, RegisterOutcome, RegisterRead, RegisterResult } from './types.ts';
 
@@ -39,10 +40,10 @@ const answer = (state: RegisterState, read: KeyspaceReader, request: PointReques
   }
 };
 
-/** What to read from the keyspace for a list: one more than asked for, to know whether there is more. */
+/** What to read from the keyspace for a list: one more than asked for, to know whether there is more, and those that are not told. */
 export const listRange = (request: ListRequest): { gte: Uint8Array; lt: Uint8Array; limit: number; limitBytes: number } => ({
   ...valueRange(request.prefix, request.after ?? null),
-  limit: Math.min(request.limit, limits.listItemsMax) + 1,
+  limit: Math.min(request.limit, limits.listItemsMax) + 1 + reservedKeys,
   limitBytes: limits.listBytesMax,
 });
 
@@ -59,10 +60,14 @@ export const listResult = (
   const limit = Math.min(request.limit, limits.listItemsMax);
   const items: KeyValue[] = [];
   let bytes = 0;
+  let more = false;
   for (const [key, record] of records) {
     bytes += key.byteLength + record.byteLength;
-    if (items.length < limit) items.push(keyValue(nameOf(key), record));
+    const name = nameOf(key);
+    if (isReserved(name)) continue;
+    if (items.length < limit) items.push(keyValue(name, record));
+    else more = true;
   }
-  const more = records.length > limit || !complete || bytes >= limits.listBytesMax / 2;
+  more ||= !complete || bytes >= limits.listBytesMax / 2;
   return { ok: true, result: { op: 'list', items, more, index: appliedIndex } };
 };

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { isReserved } from '../../machines/register/index.ts';
 import { decodeLease, decodeValue, nameOf, recordKind } from '../../machines/register/keyspace.ts';
 import type { Client } from '../client/index.ts';
 import { CommandError } from './exit.ts';
@@ -143,7 +144,7 @@ const restoreRecord = async (
     so.leases++;
     return;
   }
-  if (key[0] !== recordKind.value) {
+  if (key[0] !== recordKind.value || isReserved(nameOf(key))) {
     so.left++;
     return;
   }
