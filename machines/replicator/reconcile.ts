@@ -14,11 +14,11 @@ export { repairLimits } from './repair-limits.ts';
 export { type Answer, type Ask, formRepairMessage, parseRepairMessage, type RepairMessage } from './repair-messages.ts';
 export * from './repair-state.ts';
 
-/** Begins to compare everything with this peer. False: there is an exchange with it already, or enough with others. */
-export const beginExchange = (state: RepairState, turn: RepairTurn, peer: PeerId): boolean => {
+/** Begins to compare everything with this peer; `takesOnly`: only to take what it has. False: there is an exchange with it already, or enough with others. */
+export const beginExchange = (state: RepairState, turn: RepairTurn, peer: PeerId, takesOnly = false): boolean => {
   const { exchanges, self } = state;
   if (peer === self || exchanges.has(peer) || exchanges.size >= max.exchangesMax) return false;
-  exchanges.set(peer, createExchange(state, turn.nowMs));
+  exchanges.set(peer, createExchange(state, turn.nowMs, takesOnly));
   repairTurn(state, turn);
   return true;
 };
@@ -62,7 +62,7 @@ const prepareTurn = (state: RepairState, turn: RepairTurn): void => {
   if (beginning.length + waiting.size === 0) return;
   const isReady = prepare(state);
   for (const [peer, exchange] of beginning) if (isReady || --exchange.patience <= 0) askFirst(state, turn, peer, exchange);
-  if (waiting.size > 0 && (isReady || --state.patience <= 0)) answerWaiting(state, turn);
+  answerWaiting(state, turn, isReady);
 };
 
 /** What is due: digests to be made, first asks and answers, and the end of exchanges that nobody answers. */

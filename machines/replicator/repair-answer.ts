@@ -65,14 +65,19 @@ export const onAsk = (state: RepairState, turn: RepairTurn, from: PeerId, ask: A
     answer(state, turn, from, ask);
     return;
   }
-  if (state.waiting.size === 0) state.patience = patienceOf(state);
-  state.waiting.set(from, ask);
+  state.waiting.set(from, { ask, patience: patienceOf(state) });
 };
 
-/** Who waited for digests is answered, from those that there are. */
-export const answerWaiting = (state: RepairState, turn: RepairTurn): void => {
-  for (const [peer, ask] of state.waiting) answer(state, turn, peer, ask);
-  state.waiting.clear();
+/**
+ * Who waited for digests is answered, also from those that there are once all have been passed since: whoever is told that nothing
+ * differs has all that was here when he asked.
+ */
+export const answerWaiting = (state: RepairState, turn: RepairTurn, isReady: boolean): void => {
+  for (const [peer, waiting] of state.waiting) {
+    if (!isReady && --waiting.patience > 0) continue;
+    state.waiting.delete(peer);
+    answer(state, turn, peer, waiting.ask);
+  }
 };
 
 const answer = (state: RepairState, turn: RepairTurn, to: PeerId, ask: Ask): void => {

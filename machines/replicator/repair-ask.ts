@@ -95,6 +95,7 @@ const ask = (
 /** Asks on while there is something to ask; states before comparisons, so that little is remembered. */
 const advance = (state: RepairState, turn: RepairTurn, peer: PeerId, exchange: Exchange): void => {
   const { counts, underWay } = exchange;
+  if (exchange.takesOnly) exchange.giving.length = exchange.gives.length = 0;
   while (underWay.size < max.asksUnderWayMax && !isIdle(exchange)) {
     if (counts.asks >= max.asksMax || exchange.paths.length > max.pathsMax) {
       endExchange(state, turn, peer, 'cut');
@@ -245,6 +246,8 @@ export const onAnswer = (state: RepairState, turn: RepairTurn, from: PeerId, ans
     endExchange(state, turn, from, 'refused');
     return;
   }
+  const came = new Set(answer.states.map(([key]) => keyOfPlace(state.store.trie.placeOfKey(key))));
+  for (const at of wanted.keys()) if (!came.has(at)) exchange.counts.withheld++;
   exchange.paths.push(...paths.slice(answer.statementsDone));
   exchange.wants.push(...wants.slice(answer.wantsDone));
   learnHeld(state, exchange, gives, answer.held);

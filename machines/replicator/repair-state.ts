@@ -36,6 +36,8 @@ export type RepairCounts = {
   refused: number;
   /** Objects that are too large to travel. */
   oversized: number;
+  /** Objects that were asked for and did not come: there they are too large, or gone. */
+  withheld: number;
 };
 
 /**
@@ -62,6 +64,8 @@ export type UnderWay = { paths: Path[]; wants: Want[]; gives: Give[] };
 export type Exchange = {
   readonly id: number;
   readonly salt: Uint8Array;
+  /** Nothing of what is here is given. */
+  readonly takesOnly: boolean;
   /** Turns in which digests may still be made before the first ask. */
   patience: number;
   /** Branches to be compared: the last first, so that few are remembered. */
@@ -84,16 +88,14 @@ export type RepairState = {
   readonly exchanges: Map<PeerId, Exchange>;
   /** Peers that are answered, and when each last asked. */
   readonly served: Map<PeerId, number>;
-  /** First asks that wait until digests are made, of peers that are served. */
-  readonly waiting: Map<PeerId, Ask>;
-  /** Turns in which digests may still be made for them. */
-  patience: number;
+  /** First asks that wait until digests are made, of peers that are served, and the turns in which they may still be made for each. */
+  readonly waiting: Map<PeerId, { ask: Ask; patience: number }>;
 };
 
 export type RepairOptions = { self: PeerId; store: RepairStore; random: RandomState };
 
 export const createRepair = ({ self, store, random }: RepairOptions): RepairState => ({
-  ...{ self, store, random, exchanges: new Map(), served: new Map(), waiting: new Map(), patience: 0 },
+  ...{ self, store, random, exchanges: new Map(), served: new Map(), waiting: new Map() },
 });
 
 export const createTurn = (nowMs: number): RepairTurn => ({ nowMs, sends: [], ended: [] });
@@ -104,12 +106,13 @@ const randomBytes = (random: RandomState, length: number): Uint8Array =>
 /** Twice what it takes if nothing changes meanwhile; a node that is written to faster than that compares what digests it has. */
 export const patienceOf = ({ store: { trie } }: RepairState): number => 2 + 2 * Math.ceil(trie.size / max.renewedPerTurnMax);
 
-export const createExchange = (state: RepairState, nowMs: number): Exchange => ({
+export const createExchange = (state: RepairState, nowMs: number, takesOnly = false): Exchange => ({
+  takesOnly,
   id: nextUint32(state.random),
   salt: randomBytes(state.random, saltBytes),
   patience: patienceOf(state),
   ...{ paths: [], giving: [], gives: [], wants: [], underWay: new Map() },
-  counts: { asks: 0, received: 0, given: 0, unpromised: 0, unequal: 0, unwanted: 0, refused: 0, oversized: 0 },
+  counts: { asks: 0, received: 0, given: 0, unpromised: 0, unequal: 0, unwanted: 0, refused: 0, oversized: 0, withheld: 0 },
   differs: false,
   movedMs: nowMs,
 });
