@@ -178,8 +178,37 @@ export interface ReplicaApi {
     after?: { type: string; key: string };
     limit?: number;
   }): { type: string; key: string }[];
+  /** Who takes part in the rounds by which removed things are forgotten, as this node knows it; empty before it knows. */
+  replicas(): ReplicasView;
+  /**
+   * For good: nobody takes anything of this replica any more, what others have of it stays. By its id, or its node's name. The node goes
+   * on under a new id if it comes back; what only it had may be lost. NOT_FOUND: there is none.
+   */
+  retire(named: string, done: (outcome: Outcome<{ replica: string; name: string }>) => void): void;
   summary(): { replica: string | null; objects: number; conflicts: number; logBytes: number };
 }
+
+export type ListedReplica = {
+  replica: string;
+  peerId: string;
+  /** The node's. */
+  name: string;
+  /** The round that it may enter; of a retired one the highest when it was retired. */
+  round: number;
+  /** 'begins': it takes what the others have. 'retired': what it left may not be everywhere yet. */
+  standing: 'begins' | 'member' | 'retired';
+};
+
+export type ReplicasView = {
+  /** This node's own; null before its disk is read. */
+  replica: string | null;
+  /** 'apart': not listed yet. 'free': this cluster has no group, and no rounds. */
+  standing: 'free' | 'apart' | 'begins' | 'member' | 'retired' | null;
+  round: number;
+  /** Everything made up to this round is everywhere. */
+  stable: number;
+  replicas: ListedReplica[];
+};
 
 export interface NodeApi {
   readonly replica: ReplicaApi;

@@ -8,6 +8,7 @@
 //   s/<group>/<u32 generation>/<key of the state machine>    the state machine's keyspace
 //   r/id                                                     the replica id of this node's replicated objects
 //   r/base                                                   where the replicator's log begins, and how many states there are
+//   r/rounds                                                 what this replica knows of the rounds, and where it stands in them
 //   r/log/<u64>                                              the replicator's log: one value per written batch of deltas
 //   r/state/<type>/<key in UTF-8>                            states of replicated objects, as of the last checkpoint
 import { allocate, utf8 } from '../machines/wire/octets.ts';
@@ -78,6 +79,7 @@ const replicaStatePrefix = text('r/state/');
 
 export const replicaKeys = {
   id: text('r/id'),
+  rounds: text('r/rounds'),
   base: text('r/base'),
   log: (batch: number): Uint8Array => join(replicaLogPrefix, u64(batch)),
   logRange: { gte: replicaLogPrefix, lt: prefixEnd(replicaLogPrefix) },

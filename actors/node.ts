@@ -40,6 +40,7 @@ import { createPeers } from './peers.ts';
 import type { NetworkEvent, PeerId, Ports } from './ports/index.ts';
 import { createStrangers } from './refusals.ts';
 import { createReplicaDoor } from './replica-door.ts';
+import { createLedgerPort } from './replica-ledger.ts';
 import { createReplicator, deltasTopic, type ReplicatorEvent, replicatorAddress } from './replicator.ts';
 import { createRouter, type Delivery, type Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
@@ -304,6 +305,24 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     cell: () => replicatorCell,
   });
 
+  /** In the register group that every cluster has, or the first one. */
+  const ledgerCell = (timeoutMs: number): { cell: Cell<GroupEvent> } | { failure: Failure } => {
+    const all = genesis?.groups ?? groupIds;
+    return reach({ group: all.includes('kv') ? 'kv' : all[0]!, timeoutMs });
+  };
+  const ledger = createLedgerPort({
+    read(read, options, done) {
+      const at = ledgerCell(options.timeoutMs);
+      if ('failure' in at) done({ ok: false, failure: at.failure });
+      else at.cell.send({ type: 'read', read, options, done });
+    },
+    write(write, options, done) {
+      const at = ledgerCell(options.timeoutMs);
+      if ('failure' in at) done({ ok: false, failure: at.failure });
+      else at.cell.send({ type: 'write', write, options, done });
+    },
+  });
+
   // -------------------------------------------------------------- hosting replicas
 
   const onFormed = (formed: Genesis): void => {
@@ -526,6 +545,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         createReplicator(scope, {
           ...{ ports, router, writer, connected: peers.connected(), newReplicaId: () => newId().slice(0, 16) },
           ...{ ...replica.memory(), logBytesMax: settings.replicaLogBytes },
+          ...{ name: settings.name, rounds: settings.rounds, ledger: groupIds.length === 0 ? null : ledger },
         }),
       replica.undelivered,
     );
@@ -650,7 +670,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     evict(peer) {
       membershipCell?.send({ type: 'evict', peer });
       // What it is now, not what was asked for: the actor may be starting again.
-      return membersNow().some((member) => member.peer === peer && member.status === 'evicted');
+      const isEvicted = membersNow().some((member) => member.peer === peer && member.status === 'evicted');
+      if (isEvicted) replicatorCell?.send({ type: 'evicted', peer });
+      return isEvicted;
     },
     discovery: () => discoveryNow(),
     lookup({ timeoutMs, resultsMax }, done) {

@@ -4,6 +4,7 @@ import {
   type Conflict,
   conflictOf,
   hear,
+  isReplicaId,
   nameOf,
   nextRecord,
   type Objects,
@@ -21,6 +22,8 @@ export const replicatorAddress = 'replicator';
 /** Of the cluster; deltas in batches. */
 export const deltasTopic = 'deltas';
 const deltasType = 'deltas';
+/** News of the ledger of rounds. */
+const ledgerType = 'ledger';
 
 export const replicaDeltasLimits = {
   /** Deltas that wait to be told; more are left to repair. */
@@ -49,22 +52,36 @@ export type ReplicaDeltasArguments = {
   isWatched: () => boolean;
   /** Something is not where it should be, one does not know where. */
   compareSoon: () => void;
+  /** Who speaks, and what it knows of who is listed: its replica id, and the edition of its ledger. */
+  mark: () => Mark;
+  /** Whether anything of this sender may be taken. */
+  judge: (mark: Mark) => boolean;
+  onLedger: (form: unknown) => boolean;
   /** A peer has what this node lacks of these objects. */
   fetch: (peer: PeerId, names: readonly string[]) => void;
 };
 
 export interface ReplicaDeltas {
   tell(piece: Piece): void;
+  tellLedger(form: unknown): void;
   onPublished(peer: PeerId, bytes: Uint8Array): void;
 }
 
-const formDeltas = (body: readonly Uint8Array[]): Uint8Array =>
+const formPublished = (type: typeof deltasType | typeof ledgerType, body: unknown): Uint8Array =>
   encodeEnvelope({
-    ...{ version: wireVersion, source: replicatorAddress, target: replicatorAddress, type: deltasType },
+    ...{ version: wireVersion, source: replicatorAddress, target: replicatorAddress, type },
     ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body },
   });
 
-type Held = { peer: PeerId; name: string; packed: Uint8Array };
+/** The replica id of a sender, and the edition of the ledger that it knows. */
+export type Mark = readonly [replica: string, edition: number];
+
+export const parseMark = (value: unknown): Mark | null =>
+  Array.isArray(value) && value.length === 2 && isReplicaId(value[0]) && Number.isSafeInteger(value[1]) && value[1] >= 0
+    ? [value[0], value[1]]
+    : null;
+
+type Held = { peer: PeerId; mark: Mark; name: string; packed: Uint8Array };
 
 export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas => {
   const { scope, objects, log, compareSoon } = args;
@@ -99,7 +116,8 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
     tells = false;
     for (let messages = 0; messages < replicaDeltasLimits.messagesPerFlush && outbox.length > 0; messages++) {
       const pieces = takeMessage();
-      if (network.publish(deltasTopic, formDeltas(pieces.map(({ bytes }) => bytes))) === 'full') leave(pieces);
+      const message = formPublished(deltasType, [args.mark(), pieces.map(({ bytes }) => bytes)]);
+      if (network.publish(deltasTopic, message) === 'full') leave(pieces);
     }
     if (outbox.length > 0) tellSoon();
   };
@@ -138,7 +156,7 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
   };
 
   /** What stands side by side and is new is logged as it stands. */
-  const hearPiece = (peer: PeerId, wallMs: number, packed: Uint8Array): void => {
+  const hearPiece = (peer: PeerId, mark: Mark, wallMs: number, packed: Uint8Array): void => {
     const from = cursorOf(packed);
     let [begin, records] = [0, 0];
     const logHeard = (to: number): void => {
@@ -157,17 +175,17 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
         continue;
       }
       logHeard(at);
-      if (heard === 'gap') hold(peer, record, packed.subarray(at, from.at));
+      if (heard === 'gap') hold(peer, mark, record, packed.subarray(at, from.at));
     }
     logHeard(packed.byteLength);
   };
 
-  const hold = (peer: PeerId, record: unknown, packed: Uint8Array): void => {
+  const hold = (peer: PeerId, mark: Mark, record: unknown, packed: Uint8Array): void => {
     const { heldMs, heldMax, heldBytesMax } = replicaDeltasLimits;
     if (held.length >= heldMax || heldBytes + packed.byteLength > heldBytesMax) return compareSoon();
     const [type, key] = record as [string, string];
     if (held.length === 0) scope.after(heldMs, releaseHeld);
-    held.push({ peer, name: nameOf(type, key), packed: packed.slice() });
+    held.push({ peer, mark, name: nameOf(type, key), packed: packed.slice() });
     heldBytes += packed.byteLength;
   };
 
@@ -177,7 +195,8 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
     held = [];
     heldBytes = 0;
     const missing = new Map<PeerId, Set<string>>();
-    for (const { peer, name, packed } of waiting) {
+    for (const { peer, mark, name, packed } of waiting) {
+      if (!args.judge(mark)) continue;
       const heard = hearOne(peer, clock.wallMs(), unpackOwned(packed), packed.byteLength);
       if (heard === 'changed') log.appendHeard(packed, 1);
       if (heard !== 'gap') continue;
@@ -188,6 +207,9 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
   };
 
   return {
+    tellLedger(form) {
+      network.publish(deltasTopic, formPublished(ledgerType, form));
+    },
     tell(piece) {
       const { outboxBytesMax, deltaBytesMax } = replicaDeltasLimits;
       const { byteLength } = piece.bytes;
@@ -199,12 +221,17 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
     onPublished(peer, bytes) {
       const envelope = decodeEnvelope(bytes);
       if ('refused' in envelope) return refuse(peer, envelope.refused);
+      if (envelope.type === ledgerType) return args.onLedger(envelope.body) ? undefined : refuse(peer, 'MESSAGE_MALFORMED');
       if (envelope.type !== deltasType || !Array.isArray(envelope.body)) return refuse(peer, 'MESSAGE_MALFORMED');
+      const [given, deltas] = envelope.body as unknown[];
+      const mark = parseMark(given);
+      if (mark === null || !Array.isArray(deltas)) return refuse(peer, 'MESSAGE_MALFORMED');
+      if (!args.judge(mark)) return;
       // What is heard now is found by comparing later.
       if (log.isFull) return refuse(peer, 'BUSY');
       const wallMs = clock.wallMs();
-      for (const packed of envelope.body as unknown[]) {
-        if (packed instanceof Uint8Array) hearPiece(peer, wallMs, packed);
+      for (const packed of deltas as unknown[]) {
+        if (packed instanceof Uint8Array) hearPiece(peer, mark, wallMs, packed);
         else refuse(peer, 'DELTA_MALFORMED');
       }
     },

@@ -3,6 +3,7 @@
 import { type Failure, failure } from '../machines/errors.ts';
 import {
   type Conflict,
+  type Ledger,
   nameOf,
   type Objects,
   type Plain,
@@ -10,9 +11,10 @@ import {
   pageOf,
   type Sibling,
 } from '../machines/replicator/index.ts';
-import type { Outcome, ReplicaApi, ReplicaConflict } from './api.ts';
+import type { ListedReplica, Outcome, ReplicaApi, ReplicaConflict } from './api.ts';
 import type { SinkPort } from './ports/index.ts';
 import { createReplicaListeners } from './replica-listeners.ts';
+import type { RoundsView } from './replica-rounds.ts';
 import type { ReplicaStore } from './replica-store.ts';
 import type { ReplicatorArguments, ReplicatorEvent } from './replicator.ts';
 import type { Cell } from './supervise.ts';
@@ -44,7 +46,7 @@ export type ReplicaDoorArguments = {
 export interface ReplicaDoor {
   readonly api: ReplicaApi;
   /** What a new incarnation of the actor is given. */
-  memory(): Pick<ReplicatorArguments, 'onOpened' | 'onUnreadable' | 'onChanged' | 'isWatched'>;
+  memory(): Pick<ReplicatorArguments, 'onOpened' | 'onUnreadable' | 'onChanged' | 'onRounds' | 'isWatched'>;
   undelivered(event: ReplicatorEvent): void;
   /** There will be no actor: the disk refuses. */
   unreadable(why: Failure): void;
@@ -66,10 +68,22 @@ const conflictTold = (objects: Objects | null, name: string, conflict: Conflict)
   return { ...named, ...conflict, ...(siblings === undefined ? {} : { siblings }) };
 };
 
+const listedIn = (ledger: Ledger | null): ListedReplica[] => [
+  ...(ledger?.listed ?? []).map(
+    ({ id, peer, name, round }): ListedReplica => ({
+      ...{ replica: id, peerId: peer, name, round, standing: round === 0 ? 'begins' : 'member' },
+    }),
+  ),
+  ...(ledger?.retired ?? []).map(
+    ({ id, peer, name, at }): ListedReplica => ({ replica: id, peerId: peer, name, round: at, standing: 'retired' }),
+  ),
+];
+
 export const createReplicaDoor = ({ name, sink, isStopping, cell, soon }: ReplicaDoorArguments): ReplicaDoor => {
   let objects: Objects | null = null;
   let store: ReplicaStore | null = null;
   let unreadable: Failure | null = null;
+  let view: RoundsView | null = null;
   /** Of the actor; versions of objects begin anew with each. */
   let incarnation = 0;
   const followers = createReplicaListeners<null>(sink, limits.followersMax);
@@ -168,6 +182,21 @@ export const createReplicaDoor = ({ name, sink, isStopping, cell, soon }: Replic
         const page = pageOf(objects.all, { ...wanted, limit: Math.min(Math.max(1, limit), limits.listMax) });
         return page.map(({ type, key }) => ({ type: type.type, key }));
       },
+      replicas: () => ({
+        ...{
+          replica: view?.replica ?? null,
+          standing: view?.standing ?? null,
+          round: view?.round ?? 0,
+          stable: view?.stable ?? 0,
+        },
+        replicas: listedIn(view?.ledger ?? null),
+      }),
+      retire(named, done) {
+        const actor = cell();
+        if (isStopping()) return done(refused(stopping()));
+        if (actor === null || unreadable !== null) return done(refused(notReady()));
+        actor.send({ type: 'retire', named, done });
+      },
       summary: () => ({
         ...{ replica: objects?.replica ?? null, objects: objects?.all.size ?? 0, conflicts },
         logBytes: store?.logBytes ?? 0,
@@ -190,11 +219,14 @@ export const createReplicaDoor = ({ name, sink, isStopping, cell, soon }: Replic
         changed.add(one);
         tellSoon();
       },
+      onRounds(now) {
+        view = now;
+      },
       isWatched: () => watchers.count > 0,
     }),
     unreadable: onUnreadable,
     undelivered(event) {
-      if (event.type === 'change') event.done(refused(notReady()));
+      if (event.type === 'change' || event.type === 'retire') event.done(refused(notReady()));
     },
     stop() {
       const ends = [...onEnd];

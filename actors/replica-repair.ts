@@ -13,6 +13,7 @@ import {
   formRepairMessage,
   hearState,
   type Objects,
+  type Outcome,
   onPart,
   onPartAck,
   onPeerGone,
@@ -24,17 +25,19 @@ import {
   parseRepairMessage,
   partsDueMs,
   partsTurn,
+  type RepairCounts,
   type RepairMessage,
   type RepairTurn,
   repairDueMs,
   repairLimits,
   repairTurn,
   sendInParts,
+  type Told,
   unpackOwned,
 } from '../machines/replicator/index.ts';
 import { pack } from '../machines/wire/envelope.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
-import { replicatorAddress } from './replica-deltas.ts';
+import { type Mark, parseMark, replicatorAddress } from './replica-deltas.ts';
 import type { ReplicaLog } from './replica-log.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Scope } from './supervise.ts';
@@ -58,6 +61,15 @@ export type ReplicaRepairArguments = {
   objects: Objects;
   log: ReplicaLog;
   connected: Iterable<PeerId>;
+  mark: () => Mark;
+  /** Whether anything of this sender may be taken. */
+  judge: (mark: Mark) => boolean;
+  /** Others may hear of what is here. */
+  speaks: () => boolean;
+  /** Before a comparison: it calls `begin`, if it can be. */
+  greet: (peer: PeerId) => void;
+  /** All that a peer had when it told this is here, on the disk once what is logged is. */
+  onCompared: (told: Told) => void;
   onChanged: (name: string, conflict: Conflict | null) => void;
 };
 
@@ -68,8 +80,16 @@ const isLong = (message: RepairMessage): boolean =>
   message.type !== 'busy' &&
   message.states.reduce((bytes, [, form]) => bytes + form.byteLength, 0) > repairLimits.singleBytesMax;
 
+/** What the peer had is here: nothing was left out, there or here. */
+const isWhole = (outcome: Outcome, { refused, oversized, withheld }: RepairCounts): boolean =>
+  (outcome === 'same' || outcome === 'repaired') && refused + oversized + withheld === 0;
+
 export interface ReplicaRepair {
   compareSoon(): void;
+  /** Greets one of these that is connected, or else anybody. */
+  compare(peers: readonly PeerId[]): void;
+  /** `told` is what the peer said it has; `takesOnly`: nothing of what is here is given. */
+  begin(peer: PeerId, told: Told, takesOnly: boolean): void;
   fetch(peer: PeerId, names: readonly string[]): void;
   /** More of what was logged is on the disk. */
   onWritten(): void;
@@ -119,6 +139,9 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     else router.send(to, 'bulk', replicatorAddress, replicatorAddress, repairType, body);
   };
 
+  /** What was told before the comparison that is under way. */
+  const toldBy = new Map<PeerId, Told>();
+
   /** Oldest first: they hold states, whose last changes may not be on the disk yet. */
   const unsent: Unsent[] = [];
 
@@ -136,10 +159,13 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     const turn = createTurn(clock.nowMs());
     run(turn);
     for (const { to, message } of turn.sends)
-      unsent.push({ to, body: formRepairMessage(message), isLong: isLong(message), needs: log.appended });
+      unsent.push({ to, body: [args.mark(), formRepairMessage(message)], isLong: isLong(message), needs: log.appended });
     sendWritten();
-    for (const { peer, outcome } of turn.ended) {
+    for (const { peer, outcome, counts } of turn.ended) {
       sink.count('replica_exchanges_total', { outcome });
+      const told = toldBy.get(peer);
+      toldBy.delete(peer);
+      if (told !== undefined && isWhole(outcome, counts)) args.onCompared(told);
       if (outcome === 'same') compareMs = Math.min(replicaRepairLimits.compareMaxMs, compareMs * 2);
       else if (outcome === 'repaired' || outcome === 'cut') compareMs = replicaRepairLimits.compareMinMs;
       if (outcome === 'refused') sink.log('warn', 'REPAIR_REFUSED', 'a member says what cannot be true', { peer });
@@ -148,8 +174,14 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
   };
 
   const onMessage = (peer: PeerId, body: unknown): void => {
-    const message = parseRepairMessage(body);
-    if (message === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should be a message of repair is none');
+    const [given, form] = Array.isArray(body) && body.length === 2 ? (body as unknown[]) : [];
+    const [mark, message] = [parseMark(given), parseRepairMessage(form)];
+    if (mark === null || message === null)
+      return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should be a message of repair is none');
+    // Who only asks, as one who begins, gives nothing that could be taken.
+    if ((message.type !== 'ask' || message.states.length > 0) && !args.judge(mark)) return;
+    // Who may not speak yet neither tells what is here nor takes what is given: it asks.
+    if (message.type === 'ask' && !args.speaks()) return;
     inTurn((turn) => onRepairMessage(repair, turn, peer, message));
   };
 
@@ -179,10 +211,15 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
       if (turn.nowMs < compareAtMs) return;
       // Between three quarters of it and all of it, so that nodes do not go in step.
       compareAtMs = turn.nowMs + compareMs - nextBetween(random, 0, Math.ceil(compareMs / 4));
-      const peers = [...connected];
-      const peer = peers[nextBetween(random, 0, Math.max(1, peers.length))];
-      if (peer !== undefined) beginExchange(repair, turn, peer);
+      compare([]);
     });
+  };
+
+  const compare = (wanted: readonly PeerId[]): void => {
+    const found = wanted.filter((peer) => connected.has(peer));
+    const peers = found.length > 0 ? found : [...connected];
+    const peer = peers[nextBetween(random, 0, Math.max(1, peers.length))];
+    if (peer !== undefined) args.greet(peer);
   };
 
   const arm = (): void => {
@@ -195,6 +232,14 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
   arm();
   return {
     compareSoon,
+    compare,
+    begin(peer, told, takesOnly) {
+      inTurn((turn) => {
+        if (!connected.has(peer)) return;
+        // An exchange that is under way began before this was told.
+        if (beginExchange(repair, turn, peer, takesOnly)) toldBy.set(peer, told);
+      });
+    },
     fetch(peer, names) {
       inTurn((turn) => {
         if (!fetchObjects(repair, turn, peer, names)) compareSoon();

@@ -3,14 +3,19 @@
 // harm, and a crash between any two writes loses nothing that was answered.
 import {
   createObjects,
-  formOf,
+  emptyForm,
+  forgetEmpty,
+  formLedger,
   isReplicaId,
+  type Ledger,
   nextRecord,
   type Objects,
   type ObjectTypes,
+  parseLedger,
   type ReplicatedObject,
   replay,
   restore,
+  savedForm,
 } from '../machines/replicator/index.ts';
 import { cursorOf } from '../machines/wire/octets.ts';
 import { firstIndexOf, replicaKeys } from './keyspace.ts';
@@ -32,13 +37,29 @@ export type Opened = {
   store: ReplicaStore;
   /** What lay on the disk and was not what had been written there; others have it. */
   damaged: string[];
+  rounds: StoredRounds;
 };
+
+/** What a replica knows of the rounds (machines/replicator/rounds-replica.ts), and what must be known of it after a crash. */
+export type StoredRounds = {
+  ledger: Ledger | null;
+  wasListed: boolean;
+  /** Others may have heard something of what is here, under an earlier id. */
+  isHeard: boolean;
+  /** What was here when it was listed counts as of the round in which it began, or is gone. */
+  isReady: boolean;
+};
+
+export const noRounds: StoredRounds = { ledger: null, wasListed: false, isHeard: false, isReady: false };
 
 export interface ReplicaStore {
   /** One value: packed `LogRecord`s, one behind the other as they were applied; `done` once it is on the disk for good. */
   append(records: Uint8Array, done: (why: StorageFailure | null) => void): void;
   /** Writes what the log is long enough for; a page at a time, so that nobody waits long. `done` when there is nothing more to do. */
   checkpoint(done: () => void): void;
+  /** Under this replica id from now on; `done` once it is on the disk for good. */
+  saveRounds(replica: string, rounds: StoredRounds, done: (why: StorageFailure | null) => void): void;
+  readonly isWriting: boolean;
   readonly isLong: boolean;
   readonly logBytes: number;
 }
@@ -68,6 +89,34 @@ const createStore = (
 ): ReplicaStore => {
   let isWriting = false;
 
+  /** Of what nothing is left an empty state is written first: while the log is not cut, it says what is old news. */
+  const emptied = (): StorageOperation[] => {
+    const operations: StorageOperation[] = [];
+    for (const [name, isEmptied] of objects.gone) {
+      if (operations.length >= replicaStoreLimits.pageObjects) break;
+      if (isEmptied) continue;
+      const key = replicaKeys.state(name);
+      operations.push({ key, value: sealRecord(key, emptyForm(objects, name)) });
+      objects.gone.set(name, true);
+    }
+    return operations;
+  };
+
+  /** The log says nothing of them any more. */
+  const bury = (done: () => void): void => {
+    const operations: StorageOperation[] = [];
+    for (const [name, isEmptied] of objects.gone) {
+      if (operations.length >= replicaStoreLimits.cutAtOnce) break;
+      if (!isEmptied) continue;
+      operations.push({ key: replicaKeys.state(name), value: null });
+      objects.gone.delete(name);
+      log.states--;
+    }
+    if (operations.length === 0) return done();
+    operations.push(baseOperation(log));
+    writer.write(operations, { durable: false }, (why) => (why === null ? bury(done) : done()));
+  };
+
   /** Some at once, from the oldest on: a log of many small values is cut in many writes, and none of them leaves a hole. */
   const cut = (from: number, to: number, done: () => void): void => {
     const operations: StorageOperation[] = [];
@@ -80,7 +129,7 @@ const createStore = (
 
   /** Forms are made as late as the page is written: what changed meanwhile is in them, and in the log behind the cut. */
   const page = (objectsLeft: ReplicatedObject[], done: (why: StorageFailure | null) => void): void => {
-    const operations: StorageOperation[] = [];
+    const operations = emptied();
     let bytes = 0;
     while (
       objectsLeft.length > 0 &&
@@ -88,8 +137,10 @@ const createStore = (
       bytes < replicaStoreLimits.pageBytes
     ) {
       const object = objectsLeft.pop()!;
+      // Nothing is left of it, or it began anew.
+      if (objects.all.get(object.name) !== object) continue;
       const key = replicaKeys.state(object.name);
-      const value = sealRecord(key, formOf(object));
+      const value = sealRecord(key, savedForm(objects, object));
       object.unsaved = false;
       if (!object.hasState) log.states++;
       object.hasState = true;
@@ -107,6 +158,12 @@ const createStore = (
       log.bytes += key.byteLength + value.byteLength;
       writer.write([{ key, value }], { durable: true }, done);
     },
+    saveRounds(replica, rounds, done) {
+      writer.write([idOperation(replica), roundsOperation(replica, rounds)], { durable: true }, done);
+    },
+    get isWriting() {
+      return isWriting;
+    },
     get isLong() {
       return log.bytes >= logBytesMax;
     },
@@ -122,9 +179,9 @@ const createStore = (
       const next = (why: StorageFailure | null): void => {
         // A disk that refuses: the log stays, and the writer has told of it.
         if (why !== null) return finish();
-        if (left.length > 0) return later(() => page(left, next));
+        if (left.length > 0 || [...objects.gone.values()].includes(false)) return later(() => page(left, next));
         log.bytes -= bytes;
-        cut(from, to, finish);
+        cut(from, to, () => bury(finish));
       };
       const finish = (): void => {
         isWriting = false;
@@ -173,12 +230,12 @@ const opened = <Value>(
 };
 
 /** False: not all of it is what was written there. */
-const replayAll = (objects: Objects, records: Uint8Array): boolean => {
+const replayAll = (objects: Objects, savedAt: ReadonlyMap<string, number>, records: Uint8Array): boolean => {
   const from = cursorOf(records);
   let isWhole = true;
   for (let at = 0; at < records.byteLength && !from.failed; at = from.at) {
     const record = nextRecord(from);
-    if (record === null || !replay(objects, record, from.at - at)) isWhole = false;
+    if (record === null || !replay(objects, savedAt, record, from.at - at)) isWhole = false;
   }
   return isWhole;
 };
@@ -188,6 +245,33 @@ const readReplicaId = (writer: Writer): string | null => {
   if (stored === undefined) return null;
   const id = opened(openRecord, replicaKeys.id, stored);
   return isReplicaId(id) ? id : null;
+};
+
+const idOperation = (replica: string): StorageOperation => ({
+  key: replicaKeys.id,
+  value: sealRecord(replicaKeys.id, replica),
+});
+
+const roundsOperation = (replica: string, { ledger, wasListed, isHeard, isReady }: StoredRounds): StorageOperation => ({
+  key: replicaKeys.rounds,
+  value: sealRecord(replicaKeys.rounds, [replica, ledger === null ? null : formLedger(ledger), wasListed, isHeard, isReady]),
+});
+
+/**
+ * Of this replica id. A new one begins with what is known of the rounds; others may have heard of what the former had. Null: it is not
+ * what was written.
+ */
+const readRounds = (writer: Writer, known: string | null, replica: string): StoredRounds | null => {
+  const stored = writer.get(replicaKeys.rounds);
+  // It is written together with the id.
+  if (stored === undefined) return known === null ? noRounds : null;
+  const fields = opened(openRecord, replicaKeys.rounds, stored);
+  if (!Array.isArray(fields) || fields.length !== 5) return null;
+  const [id, form, wasListed, isHeard, isReady] = fields as unknown[];
+  const ledger = form === null ? null : parseLedger(form);
+  if (form !== null && ledger === null) return null;
+  if (id === replica) return { ledger, wasListed: wasListed === true, isHeard: isHeard === true, isReady: isReady === true };
+  return { ledger, wasListed: false, isHeard: isHeard === true || wasListed === true || id !== known, isReady: false };
 };
 
 /** Null: there is none, or it is not what was written. */
@@ -213,9 +297,11 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
   const log = { first: base?.first ?? 0, next: base?.first ?? 0, bytes: 0, states: 0 };
   let expected = base?.first ?? null;
   const rotten: StorageOperation[] = [];
+  /** What was stable when the state of an object was written. */
+  const savedAt = new Map<string, number>();
 
   const onState = (key: Uint8Array, value: Uint8Array): void => {
-    if (restore(read, opened(openRecord, key, value))) return void log.states++;
+    if (restore(read, opened(openRecord, key, value), savedAt)) return void log.states++;
     damaged.push(`a state of ${value.byteLength} bytes`);
     rotten.push({ key, value: null });
   };
@@ -227,26 +313,30 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
     log.next = batch + 1;
     log.bytes += key.byteLength + value.byteLength;
     const records = opened(openBytes, key, value);
-    if (records === undefined || !replayAll(read, records)) damaged.push(`batch ${batch} of the log`);
+    if (records === undefined || !replayAll(read, savedAt, records)) damaged.push(`batch ${batch} of the log`);
   };
 
   const finish = (why: StorageFailure | null): void => {
     if (why !== null) return done(why);
     const missing = (base?.states ?? 0) - log.states - rotten.length;
     if (missing !== 0 && base !== null) damaged.push(`of ${base.states} states ${missing}`);
+    forgetEmpty(read);
+    read.stable = 0;
+    const found = readRounds(writer, known, read.replica);
+    if (found === null) damaged.push('what it knew of the rounds');
     const isHurt = damaged.length > 0;
     const objects: Objects = { ...read, replica: isHurt && known !== null ? ports.newReplicaId() : read.replica };
-    const value = sealRecord(replicaKeys.id, objects.replica);
+    const rounds = readRounds(writer, known, objects.replica) ?? { ...noRounds, isHeard: true };
     if (isHurt) {
       objects.unsaved = [...objects.all.values()];
       for (const object of objects.unsaved) object.unsaved = true;
     }
     // Also where it is known: what was read may still be on its way to the disk, and must be there before others are told of it.
-    const operations = [{ key: replicaKeys.id, value }, baseOperation(log), ...rotten];
+    const operations = [idOperation(objects.replica), roundsOperation(objects.replica, rounds), baseOperation(log), ...rotten];
     writer.write(operations, { durable: true }, (refused) => {
       if (refused !== null) return done(refused);
       const store = createStore(objects, ports, log);
-      done({ objects, store, damaged });
+      done({ objects, store, damaged, rounds });
       if (isHurt) store.checkpoint(() => {});
     });
   };

@@ -2,12 +2,23 @@
 // everybody once they are on the disk; what is lost on the way is found by comparing with one member after the other.
 import { type Failure, failure } from '../machines/errors.ts';
 import { randomFrom } from '../machines/random.ts';
-import { type Conflict, change, grow, type Objects, replicatedTypes } from '../machines/replicator/index.ts';
+import {
+  type Conflict,
+  change,
+  formLedger,
+  grow,
+  type Objects,
+  parseLedger,
+  replicatedTypes,
+} from '../machines/replicator/index.ts';
 import type { Outcome, SyncPolicy } from './api.ts';
 import type { PeerId, Ports } from './ports/index.ts';
-import { createReplicaDeltas, type ReplicaDeltas } from './replica-deltas.ts';
+import { createReplicaDeltas, type Mark, type ReplicaDeltas } from './replica-deltas.ts';
+import { createReplicaGreetings, greetingType, type ReplicaGreetings } from './replica-greetings.ts';
+import type { LedgerPort } from './replica-ledger.ts';
 import { createReplicaLog, type ReplicaLog, syncProblem } from './replica-log.ts';
 import { createReplicaRepair, type ReplicaRepair } from './replica-repair.ts';
+import { createReplicaRounds, type ReplicaRounds, type RoundsOptions, type RoundsView } from './replica-rounds.ts';
 import { type Opened, openReplicaStore, type ReplicaStore } from './replica-store.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
@@ -19,6 +30,10 @@ export type ReplicatorEvent =
   | { type: 'change'; of: string; key: string; change: unknown; sync: SyncPolicy; done: (outcome: Outcome<null>) => void }
   | { type: 'published'; peer: PeerId; bytes: Uint8Array }
   | { type: 'delivery'; delivery: Delivery }
+  /** Of a replica by its id, or by the name of its node. */
+  | { type: 'retire'; named: string; done: (outcome: Outcome<{ replica: string; name: string }>) => void }
+  /** A node was thrown out: its replicas are retired. */
+  | { type: 'evicted'; peer: PeerId }
   | { type: 'peer-open' | 'peer-close'; peer: PeerId };
 
 export type ReplicatorArguments = {
@@ -27,6 +42,12 @@ export type ReplicatorArguments = {
   writer: Writer;
   connected: readonly PeerId[];
   newReplicaId: () => string;
+  /** Of this node. */
+  name: string;
+  rounds: RoundsOptions;
+  /** Null: no group keeps one. */
+  ledger: LedgerPort | null;
+  onRounds: (view: RoundsView) => void;
   /** Of the log; then states are written, and it is cut. */
   logBytesMax: number;
   /** Everything is read and can be changed. */
@@ -40,7 +61,14 @@ export type ReplicatorArguments = {
 };
 
 /** What there is once the disk has been read. */
-type Parts = { objects: Objects; log: ReplicaLog; deltas: ReplicaDeltas; repair: ReplicaRepair };
+type Parts = {
+  objects: Objects;
+  log: ReplicaLog;
+  deltas: ReplicaDeltas;
+  repair: ReplicaRepair;
+  rounds: ReplicaRounds;
+  greetings: ReplicaGreetings;
+};
 
 export const createReplicator = (scope: Scope, args: ReplicatorArguments): Component<ReplicatorEvent> => {
   const { ports, router, writer, onChanged, isWatched } = args;
@@ -49,18 +77,44 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
   const connected = new Set(args.connected);
   let parts: Parts | null = null;
 
-  const onOpened = ({ objects, store, damaged }: Opened): void => {
+  const onOpened = ({ objects, store, damaged, rounds: known }: Opened): void => {
     for (const what of damaged.slice(0, 10))
       sink.log('warn', 'REPLICA_DAMAGED', `${what} is not what was written; others have it`, { replica: objects.replica });
     const log: ReplicaLog = createReplicaLog({
       ...{ scope, clock, store },
-      tell: (piece) => deltas.tell(piece),
+      // Who may not speak yet is compared with once it may.
+      tell: (piece) => (rounds.speaks ? deltas.tell(piece) : undefined),
       onWritten: () => repair.onWritten(),
     });
-    const repair = createReplicaRepair({ scope, ports, router, random, objects, log, connected, onChanged });
+    const gate = {
+      mark: (): Mark => [rounds.state.self, rounds.state.ledger?.edition ?? 0],
+      judge: ([replica, edition]: Mark) => rounds.judge(replica, edition),
+      speaks: () => rounds.speaks,
+    };
+    const repair = createReplicaRepair({
+      ...{ scope, ports, router, random, objects, log, connected, onChanged, ...gate },
+      greet: (peer) => greetings.greet(peer),
+      onCompared: (told) => rounds.compared(told),
+    });
     const { compareSoon, fetch } = repair;
-    const deltas = createReplicaDeltas({ scope, ports, objects, log, onChanged, isWatched, compareSoon, fetch });
-    parts = { objects, log, deltas, repair };
+    const onLedger = (form: unknown): boolean => {
+      const ledger = parseLedger(form);
+      if (ledger !== null) rounds.hear(ledger);
+      return ledger !== null;
+    };
+    const deltas = createReplicaDeltas({
+      ...{ scope, ports, objects, log, onChanged, isWatched, compareSoon, fetch, onLedger, ...gate },
+    });
+    const greetings = createReplicaGreetings({ scope, ports, router, log, rounds: () => rounds, begin: repair.begin });
+    const rounds: ReplicaRounds = createReplicaRounds({
+      ...{ scope, ports, random, options: args.rounds, name: args.name, objects, log, store, known, ledger: args.ledger },
+      ...{ newReplicaId: args.newReplicaId, compare: repair.compare, compareSoon, onView: args.onRounds },
+      announce: (ledger) => deltas.tellLedger(formLedger(ledger)),
+      onDropped(names) {
+        for (const name of names) onChanged(name, null);
+      },
+    });
+    parts = { objects, log, deltas, repair, rounds, greetings };
     args.onOpened(objects, store);
   };
 
@@ -78,7 +132,12 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
   const onChange = ({ of, key, change: given, sync, done }: Extract<ReplicatorEvent, { type: 'change' }>): void => {
     if (parts === null)
       return done({ ok: false, failure: failure('NOT_READY', 'replicated objects are being read from the disk') });
-    const { objects, log } = parts;
+    const { objects, log, rounds } = parts;
+    if (rounds.isChanging)
+      return done({
+        ok: false,
+        failure: failure('NOT_READY', 'this replica begins anew: replicated objects change in a moment'),
+      });
     const unfit = syncProblem(sync);
     if (unfit !== null) return done({ ok: false, failure: failure('INVALID_REQUEST', unfit) });
     if (log.isFull)
@@ -91,6 +150,11 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     onChanged(object.name, null);
   };
 
+  const onDelivery = (delivery: Delivery): void => {
+    if (delivery.type === greetingType) parts?.greetings.onDelivery(delivery.peer, delivery.body);
+    else parts?.repair.onDelivery(delivery);
+  };
+
   return {
     receive(event) {
       switch (event.type) {
@@ -99,16 +163,23 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
         case 'published':
           return parts?.deltas.onPublished(event.peer, event.bytes);
         case 'delivery':
-          return parts?.repair.onDelivery(event.delivery);
+          return onDelivery(event.delivery);
+        case 'retire':
+          if (parts !== null) return parts.rounds.retire(event.named, event.done);
+          return event.done({ ok: false, failure: failure('NOT_READY', 'replicated objects are being read from the disk') });
+        case 'evicted':
+          return parts?.rounds.retirePeer(event.peer);
         case 'peer-open':
           connected.add(event.peer);
           return parts?.repair.onPeerOpen(event.peer);
         case 'peer-close':
           connected.delete(event.peer);
+          parts?.greetings.onPeerClose(event.peer);
           return parts?.repair.onPeerClose(event.peer);
       }
     },
     stop() {
+      parts?.rounds.stop();
       parts?.log.stop();
     },
   };

@@ -4,6 +4,7 @@ import { type GossipOptions, gossipDefaults } from '../machines/gossip/index.ts'
 import { type LinksOptions, linksDefaults } from '../machines/links/index.ts';
 import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
 import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
+import { type RoundsOptions, roundsDefaults } from './replica-rounds.ts';
 
 export type NodeSettings = {
   /** 1 to 63 of [a-z0-9-], unique in the cluster. */
@@ -38,6 +39,8 @@ export type NodeSettings = {
   watchEventsMax: number;
   /** The states of replicated objects are written, and their log is cut, after so much of it; at a start it is read. */
   replicaLogBytes: number;
+  /** Rounds of replicated objects. */
+  rounds: RoundsOptions;
 };
 
 export const settingsDefaults = {
@@ -56,4 +59,5 @@ export const settingsDefaults = {
   snapshotBytes: 64 << 20,
   watchEventsMax: 10_000,
   replicaLogBytes: 32 << 20,
+  rounds: roundsDefaults,
 } as const;

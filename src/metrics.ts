@@ -3,7 +3,7 @@
 // compares the list with what the sources raise. Names on the wire are `polity_` + the name.
 import { performance } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { GossipApi, NodeApi, NodeStatus } from '../actors/api.ts';
+import type { GossipApi, NodeApi, NodeStatus, ReplicaApi, ReplicasView } from '../actors/api.ts';
 import type { SinkPort } from '../actors/ports/index.ts';
 
 type Row = { help: string; labels: readonly string[] };
@@ -34,6 +34,7 @@ export const sinkCounters = {
   raft_snapshots_sent_total: { help: 'Snapshots sent, by success', labels: ['group', 'ok'] },
   raft_warnings_total: { help: 'Warnings of the Raft machine, by code', labels: ['group', 'code'] },
   refused_total: { help: 'Refusals told by the transport, by code', labels: ['code'] },
+  replica_collected_total: { help: 'Replicated objects of which something removed was forgotten', labels: [] },
   replica_conflicts_total: { help: 'Changes of replicated objects that knew nothing of each other, by type', labels: ['type'] },
   replica_deltas_untold_total: { help: 'Changes left to repair because too many waited to be told', labels: [] },
   replica_exchanges_total: {
@@ -59,7 +60,7 @@ export interface RouteMetrics {
   observe(status: number, seconds: number): void;
 }
 
-type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip'>;
+type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica'>;
 
 export type StreamKind = 'watch' | 'replica' | 'events' | 'backup';
 
@@ -203,6 +204,31 @@ const createGossipGauges = (registry: Registry, gossip: () => GossipApi | null):
     });
 };
 
+const replicaRows: readonly { name: string; help: string; read: (replicas: ReplicasView) => number }[] = [
+  { name: 'replica_round', help: 'The round in which this replica is', read: ({ round }) => round },
+  {
+    name: 'replica_stable',
+    help: 'The round up to which everything made is known to be everywhere',
+    read: ({ stable }) => stable,
+  },
+  {
+    name: 'replica_listed',
+    help: 'Replicas for which rounds wait, as this node knows them',
+    read: ({ replicas }) => replicas.filter(({ standing }) => standing !== 'retired').length,
+  },
+];
+
+const createReplicaGauges = (registry: Registry, replica: () => ReplicaApi | null): void => {
+  for (const { name, help, read } of replicaRows)
+    new Gauge({
+      ...{ name: `polity_${name}`, help, registers: [registry] },
+      collect() {
+        const now = replica();
+        if (now !== null) this.set(read(now.replicas()));
+      },
+    });
+};
+
 /** Longer than any process lives; the longest that a timer of Node takes without a warning. */
 const neverMs = 2 ** 31 - 1;
 
@@ -234,6 +260,7 @@ export const createMetrics = (node: { name: string; version: string }): Metrics 
   let api: Followed | null = null;
   createGauges(registry, () => api?.status() ?? null);
   createGossipGauges(registry, () => api?.gossip ?? null);
+  createReplicaGauges(registry, () => api?.replica ?? null);
   const leaderChanges = new Counter({
     name: 'polity_raft_leader_changes_total',
     help: 'Leaderships that this node has learned of',

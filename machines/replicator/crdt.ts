@@ -46,6 +46,12 @@ export interface Crdt<State, Change, Read> {
   collect?(state: State, stable: Round): boolean;
   /** A delta says all that its author's earlier ones say, and is never a gap: of several, the last may stand for all. */
   readonly saysAll?: true;
+  /** The latest round of which anything waits to be forgotten or settled; 0: nothing does. With `collect` only. */
+  pending?(state: State): Round;
+  /** Nothing is in it, nor remembered: it is as good as none. With `collect` only. */
+  isEmpty?(state: State): boolean;
+  /** Counts all of it as made in this round: it was made here, and nobody else has heard of it. With `collect` only. */
+  retag?(state: State, round: Round): State;
   /** The highest stamp in it, or 0: so that a restarted clock begins behind it, and one from the far future is seen. */
   latest(stateOrDelta: unknown): Stamp;
 }

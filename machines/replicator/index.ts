@@ -17,12 +17,17 @@ export { type Crdt, isUnfit, type Joined } from './crdt.ts';
 export { replicatorLimits } from './limits.ts';
 export { type Listing, pageOf } from './listing.ts';
 export {
+  awaitsRound,
+  beginIn,
   type Changed,
   change,
   createObjects,
   type DeltaRecord,
+  dropRounded,
+  emptyForm,
   enterRound,
   findObject,
+  forgetEmpty,
   formOf,
   grow,
   type Heard,
@@ -37,6 +42,7 @@ export {
   ReplicatedObject,
   replay,
   restore,
+  savedForm,
 } from './objects.ts';
 export {
   createParts,
@@ -56,10 +62,12 @@ export {
   createTurn,
   fetchObjects,
   formRepairMessage,
+  type Outcome,
   onPeerGone,
   onProgress,
   onRepairMessage,
   parseRepairMessage,
+  type RepairCounts,
   type RepairMessage,
   type RepairState,
   type RepairTurn,
@@ -83,6 +91,34 @@ export {
   unpackOwned,
 } from './record-batch.ts';
 export type { Sibling } from './register.ts';
+export { formLedger, parseLedger } from './rounds-form.ts';
+export {
+  findListed,
+  type Ledger,
+  type Listed,
+  ledgerLimits,
+  needsRound,
+  type Retired,
+  register as listReplica,
+  retire,
+} from './rounds-ledger.ts';
+export { formGreeting, type Greeting, parseGreeting } from './rounds-messages.ts';
+export {
+  askPermission,
+  createRounds,
+  isBehind,
+  judgeSender,
+  learnLedger,
+  learnSeen,
+  maySpeak,
+  missing,
+  ownRound,
+  type RoundsState,
+  type Standing,
+  standingOf,
+  type Told,
+  tellSeen,
+} from './rounds-replica.ts';
 export { resolve, type Strategy, strategyNames } from './strategies.ts';
 export type { Plain } from './types.ts';
 export { pnCounter, register };

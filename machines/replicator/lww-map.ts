@@ -161,6 +161,15 @@ export const lwwMap: Crdt<LwwMapState, LwwMapChange, LwwMapView> = {
     for (const [key, { value, round }] of entries) if (value === undefined && round < stable) entries.delete(key);
     return entries.size < before;
   },
+  pending({ entries }) {
+    let last = 0;
+    for (const { value, round } of entries.values()) if (value === undefined && round > last) last = round;
+    return last;
+  },
+  isEmpty: ({ entries }) => entries.size === 0,
+  retag({ entries, size }, round) {
+    return { entries: new Map(Array.from(entries, ([key, entry]) => [key, { ...entry, round }])), size };
+  },
   latest(given) {
     if (Array.isArray(given)) return (given as unknown as Delta)[3];
     let latest = 0;

@@ -3,6 +3,7 @@
 // actor's matter.
 import { type Failure, failure } from '../errors.ts';
 import { createHybridClock, type HybridClock, heed, isBelievable, tick } from '../versions/hybrid-clock.ts';
+import { isEventCount } from '../versions/vector.ts';
 import { pack } from '../wire/envelope.ts';
 import { isWellFormed, utf8Length } from '../wire/octets.ts';
 import { type Author, type Crdt, isUnfit, type Joined } from './crdt.ts';
@@ -93,7 +94,8 @@ export type HeardRefusal = 'TYPE_UNKNOWN' | 'KEY_INVALID' | 'DELTA_MALFORMED' | 
 export type Heard = Joined | 'gap' | { refused: HeardRefusal };
 
 export type Objects = {
-  readonly replica: ReplicaId;
+  /** Who makes changes here; another one once what it is known for may be lost, or was given up by the others. */
+  replica: ReplicaId;
   readonly types: ReadonlyMap<string, AnyCrdt>;
   readonly clock: HybridClock;
   /** By `nameOf`; at most `objectsMax`. */
@@ -105,6 +107,12 @@ export type Objects = {
   round: Round;
   /** Everything made up to this round is at every registered replica. */
   stable: Round;
+  /** Those in which something may wait to be forgotten. */
+  readonly pending: Set<ReplicatedObject>;
+  /** Names of those of which nothing is left, and that are still on the disk; true: with an empty state. */
+  readonly gone: Map<string, boolean>;
+  /** No object that was ever here has had a higher version than this. */
+  forgotten: number;
 };
 
 /** The canonical bytes of an object as it is now; null: there is none. Not to be changed by anybody. */
@@ -119,7 +127,10 @@ export const createObjects = (replica: ReplicaId, types: ObjectTypes): Objects =
     formOf: (name) => packedForm(all, name),
   });
   const byName = new Map(types.map((type) => [type.type, type]));
-  return { replica, types: byName, clock: createHybridClock(), all, trie, unsaved: [], round: 1, stable: 0 };
+  return {
+    ...{ replica, types: byName, clock: createHybridClock(), all, trie, unsaved: [], round: 1, stable: 0 },
+    ...{ pending: new Set<ReplicatedObject>(), gone: new Map<string, boolean>(), forgotten: 0 },
+  };
 };
 
 /** No type's name holds a slash. */
@@ -140,13 +151,24 @@ const addObject = (objects: Objects, type: AnyCrdt, key: string): ReplicatedObje
   // Joined and not concatenated: the engine keeps what is concatenated as its parts, in twice the memory.
   const name = [type.type, key].join('/');
   const object = new ReplicatedObject(type, name, objects.trie.add(name));
+  // What it was before is still there, until it is written over.
+  if (objects.gone.size > 0) object.hasState = objects.gone.delete(name);
+  object.version = objects.forgotten;
   objects.all.set(name, object);
   return object;
 };
 
-const dropObject = (objects: Objects, { name, slot }: ReplicatedObject): void => {
+const dropObject = (objects: Objects, { name, slot, hasState }: ReplicatedObject): void => {
   objects.trie.remove(slot);
   objects.all.delete(name);
+  if (hasState) objects.gone.set(name, false);
+};
+
+/** Nothing of it is left: not known is what it is again, here and on the disk. */
+const forgetObject = (objects: Objects, object: ReplicatedObject): void => {
+  dropObject(objects, object);
+  objects.pending.delete(object);
+  objects.forgotten = Math.max(objects.forgotten, object.version + 1);
 };
 
 const noteChange = (objects: Objects, object: ReplicatedObject): void => {
@@ -154,6 +176,7 @@ const noteChange = (objects: Objects, object: ReplicatedObject): void => {
   object.unsaved = true;
   object.version++;
   objects.trie.touch(object.slot);
+  if (object.type.pending !== undefined) objects.pending.add(object);
 };
 
 const authorOf = (objects: Objects, wallMs: number): Author => ({
@@ -268,40 +291,109 @@ export const formOf = ({ type, key, state }: ReplicatedObject): readonly [string
   type.form(state),
 ];
 
-/** What was read from the disk; false: it is not what was written there. */
-export const restore = (objects: Objects, record: unknown): boolean => {
-  if (!Array.isArray(record) || record.length !== 3) return false;
-  const [typeName, key, form] = record as unknown[];
+const stamped = ({ stable }: Objects, type: AnyCrdt, record: readonly unknown[]): readonly unknown[] =>
+  type.collect === undefined || stable === 0 ? record : [...record, stable];
+
+/** As it goes to the disk. Where rounds decide what is old news, with what is stable: what is older in the log is to be judged by it. */
+export const savedForm = (objects: Objects, object: ReplicatedObject): readonly unknown[] =>
+  stamped(objects, object.type, formOf(object));
+
+/** The same of an object of which nothing is left. */
+export const emptyForm = (objects: Objects, name: string): readonly unknown[] => {
+  const slash = name.indexOf('/');
+  const type = objects.types.get(name.slice(0, slash))!;
+  return stamped(objects, type, [type.type, name.slice(slash + 1), type.form(type.empty())]);
+};
+
+/** What was read from the disk; false: it is not what was written there. `savedAt` learns what was stable then. */
+export const restore = (objects: Objects, record: unknown, savedAt: Map<string, Round> = new Map()): boolean => {
+  if (!Array.isArray(record) || record.length < 3 || record.length > 4) return false;
+  const [typeName, key, form, stable] = record as unknown[];
+  if (record.length === 4 && !isEventCount(stable)) return false;
   const type = typeof typeName === 'string' ? objects.types.get(typeName) : undefined;
   const state = type === undefined || !isKey(key) ? null : type.parse(form);
   if (type === undefined || state === null) return false;
   const object = addObject(objects, type, key as string);
   object.state = state;
+  if (stable !== undefined) savedAt.set(object.name, stable as Round);
+  if (type.pending !== undefined) objects.pending.add(object);
   object.bytes = unmeasured;
   object.hasState = true;
   heed(objects.clock, type.latest(state));
   return true;
 };
 
-/** A record of this node's own log, in the order in which it was written; false: it is not what was written there. */
-export const replay = (objects: Objects, record: unknown, bytes: number): boolean => {
-  const isState = Array.isArray(record) && record.length === 4 && record[3] === true;
+/**
+ * A record of this node's own log, in the order in which it was written; false: it is not what was written there. A number: so much was
+ * stable from there on. What was applied before the state of its object was written is in that, so it is judged by what was stable then.
+ */
+export const replay = (objects: Objects, savedAt: ReadonlyMap<string, Round>, record: unknown, bytes: number): boolean => {
+  if (isEventCount(record)) {
+    enterRound(objects, objects.round, record);
+    return true;
+  }
+  if (!Array.isArray(record)) return false;
+  const { stable } = objects;
+  objects.stable = Math.max(stable, savedAt.get(nameOf(String(record[0]), String(record[1]))) ?? 0);
+  const isApplied = reapply(objects, record, bytes);
+  objects.stable = stable;
+  return isApplied;
+};
+
+const reapply = (objects: Objects, record: readonly unknown[], bytes: number): boolean => {
+  const isState = record.length === 4 && record[3] === true;
   const heard = isState
     ? hearState(objects, Number.MAX_SAFE_INTEGER, record as unknown[], bytes)
     : hear(objects, Number.MAX_SAFE_INTEGER, record, bytes);
   return typeof heard === 'string' && heard !== 'gap';
 };
 
-/** Enters a round that all registered replicas have reached, and forgets the tombstones that nobody needs any more. */
-export const enterRound = (objects: Objects, round: Round, stable: Round): ReplicatedObject[] => {
+/**
+ * Enters a round that all registered replicas have reached, and forgets the tombstones that nobody needs any more. Answers the names of
+ * objects of which something was forgotten; some may be gone altogether.
+ */
+export const enterRound = (objects: Objects, round: Round, stable: Round): string[] => {
   objects.round = Math.max(objects.round, round);
   if (stable <= objects.stable) return [];
   objects.stable = stable;
-  const collected: ReplicatedObject[] = [];
-  for (const object of objects.all.values()) {
+  const collected: string[] = [];
+  for (const object of [...objects.pending]) {
     if (object.type.collect?.(object.state, stable) !== true) continue;
     noteChange(objects, object);
-    collected.push(object);
+    collected.push(object.name);
+    if (object.type.isEmpty?.(object.state) === true) forgetObject(objects, object);
   }
   return collected;
+};
+
+/** Whether anything waits to be forgotten that was made in a round of which `isWaiting` says so. */
+export const awaitsRound = (objects: Objects, isWaiting: (last: Round) => boolean): boolean => {
+  for (const object of objects.pending) {
+    const last = object.type.pending!(object.state);
+    if (last === 0) objects.pending.delete(object);
+    else if (isWaiting(last)) return true;
+  }
+  return false;
+};
+
+/** Counts everything here as made in this round, and is in it from now on: it was all made here, and nobody has heard of it. */
+export const beginIn = (objects: Objects, round: Round): void => {
+  objects.round = round;
+  for (const object of objects.all.values()) {
+    if (object.type.retag === undefined) continue;
+    object.state = object.type.retag(object.state, round);
+    noteChange(objects, object);
+  }
+};
+
+/** Forgets every object of which rounds decide what is old: it comes back from others, as they have it now. Answers their names. */
+export const dropRounded = (objects: Objects): string[] => {
+  const dropped = [...objects.all.values()].filter(({ type }) => type.collect !== undefined);
+  for (const object of dropped) forgetObject(objects, object);
+  return dropped.map(({ name }) => name);
+};
+
+/** Those of which nothing is left. */
+export const forgetEmpty = (objects: Objects): void => {
+  for (const object of [...objects.pending]) if (object.type.isEmpty?.(object.state) === true) forgetObject(objects, object);
 };

@@ -198,6 +198,27 @@ const collect = <Content>(state: SequenceState<Content>, stable: Round): boolean
   return true;
 };
 
+const pending = <Content>({ spans }: SequenceState<Content>): Round => {
+  let last = 0;
+  if (spans.unsettled > 0) for (const { rank, gone } of spans) last = Math.max(last, rank, gone);
+  return last;
+};
+
+/** Hung up anew, each after that on which it hangs, as if all were made in this round: siblings of different rounds may change places. */
+const retag = <Content>(state: SequenceState<Content>, round: Round): SequenceState<Content> => {
+  const spans = new Spans(state.spans.units);
+  let waiting = [...state.spans].sort((a, b) => a.from - b.from);
+  // What is settled others have: then this is not only ours.
+  if (waiting.some(({ rank }) => rank === 0)) return state;
+  while (waiting.length > 0)
+    waiting = waiting.filter((span) => {
+      if (spans.find(span.up, span.upCount) === undefined) return true;
+      place(spans, spanOf({ ...span, rank: round, gone: span.gone > 0 ? round : 0 }));
+      return false;
+    });
+  return { vector: state.vector, spans };
+};
+
 const sequence = <Content, Read>(
   type: string,
   name: string,
@@ -222,6 +243,8 @@ const sequence = <Content, Read>(
   parse: (value) => parse(units, value),
   read: ({ spans }) => read(Array.from(spans).flatMap(({ content }) => (content === null ? [] : [content]))),
   collect,
+  pending,
+  retag,
   latest: () => 0,
 });
 

@@ -49,4 +49,5 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   ...{ snapshotEntries: config.snapshot.entries, snapshotBytes: config.snapshot.bytes },
   watchEventsMax: settingsDefaults.watchEventsMax,
   replicaLogBytes: settingsDefaults.replicaLogBytes,
+  rounds: settingsDefaults.rounds,
 });

@@ -38,6 +38,8 @@ const world = () => {
       append: (records, done) => void operations.push({ records: numbersIn(records).length, done }),
       checkpoint: (done) => done(),
       isLong: false,
+      isWriting: false,
+      saveRounds() {},
       logBytes: 0,
     },
     tell({ bytes, records }) {

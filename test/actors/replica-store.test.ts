@@ -127,8 +127,8 @@ test('what rots is noticed, the rest is there, and the replica id is never used 
     const { objects, damaged } = open(new Map(contents).set(name, [key, rotten]));
     assert.notEqual(objects.replica, first.objects.replica, name);
     const missing = ['a', 'b', 'c', 'd'].filter((one) => valueAt(objects, one) === undefined);
-    const holdsValue = !['r/id', 'r/base'].includes(keyText(key));
-    assert.deepEqual([missing.length, damaged.length], holdsValue ? [1, 1] : [0, keyText(key) === 'r/base' ? 1 : 0], name);
+    const holdsValue = /^r\/(log|state)\//.test(keyText(key));
+    assert.deepEqual([missing.length, damaged.length], [holdsValue ? 1 : 0, keyText(key) === 'r/id' ? 0 : 1], name);
   }
   const withoutLog = new Map([...contents].filter(([, [key]]) => !String.fromCharCode(...key).startsWith('r/log/')));
   assert.equal(valueAt(open(withoutLog).objects, 'd'), undefined, 'a lost tail cannot be seen (decision 12)');
@@ -143,8 +143,8 @@ test('a batch or a state that is gone altogether is noticed, but for the last ba
   for (const [n, key] of ['d', 'e', 'f'].entries()) first.write(set(key, n));
   first.clock.pass(50);
   const contents = first.storage.contents();
-  const gone = [...contents].filter(([, [key]]) => /^r\/(log|state)\//.test(keyText(key)));
-  assert.equal(gone.length, 6);
+  const gone = [...contents].filter(([, [key]]) => /^r\/(rounds|log\/|state\/)/.test(keyText(key)));
+  assert.equal(gone.length, 7);
   const last = gone.filter(([, [key]]) => keyText(key).startsWith('r/log/')).at(-1)!;
   for (const [name, [key]] of gone) {
     const left = new Map(contents);
@@ -165,7 +165,7 @@ test('damage is noticed once: the new replica id stays', () => {
   first.clock.pass(50);
   const contents = first.storage.contents();
   const places = [...contents].filter(([, [key]]) => keyText(key).startsWith('r/'));
-  assert.equal(places.length, 8);
+  assert.equal(places.length, 9);
   for (const [name, [key, value]] of places) {
     const rotten = value.slice();
     rotten[rotten.byteLength - 1]! ^= 1;

@@ -171,7 +171,9 @@ test('a node that stops answers every change: done, surely not done, or unknown'
 test('what is no batch of deltas is counted, and the rest of what a member says is heard', () => {
   const { cluster, nodes } = formed();
   const [n1, n2] = nodes;
-  const publish = (body: unknown, type = 'deltas'): void => {
+  const mark = [n2.api.replica.summary().replica, 0];
+  const publish = (deltas: unknown, type = 'deltas', by: unknown = mark): void => {
+    const body = [by, deltas];
     const bytes = encodeEnvelope({
       ...{ version: wireVersion, source: 'replicator', target: 'replicator', type },
       ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body },
@@ -179,18 +181,30 @@ test('what is no batch of deltas is counted, and the rest of what a member says 
     cluster.network.letters.push({ from: n2.peer, to: n1.peer, lane: 'topic', topic: 'deltas', bytes });
     cluster.pass(1);
   };
+  cluster.until(() => n1.api.replica.replicas().replicas.length === 3);
   const delta = (record: unknown): Uint8Array => pack(record).slice();
   const ahead = delta(['register', 'k', [['x', 1], [['x', 1, 2 ** 52, 'from the future']]]]);
   const noKey = delta(['pn-counter', '', ['x', 1, 0]]);
   for (const body of [null, [1], [delta(['no-type', 'k', 1])], [noKey], [new Uint8Array([0xc1])], [ahead]]) publish(body);
   publish([], 'other');
+  publish([ahead], 'deltas', ['nobody', 0]);
+  publish([ahead], 'deltas', [n2.api.replica.summary().replica, 99]);
+  publish([ahead], 'deltas', 'n2');
   publish([ahead, delta(['pn-counter', 'n', ['x', 4, 0]])]);
   assert.equal(countAt(n1), 4);
   assert.equal(n1.api.replica.read('register', 'k'), undefined);
   const refused = [...n1.counts.keys()]
     .filter((name) => name.startsWith('replica_refused_total'))
     .map((name) => name.split(' ')[1]);
-  assert.deepEqual(refused.sort(), ['CLOCK_AHEAD', 'DELTA_MALFORMED', 'KEY_INVALID', 'MESSAGE_MALFORMED', 'TYPE_UNKNOWN']);
+  assert.deepEqual(refused.sort(), [
+    'CLOCK_AHEAD',
+    'DELTA_MALFORMED',
+    'KEY_INVALID',
+    'LEDGER_BEHIND',
+    'MESSAGE_MALFORMED',
+    'REPLICA_UNLISTED',
+    'TYPE_UNKNOWN',
+  ]);
   assert.equal(n1.lines.filter(({ code }) => code === 'CLOCK_AHEAD').length, 1);
 });
 

@@ -1,5 +1,5 @@
 // Replicated objects of a node for tests of the doors: the real types in memory, no disk and no others, unless a test plays one.
-import type { ReplicaApi } from '../../../actors/api.ts';
+import type { ListedReplica, ReplicaApi } from '../../../actors/api.ts';
 import { type Failure, failure } from '../../../machines/errors.ts';
 import {
   change,
@@ -35,6 +35,8 @@ export class FakeReplica {
     for (const hear of [...(this.#followers.get(name) ?? [])]) hear();
   }
 
+  readonly listed: ListedReplica[] = [{ replica: 'r1', peerId: 'p1', name: 'n1', round: 1, standing: 'member' }];
+
   readonly api: ReplicaApi = {
     change: (type, key, given, done) => {
       const why = this.isClosed ? failure('NOT_READY', 'being read') : this.intercept();
@@ -60,6 +62,13 @@ export class FakeReplica {
       return () => {
         if (all.delete(on)) this.followed--;
       };
+    },
+    replicas: () => ({ replica: 'r1', standing: 'member', round: 1, stable: 0, replicas: this.listed }),
+    retire: (named, done) => {
+      const found = this.listed.find(({ replica, name }) => replica === named || name === named);
+      if (found === undefined)
+        return done({ ok: false, failure: failure('NOT_FOUND', `no replica is listed under '${named}'`) });
+      done({ ok: true, value: { replica: found.replica, name: found.name } });
     },
     list: ({ limit = 1_000, ...wanted }) =>
       pageOf(this.#objects.all, { ...wanted, limit }).map(({ type, key }) => ({ type: type.type, key })),
