@@ -10,7 +10,7 @@ import { createHandScope } from './hand-scope.ts';
 const heardOf = (body: unknown): Uint8Array =>
   encodeEnvelope({
     ...{ version: wireVersion, source: 'replicator', target: 'replicator', type: 'deltas' },
-    ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body },
+    ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body: [['there', 0], body] },
   });
 
 const world = () => {
@@ -22,6 +22,7 @@ const world = () => {
     ...{ scope: createHandScope(clock), objects, isWatched: () => false, onChanged() {} },
     ports: { clock, network: { publish: () => 'sent' }, sink: { log() {}, count() {} } } as never,
     log: { isFull: false, appendHeard() {} } as never,
+    ...{ mark: () => ['here', 0] as const, judge: () => true, onLedger: () => false },
     compareSoon: () => void comparisons++,
     fetch: (_peer, names) => void fetched.push(...names),
   });

@@ -215,7 +215,7 @@ test('what is no key is refused also where somebody is told of conflicts', () =>
   const noKey = pack(['lww-register', { toString: 1, valueOf: 1 }, [0, '', 1, 'x', 1]]).slice();
   const bytes = encodeEnvelope({
     ...{ version: wireVersion, source: 'replicator', target: 'replicator', type: 'deltas' },
-    ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body: [noKey] },
+    ...{ id: 0, correlation: 0, timeLeftMs: 0, trace: '', body: [[n2.api.replica.summary().replica, 0], [noKey]] },
   });
   cluster.network.letters.push({ from: n2.peer, to: n1.peer, lane: 'topic', topic: 'deltas', bytes });
   cluster.pass(1);

@@ -94,7 +94,7 @@ test('read back after a crash it is what it was, and others who are told all bec
       assert.deepEqual(formsOf(nodes[0].objects), formsOf(nodes[1].objects));
       for (const { objects, disk } of nodes) {
         const again = createObjects(objects.replica, replicatedTypes);
-        for (const value of disk) for (const record of recordsIn(value)) assert.ok(replay(again, record, 1));
+        for (const value of disk) for (const record of recordsIn(value)) assert.ok(replay(again, new Map(), record, 1));
         assert.deepEqual(formsOf(again), formsOf(objects));
       }
     }),

@@ -202,8 +202,8 @@ export const replicas: readonly Mutant[] = [
     edits: [
       {
         file: store,
-        find: '        log.bytes -= bytes;\n        cut(from, to, finish);\n',
-        replace: '        finish();\n',
+        find: '        log.bytes -= bytes;\n        cut(from, to, () => bury(finish));\n',
+        replace: '        bury(finish);\n',
       },
       {
         file: store,
@@ -244,7 +244,7 @@ export const replicas: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-repair.ts',
-        find: 'if (peer !== undefined) beginExchange(repair, turn, peer);',
+        find: 'if (peer !== undefined) args.greet(peer);',
         replace: 'if (peer === undefined) compareSoon();',
       },
     ],
