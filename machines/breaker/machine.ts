@@ -58,8 +58,8 @@ export const settle = (
   if (!(ticket >= 1 && ticket <= breaker.serial)) throw new InvariantBroken('ticket-was-given', `${ticket}`);
   const { status, counts } = breaker;
   const probe = status === 'half-open' ? takeProbe(breaker, ticket) : false;
-  // Admitted before the status was entered: what it says is about another time.
-  if (!probe && (ticket !== breaker.epoch || status === 'half-open')) return void counts.late++;
+  // Admitted before the status was entered, or given up: what it says is about another time.
+  if (!probe && ticket !== breaker.epoch) return void counts.late++;
   if (outcome === 'none') return void counts.unmeasured++;
   const isSlow = breaker.options.slow !== null && tookMs >= breaker.options.slow.ms;
   if (outcome === 'success') counts.succeeded++;

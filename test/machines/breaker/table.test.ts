@@ -43,6 +43,21 @@ test('when there are too many, who remembers nothing goes, then who failed a lit
   assert.deepEqual([...breakers.of.keys()].sort(), ['forced', 'w', 'y', 'z']);
 });
 
+test('of several that are alike, the one that was used least recently goes, not the oldest', () => {
+  const breakers = tableOf(3);
+  for (const [nowMs, name] of ['a', 'b', 'c', 'a'].entries()) fail(breakers, name, nowMs, 1);
+  breakerOf(breakers, 'd', 4);
+  assert.deepEqual([...breakers.of.keys()].sort(), ['a', 'c', 'd']);
+});
+
+test('whoever can be given up is found behind any number of forced ones', () => {
+  const breakers = tableOf(200);
+  for (let n = 0; n < 199; n++) command(breakerOf(breakers, `forced${n}`, 0), 0, 'open', []);
+  fail(breakers, 'failed', 1, 1);
+  breakerOf(breakers, 'new', 2);
+  assert.deepEqual([breakers.of.size, breakers.of.has('failed'), breakers.of.has('new')], [200, false, true]);
+});
+
 test('if all are forced there is no room, and it says so', () => {
   const breakers = tableOf(2);
   for (const name of ['a', 'b']) command(breakerOf(breakers, name, 0), 0, 'close', []);
