@@ -19,17 +19,13 @@ export type Bucket = {
   fullAtMs: number;
 };
 
-const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
+export const measureOf = ({ tokens, periodMs, burst }: Rate): Measure => ({
+  ...{ perMs: tokens, token: periodMs, full: burst * periodMs },
+});
 
-export const measureOf = ({ tokens, periodMs, burst }: Rate): Measure => {
-  const by = divisor(tokens, periodMs);
-  const token = periodMs / by;
-  return { perMs: tokens / by, token, full: burst * token };
-};
-
-/** Beyond 2^53 the product is no longer exact, but then it is far above what is missing. */
+/** `nowMs` is never before `atMs`. Beyond 2^53 the product is no longer exact, but then it is far above what is missing. */
 const levelAt = (measure: Measure, bucket: Bucket, nowMs: number): number =>
-  nowMs <= bucket.atMs ? bucket.level : Math.min(measure.full, bucket.level + (nowMs - bucket.atMs) * measure.perMs);
+  Math.min(measure.full, bucket.level + (nowMs - bucket.atMs) * measure.perMs);
 
 /** How long until there are so many tokens, in whole milliseconds; 0 = they are there. `cost` ≤ burst. */
 export const waitMs = (measure: Measure, bucket: Bucket, cost: number, nowMs: number): number =>
@@ -41,6 +37,6 @@ export const tokensAt = (measure: Measure, bucket: Bucket, nowMs: number): numbe
 /** Takes so many tokens; what is not there becomes a debt, of at most as much as fits in. */
 export const takeFrom = (measure: Measure, bucket: Bucket, cost: number, nowMs: number): void => {
   bucket.level = Math.max(-measure.full, levelAt(measure, bucket, nowMs) - cost * measure.token);
-  bucket.atMs = Math.max(bucket.atMs, nowMs);
-  bucket.fullAtMs = bucket.atMs + Math.ceil((measure.full - bucket.level) / measure.perMs);
+  bucket.atMs = nowMs;
+  bucket.fullAtMs = nowMs + Math.ceil((measure.full - bucket.level) / measure.perMs);
 };

@@ -107,8 +107,7 @@ export const drain = (limiter: Limiter, given: number, kind: Kind, name: string,
   const buckets = limiter[kind];
   if (buckets === null || name.length > limiterLimits.nameCharsMax) return;
   const bucket = bucketOf(buckets, name, nowMs);
-  // A full one and a debt of a full one: more changes nothing.
-  takeFrom(buckets.measure, bucket, Math.min(tokens, 2 * buckets.burst), nowMs);
+  takeFrom(buckets.measure, bucket, tokens, nowMs);
   settleIn(buckets, name);
   checkBucket(buckets.measure, bucket, nowMs);
 };
