@@ -1,0 +1,140 @@
+// A bulkhead at work: what is more than a service can do at once waits for a short while or is refused at once, by a name that says
+// why, so that one service's trouble stays its own. A call is refused as early as it can be known: work that nobody waits for any
+// more is what keeps an overloaded system overloaded.
+import { InvariantBroken } from '../invariant.ts';
+import { checkStep } from './invariants.ts';
+import { importances } from './options.ts';
+import { aheadOf, dequeue, enqueue, firstOf, remove, removeLeast, type Waiting } from './queue.ts';
+import type { Bulkhead, BulkheadEffect, BulkheadEvent, CallId, Shed, Turn } from './state.ts';
+
+/** Takes in one event. Changes `state`; the effects are to be done in their order. */
+export const step = (state: Bulkhead, givenMs: number, event: BulkheadEvent): BulkheadEffect[] => {
+  if (!Number.isFinite(givenMs)) throw new InvariantBroken('time-is-finite', `${givenMs}`);
+  // A clock that goes back stands still until it has caught up.
+  state.nowMs = Math.max(state.nowMs, givenMs);
+  const turn: Turn = { nowMs: state.nowMs, effects: [] };
+  if (turn.nowMs >= state.deadlineMs) sweep(state, turn);
+  take(state, turn, event);
+  if (state.queue.of.size > 0) startWaiting(state, turn);
+  checkStep(state, turn);
+  return turn.effects;
+};
+
+const take = (state: Bulkhead, turn: Turn, event: BulkheadEvent): void => {
+  switch (event.type) {
+    case 'wake':
+      return;
+    case 'arrived':
+      return onArrived(state, turn, event);
+    case 'ended':
+      return onEnded(state, turn, event.id);
+    case 'abandoned':
+      if (remove(state.queue, event.id) !== null) state.counts.abandoned++;
+      return;
+    case 'stop':
+      state.isStopped = true;
+      for (const { id } of state.queue.of.values()) {
+        remove(state.queue, id);
+        refuse(state, turn, id, 'stopping');
+      }
+  }
+};
+
+const onArrived = (state: Bulkhead, turn: Turn, event: Extract<BulkheadEvent, { type: 'arrived' }>): void => {
+  const { id, importance, principal } = event;
+  const { running, queue, options } = state;
+  if (running.has(id) || queue.of.has(id)) throw new InvariantBroken('ids-differ', `${id} is here already`);
+  state.counts.arrived++;
+  const deadlineMs = event.deadlineMs ?? Number.POSITIVE_INFINITY;
+  if (state.isStopped) return refuse(state, turn, id, 'stopping');
+  // So that a deadline which is no number is one that has passed.
+  if (!(deadlineMs > turn.nowMs)) return refuse(state, turn, id, 'deadline-passed');
+  // Nobody as important waits then, or he would have been started.
+  if (running.size < options.runningMax[importance]) return start(state, turn, id);
+  if (turn.nowMs + leastWaitMs(state, aheadOf(queue, importance, principal)) >= deadlineMs)
+    return refuse(state, turn, id, 'deadline-unreachable');
+  const endMs = Math.min(deadlineMs, turn.nowMs + options.queueMsMax);
+  state.deadlineMs = Math.min(state.deadlineMs, Math.max(endMs, turn.nowMs + sweepMs));
+  enqueue(queue, { id, importance, principal, deadlineMs, endMs });
+  if (queue.of.size <= options.queueMax) return;
+  const least = removeLeast(queue)!;
+  refuse(state, turn, least.id, least.id === id ? 'full' : 'displaced');
+};
+
+const onEnded = (state: Bulkhead, turn: Turn, id: CallId): void => {
+  const startedMs = state.running.get(id);
+  if (startedMs === undefined) throw new InvariantBroken('ended-was-running', `${id}`);
+  state.running.delete(id);
+  state.ended++;
+  const tookMs = turn.nowMs - startedMs;
+  state.meanMs += (tookMs - state.meanMs) / Math.min(state.ended, meanCalls);
+};
+
+const start = (state: Bulkhead, turn: Turn, id: CallId): void => {
+  state.running.set(id, turn.nowMs);
+  state.counts.started++;
+  turn.effects.push({ type: 'start', id });
+};
+
+const startWaiting = (state: Bulkhead, turn: Turn): void => {
+  const { queue, running, options } = state;
+  for (const importance of importances)
+    while (running.size < options.runningMax[importance]) {
+      const first = firstOf(queue, importance);
+      if (first === null) break;
+      if (first.endMs > turn.nowMs) start(state, turn, dequeue(queue, importance)!.id);
+      else expire(state, turn, first);
+    }
+};
+
+// ---------------------------------------------------------------- time
+
+/** Those who wait are looked through at most so often. Nobody is started late; some hear a moment late that they were not. */
+const sweepMs = 10;
+
+/** Refuses everybody whose time is over. */
+const sweep = (state: Bulkhead, turn: Turn): void => {
+  let nextMs = Number.POSITIVE_INFINITY;
+  for (const waiting of state.queue.of.values()) {
+    if (waiting.endMs > turn.nowMs) nextMs = Math.min(nextMs, waiting.endMs);
+    else expire(state, turn, waiting);
+  }
+  state.deadlineMs = Math.max(nextMs, turn.nowMs + sweepMs);
+};
+
+const expire = (state: Bulkhead, turn: Turn, { id, deadlineMs }: Waiting): void => {
+  remove(state.queue, id);
+  refuse(state, turn, id, deadlineMs <= turn.nowMs ? 'deadline-passed' : 'waited-too-long');
+};
+
+/** About so many of the last calls make the mean. */
+const meanCalls = 32;
+/** Before so many have ended nothing is known. */
+const knownCalls = 8;
+
+/** How long at least it takes until so many have been started, as far as is known. */
+const leastWaitMs = ({ meanMs, ended, running }: Bulkhead, calls: number): number =>
+  ended < knownCalls ? 0 : (calls * meanMs) / Math.max(1, running.size);
+
+// ---------------------------------------------------------------- refusals
+
+const retryMsMin = 100;
+const retryMsMax = 30_000;
+const retryMsUnknown = 1_000;
+
+const isWorthARetry: Record<Shed, boolean> = {
+  ...{ full: true, displaced: true, 'deadline-unreachable': true, 'waited-too-long': true },
+  // What is late stays late, and who stops does not begin again.
+  ...{ 'deadline-passed': false, stopping: false },
+};
+
+/** When about half of those who wait now will have been started. */
+const retryAfter = (state: Bulkhead): number => {
+  if (state.ended < knownCalls) return retryMsUnknown;
+  return Math.ceil(Math.min(retryMsMax, Math.max(retryMsMin, leastWaitMs(state, state.queue.of.size / 2))));
+};
+
+const refuse = (state: Bulkhead, turn: Turn, id: CallId, why: Shed): void => {
+  state.counts.shed[why]++;
+  turn.effects.push({ type: 'refuse', id, why, retryAfterMs: isWorthARetry[why] ? retryAfter(state) : null });
+};
