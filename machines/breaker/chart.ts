@@ -31,10 +31,18 @@ export const breakerChart = createMachine({
   },
 });
 
+/** Arrows that were looked up; there are few, and to ask the chart takes longer than a call may. */
+const arrows = new Map<string, BreakerStatus | null>();
+
 /** Where a move leads from here; null where the chart has no arrow for it. */
 export const moved = (status: BreakerStatus, type: BreakerMove): BreakerStatus | null => {
+  const arrow = `${status} ${type}`;
+  const known = arrows.get(arrow);
+  if (known !== undefined) return known;
   const before = breakerChart.resolveState({ value: status });
-  return before.can({ type }) ? (transition(breakerChart, before, { type })[0].value as BreakerStatus) : null;
+  const after = before.can({ type }) ? (transition(breakerChart, before, { type })[0].value as BreakerStatus) : null;
+  arrows.set(arrow, after);
+  return after;
 };
 
 /** Row B3. */

@@ -4,24 +4,23 @@ import { InvariantBroken } from '../invariant.ts';
 import { importances } from './options.ts';
 import type { Bulkhead, Turn } from './state.ts';
 
-const demand = (invariant: string, holds: boolean, what: () => string): void => {
-  if (!holds) throw new InvariantBroken(invariant, what());
+const broken = (invariant: string, message: string): never => {
+  throw new InvariantBroken(invariant, message);
 };
 
 export const checkStep = (state: Bulkhead, { nowMs }: Turn): void => {
   const { running, queue, options, deadlineMs, counts, ended } = state;
   const { size } = queue.of;
-  demand('running-bounded', running.size <= options.runningMax.critical, () => `${running.size} run`);
-  demand('queue-bounded', size <= options.queueMax, () => `${size} wait, at most ${options.queueMax}`);
-  demand('nothing-waits-stopped', !state.isStopped || size === 0, () => `${size} wait`);
+  if (running.size > options.runningMax.critical) broken('running-bounded', `${running.size} run`);
+  if (size > options.queueMax) broken('queue-bounded', `${size} wait, at most ${options.queueMax}`);
+  if (state.isStopped && size > 0) broken('nothing-waits-stopped', `${size} wait`);
   // Whoever wakes at the deadline does not wake for ever.
-  demand('deadline-ahead', deadlineMs > nowMs, () => `${deadlineMs} at ${nowMs}`);
-  demand('woken-while-some-wait', size === 0 || Number.isFinite(deadlineMs), () => `${size} wait`);
-  demand('started-ends', counts.started === ended + running.size, () => `${counts.started}, ${ended} and ${running.size}`);
+  if (!(deadlineMs > nowMs)) broken('deadline-ahead', `${deadlineMs} at ${nowMs}`);
+  if (size > 0 && !Number.isFinite(deadlineMs)) broken('woken-while-some-wait', `${size} wait`);
+  if (counts.started !== ended + running.size) broken('started-ends', `${counts.started}, ${ended} and ${running.size}`);
   for (const importance of importances) {
-    if (queue.flows[importance].size === 0) continue;
-    const full = running.size >= options.runningMax[importance];
-    demand('waits-for-a-reason', full, () => `${importance}, while ${running.size} run`);
+    const isOwed = queue.flows[importance].size > 0 && running.size < options.runningMax[importance];
+    if (isOwed) broken('waits-for-a-reason', `${importance}, while ${running.size} run`);
   }
 };
 
@@ -29,19 +28,19 @@ export const checkBulkhead = ({ queue, running, nowMs, options, counts }: Bulkhe
   let count = 0;
   for (const importance of importances)
     for (const [principal, flow] of queue.flows[importance]) {
-      demand('flows-not-empty', flow.length > 0, () => principal);
+      if (flow.length === 0) broken('flows-not-empty', principal);
       for (const [at, waiting] of flow.entries()) {
         count++;
         const is = waiting.importance === importance && waiting.principal === principal;
-        demand('waits-in-its-flow', is && queue.of.get(waiting.id) === waiting, () => `${waiting.id}`);
-        demand('own-order', at === 0 || flow[at - 1]!.order < waiting.order, () => `${waiting.id}`);
-        demand('runs-or-waits', !running.has(waiting.id), () => `${waiting.id}`);
-        const bounded = waiting.endMs <= waiting.deadlineMs && waiting.endMs <= nowMs + options.queueMsMax;
-        demand('wait-bounded', bounded, () => `${waiting.id} until ${waiting.endMs}`);
+        if (!is || queue.of.get(waiting.id) !== waiting) broken('waits-in-its-flow', `${waiting.id}`);
+        if (at > 0 && flow[at - 1]!.order >= waiting.order) broken('own-order', `${waiting.id}`);
+        if (running.has(waiting.id)) broken('runs-or-waits', `${waiting.id}`);
+        const isBounded = waiting.endMs <= waiting.deadlineMs && waiting.endMs <= nowMs + options.queueMsMax;
+        if (!isBounded) broken('wait-bounded', `${waiting.id} until ${waiting.endMs}`);
       }
     }
-  demand('waits-once', count === queue.of.size, () => `${count} in flows, ${queue.of.size} in all`);
+  if (count !== queue.of.size) broken('waits-once', `${count} in flows, ${queue.of.size} in all`);
   const shed = Object.values(counts.shed).reduce((sum, one) => sum + one, 0);
   const accounted = counts.started + counts.abandoned + shed + queue.of.size;
-  demand('all-accounted-for', counts.arrived === accounted, () => `${counts.arrived} arrived, ${accounted} known`);
+  if (counts.arrived !== accounted) broken('all-accounted-for', `${counts.arrived} arrived, ${accounted} known`);
 };

@@ -75,7 +75,8 @@ const rise = (heap: Named[], bucket: Named): void => {
 const sink = (heap: Named[], bucket: Named): void => {
   for (;;) {
     const at = bucket.at;
-    const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]];
+    const left = heap[2 * at + 1];
+    const right = heap[2 * at + 2];
     if (left === undefined) return;
     const sooner = right !== undefined && right.fullAtMs < left.fullAtMs ? right : left;
     if (bucket.fullAtMs <= sooner.fullAtMs) return;

@@ -91,13 +91,15 @@ test('who is late is refused: at once if it is known, while waiting when it is, 
   assert.equal(one.state.deadlineMs, 95);
   one.nowMs = 95;
   assert.deepEqual(one.wake(), ['deadline-passed 5']);
-  one.nowMs = 102;
+  one.nowMs = 100;
   assert.equal(one.state.deadlineMs, 105, 'looked through at most every 10 ms');
   assert.deepEqual(one.end(3), ['deadline-passed 4', 'start 6']);
   one.arrive();
-  one.nowMs = 102 + bulkheadDefaults.queueMsMax;
+  one.nowMs = 100 + bulkheadDefaults.queueMsMax;
   assert.deepEqual(one.wake(), ['waited-too-long 7']);
   assert.equal(one.state.deadlineMs, Number.POSITIVE_INFINITY);
+  one.arrive('normal', 'ada', one.nowMs + 1);
+  assert.equal(one.state.deadlineMs, one.nowMs + 10, 'nobody else makes it look more often');
 });
 
 test('a turn that nobody wants any more is not lost', () => {
