@@ -9,7 +9,7 @@ const broken = (invariant: string, message: string): never => {
 };
 
 export const checkStep = (state: Bulkhead, { nowMs }: Turn): void => {
-  const { running, queue, options, deadlineMs, counts, ended } = state;
+  const { running, queue, options, deadlineMs, counts } = state;
   const { size } = queue.of;
   if (running.size > options.runningMax.critical) broken('running-bounded', `${running.size} run`);
   if (size > options.queueMax) broken('queue-bounded', `${size} wait, at most ${options.queueMax}`);
@@ -17,7 +17,8 @@ export const checkStep = (state: Bulkhead, { nowMs }: Turn): void => {
   // Whoever wakes at the deadline does not wake for ever.
   if (!(deadlineMs > nowMs)) broken('deadline-ahead', `${deadlineMs} at ${nowMs}`);
   if (size > 0 && !Number.isFinite(deadlineMs)) broken('woken-while-some-wait', `${size} wait`);
-  if (counts.started !== ended + running.size) broken('started-ends', `${counts.started}, ${ended} and ${running.size}`);
+  const { started, ended } = counts;
+  if (started !== ended + running.size) broken('started-ends', `${started}, ${ended} and ${running.size}`);
   for (const importance of importances) {
     const isOwed = queue.flows[importance].size > 0 && running.size < options.runningMax[importance];
     if (isOwed) broken('waits-for-a-reason', `${importance}, while ${running.size} run`);

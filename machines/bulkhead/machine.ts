@@ -4,6 +4,7 @@
 import { InvariantBroken } from '../invariant.ts';
 import { checkStep } from './invariants.ts';
 import { importances } from './options.ts';
+import { isKnown, leastOf, measure, waitOf } from './pace.ts';
 import { aheadOf, dequeue, enqueue, firstOf, remove, removeLeast, type Waiting } from './queue.ts';
 import type { Bulkhead, BulkheadEffect, BulkheadEvent, CallId, Shed, Turn } from './state.ts';
 
@@ -51,8 +52,8 @@ const onArrived = (state: Bulkhead, turn: Turn, event: Extract<BulkheadEvent, { 
   if (!(deadlineMs > turn.nowMs)) return refuse(state, turn, id, 'deadline-passed');
   // Nobody as important waits then, or he would have been started.
   if (running.size < options.runningMax[importance]) return start(state, turn, id);
-  if (turn.nowMs + leastWaitMs(state, aheadOf(queue, importance, principal)) >= deadlineMs)
-    return refuse(state, turn, id, 'deadline-unreachable');
+  const waitMs = waitOf(state.pace, aheadOf(queue, importance, principal), running.size);
+  if (turn.nowMs + waitMs + leastOf(state.pace) >= deadlineMs) return refuse(state, turn, id, 'deadline-unreachable');
   const endMs = Math.min(deadlineMs, turn.nowMs + options.queueMsMax);
   state.deadlineMs = Math.min(state.deadlineMs, Math.max(endMs, turn.nowMs + sweepMs));
   enqueue(queue, { id, importance, principal, deadlineMs, endMs });
@@ -65,9 +66,8 @@ const onEnded = (state: Bulkhead, turn: Turn, id: CallId): void => {
   const startedMs = state.running.get(id);
   if (startedMs === undefined) throw new InvariantBroken('ended-was-running', `${id}`);
   state.running.delete(id);
-  state.ended++;
-  const tookMs = turn.nowMs - startedMs;
-  state.meanMs += (tookMs - state.meanMs) / Math.min(state.ended, meanCalls);
+  state.counts.ended++;
+  measure(state.pace, turn.nowMs - startedMs);
 };
 
 const start = (state: Bulkhead, turn: Turn, id: CallId): void => {
@@ -82,7 +82,8 @@ const startWaiting = (state: Bulkhead, turn: Turn): void => {
     while (running.size < options.runningMax[importance]) {
       const first = firstOf(queue, importance);
       if (first === null) break;
-      if (first.endMs > turn.nowMs) start(state, turn, dequeue(queue, importance)!.id);
+      const isInTime = first.endMs > turn.nowMs && first.deadlineMs > turn.nowMs + leastOf(state.pace);
+      if (isInTime) start(state, turn, dequeue(queue, importance)!.id);
       else expire(state, turn, first);
     }
 };
@@ -102,19 +103,11 @@ const sweep = (state: Bulkhead, turn: Turn): void => {
   state.deadlineMs = Math.max(nextMs, turn.nowMs + sweepMs);
 };
 
-const expire = (state: Bulkhead, turn: Turn, { id, deadlineMs }: Waiting): void => {
+const expire = (state: Bulkhead, turn: Turn, { id, deadlineMs, endMs }: Waiting): void => {
   remove(state.queue, id);
-  refuse(state, turn, id, deadlineMs <= turn.nowMs ? 'deadline-passed' : 'waited-too-long');
+  const isOver = endMs <= turn.nowMs;
+  refuse(state, turn, id, deadlineMs <= turn.nowMs ? 'deadline-passed' : isOver ? 'waited-too-long' : 'deadline-unreachable');
 };
-
-/** About so many of the last calls make the mean. */
-const meanCalls = 32;
-/** Before so many have ended nothing is known. */
-const knownCalls = 8;
-
-/** How long at least it takes until so many have been started, as far as is known. */
-const leastWaitMs = ({ meanMs, ended, running }: Bulkhead, calls: number): number =>
-  ended < knownCalls ? 0 : (calls * meanMs) / Math.max(1, running.size);
 
 // ---------------------------------------------------------------- refusals
 
@@ -130,8 +123,9 @@ const isWorthARetry: Record<Shed, boolean> = {
 
 /** When about half of those who wait now will have been started. */
 const retryAfter = (state: Bulkhead): number => {
-  if (state.ended < knownCalls) return retryMsUnknown;
-  return Math.ceil(Math.min(retryMsMax, Math.max(retryMsMin, leastWaitMs(state, state.queue.of.size / 2))));
+  if (!isKnown(state.pace)) return retryMsUnknown;
+  const waitMs = waitOf(state.pace, state.queue.of.size / 2, state.running.size);
+  return Math.ceil(Math.min(retryMsMax, Math.max(retryMsMin, waitMs)));
 };
 
 const refuse = (state: Bulkhead, turn: Turn, id: CallId, why: Shed): void => {

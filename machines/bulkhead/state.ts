@@ -1,5 +1,6 @@
 // What one bulkhead remembers, and the words of a step. Every field says what is always true of it.
 import { type BulkheadOptions, checkBulkheadOptions, type Importance } from './options.ts';
+import { createPace, type Pace } from './pace.ts';
 import { createQueue, type Queue } from './queue.ts';
 
 /** Given by whoever drives the bulkhead; no two calls that are here at the same time have the same. */
@@ -23,7 +24,7 @@ export type Shed =
   /** It had to make room for a more important one, or for one of somebody who has fewer waiting. */
   | 'displaced'
   | 'deadline-passed'
-  /** Those before it will take longer than it has time. */
+  /** It could not be done in time: those before it, and it itself, take longer than it has. */
   | 'deadline-unreachable'
   | 'waited-too-long'
   | 'stopping';
@@ -43,11 +44,9 @@ export type Bulkhead = {
   /** When each was started; in that order. */
   readonly running: Map<CallId, number>;
   readonly queue: Queue;
-  /** What calls took, the later ones weighing more; of `ended` calls. */
-  meanMs: number;
-  ended: number;
+  readonly pace: Pace;
   /** Since it was made. */
-  readonly counts: { arrived: number; started: number; abandoned: number; shed: Record<Shed, number> };
+  readonly counts: { arrived: number; started: number; ended: number; abandoned: number; shed: Record<Shed, number> };
 };
 
 /** Throws INVALID_REQUEST for options that make no sense. */
@@ -56,8 +55,8 @@ export const createBulkhead = ({ options, nowMs }: { options: BulkheadOptions; n
   const shed = { full: 0, displaced: 0, 'deadline-passed': 0, 'deadline-unreachable': 0, 'waited-too-long': 0, stopping: 0 };
   return {
     ...{ options, nowMs, deadlineMs: Number.POSITIVE_INFINITY, isStopped: false },
-    ...{ running: new Map(), queue: createQueue(), meanMs: 0, ended: 0 },
-    counts: { arrived: 0, started: 0, abandoned: 0, shed },
+    ...{ running: new Map(), queue: createQueue(), pace: createPace() },
+    counts: { arrived: 0, started: 0, ended: 0, abandoned: 0, shed },
   };
 };
 

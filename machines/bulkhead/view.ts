@@ -17,12 +17,12 @@ export type BulkheadView = {
 };
 
 export const viewOf = (state: Bulkhead, nowMs: number): BulkheadView => {
-  const { running, queue, options, meanMs, ended, isStopped, counts } = state;
+  const { running, queue, options, pace, isStopped, counts } = state;
   const [oldest] = running.values();
   const waiting = Object.fromEntries(importances.map((one) => [one, waitingOf(queue, one)])) as Record<Importance, number>;
   return {
     ...{ running: running.size, waiting, load: (running.size + queue.of.size) / options.runningMax.critical },
-    ...{ meanMs: ended === 0 ? null : meanMs, longestMs: oldest === undefined ? 0 : Math.max(0, nowMs - oldest) },
+    ...{ meanMs: pace.calls === 0 ? null : pace.meanMs, longestMs: oldest === undefined ? 0 : Math.max(0, nowMs - oldest) },
     ...{ isStopped, counts: { ...counts, shed: { ...counts.shed } } },
   };
 };

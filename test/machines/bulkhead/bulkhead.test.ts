@@ -112,24 +112,38 @@ test('a turn that nobody wants any more is not lost', () => {
   assert.deepEqual(one.end(1), ['deadline-passed 2', 'start 3']);
 });
 
-test('whoever cannot be reached in time is refused when it arrives, once it is known how long calls take', () => {
+test('whoever cannot be served in time is refused when it arrives, once it is known how long calls take', () => {
   const one = start(few(2));
   one.learn(100, 7);
   for (let n = 0; n < 4; n++) one.arrive();
   assert.deepEqual(one.arrive('normal', 'ada', one.nowMs + 1), [], 'not yet known');
   one.nowMs += 100;
   one.end(8);
-  // Two run and two wait, of whom one is of a more important kind than what comes.
   one.arrive('critical');
-  assert.deepEqual([...one.state.queue.of.keys()], [11, 13]);
-  assert.deepEqual(one.arrive('background', 'eve', one.nowMs + 100), ['deadline-unreachable 14']);
-  assert.deepEqual(one.arrive('background', 'eve', one.nowMs + 101), []);
-  assert.deepEqual(
-    one.arrive('critical', 'eve', one.nowMs + 50),
-    ['deadline-unreachable 16'],
-    'after one that is as important',
-  );
-  assert.deepEqual(one.arrive('critical', 'eve', one.nowMs + 51), []);
+  assert.deepEqual([...one.state.queue.of.keys()], [11, 13], 'two run, and of the two that wait one is critical');
+  const arrive = (importance: Importance, leftMs: number): string[] => one.arrive(importance, 'eve', one.nowMs + leftMs);
+  assert.deepEqual(arrive('background', 200), ['deadline-unreachable 14'], 'it would begin after 100 ms and end after 200');
+  assert.deepEqual(arrive('background', 201), []);
+  assert.deepEqual(arrive('critical', 150), ['deadline-unreachable 16'], 'after one that is as important');
+  assert.deepEqual(arrive('critical', 151), []);
+});
+
+test('whoever waited until it cannot end in time is not begun; with room, everybody may try', () => {
+  const one = start(few(1));
+  one.learn(100);
+  one.arrive();
+  one.arrive('normal', 'ada', one.nowMs + 150);
+  one.nowMs += 100;
+  assert.deepEqual(one.end(9), ['deadline-unreachable 10']);
+  assert.deepEqual(one.arrive('normal', 'ada', one.nowMs + 1), ['start 11']);
+});
+
+test('of calls that take now long and now short, nobody is sent away because most are long', () => {
+  const one = start(few(1));
+  for (let n = 0; n < 20; n++) one.learn(n % 4 === 0 ? 1 : 1_000, 1);
+  one.arrive();
+  assert.ok(viewOf(one.state, one.nowMs).meanMs! > 500);
+  assert.deepEqual(one.arrive('normal', 'ada', one.nowMs + 200), []);
 });
 
 test('when to come back: about when half of those who wait have begun; a second if nothing is known; never for what is late', () => {
@@ -212,4 +226,35 @@ test('options that make no sense are refused by name', () => {
     [{ queueMsMax: Number.POSITIVE_INFINITY }, /queueMsMax .* not Infinity/],
   ];
   for (const [options, message] of wrong) assert.throws(() => start(options), { code: 'INVALID_REQUEST', message });
+});
+
+test('three times as much as it can do: what it does is in time, and who asks for little gets it', () => {
+  const one = start({ ...few(4), queueMax: 32 });
+  const [tookMs, endsMs] = [100, 20_000];
+  const running: { id: number; endMs: number; deadlineMs: number }[] = [];
+  const calls = new Map<number, { principal: string; deadlineMs: number }>();
+  const done = { inTime: 0, late: 0, modest: 0, modestAsked: 0 };
+  const take = (words: string[]): void => {
+    for (const [what, id] of words.map((word) => word.split(' ') as [string, string]))
+      if (what === 'start')
+        running.push({ id: Number(id), endMs: one.nowMs + tookMs, deadlineMs: calls.get(Number(id))!.deadlineMs });
+  };
+  for (one.nowMs = 0; one.nowMs < endsMs; one.nowMs++) {
+    while (running[0] !== undefined && running[0].endMs <= one.nowMs) {
+      const { id, deadlineMs } = running.shift()!;
+      if (one.nowMs > deadlineMs) done.late++;
+      else done.inTime++;
+      if (calls.get(id)!.principal === 'modest') done.modest++;
+      take(one.end(id));
+    }
+    if (one.nowMs % 8 !== 0) continue;
+    const principal = one.nowMs % 160 === 0 ? 'modest' : `flood${one.nowMs % 3}`;
+    if (principal === 'modest') done.modestAsked++;
+    calls.set(one.id + 1, { principal, deadlineMs: one.nowMs + 350 });
+    take(one.arrive('normal', principal, one.nowMs + 350));
+  }
+  const possible = (endsMs / tookMs) * 4;
+  assert.ok(done.inTime >= 0.97 * possible, `${done.inTime} of ${possible}`);
+  assert.ok(done.late <= 4, `${done.late} were late`);
+  assert.ok(done.modest >= 0.97 * done.modestAsked, `${done.modest} of ${done.modestAsked}`);
 });

@@ -47,6 +47,8 @@ const does = (model: NaiveBulkhead, real: Real, event: BulkheadEvent, expected: 
     real.heard.set(Number(id), what);
   }
   checkBulkhead(real.state);
+  // What is known of how long calls take is another story.
+  real.state.pace.calls = 0;
   assert.deepEqual(
     [...real.state.queue.of.keys()],
     model.waiting.map(({ id }) => id),
@@ -124,8 +126,6 @@ test('as its naive twin, whatever happens', () => {
     fc.property(fc.commands(steps, { maxCommands: 150, size: 'max' }), (run) => {
       fc.modelRun(() => {
         const state = createBulkhead({ options, nowMs: 0 });
-        // What is known of how long calls take is another story.
-        Object.defineProperty(state, 'meanMs', { get: () => 0, set: () => {} });
         return { model: new NaiveBulkhead(options), real: { nowMs: 0, id: 0, heard: new Map(), state } };
       }, run);
     }),
