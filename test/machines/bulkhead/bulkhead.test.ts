@@ -102,6 +102,18 @@ test('who is late is refused: at once if it is known, while waiting when it is, 
   assert.equal(one.state.deadlineMs, one.nowMs + 10, 'nobody else makes it look more often');
 });
 
+test('who has waited too long is not started either, not even between two looks', () => {
+  const one = start({ ...few(1), queueMsMax: 100 });
+  one.arrive();
+  one.arrive('normal', 'ada');
+  one.nowMs = 5;
+  one.arrive('normal', 'ada');
+  one.nowMs = 100;
+  assert.deepEqual(one.wake(), ['waited-too-long 2']);
+  one.nowMs = 105;
+  assert.deepEqual(one.end(1), ['waited-too-long 3']);
+});
+
 test('a turn that nobody wants any more is not lost', () => {
   const one = start(few(1));
   one.arrive();

@@ -79,7 +79,7 @@ const ends = (which: number): Step =>
     const id = model.running[which % model.running.length]!;
     does(model, real, { type: 'ended', id }, () => {
       model.running = model.running.filter((one) => one !== id);
-      return model.startWaiting().map((started) => `start ${started}`);
+      return model.startWaiting(real.nowMs).map((started) => `start ${started}`);
     });
   });
 

@@ -64,9 +64,10 @@ export class NaiveBulkhead {
     return next;
   }
 
-  startWaiting(): number[] {
+  startWaiting(nowMs: number): number[] {
     const started: number[] = [];
     for (let next = this.next(); next !== null && this.mayStart(next.importance); next = this.next()) {
+      if (next.endMs <= nowMs) throw new Error(`${next.id} is late and was not refused`);
       this.takeNext();
       this.running.push(next.id);
       started.push(next.id);
