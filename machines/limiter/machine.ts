@@ -16,7 +16,11 @@ export type Limiter = {
   readonly node: Buckets | null;
   readonly principal: Buckets | null;
   /** Since it was made. */
-  readonly counts: { taken: number; refused: Record<Kind, number>; crowded: number };
+  readonly counts: {
+    taken: number;
+    refused: Record<Kind, number> /** Buckets that were wanted and were the crowd's. */;
+    crowded: number;
+  };
 };
 
 export type LimiterRefusal = {
@@ -42,11 +46,13 @@ export const createLimiter = ({ options, nowMs }: { options: LimiterOptions; now
 };
 
 /** A clock that goes back stands still until it has caught up: nobody gains by it. */
-const goOn = (limiter: Limiter, nowMs: number): number => {
+const timeOf = (limiter: Limiter, nowMs: number): number => {
   const whole = Math.floor(nowMs);
   if (!Number.isSafeInteger(whole)) throw new InvariantBroken('time-is-finite', `${nowMs}`);
-  return (limiter.nowMs = Math.max(limiter.nowMs, whole));
+  return Math.max(limiter.nowMs, whole);
 };
+
+const goOn = (limiter: Limiter, nowMs: number): number => (limiter.nowMs = timeOf(limiter, nowMs));
 
 /**
  * One call: null if it may go on. `principal` is null where the node speaks for itself. Throws INVALID_REQUEST for a cost that is none.
@@ -88,11 +94,11 @@ const refusalBy = (by: Kind, buckets: Buckets | null, name: string, cost: number
   return retryAfterMs === 0 ? null : { by, why: 'rate', retryAfterMs };
 };
 
-const spend = (limiter: Limiter, buckets: Buckets, name: string, cost: number): void => {
+const spend = (limiter: Limiter, buckets: Buckets, name: string, tokens: number): void => {
   const { nowMs } = limiter;
   const bucket: Bucket = bucketOf(buckets, name, nowMs);
   if (bucket === buckets.crowd) limiter.counts.crowded++;
-  takeFrom(buckets.measure, bucket, cost, nowMs);
+  takeFrom(buckets.measure, bucket, tokens, nowMs);
   settleIn(buckets, name);
   checkBucket(buckets.measure, bucket, nowMs);
 };
@@ -103,17 +109,13 @@ const spend = (limiter: Limiter, buckets: Buckets, name: string, cost: number): 
  */
 export const drain = (limiter: Limiter, given: number, kind: Kind, name: string, tokens: number): void => {
   demandWhole('tokens', tokens, Number.MAX_SAFE_INTEGER);
-  const nowMs = goOn(limiter, given);
+  goOn(limiter, given);
   const buckets = limiter[kind];
-  if (buckets === null || name.length > limiterLimits.nameCharsMax) return;
-  const bucket = bucketOf(buckets, name, nowMs);
-  takeFrom(buckets.measure, bucket, tokens, nowMs);
-  settleIn(buckets, name);
-  checkBucket(buckets.measure, bucket, nowMs);
+  if (buckets !== null && name.length <= limiterLimits.nameCharsMax) spend(limiter, buckets, name, tokens);
 };
 
 /** Whole tokens that are left; null: no limit. */
 export const remaining = (limiter: Limiter, nowMs: number, kind: Kind, name: string): number | null => {
   const buckets = limiter[kind];
-  return buckets === null ? null : tokensAt(buckets.measure, peek(buckets, name), Math.max(limiter.nowMs, Math.floor(nowMs)));
+  return buckets === null ? null : tokensAt(buckets.measure, peek(buckets, name), timeOf(limiter, nowMs));
 };

@@ -156,6 +156,11 @@ test('of calls that take now long and now short, nobody is sent away because mos
   one.arrive();
   assert.ok(viewOf(one.state, one.nowMs).meanMs! > 500);
   assert.deepEqual(one.arrive('normal', 'ada', one.nowMs + 200), []);
+  const slower = start(few(1));
+  slower.learn(1);
+  slower.learn(1_000, 100);
+  slower.arrive();
+  assert.deepEqual(slower.arrive('normal', 'ada', slower.nowMs + 200), ['deadline-unreachable 110'], 'none is short any more');
 });
 
 test('when to come back: about when half of those who wait have begun; a second if nothing is known; never for what is late', () => {
