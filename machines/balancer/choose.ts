@@ -5,8 +5,8 @@ import { judge, noteHealth } from './ejection.ts';
 import { checkAll, checkChoice } from './invariants.ts';
 import { noteLatency } from './latency.ts';
 import { balancerLimits as max } from './limits.ts';
-import { type Pool, poolOf } from './pool.ts';
-import type { BalancerState, Memory } from './state.ts';
+import { poolOf } from './pool.ts';
+import type { BalancerState, Memory, Pool, Seat } from './state.ts';
 import { cost } from './strategies/cost.ts';
 import { geographic } from './strategies/geographic.ts';
 import { latency } from './strategies/latency.ts';
@@ -41,7 +41,7 @@ export const choose = (state: BalancerState, nowMs: number, ask: Ask): Choice =>
   if (pool.usable.length + pool.probes.length === 0) return refuseAll(ask, pool);
   const chosen = pick(strategy, pool, { state, nowMs, key, all: pool.all });
   checkChoice(ask, pool, chosen);
-  return { ok: true, node: chosen.node, probe: chosen.candidate.breaker === 'half-open' };
+  return { ok: true, node: chosen.memory.node, probe: chosen.candidate.breaker === 'half-open' };
 };
 
 const refuseAll = ({ candidates }: Ask, { all }: Pool): Choice => {
@@ -51,7 +51,7 @@ const refuseAll = ({ candidates }: Ask, { all }: Pool): Choice => {
 };
 
 /** A half-open node with a probe to spare gets it by as much chance as any node has: it waits not long, and no call is risked twice. */
-const pick = (strategy: Strategy, { usable, probes }: Pool, question: Question): Memory => {
+const pick = (strategy: Strategy, { usable, probes }: Pool, question: Question): Seat => {
   if (probes.length === 0) return strategy.pick(usable, question);
   if (strategy.byKey) return strategy.pick([...usable, ...probes], question);
   const isProbe = nextBetween(question.state.random, 0, usable.length + probes.length) < probes.length;
@@ -68,6 +68,7 @@ export const begin = (state: BalancerState, nowMs: number, node: NodeId): Call =
   const memory = state.memories.get(node);
   if (memory === undefined) throw new InvariantBroken('begun-was-chosen', `${node} was no candidate`);
   memory.inflight++;
+  memory.seenMs = nowMs;
   return { memory, beganMs: nowMs, hasEnded: false };
 };
 

@@ -4,7 +4,7 @@
 // hardly ever fail everybody is now and then.
 
 import { balancerLimits as max } from './limits.ts';
-import { type BalancerState, fraction, type Memory } from './state.ts';
+import { type BalancerState, forget, fraction, type Memory } from './state.ts';
 import type { BalancerEffect, CallOutcome } from './types.ts';
 
 const ejectMs = ({ options }: BalancerState, level: number): number =>
@@ -13,6 +13,7 @@ const ejectMs = ({ options }: BalancerState, level: number): number =>
 export const isEjected = (memory: Memory, nowMs: number): boolean => nowMs < memory.ejectedUntilMs;
 
 const eject = (state: BalancerState, memory: Memory, nowMs: number, why: BalancerEffect['why']): BalancerEffect => {
+  state.ejections++;
   memory.level = Math.min(max.ejectLevelMax, memory.level + 1);
   // Between 3/4 and 5/4 of it: callers that ejected it together do not come back together.
   memory.ejectedUntilMs = nowMs + ejectMs(state, memory.level) * (0.75 + fraction(state.random) / 2);
@@ -68,7 +69,8 @@ const settle = (state: BalancerState, memory: Memory, nowMs: number): void => {
     memory.calmMs += ejectMs(state, memory.level);
     memory.level--;
   }
-  if (memory.inflight === 0 && nowMs - memory.seenMs >= state.options.rememberMs) state.memories.delete(memory.node);
+  const isIdle = memory.inflight === 0 && nowMs - memory.seenMs >= state.options.rememberMs;
+  if (isIdle && !isEjected(memory, nowMs)) forget(state, memory);
 };
 
 /** How many of so many may be left out. Of one, none; of two, one; never all. */

@@ -1,15 +1,15 @@
 // What is always true of a balancer, by name. A choice is checked in production, too; the rest where `checkAll` is set.
 import { InvariantBroken } from '../invariant.ts';
 import { balancerLimits as max } from './limits.ts';
-import type { Pool } from './pool.ts';
-import type { BalancerState, Memory } from './state.ts';
+import type { BalancerState, Pool, Seat } from './state.ts';
 import type { Ask } from './types.ts';
 
 const broken = (invariant: string, message: string): never => {
   throw new InvariantBroken(invariant, message);
 };
 
-export const checkChoice = ({ excluded }: Ask, { all, usable }: Pool, { node, candidate }: Memory): void => {
+export const checkChoice = ({ excluded }: Ask, { all, usable }: Pool, { candidate }: Seat): void => {
+  const { node } = candidate;
   if (excluded?.has(node) === true) broken('chosen-was-not-tried', node);
   if (candidate.breaker === 'open') broken('chosen-is-not-open', node);
   if (candidate.breaker === 'half-open' && candidate.probes < 1) broken('half-open-gets-probes', node);
@@ -21,7 +21,7 @@ export const checkAll = (state: BalancerState): void => {
   if (state.memories.size > max.nodesMax) broken('nodes-bounded', `${state.memories.size}`);
   if (!(state.usualMs >= 0 && state.usualMs <= max.latencyMsMax)) broken('usual-is-measured', `${state.usualMs}`);
   for (const [node, memory] of state.memories) {
-    if (memory.node !== node || memory.candidate.node !== node) broken('memories-by-name', node);
+    if (memory.node !== node) broken('memories-by-name', node);
     if (!(Number.isSafeInteger(memory.inflight) && memory.inflight >= 0))
       broken('calls-are-counted', `${node} ${memory.inflight}`);
     const { measuredMs } = memory;

@@ -1,17 +1,8 @@
 // Whom a call may go to: not who was tried, whose breaker is open, or who is ejected; and a half-open one only as a probe.
 import { ejectedMax, isEjected } from './ejection.ts';
 import { balancerLimits as max } from './limits.ts';
-import { type BalancerState, type Memory, remember } from './state.ts';
-import type { Ask, Candidate, ChoiceRefusal } from './types.ts';
-
-export type Pool = {
-  /** All that this call has not tried, in the order of the candidates. */
-  readonly all: readonly Memory[];
-  /** To whom it may go like any other. */
-  readonly usable: readonly Memory[];
-  /** To whom it may go as a probe. */
-  readonly probes: readonly Memory[];
-};
+import { type BalancerState, type Memory, type Pool, remember, type Seat, type Seated } from './state.ts';
+import type { Ask, Candidate, ChoiceRefusal, NodeId } from './types.ts';
 
 export type Refused = { readonly code: ChoiceRefusal; readonly message: string };
 
@@ -32,54 +23,82 @@ const whyInvalid = ({ node, zone, region, weight, cost, load, breaker, probes }:
   return Number.isSafeInteger(probes) && probes >= 0 ? null : `${node} admits ${probes} probes`;
 };
 
-/** The candidate's, as this question knows it. */
+/** The candidate's, in the list that is looked up. */
 const memoryOf = (state: BalancerState, candidate: Candidate, nowMs: number): Memory | Refused => {
-  const known = state.memories.get(candidate.node);
-  if (known?.asked === state.asks) return { code: 'CANDIDATE_INVALID', message: `${known.node} is named twice` };
-  // One that was looked at already is valid: candidates do not change.
-  const invalid = known?.candidate === candidate ? null : whyInvalid(candidate);
+  const invalid = whyInvalid(candidate);
   if (invalid !== null) return { code: 'CANDIDATE_INVALID', message: invalid };
+  const known = state.memories.get(candidate.node);
+  if (known?.lookedUp === state.lookups) return { code: 'CANDIDATE_INVALID', message: `${known.node} is named twice` };
   const memory = known ?? remember(state, candidate, nowMs);
   if (memory === null) return { code: 'TOO_MANY_NODES', message: `calls to ${max.nodesMax} nodes are under way` };
-  memory.candidate = candidate;
-  memory.seenMs = nowMs;
-  memory.asked = state.asks;
+  memory.lookedUp = state.lookups;
   return memory;
 };
 
-export const poolOf = (state: BalancerState, { candidates, excluded }: Ask, nowMs: number): Pool | Refused => {
+const seatAll = (state: BalancerState, candidates: readonly Candidate[], nowMs: number): readonly Seat[] | Refused => {
   const given = candidates.length;
   if (given > max.candidatesMax)
     return { code: 'TOO_MANY_CANDIDATES', message: `${given} candidates, at most ${max.candidatesMax}` };
-  state.asks++;
-  const all: Memory[] = [];
-  const usable: Memory[] = [];
-  const ejected: Memory[] = [];
-  const probes: Memory[] = [];
+  state.lookups++;
+  const seats: Seat[] = [];
   for (const candidate of candidates) {
     const memory = memoryOf(state, candidate, nowMs);
     if ('code' in memory) return memory;
-    if (excluded?.has(candidate.node) === true) continue;
-    all.push(memory);
-    if (candidate.breaker === 'closed') (isEjected(memory, nowMs) ? ejected : usable).push(memory);
-    else if (candidate.breaker === 'half-open' && candidate.probes > 0) probes.push(memory);
+    seats.push({ candidate, memory });
+  }
+  return seats;
+};
+
+const nobody: ReadonlySet<NodeId> = new Set();
+
+export const poolOf = (state: BalancerState, { candidates, excluded }: Ask, nowMs: number): Pool | Refused => {
+  let seated = state.seated.get(candidates);
+  if (seated?.forgotten !== state.forgotten) {
+    const seats = seatAll(state, candidates, nowMs);
+    if ('code' in seats) return seats;
+    seated = { seats, forgotten: state.forgotten, ...poolNow(state, seats, nobody, nowMs) };
+    state.seated.set(candidates, seated);
+  } else if (seated.ejections !== state.ejections || nowMs >= seated.untilMs)
+    Object.assign(seated, poolNow(state, seated.seats, nobody, nowMs));
+  return excluded === undefined || excluded.size === 0 ? seated.pool : poolNow(state, seated.seats, excluded, nowMs).pool;
+};
+
+const poolNow = (
+  state: BalancerState,
+  seats: readonly Seat[],
+  excluded: ReadonlySet<NodeId>,
+  nowMs: number,
+): Pick<Seated, 'pool' | 'ejections' | 'untilMs'> => {
+  const all = excluded.size === 0 ? seats : seats.filter(({ candidate }) => !excluded.has(candidate.node));
+  const usable: Seat[] = [];
+  const ejected: Seat[] = [];
+  const probes: Seat[] = [];
+  let untilMs = Number.POSITIVE_INFINITY;
+  for (const seat of all) {
+    const { candidate, memory } = seat;
+    if (candidate.breaker === 'half-open' && candidate.probes > 0) probes.push(seat);
+    if (candidate.breaker !== 'closed') continue;
+    if (isEjected(memory, nowMs)) {
+      ejected.push(seat);
+      untilMs = Math.min(untilMs, memory.ejectedUntilMs);
+    } else usable.push(seat);
   }
   if (ejected.length > 0) readmit(state, all, usable, ejected);
-  return { all, usable: withWeight(usable), probes };
+  return { pool: { all, usable: withWeight(usable), probes }, ejections: state.ejections, untilMs };
 };
 
 /** As many of the ejected as are too many, those first whose time is up first. */
-const readmit = (state: BalancerState, all: readonly Memory[], usable: Memory[], ejected: Memory[]): void => {
+const readmit = (state: BalancerState, all: readonly Seat[], usable: Seat[], ejected: Seat[]): void => {
   const gone = all.length - usable.length - ejected.length;
   const mayBeOut = Math.max(0, ejectedMax(state, all.length) - gone);
   if (ejected.length <= mayBeOut) return;
-  ejected.sort((a, b) => a.ejectedUntilMs - b.ejectedUntilMs);
+  ejected.sort((a, b) => a.memory.ejectedUntilMs - b.memory.ejectedUntilMs);
   usable.push(...ejected.slice(0, ejected.length - mayBeOut));
 };
 
-const hasWeight = ({ candidate }: Memory): boolean => candidate.weight > 0;
+const hasWeight = ({ candidate }: Seat): boolean => candidate.weight > 0;
 
-const withWeight = (usable: Memory[]): Memory[] => {
+const withWeight = (usable: Seat[]): Seat[] => {
   if (usable.every(hasWeight)) return usable;
   const weighty = usable.filter(hasWeight);
   return weighty.length > 0 ? weighty : usable;

@@ -11,11 +11,10 @@ export type Memory = {
   readonly node: NodeId;
   /** Two of its name: of some thousands two may share one. */
   readonly hashes: readonly [number, number];
-  /** As it was last told. */
-  candidate: Candidate;
+  /** When a call to it began last, or it was new. */
   seenMs: number;
-  /** The question in which it was a candidate last. */
-  asked: number;
+  /** The list of candidates in which it was looked up last. */
+  lookedUp: number;
   /** Calls that have begun and not ended; while there are any it is not forgotten. */
   inflight: number;
   /** Null: never measured. Else what calls took, as of `measuredAtMs`: raised at once, lowered with time. */
@@ -35,6 +34,30 @@ export type Memory = {
   calmMs: number;
 };
 
+/** A candidate with what is remembered of its node. */
+export type Seat = { readonly candidate: Candidate; readonly memory: Memory };
+
+/** Seats in the order of the candidates. */
+export type Pool = {
+  /** All that the call has not tried. */
+  readonly all: readonly Seat[];
+  /** To whom it may go like any other. */
+  readonly usable: readonly Seat[];
+  /** To whom it may go as a probe. */
+  readonly probes: readonly Seat[];
+};
+
+/** Made once for a list and not for every call: to look up hundreds by name costs more than the choice. */
+export type Seated = {
+  readonly seats: readonly Seat[];
+  /** How many had been forgotten then. */
+  readonly forgotten: number;
+  /** For calls that have tried nobody yet; true until somebody is ejected, or taken back. */
+  pool: Pool;
+  ejections: number;
+  untilMs: number;
+};
+
 export type BalancerState = {
   readonly options: BalancerOptions;
   /** Where this node is. */
@@ -43,8 +66,13 @@ export type BalancerState = {
   readonly checkAll: boolean;
   readonly random: RandomState;
   readonly memories: Map<NodeId, Memory>;
-  /** Questions so far. */
-  asks: number;
+  /** Lists of candidates that were looked up so far. */
+  lookups: number;
+  readonly seated: WeakMap<readonly Candidate[], Seated>;
+  /** How often somebody was forgotten. */
+  forgotten: number;
+  /** How often somebody was ejected. */
+  ejections: number;
   /** Turns given by round-robin. */
   turn: number;
   /** What calls of this service usually take, 0 before any was measured: an unmeasured node is taken for usual. */
@@ -78,7 +106,15 @@ export const createBalancer = (args: {
   checkOptions(options);
   return {
     ...{ options, here, checkAll: args.checkAll ?? false, random: randomFrom(args.seed), memories: new Map() },
-    ...{ asks: 0, turn: 0, usualMs: 0, judgeAtMs: nowMs + options.judgeMs },
+    ...{
+      lookups: 0,
+      seated: new WeakMap(),
+      forgotten: 0,
+      ejections: 0,
+      turn: 0,
+      usualMs: 0,
+      judgeAtMs: nowMs + options.judgeMs,
+    },
   };
 };
 
@@ -90,7 +126,7 @@ const otherBasis = 0x2c1b_3c6d;
 /** Begins behind all others: whoever is new waits for its turn, and callers that begin together do not begin with the same node. */
 const newMemory = (state: BalancerState, candidate: Candidate, nowMs: number): Memory => ({
   ...{ node: candidate.node, hashes: [textHash(candidate.node), textHash(candidate.node, otherBasis)] },
-  ...{ candidate, seenMs: nowMs, asked: 0, inflight: 0 },
+  ...{ seenMs: nowMs, lookedUp: 0, inflight: 0 },
   ...{ measuredMs: null, measuredAtMs: nowMs, turn: state.turn + fraction(state.random) },
   ...{ credit: (fraction(state.random) - 0.5) * candidate.weight, fine: 0, failed: 0 },
   ...{ level: 0, ejectedUntilMs: Number.NEGATIVE_INFINITY, calmMs: nowMs },
@@ -105,9 +141,15 @@ export const remember = (state: BalancerState, candidate: Candidate, nowMs: numb
 };
 
 /** Not one that was asked about at this very moment. */
-const forgetOldest = ({ memories }: BalancerState, nowMs: number): boolean => {
+const forgetOldest = (state: BalancerState, nowMs: number): boolean => {
   let oldest: Memory | null = null;
-  for (const memory of memories.values())
+  for (const memory of state.memories.values())
     if (memory.inflight === 0 && memory.seenMs < (oldest?.seenMs ?? nowMs)) oldest = memory;
-  return oldest !== null && memories.delete(oldest.node);
+  if (oldest !== null) forget(state, oldest);
+  return oldest !== null;
+};
+
+export const forget = (state: BalancerState, memory: Memory): void => {
+  state.memories.delete(memory.node);
+  state.forgotten++;
 };

@@ -1,6 +1,6 @@
 // The seam behind which all strategies stand, and what several of them share.
 import { nextBetween } from '../random.ts';
-import type { BalancerState, Memory } from './state.ts';
+import type { BalancerState, Seat } from './state.ts';
 
 export type Question = {
   readonly state: BalancerState;
@@ -8,17 +8,17 @@ export type Question = {
   /** '' unless the strategy needs one. */
   readonly key: string;
   /** Usable and not, without those that were tried: what a strategy may compare the usable with. */
-  readonly all: readonly Memory[];
+  readonly all: readonly Seat[];
 };
 
 export type Strategy = {
   /** A call belongs to a node by its key: then a half-open node is probed by what belongs to it, and by nothing else. */
   readonly byKey: boolean;
   /** One of `usable`, of which there is at least one. */
-  readonly pick: (usable: readonly Memory[], question: Question) => Memory;
+  readonly pick: (usable: readonly Seat[], question: Question) => Seat;
 };
 
-export const anyOf = (usable: readonly Memory[], { state }: Question): Memory =>
+export const anyOf = (usable: readonly Seat[], { state }: Question): Seat =>
   usable[nextBetween(state.random, 0, usable.length)]!;
 
 /**
@@ -26,10 +26,10 @@ export const anyOf = (usable: readonly Memory[], { state }: Question): Memory =>
  * all run to the same node, as they would to the best of all.
  */
 export const betterOfTwo = (
-  usable: readonly Memory[],
+  usable: readonly Seat[],
   question: Question,
-  isBetter: (one: Memory, other: Memory) => boolean,
-): Memory => {
+  isBetter: (one: Seat, other: Seat) => boolean,
+): Seat => {
   const count = usable.length;
   if (count === 1) return usable[0]!;
   const { random } = question.state;

@@ -1,12 +1,12 @@
 // Nodes in tiers, of which the first is preferred and yet not overrun. A tier takes all calls while most of it works and has room; as
 // that shrinks, a growing share goes on to the next. In steps from all to nothing, load that is told late would swing
 // from one tier to the other and back.
-import { fraction, type Memory } from './state.ts';
+import { fraction, type Seat } from './state.ts';
 import { isLessLoaded } from './strategies/least-loaded.ts';
 import { betterOfTwo, type Question } from './strategy.ts';
 
 /** 1 up to the roomy load, 0 at full load. Where it is not known it is what the others of its tier have. */
-const roomOf = (usable: readonly Memory[], roomyLoad: number): number => {
+const roomOf = (usable: readonly Seat[], roomyLoad: number): number => {
   let room = 0;
   let known = 0;
   for (const { candidate } of usable) {
@@ -17,25 +17,25 @@ const roomOf = (usable: readonly Memory[], roomyLoad: number): number => {
   return known === 0 ? usable.length : (room / known) * usable.length;
 };
 
-type Tier = { rank: number; usable: Memory[]; count: number };
+type Tier = { rank: number; usable: Seat[]; count: number };
 
-const tiersOf = (usable: readonly Memory[], all: readonly Memory[], rankOf: (memory: Memory) => number): Tier[] => {
+const tiersOf = (usable: readonly Seat[], all: readonly Seat[], rankOf: (seat: Seat) => number): Tier[] => {
   const tiers = new Map<number, Tier>();
-  const tierOf = (memory: Memory): Tier => {
-    const rank = rankOf(memory);
+  const tierOf = (seat: Seat): Tier => {
+    const rank = rankOf(seat);
     const known = tiers.get(rank);
     if (known !== undefined) return known;
     const tier: Tier = { rank, usable: [], count: 0 };
     tiers.set(rank, tier);
     return tier;
   };
-  for (const memory of all) tierOf(memory).count++;
-  for (const memory of usable) tierOf(memory).usable.push(memory);
+  for (const seat of all) tierOf(seat).count++;
+  for (const seat of usable) tierOf(seat).usable.push(seat);
   return [...tiers.values()].filter((tier) => tier.usable.length > 0).sort((a, b) => a.rank - b.rank);
 };
 
 /** In the first tier or, by chance, in a later one; there, the less loaded of two. */
-export const pickFromTiers = (usable: readonly Memory[], question: Question, rankOf: (memory: Memory) => number): Memory => {
+export const pickFromTiers = (usable: readonly Seat[], question: Question, rankOf: (seat: Seat) => number): Seat => {
   const { options, random } = question.state;
   const tiers = tiersOf(usable, question.all, rankOf);
   let left = 1;

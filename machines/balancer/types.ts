@@ -27,6 +27,7 @@ export type Candidate = {
 };
 
 export type Ask = {
+  /** Never changed in place either: as long as nothing has changed, the same list makes the choice cheap. */
   readonly candidates: readonly Candidate[];
   readonly strategy: StrategyName;
   /** What `sticky` keeps together; others leave it alone. */
@@ -93,7 +94,7 @@ export type BalancerOptions = {
   ejectMsMax: number;
   /** No more of the candidates are out of use by ejection, those with open breakers counted in; but one of two may be. */
   ejectedShareMax: number;
-  /** A node that was not among the candidates for so long is forgotten. */
+  /** A node to which no call went for so long is forgotten. */
   rememberMs: number;
 };
 

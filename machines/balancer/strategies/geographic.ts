@@ -1,10 +1,10 @@
 // The own zone first, then the own region, then anywhere; each while it works and has room.
-import type { Memory, Place } from '../state.ts';
+import type { Place, Seat } from '../state.ts';
 import type { Strategy } from '../strategy.ts';
 import { pickFromTiers } from '../tiers.ts';
 
 /** Zones are named within a region: an `a` elsewhere is another zone. */
-const distance = (here: Place, { candidate }: Memory): number => {
+const distance = (here: Place, { candidate }: Seat): number => {
   if (here.region !== candidate.region) return 2;
   if (here.zone !== null && here.zone === candidate.zone) return 0;
   return here.region === null ? 2 : 1;
@@ -12,5 +12,5 @@ const distance = (here: Place, { candidate }: Memory): number => {
 
 export const geographic: Strategy = {
   byKey: false,
-  pick: (usable, question) => pickFromTiers(usable, question, (memory) => distance(question.state.here, memory)),
+  pick: (usable, question) => pickFromTiers(usable, question, (seat) => distance(question.state.here, seat)),
 };

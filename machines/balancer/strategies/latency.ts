@@ -11,9 +11,9 @@ export const latency: Strategy = {
   pick(usable, question) {
     const { state, nowMs } = question;
     return betterOfTwo(usable, question, (one, other) => {
-      const oneMs = Math.max(latencyMsMin, latencyMs(state, one, nowMs));
-      const otherMs = Math.max(latencyMsMin, latencyMs(state, other, nowMs));
-      return oneMs * (one.inflight + 1) < otherMs * (other.inflight + 1);
+      const oneMs = Math.max(latencyMsMin, latencyMs(state, one.memory, nowMs));
+      const otherMs = Math.max(latencyMsMin, latencyMs(state, other.memory, nowMs));
+      return oneMs * (one.memory.inflight + 1) < otherMs * (other.memory.inflight + 1);
     });
   },
 };

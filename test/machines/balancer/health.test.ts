@@ -264,3 +264,32 @@ test('whatever happens, a choice is one of those that may be chosen, and there i
     { numRuns: 300 },
   );
 });
+
+test('a list that is given again is answered as one that is new', () => {
+  const turn = fc.record({
+    list: fc.integer({ min: 0, max: 2 }),
+    excluded: fc.option(fc.subarray(['n0', 'n1', 'n2'])),
+    strategy: fc.constantFrom(...strategyNames),
+    passedMs: fc.constantFrom(0, 10, 3_000, 700_000),
+    outcome: fc.constantFrom('ok' as const, 'failed' as const, 'unreachable' as const),
+  });
+  const lists = [
+    crowd(4),
+    crowd(6),
+    crowd(5, (at) => ({ breaker: at === 1 ? 'open' : 'closed', weight: at % 3, load: at / 5 })),
+  ];
+  fc.assert(
+    fc.property(fc.array(turn, { maxLength: 60 }), fc.integer(), (turns, seed) => {
+      const [kept, fresh] = [balancer(seed), balancer(seed)];
+      let nowMs = 0;
+      for (const { list, excluded, strategy, passedMs, outcome } of turns) {
+        nowMs += passedMs;
+        const more = { strategy, key: `k${nowMs}`, ...(excluded === null ? {} : { excluded: new Set(excluded) }) };
+        const node = chosen(kept, nowMs, { candidates: lists[list]!, ...more });
+        assert.equal(chosen(fresh, nowMs, { candidates: [...lists[list]!], ...more }), node);
+        assert.deepEqual(call(kept, nowMs, node, 5, outcome), call(fresh, nowMs, node, 5, outcome));
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
