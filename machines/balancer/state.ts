@@ -2,7 +2,7 @@
 import { InvariantBroken } from '../invariant.ts';
 import { nextBetween, type RandomState, randomFrom } from '../random.ts';
 import { balancerLimits as max } from './limits.ts';
-import { textHash } from './mix.ts';
+import { textHash } from '../hash.ts';
 import type { BalancerOptions, Candidate, NodeId } from './types.ts';
 
 export type Place = { readonly zone: string | null; readonly region: string | null };

@@ -1,7 +1,7 @@
 // The same key to the same node, at every caller, without any table: whoever scores highest for the key (rendezvous hashing: Thaler,
 // Ravishankar 1998). When a node goes only its own keys move, to each of the others their share; when one comes it takes only its own.
 // By weight: the score -weight / ln(hash) gives each its share exactly (Mosharaf et al.; Schindelhauer, Schomaker 2005).
-import { mixHashes, textHash } from '../mix.ts';
+import { mixHashes, textHash } from '../../hash.ts';
 import type { Seat } from '../state.ts';
 import type { Strategy } from '../strategy.ts';
 

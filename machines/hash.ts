@@ -1,4 +1,4 @@
-// Hashes for placing keys, the same at every node and for ever: what they decide must not move when Polity is upgraded.
+// Hashes that every node of a cluster computes alike, and for ever: what they decide must not move when Polity is upgraded.
 
 /** FNV-1a over UTF-16 units; from another `basis`, another hash. */
 export const textHash = (text: string, basis = 0x811c_9dc5): number => {
