@@ -1,8 +1,9 @@
 // What a balancer remembers of each node, and of them together. Every field says what is always true of it.
+
+import { textHash } from '../hash.ts';
 import { InvariantBroken } from '../invariant.ts';
 import { nextBetween, type RandomState, randomFrom } from '../random.ts';
 import { balancerLimits as max } from './limits.ts';
-import { textHash } from '../hash.ts';
 import type { BalancerOptions, Candidate, NodeId } from './types.ts';
 
 export type Place = { readonly zone: string | null; readonly region: string | null };

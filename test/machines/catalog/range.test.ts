@@ -141,9 +141,9 @@ test('as npm means them: drawn ranges', { skip: npm === null }, () => {
       if (within(one, range)) inside++;
       assert.equal(Math.sign(compareVersions(version(one), version(other))), npm.compare(one, other));
     }),
-    { numRuns: 4_000 },
+    { numRuns: 2_000 },
   );
-  assert.ok(inside > 600, `${inside} were inside`);
+  assert.ok(inside > 200, `${inside} were inside`);
 });
 
 test('any text is a range, or refused, and never an exception', () => {
