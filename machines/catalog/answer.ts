@@ -38,7 +38,7 @@ export const onAsk = (
     addPart(state, turn, page, known, after);
     if (page.next !== null) break;
   }
-  send(turn, from, { type: 'page', owner, parts: page.parts, next: page.next });
+  send(turn, from, { type: 'page', owner, parts: page.parts, next: page.next, settled: state.hasJoined });
 };
 
 /** From the one in which the walk has arrived. */

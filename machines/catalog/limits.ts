@@ -33,6 +33,8 @@ export const catalogLimits = {
   pagePartsMax: 512,
   /** Owners whose offers are asked for at the same time. */
   asksMax: 32,
+  /** So many newcomers are asked for everything before one is content with what they knew. */
+  joinTriesMax: 5,
   /** Pages given to one peer, and to all, in a second. */
   answersPerPeerMax: 16,
   answersMax: 128,

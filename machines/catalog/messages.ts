@@ -141,7 +141,7 @@ const pageNumber = 1;
 export const formCatalogMessage = (message: CatalogMessage): unknown =>
   message.type === 'ask'
     ? [askNumber, message.owner, formBehind(message.behind)]
-    : [pageNumber, message.owner, message.parts.map(formPart), formBehind(message.next)];
+    : [pageNumber, message.owner, message.parts.map(formPart), formBehind(message.next), message.settled];
 
 export const parseCatalogMessage = (value: unknown): Parsed<{ message: CatalogMessage }> => {
   if (!Array.isArray(value)) return refused('not a message of the catalog');
@@ -158,10 +158,10 @@ const parseAsk = (given: unknown[]): CatalogMessage | null => {
 };
 
 const parsePage = (given: unknown[]): CatalogMessage | null => {
-  const [, owner, givenParts, givenNext] = given;
+  const [, owner, givenParts, givenNext, settled] = given;
   const next = parseBehind(givenNext);
-  if (given.length !== 4 || (owner !== null && !isPeerId(owner)) || next === undefined) return null;
-  if (!Array.isArray(givenParts) || givenParts.length > max.pagePartsMax) return null;
+  if (given.length !== 5 || (owner !== null && !isPeerId(owner)) || next === undefined) return null;
+  if (typeof settled !== 'boolean' || !Array.isArray(givenParts) || givenParts.length > max.pagePartsMax) return null;
   const parts: Part[] = [];
   let items = 0;
   for (const one of givenParts as unknown[]) {
@@ -171,5 +171,5 @@ const parsePage = (given: unknown[]): CatalogMessage | null => {
     if (items > max.pageItemsMax) return null;
     parts.push(part);
   }
-  return { type: 'page', owner, parts, next };
+  return { type: 'page', owner, parts, next, settled };
 };

@@ -159,6 +159,16 @@ export const compare = (state: CatalogState, turn: Turn, owner: Owner, confirmed
     return calm(state, owner);
   }
   doubt(state, turn, owner);
+  // It speaks, so it may be asked now, whatever came of it before.
+  if (confirmedMs !== null) askSoon(state, turn, owner);
+};
+
+const triesWhenHeard = 2;
+
+const askSoon = (state: CatalogState, turn: Turn, owner: Owner): void => {
+  owner.tries = Math.min(owner.tries, triesWhenHeard);
+  owner.askAtMs = Math.min(owner.askAtMs, turn.nowMs + state.options.settleMs);
+  state.nextAskMs = Math.min(state.nextAskMs, owner.askAtMs);
 };
 
 /** To be asked for, if what is missing is not on its way. */

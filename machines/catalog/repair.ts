@@ -10,6 +10,9 @@ import type { Behind, CatalogMessage, Part, PeerId } from './types.ts';
 const pauseMs = (state: CatalogState, tries: number): number =>
   about(state, Math.min(state.options.askMsMax, state.options.askMsMin * 2 ** Math.min(tries, 16)));
 
+/** Who begins knows nothing yet: it waits a shorter time than who misses a little. */
+const joinHaste = 8;
+
 const ask = (state: CatalogState, turn: Turn, owner: PeerId | null, to: PeerId, behind: Behind | null): void => {
   const endMs = turn.nowMs + state.options.askMsMin;
   state.asked.set(owner, { to, behind, endMs });
@@ -54,7 +57,7 @@ const askTurn = (state: CatalogState, turn: Turn): void => {
 };
 
 const postponeJoin = (state: CatalogState, turn: Turn): void => {
-  state.joinAtMs = turn.nowMs + pauseMs(state, state.joinTries++);
+  state.joinAtMs = turn.nowMs + pauseMs(state, state.joinTries++) / joinHaste;
 };
 
 const askFor = (state: CatalogState, turn: Turn, owner: Owner): void => {
@@ -93,6 +96,7 @@ export const onPage = (
   // An answer leads on, or there is none.
   const goesOn = page.next !== null && isBehind(page.next, asked.behind) && !isAgreed(state, page.owner);
   if (goesOn) goOn(state, turn, page.owner, asked, page.next);
+  else if (page.owner === null) finishJoin(state, turn, page.settled);
   else finish(state, turn, page.owner);
 };
 
@@ -113,7 +117,14 @@ const finish = (state: CatalogState, turn: Turn, owner: PeerId | null): void => 
   state.asked.delete(owner);
   // There is room for another question.
   state.nextAskMs = Math.min(state.nextAskMs, turn.nowMs + 1);
-  if (owner === null) state.hasJoined = true;
+};
+
+/** When all begin together nobody knows anything, and that is soon agreed on. */
+const finishJoin = (state: CatalogState, turn: Turn, isSettled: boolean): void => {
+  finish(state, turn, null);
+  state.joinBehind = null;
+  if (isSettled || state.joinTries >= max.joinTriesMax) state.hasJoined = true;
+  else postponeJoin(state, turn);
 };
 
 const takePart = (state: CatalogState, turn: Turn, from: PeerId, part: Part): void => {

@@ -74,7 +74,14 @@ export type Part = {
 export type CatalogMessage =
   /** Of one owner, or of all. */
   | { readonly type: 'ask'; readonly owner: PeerId | null; readonly behind: Behind | null }
-  | { readonly type: 'page'; readonly owner: PeerId | null; readonly parts: readonly Part[]; readonly next: Behind | null };
+  | {
+      readonly type: 'page';
+      readonly owner: PeerId | null;
+      readonly parts: readonly Part[];
+      readonly next: Behind | null;
+      /** Who answers has itself asked for everything: it is no newcomer that knows as little as who asks. */
+      readonly settled: boolean;
+    };
 
 // ---------------------------------------------------------------- events
 

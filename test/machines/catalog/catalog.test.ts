@@ -128,7 +128,11 @@ const partOf = (owner: string, items: Part['items'], more: Partial<Part> = {}): 
 
 const page = (state: CatalogState, nowMs: number, from: string, about: string | null, parts: Part[]): CatalogEffect[] => {
   state.asked.set(about, { to: from, behind: null, endMs: nowMs + 1_000 });
-  return step(state, nowMs, { type: 'message', from, message: { type: 'page', owner: about, parts, next: null } });
+  return step(state, nowMs, {
+    type: 'message',
+    from,
+    message: { type: 'page', owner: about, parts, next: null, settled: true },
+  });
 };
 
 test('only the owner removes: hearsay adds, and what it says to be gone is asked of the owner', () => {
@@ -337,7 +341,11 @@ test('who asks too much waits, and an answer to nothing is refused', () => {
   assert.equal(answers.filter((type) => type === 'send').length, catalogLimits.answersPerPeerMax);
   assert.equal(of(step(state, 10, ask), 'refused')[0]?.code, 'ASKS_TOO_MUCH');
   assert.equal(of(step(state, 1_010, ask), 'send').length, 1);
-  const unasked = { type: 'message', from: 'x', message: { type: 'page', owner: null, parts: [], next: null } } as const;
+  const unasked = {
+    type: 'message',
+    from: 'x',
+    message: { type: 'page', owner: null, parts: [], next: null, settled: true },
+  } as const;
   assert.equal(of(step(state, 1_011, unasked), 'refused')[0]?.code, 'NOT_ASKED');
 });
 
@@ -357,7 +365,7 @@ test('every word and message comes through the wire as it was; damaged and inven
   );
   const messages = [
     ...[pageOf[0]!.message, { type: 'ask', owner: 'o', behind: { owner: 'o', id: 'a service 1.0.0' } } as const],
-    { type: 'page', owner: null, parts: [], next: { owner: 'z', id: null } } as const,
+    { type: 'page', owner: null, parts: [], next: { owner: 'z', id: null }, settled: false } as const,
   ];
   for (const message of messages)
     assert.deepEqual(parseCatalogMessage(JSON.parse(JSON.stringify(formCatalogMessage(message)))), { ok: true, message });

@@ -24,7 +24,7 @@ const assertAgreed = (world: World, side = 0): void => {
 
 test('who begins late knows everything after one walk, though it hears nothing that was announced before', () => {
   const world = worldOf(1, 6, 25);
-  world.run(5_000);
+  world.run(20_000);
   assertAgreed(world);
   const before = world.sent.messages;
   world.start('late');
@@ -33,6 +33,22 @@ test('who begins late knows everything after one walk, though it hears nothing t
   const late = world.nodes.get('late')!;
   assert.ok(late.state.hasJoined && listed(late.state, world.nowMs).length === 150);
   assert.ok(world.sent.messages - before <= 6, `${world.sent.messages - before} messages`);
+});
+
+test('many who begin together, among few who know: all know everything within seconds, whomever they ask first', () => {
+  const world = worldOf(9, 2, 4);
+  world.run(20_000);
+  for (let at = 0; at < 8; at++) world.start(`late${at}`);
+  world.run(3_000);
+  assertAgreed(world);
+  world.run(60_000);
+  for (const { state } of world.nodes.values()) assert.ok(state.hasJoined);
+  // All at once, and nobody knows anything: that ends, too.
+  const fresh = new World(1);
+  for (let at = 0; at < 5; at++) fresh.start(`n${at}`);
+  fresh.run(60_000);
+  for (const { state } of fresh.nodes.values()) assert.ok(state.hasJoined);
+  assert.ok(fresh.sent.messages <= 5 * 8 * 2, `${fresh.sent.messages} messages`);
 });
 
 test('what announcements lost is repaired by the next renewal', () => {
@@ -161,7 +177,7 @@ test('the same seed gives the same history', () => {
 
 test('at rest a node says one small word in 40 s, however much it offers', () => {
   const world = worldOf(8, 4, 12);
-  world.run(10_000);
+  world.run(20_000);
   const before = { ...world.sent };
   world.run(400_000);
   const announcements = world.sent.announcements - before.announcements;
