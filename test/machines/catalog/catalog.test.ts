@@ -347,6 +347,12 @@ test('who asks too much waits, and an answer to nothing is refused', () => {
     message: { type: 'page', owner: null, parts: [], next: null, settled: true },
   } as const;
   assert.equal(of(step(state, 1_011, unasked), 'refused')[0]?.code, 'NOT_ASKED');
+  step(state, 1_012, { type: 'met', peer: 'asked', epoch: 1 });
+  step(state, 2_000, { type: 'wake' });
+  assert.equal(state.asked.get(null)?.to, 'asked');
+  assert.equal(of(step(state, 2_001, unasked), 'refused')[0]?.code, 'NOT_ASKED', 'another was asked');
+  assert.deepEqual(step(state, 2_001, { ...unasked, from: 'asked' }), []);
+  assert.equal(state.hasJoined, true);
 });
 
 test('every word and message comes through the wire as it was; damaged and invented ones are refused, never thrown', () => {

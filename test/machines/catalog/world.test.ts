@@ -2,7 +2,7 @@
 // and never is anything found that its owner has not said, or for longer than its time.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { catalogDefaults, step } from '../../../machines/catalog/index.ts';
+import { catalogDefaults, createCatalog, step } from '../../../machines/catalog/index.ts';
 import { listed, offerOf, World } from './stage.ts';
 
 const { ttlMs, renewMs } = catalogDefaults;
@@ -185,4 +185,28 @@ test('at rest a node says one small word in 40 s, however much it offers', () =>
   assert.equal(world.sent.messages, before.messages);
   assert.ok((world.sent.bytes - before.bytes) / announcements < 40);
   for (const { state } of world.nodes.values()) assert.equal(step(state, world.nowMs, { type: 'wake' }).length, 0);
+});
+
+test('much of one owner comes in several pages, in which nothing that stays is gone in between', () => {
+  const large = (name: string) =>
+    offerOf(name, { methods: { run: { input: 'x'.repeat(9_000), output: null, idempotent: true } } });
+  const world = new World(11);
+  for (const name of ['big', 'n1']) world.start(name);
+  for (let at = 0; at < 40; at++) world.tell(world.nodes.get('big')!, { type: 'offer', offer: large(`s${at}`) });
+  world.run(20_000);
+  world.start('late');
+  world.run(1_000);
+  assertAgreed(world);
+  // The catalog fails and begins anew in the same process: it says less now, and remembers nothing that it withdrew.
+  const big = world.nodes.get('big')!;
+  const input = { self: 'big', epoch: big.epoch, said: big.state.said, options: catalogDefaults, seed: 1, nowMs: world.nowMs };
+  world.nodes.set('big', { ...big, state: createCatalog({ ...input, checkAll: true }) });
+  const anew = world.nodes.get('big')!;
+  for (let at = 0; at < 36; at++) world.tell(anew, { type: 'offer', offer: large(`s${at}`) });
+  const before = world.nodes.get('n1')!.state.revision;
+  world.run(10_000);
+  assertAgreed(world);
+  assert.ok(world.truth().length === 36);
+  // 36 are said anew, four are gone: each is one out or one out and in.
+  assert.equal(world.nodes.get('n1')!.state.revision - before, 36 * 2 + 4);
 });
