@@ -15,11 +15,16 @@ export type Found = { readonly ok: true; readonly entries: readonly Entry[] } | 
 const nothing: readonly Entry[] = [];
 const foundNothing: Found = { ok: true, entries: nothing };
 
-/** The same for the same question. A name holds no space. */
-const keyOf = ({ kind, name, prefix, range, resources, capabilities, tags, owner }: Lookup): string => {
-  const plain = `${name} ${kind ?? ''} ${range ?? '*'}`;
-  if ((resources ?? capabilities ?? tags ?? owner ?? prefix) === undefined) return plain;
-  return `${plain} ${JSON.stringify([resources, capabilities, tags, owner, prefix])}`;
+/** The same for the same question; a name holds no space. Null: it is made of what is no text. */
+const keyOf = ({ name, kind, range, prefix, resources, capabilities, tags, owner }: Lookup): string | null => {
+  if (typeof name !== 'string') return null;
+  try {
+    const plain = `${name} ${kind ?? ''} ${range ?? '*'}`;
+    if ((resources ?? capabilities ?? tags ?? owner ?? prefix) === undefined) return plain;
+    return `${plain} ${JSON.stringify([resources, capabilities, tags, owner, prefix])}`;
+  } catch {
+    return null;
+  }
 };
 
 /** When this offer ends, as far as is known. */
@@ -54,8 +59,9 @@ const isSame = (one: readonly Entry[], other: readonly Entry[]): boolean =>
 
 /** The highest version first. What has ended is not found, whether or not it was cleared away. */
 export const find = (state: CatalogState, nowMs: number, query: Lookup): Found => {
-  const named = state.names.get(query.name);
   const key = keyOf(query);
+  if (key === null) return refuse('QUERY_INVALID', 'a look-up has a name, and is plain data');
+  const named = state.names.get(query.name);
   const cached = state.cached.get(key);
   if (named !== undefined && cached !== undefined && cached.revision === named.revision && nowMs < cached.untilMs)
     return cached.found;
@@ -76,7 +82,6 @@ const dropOldest = ({ cached }: CatalogState): void => {
 
 /** Nobody offers it; but a question that makes no sense is told so all the same. */
 const findNobody = (query: Lookup): Found => {
-  if (typeof query.name !== 'string') return refuse('QUERY_INVALID', 'a look-up needs a name');
   const wanted = wantedOf(query);
   return wanted.ok ? foundNothing : wanted;
 };

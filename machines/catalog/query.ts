@@ -42,7 +42,10 @@ export const wantedOf = (query: Query): ({ readonly ok: true } & Wanted) | Refus
   if (tags !== undefined && !isTags(tags)) return refuse('QUERY_INVALID', 'tags are words, each once');
   const parsed = range === undefined ? null : parseRange(range);
   if (range !== undefined && parsed === null)
-    return refuse('RANGE_INVALID', `no range of versions: ${String(range).slice(0, 80)}`);
+    return refuse(
+      'RANGE_INVALID',
+      typeof range === 'string' ? `no range of versions: ${range.slice(0, 80)}` : 'a range is a text',
+    );
   return { ok: true, query, range: parsed };
 };
 

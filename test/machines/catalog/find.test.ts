@@ -205,6 +205,18 @@ test('lists can be narrowed, and what cannot be meant is refused by name', () =>
     const found = find(state, 1, query);
     assert.equal(found.ok ? 'ok' : found.code, 'RANGE_INVALID');
   }
+  const circle: unknown[] = [];
+  circle.push(circle);
+  for (const more of [
+    { tags: circle },
+    { range: 1 },
+    { range: Symbol('x') },
+    { capabilities: [1n] },
+    { resources: { a: {} } },
+  ]) {
+    const found = find(state, 1, { name: 'img', ...more } as never);
+    assert.match(found.ok ? 'ok' : found.code, /^(QUERY|RANGE)_INVALID$/);
+  }
   const nameless = find(state, 1, {} as Lookup);
   assert.equal(nameless.ok ? 'ok' : nameless.code, 'QUERY_INVALID');
 });
