@@ -33,6 +33,8 @@ export const catalogLimits = {
   pagePartsMax: 512,
   /** Owners whose offers are asked for at the same time. */
   asksMax: 32,
+  /** Pages of one walk over everything. */
+  walkPagesMax: 2_048,
   /** So many newcomers are asked for everything before one is content with what they knew. */
   joinTriesMax: 5,
   /** Pages given to one peer, and to all, in a second. */
@@ -63,6 +65,10 @@ assertLimits(
   2 * max.pageBytesMax + max.pageItemsMax * itemOverheadBytes + max.pagePartsMax * 4 * max.peerCharsMax <
     limits.messageBytesMax,
   'a page fits a message',
+);
+assertLimits(
+  (max.bytesMax / max.pageBytesMax) * 2 + max.ownersMax / max.pagePartsMax < max.walkPagesMax,
+  'a walk tells everything',
 );
 assertLimits(max.epochMax + max.epochJumpMax < Number.MAX_SAFE_INTEGER, 'epochs are exact');
 assertLimits(2 * (max.nameCharsMax + max.versionCharsMax + max.peerCharsMax) < max.cursorCharsMax, 'a cursor names any offer');

@@ -4,7 +4,7 @@ import { mixHashes, textHash } from '../hash.ts';
 import { catalogLimits as max } from './limits.ts';
 import { enter, remove } from './names.ts';
 import { idText, offerBytes } from './offer.ts';
-import { type CatalogState, createOwner, type Kept, type Owner, refuse, type Turn } from './state.ts';
+import { about, type CatalogState, createOwner, type Kept, type Owner, refuse, type Turn } from './state.ts';
 import type { ChangeReason, Entry, Offer, OfferId, PeerId, Told } from './types.ts';
 import { parseVersion } from './version.ts';
 
@@ -167,14 +167,14 @@ const triesWhenHeard = 2;
 
 const askSoon = (state: CatalogState, turn: Turn, owner: Owner): void => {
   owner.tries = Math.min(owner.tries, triesWhenHeard);
-  owner.askAtMs = Math.min(owner.askAtMs, turn.nowMs + state.options.settleMs);
+  owner.askAtMs = Math.min(owner.askAtMs, turn.nowMs + about(state, state.options.settleMs));
   state.nextAskMs = Math.min(state.nextAskMs, owner.askAtMs);
 };
 
 /** To be asked for, if what is missing is not on its way. */
 export const doubt = (state: CatalogState, turn: Turn, owner: Owner): void => {
   if (owner.askAtMs !== Number.POSITIVE_INFINITY) return;
-  owner.askAtMs = turn.nowMs + state.options.settleMs;
+  owner.askAtMs = turn.nowMs + about(state, state.options.settleMs);
   state.differing.add(owner);
   state.nextAskMs = Math.min(state.nextAskMs, owner.askAtMs);
 };

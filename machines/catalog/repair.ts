@@ -15,7 +15,7 @@ const joinHaste = 8;
 
 const ask = (state: CatalogState, turn: Turn, owner: PeerId | null, to: PeerId, behind: Behind | null): void => {
   const endMs = turn.nowMs + state.options.askMsMin;
-  state.asked.set(owner, { to, behind, endMs });
+  state.asked.set(owner, { to, behind, endMs, pages: (state.asked.get(owner)?.pages ?? 0) + 1 });
   state.nextAskMs = Math.min(state.nextAskMs, endMs);
   send(turn, to, { type: 'ask', owner, behind });
 };
@@ -93,10 +93,10 @@ export const onPage = (
   const asked = state.asked.get(page.owner);
   if (asked?.to !== from) return refuse(turn, from, 'NOT_ASKED', 'a page that nobody asked for');
   for (const part of page.parts) takePart(state, turn, from, part);
-  // An answer leads on, or there is none.
-  const goesOn = page.next !== null && isBehind(page.next, asked.behind) && !isAgreed(state, page.owner);
-  if (goesOn) goOn(state, turn, page.owner, asked, page.next);
-  else if (page.owner === null) finishJoin(state, turn, page.settled);
+  // An answer leads on, and not for ever.
+  const leadsOn = page.next !== null && isBehind(page.next, asked.behind) && asked.pages < max.walkPagesMax;
+  if (leadsOn && !isAgreed(state, page.owner)) goOn(state, turn, page.owner, asked, page.next);
+  else if (page.owner === null) finishJoin(state, turn, page.settled && page.next === null);
   else finish(state, turn, page.owner);
 };
 

@@ -53,7 +53,7 @@ export type Owner = {
 export type Named = { readonly name: string; readonly entries: Entry[]; revision: number };
 
 /** An answer that is awaited. */
-export type Asked = { readonly to: PeerId; behind: Behind | null; endMs: number };
+export type Asked = { readonly to: PeerId; readonly behind: Behind | null; endMs: number; readonly pages: number };
 
 export type Peer = { readonly peer: PeerId; at: number };
 

@@ -115,7 +115,7 @@ test('a renewal that says something else keeps nothing, and is asked about: the 
     'send',
   );
   assert.ok(answer !== undefined);
-  state.asked.set('owner', { to: 'owner', behind: null, endMs: 999_999 });
+  state.asked.set('owner', { to: 'owner', behind: null, endMs: 999_999, pages: 1 });
   step(state, 119_000, { type: 'message', from: 'owner', message: answer.message });
   assert.deepEqual(listed(state, 119_000), ['owner b@1.0.0']);
   assert.equal(state.differing.size, 0);
@@ -127,7 +127,7 @@ const partOf = (owner: string, items: Part['items'], more: Partial<Part> = {}): 
 });
 
 const page = (state: CatalogState, nowMs: number, from: string, about: string | null, parts: Part[]): CatalogEffect[] => {
-  state.asked.set(about, { to: from, behind: null, endMs: nowMs + 1_000 });
+  state.asked.set(about, { to: from, behind: null, endMs: nowMs + 1_000, pages: 1 });
   return step(state, nowMs, {
     type: 'message',
     from,
@@ -146,7 +146,7 @@ test('only the owner removes: hearsay adds, and what it says to be gone is asked
   const gone = { sequence: 50, leftMs: 1_000, id: { kind, name, version }, offer: null };
   page(state, 2, 'liar', 'owner', [partOf('owner', [gone])]);
   assert.deepEqual(listed(state, 2), ['owner a@1.0.0']);
-  const asked = of(step(state, 2 + settleMs, { type: 'wake' }), 'send');
+  const asked = of(step(state, 2 + 1.25 * settleMs, { type: 'wake' }), 'send');
   assert.deepEqual(
     asked.map(({ to }) => to),
     ['owner'],
@@ -353,6 +353,27 @@ test('who asks too much waits, and an answer to nothing is refused', () => {
   assert.equal(of(step(state, 2_001, unasked), 'refused')[0]?.code, 'NOT_ASKED', 'another was asked');
   assert.deepEqual(step(state, 2_001, { ...unasked, from: 'asked' }), []);
   assert.equal(state.hasJoined, true);
+});
+
+test('a walk that does not lead on, or leads on for ever, is given up; another is asked', () => {
+  const state = catalogOf();
+  step(state, 0, { type: 'met', peer: 'liar', epoch: 1 });
+  let nowMs = 200;
+  step(state, nowMs, { type: 'wake' });
+  const answer = (owner: string): CatalogEffect[] => {
+    const next = { owner, id: null };
+    const message = { type: 'page', owner: null, parts: [], settled: true, next } as const;
+    return of(step(state, nowMs, { type: 'message', from: 'liar', message }), 'send');
+  };
+  let pages = 1;
+  while (answer(`x${String(pages).padStart(6, '0')}`).length > 0) pages++;
+  assert.equal(pages, catalogLimits.walkPagesMax);
+  assert.equal(state.hasJoined, false);
+  nowMs += 10_000;
+  step(state, nowMs, { type: 'wake' });
+  assert.equal(answer('x').length, 1);
+  assert.equal(answer('x').length, 0, 'the same place again');
+  assert.equal(state.hasJoined, false);
 });
 
 test('every word and message comes through the wire as it was; damaged and invented ones are refused, never thrown', () => {

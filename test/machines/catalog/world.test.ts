@@ -72,6 +72,7 @@ test('what announcements lost is repaired by the next renewal', () => {
     // Two renewals in a row may be lost; three are a TTL.
     world.run(3 * renewMs + 20_000);
     world.lostAnnouncements = 0;
+    world.lostMessages = 0;
     world.run(1.3 * renewMs + 20_000);
     assertAgreed(world);
     for (const { state } of world.nodes.values()) assert.equal(state.differing.size, 0);
