@@ -67,8 +67,11 @@ export const whyUnfit = (given: unknown): string | null => {
   return isTags(tags) ? null : `${name}: tags are at most ${max.tagsMax} words, each once`;
 };
 
+/** Everybody makes the same of the same offer. */
+export const offerText = (offer: Offer): string => JSON.stringify(formOffer(offer));
+
 /** As JSON: what it counts for in every limit. */
-export const offerBytes = (offer: Offer): number => utf8Length(JSON.stringify(formOffer(offer)));
+export const offerBytes = (offer: Offer): number => utf8Length(offerText(offer));
 
 export const formOffer = ({ kind, name, version, methods, resources, capabilities, tags }: Offer): unknown => [
   ...[kind, name, version],

@@ -1,18 +1,19 @@
 // What is known of each owner's offers. Of two words about the same offer the one of the later life wins, then the one with the higher
 // number; that something was withdrawn is remembered as long as an older word may still be on its way.
 import { mixHashes, textHash } from '../hash.ts';
+import { utf8Length } from '../wire/octets.ts';
 import { catalogLimits as max } from './limits.ts';
 import { enter, remove } from './names.ts';
-import { idText, offerBytes } from './offer.ts';
+import { idOf, idText, offerText } from './offer.ts';
 import { about, type CatalogState, createOwner, type Kept, type Owner, refuse, type Turn } from './state.ts';
 import type { ChangeReason, Entry, Offer, OfferId, PeerId, Told } from './types.ts';
 import { parseVersion } from './version.ts';
 
 const twoTo32 = 0x1_0000_0000;
 
-/** Of one offer; an owner's is the exclusive or of all of them, so that it can be kept as they come and go. */
-const hashOf = (id: string, sequence: number): number =>
-  mixHashes(mixHashes(textHash(id), sequence >>> 0), Math.floor(sequence / twoTo32));
+/** Of one offer and all that it says; an owner's is the exclusive or of all of them, so that it can be kept as they come and go. */
+const hashOf = (id: string, sequence: number, text: string): number =>
+  mixHashes(mixHashes(mixHashes(textHash(id), sequence >>> 0), Math.floor(sequence / twoTo32)), textHash(text));
 
 export const toldOf = ({ count, hash }: Owner, sequence: number): Told => ({ sequence, count, hash });
 
@@ -74,7 +75,7 @@ const takeOut = (state: CatalogState, owner: Owner, id: string): Kept | null => 
   owner.kept.delete(id);
   if (kept.entry === null) return kept;
   owner.count--;
-  owner.hash = (owner.hash ^ hashOf(id, kept.sequence)) >>> 0;
+  owner.hash = (owner.hash ^ kept.hash) >>> 0;
   owner.bytes -= kept.bytes;
   state.offers--;
   state.bytes -= kept.bytes;
@@ -87,7 +88,13 @@ export const letGo = (state: CatalogState, turn: Turn, owner: Owner, id: string,
   if (kept !== null && kept.entry !== null) turn.changes.push({ before: kept.entry, after: null, why });
 };
 
-const isNews = (owner: Owner, id: string, sequence: number): boolean => sequence > (owner.kept.get(id)?.sequence ?? 0);
+export type Heard = { readonly sequence: number; readonly endsMs: number; readonly from: PeerId };
+
+/** A later word; or the owner's own, where others have told of it before. */
+const isNews = (owner: Owner, id: string, { sequence, from }: Heard): boolean => {
+  const known = owner.kept.get(id);
+  return known === undefined || sequence > known.sequence || (from === owner.peer && !known.isOwnWord);
+};
 
 /** Why there is no room for it, or null. */
 export const whyFull = (state: CatalogState, owner: Owner, id: string, bytes: number): 'OWNER_FULL' | 'CATALOG_FULL' | null => {
@@ -98,25 +105,25 @@ export const whyFull = (state: CatalogState, owner: Owner, id: string, bytes: nu
   return state.offers + more > max.offersMax || state.bytes + moreBytes > max.bytesMax ? 'CATALOG_FULL' : null;
 };
 
-export type Heard = { readonly sequence: number; readonly endsMs: number; readonly from: PeerId };
-
-/** True unless there is no room. */
+/** No news changes nothing, and neither does what there is no room for. */
 export const putOffer = (state: CatalogState, turn: Turn, owner: Owner, offer: Offer, heard: Heard): void => {
   const id = idText(offer);
   const { sequence, endsMs, from } = heard;
+  const isOwnWord = from === owner.peer;
+  const text = offerText(offer);
+  const hash = hashOf(id, sequence, text);
   const known = owner.kept.get(id);
-  if (known?.sequence === sequence && known.entry !== null) known.endsMs = Math.max(known.endsMs, endsMs);
-  if (!isNews(owner, id, sequence)) return;
-  const bytes = offerBytes(offer);
+  if (known?.entry != null && known.hash === hash) return confirm(known, isOwnWord, endsMs);
+  if (!isNews(owner, id, heard)) return;
+  const bytes = utf8Length(text);
   const full = whyFull(state, owner, id, bytes);
   if (full !== null) return refuse(turn, from, full, `no room for ${id} of ${owner.peer}`);
   const before = takeOut(state, owner, id)?.entry ?? null;
   const { peer, epoch } = owner;
   const entry: Entry = { offer, version: parseVersion(offer.version)!, owner: peer, epoch, sequence };
-  const { kind, name, version } = offer;
-  owner.kept.set(id, { id: { kind, name, version }, sequence, entry, bytes, endsMs });
+  owner.kept.set(id, { id: idOf(offer), sequence, entry, bytes, hash, isOwnWord, endsMs });
   owner.count++;
-  owner.hash = (owner.hash ^ hashOf(id, sequence)) >>> 0;
+  owner.hash = (owner.hash ^ hash) >>> 0;
   owner.bytes += bytes;
   state.offers++;
   state.bytes += bytes;
@@ -124,13 +131,20 @@ export const putOffer = (state: CatalogState, turn: Turn, owner: Owner, offer: O
   turn.changes.push({ before, after: entry, why: 'said' });
 };
 
+/** The owner alone prolongs. */
+const confirm = (known: Kept, isOwnWord: boolean, endsMs: number): void => {
+  if (!isOwnWord) return;
+  known.isOwnWord = true;
+  known.endsMs = Math.max(known.endsMs, endsMs);
+};
+
 /** Remembered until an older word of it can be heard no more. */
 export const putWithdrawn = (state: CatalogState, turn: Turn, owner: Owner, id: OfferId, heard: Heard): void => {
   const text = idText(id);
-  const { sequence, endsMs } = heard;
-  if (!isNews(owner, text, sequence)) return;
+  const { sequence, endsMs, from } = heard;
+  if (!isNews(owner, text, heard)) return;
   letGo(state, turn, owner, text, 'said');
-  owner.kept.set(text, { id, sequence, entry: null, bytes: 0, endsMs });
+  owner.kept.set(text, { id, sequence, entry: null, bytes: 0, hash: 0, isOwnWord: from === owner.peer, endsMs });
   const withdrawn = owner.kept.size - owner.count;
   if (withdrawn > max.ownerOffersMax) dropOldest(owner);
 };

@@ -133,7 +133,6 @@ const takePart = (state: CatalogState, turn: Turn, from: PeerId, part: Part): vo
   if (owner === null) return;
   const isOwnWord = from === part.owner;
   const isNewest = noteTold(owner, part.told, isOwnWord, turn.nowMs);
-  if (isOwnWord) dropInvented(state, turn, owner);
   const listed = new Set<string>();
   let isDoubtful = false;
   for (const { sequence, leftMs, id, offer } of part.items) {
@@ -152,21 +151,17 @@ const takePart = (state: CatalogState, turn: Turn, from: PeerId, part: Part): vo
 
 const isOffered = ({ kept }: Owner, id: string): boolean => (kept.get(id)?.entry ?? null) !== null;
 
-/** Hearsay of words that the owner has not said yet would outdo all that it says. */
-const dropInvented = (state: CatalogState, turn: Turn, owner: Owner): void => {
-  const newest = owner.told?.sequence ?? 0;
-  for (const [id, { sequence }] of [...owner.kept]) if (sequence > newest) letGo(state, turn, owner, id, 'said');
-};
-
-/** The owner lists all that it offers between two ids: what is not listed it offers no more. */
+/** The owner lists all that it offers between two ids: what is not listed it offers no more, or never did. */
 const dropUnlisted = (state: CatalogState, turn: Turn, owner: Owner, part: Part, listed: ReadonlySet<string>): void => {
   const { after, upTo, told } = part;
+  const heard = { sequence: told.sequence, endsMs: turn.nowMs + state.options.ttlMs, from: owner.peer };
   for (const [id, kept] of [...owner.kept]) {
     const isInside = (after === null || id > after) && (upTo === null || id <= upTo);
-    if (!isInside || listed.has(id) || kept.entry === null || kept.sequence > told.sequence) continue;
-    const heard = { sequence: told.sequence, endsMs: turn.nowMs + state.options.ttlMs, from: owner.peer };
-    if (kept.sequence < told.sequence) putWithdrawn(state, turn, owner, kept.id, heard);
-    else letGo(state, turn, owner, id, 'said');
+    // A later word of its own may have overtaken the page.
+    const isLater = kept.isOwnWord && kept.sequence > told.sequence;
+    if (!isInside || listed.has(id) || kept.entry === null || isLater) continue;
+    if (kept.isOwnWord && kept.sequence === told.sequence) letGo(state, turn, owner, id, 'said');
+    else putWithdrawn(state, turn, owner, kept.id, heard);
   }
 };
 

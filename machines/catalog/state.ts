@@ -22,6 +22,10 @@ export type Kept = {
   /** Null: withdrawn. */
   readonly entry: Entry | null;
   readonly bytes: number;
+  /** Its part of the owner's hash. */
+  readonly hash: number;
+  /** Heard from the owner itself: no hearsay outdoes it but of a later word. */
+  isOwnWord: boolean;
   /** It ends then, or when its owner's do, whichever is later. Withdrawn: it is forgotten then. */
   endsMs: number;
 };

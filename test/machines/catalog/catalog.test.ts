@@ -162,6 +162,25 @@ test('only the owner removes: hearsay adds, and what it says to be gone is asked
   assert.ok(truth?.message.type === 'page');
   page(state, 5_000, 'owner', 'owner', [...truth.message.parts]);
   assert.deepEqual(listed(state, 5_000), ['owner a@1.0.0'], 'until the owner is heard');
+  // Hearsay of the very word that the owner said, but with other contents: the owner's hash tells.
+  const { sequence } = truth.message.parts[0]!.items[0]!;
+  const forged = { sequence, leftMs: 60_000, id: { kind, name, version }, offer: offerOf('a', { tags: ['forged'] }) };
+  const young = catalogOf('young');
+  young.hasJoined = true;
+  const tagsOf = (): string =>
+    [...young.owners.get('owner')!.kept.values()].map(({ entry }) => entry?.offer.tags.join()).join();
+  page(young, 0, 'liar', null, [partOf('owner', [forged], { told: truth.message.parts[0]!.told })]);
+  assert.equal(tagsOf(), 'forged');
+  step(young, 1, heard('owner', owner.renew()));
+  assert.equal(young.differing.size, 1);
+  page(young, 2, 'owner', 'owner', [...truth.message.parts]);
+  assert.equal(tagsOf(), '');
+  assert.equal(young.differing.size, 0);
+  page(young, 3, 'liar', 'owner', [partOf('owner', [forged], { told: truth.message.parts[0]!.told })]);
+  assert.equal(tagsOf(), '', 'and is not outdone by it again');
+  const prolonged = { sequence, leftMs: 100_000, id: { kind, name, version }, offer: offerOf('a') };
+  for (let nowMs = 10_000; nowMs < ttlMs; nowMs += 10_000) page(young, nowMs, 'liar', 'owner', [partOf('owner', [prolonged])]);
+  assert.deepEqual([listed(young, 1 + ttlMs).length, listed(young, 2 + ttlMs).length], [1, 0], 'nor prolonged');
   // Its own offers are nobody else's matter.
   step(state, 6_000, { type: 'offer', offer: offerOf('mine') });
   page(state, 6_001, 'liar', 'self', [partOf('self', [])]);

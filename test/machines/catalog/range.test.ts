@@ -141,9 +141,9 @@ test('as npm means them: drawn ranges', { skip: npm === null }, () => {
       if (within(one, range)) inside++;
       assert.equal(Math.sign(compareVersions(version(one), version(other))), npm.compare(one, other));
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_200 },
   );
-  assert.ok(inside > 200, `${inside} were inside`);
+  assert.ok(inside > 100, `${inside} were inside`);
 });
 
 test('any text is a range, or refused, and never an exception', () => {
@@ -158,6 +158,6 @@ test('any text is a range, or refused, and never an exception', () => {
       // What is accepted here npm accepts too.
       if (ours !== null && npm !== null) assert.notEqual(npm.validRange(text), null, text);
     }),
-    { numRuns: 3_000 },
+    { numRuns: 1_500 },
   );
 });

@@ -23,7 +23,7 @@ const assertAgreed = (world: World, side = 0): void => {
 };
 
 test('who begins late knows everything after one walk, though it hears nothing that was announced before', () => {
-  const world = worldOf(1, 6, 25);
+  const world = worldOf(1, 6, 10);
   world.run(20_000);
   assertAgreed(world);
   const before = world.sent.messages;
@@ -31,7 +31,7 @@ test('who begins late knows everything after one walk, though it hears nothing t
   world.run(500);
   assertAgreed(world);
   const late = world.nodes.get('late')!;
-  assert.ok(late.state.hasJoined && listed(late.state, world.nowMs).length === 150);
+  assert.ok(late.state.hasJoined && listed(late.state, world.nowMs).length === 60);
   assert.ok(world.sent.messages - before <= 6, `${world.sent.messages - before} messages`);
 });
 
