@@ -157,9 +157,8 @@ const dropUnlisted = (state: CatalogState, turn: Turn, owner: Owner, part: Part,
   const heard = { sequence: told.sequence, endsMs: turn.nowMs + state.options.ttlMs, from: owner.peer };
   for (const [id, kept] of [...owner.kept]) {
     const isInside = (after === null || id > after) && (upTo === null || id <= upTo);
-    // A later word of its own may have overtaken the page.
-    const isLater = kept.isOwnWord && kept.sequence > told.sequence;
-    if (!isInside || listed.has(id) || kept.entry === null || isLater) continue;
+    if (!isInside || listed.has(id) || kept.entry === null) continue;
+    // A later word of its own that has overtaken the page stays, by its number.
     if (kept.isOwnWord && kept.sequence === told.sequence) letGo(state, turn, owner, id, 'said');
     else putWithdrawn(state, turn, owner, kept.id, heard);
   }

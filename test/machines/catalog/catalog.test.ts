@@ -110,14 +110,24 @@ test('a renewal that says something else keeps nothing, and is asked about: the 
       asks.push(`${to} ${message.type} ${message.owner}`);
   assert.deepEqual(asks.slice(0, 4), ['owner ask owner', 'other ask owner', 'owner ask owner', 'other ask owner']);
   assert.ok(asks.length < 9, `${asks.length} times in a minute`);
+  // It is heard again: asked again, soon, and first.
+  Object.assign(state.owners.get('owner')!, { tries: 9, askAtMs: 170_000 });
+  step(state, 119_000, heard('owner', owner.renew()));
+  const again = of(step(state, 119_000 + 1.25 * settleMs, { type: 'wake' }), 'send');
+  assert.deepEqual(
+    again.map(({ to }) => to),
+    ['owner'],
+  );
   const [answer] = of(
     step(owner.state, 0, { type: 'message', from: 'self', message: { type: 'ask', owner: 'owner', behind: null } }),
     'send',
   );
   assert.ok(answer !== undefined);
   state.asked.set('owner', { to: 'owner', behind: null, endMs: 999_999, pages: 1 });
-  step(state, 119_000, { type: 'message', from: 'owner', message: answer.message });
-  assert.deepEqual(listed(state, 119_000), ['owner b@1.0.0']);
+  // A later word overtakes the page.
+  step(state, 125_000, heard('owner', owner.offer(offerOf('c'))));
+  step(state, 125_000, { type: 'message', from: 'owner', message: answer.message });
+  assert.deepEqual(listed(state, 125_000), ['owner b@1.0.0', 'owner c@1.0.0']);
   assert.equal(state.differing.size, 0);
 });
 
@@ -335,6 +345,20 @@ test('one owner fills no more than its part, and all together no more than there
   for (let at = 0; at < 5_000; at++)
     step(state, 0, heard(`p${at}`, { type: 'renew', told: { sequence: 1, count: 1, hash: 1 } }));
   assert.equal(state.owners.size, catalogLimits.ownersMax);
+  // Large ones are counted in bytes.
+  const wide = createCatalog({
+    ...{ self: 'self', epoch: 1, said: 0, options: catalogDefaults, seed: 1, nowMs: 0, checkAll: false },
+  });
+  const large = offerOf('x', { methods: { run: { input: 'x'.repeat(15_000), output: null, idempotent: true } } });
+  const codes: string[] = [];
+  const sayLarge = (source: string, at: number): void => {
+    const word: Word = { type: 'offer', told: { sequence: at, count: 1, hash: 1 }, offer: { ...large, name: `s${at}` } };
+    for (const { code } of of(step(wide, 0, heard(source, word)), 'refused')) codes.push(`${code} ${source} ${at}`);
+  };
+  for (let at = 1; at <= 70; at++) sayLarge('greedy', at);
+  wide.bytes = catalogLimits.bytesMax - 10_000;
+  sayLarge('late', 1);
+  assert.deepEqual(codes, ['OWNER_FULL greedy 70', 'CATALOG_FULL late 1']);
   // Withdrawing is remembered of so many.
   const fresh = catalogOf();
   for (let at = 1; at <= 600; at++) {

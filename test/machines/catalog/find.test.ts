@@ -57,7 +57,16 @@ const lookup = fc.record(
     range: fc.constantFrom('*', '^1', '~1.2', '>=1.2 <2', '2.0.0-rc.1', '>=2.0.0-rc.0', '3'),
     capabilities: fc.subarray([...words]),
     tags: fc.subarray(['x', 'y']),
-    resources: fc.constantFrom({}, { gpus: 2 }, { disk: 'ssd' }, { gpus: 'ssd' }, { disk: 1 }, { toString: 1 }),
+    resources: fc.constantFrom(
+      {},
+      { gpus: 2 },
+      { gpus: 4 },
+      { gpus: 5 },
+      { disk: 'ssd' },
+      { gpus: 'ssd' },
+      { disk: 1 },
+      { toString: 1 },
+    ),
     owner: fc.constantFrom('o1', 'o2'),
   },
   { requiredKeys: ['name'] },
@@ -173,7 +182,7 @@ test('lists can be narrowed, and what cannot be meant is refused by name', () =>
     ['o1', { name: 'img.resize', version: '2.0.0-rc.1' }],
     ['o2', { name: 'img.resize', capabilities: ['gpu'] }],
     ['o2', { name: 'img', kind: 'queue' }],
-    ['o3', { name: 'imp' }],
+    ['o3', { name: 'imp', resources: { gpus: 2, disk: 'ssd' } }],
   ]);
   const names = (query: Query): string[] => {
     const page = list(state, 1, query, { limit: 100, cursor: null });
@@ -187,6 +196,9 @@ test('lists can be narrowed, and what cannot be meant is refused by name', () =>
   assert.deepEqual(names({ owner: 'o3' }), ['imp@1.0.0']);
   assert.deepEqual(names({ name: 'img.resize', capabilities: ['gpu'] }), ['img.resize@1.0.0']);
   assert.deepEqual(names({ name: 'nobody' }), []);
+  assert.deepEqual(names({ resources: { gpus: 2, disk: 'ssd' } }), ['imp@1.0.0']);
+  for (const resources of [{ gpus: 2.1 }, { disk: 'hdd' }, { gpus: 'ssd' }, { cpus: 0 }])
+    assert.deepEqual(names({ resources }), []);
   const refusal = (query: Query, limit = 10, cursor: string | null = null): string => {
     const page = list(state, 1, query, { limit, cursor });
     return page.ok ? 'ok' : page.code;
