@@ -61,7 +61,10 @@ export interface ReplicaLog {
   /** Changes handed to it in this incarnation, and of them those that are on the disk; they get there in their order. */
   readonly appended: number;
   readonly written: number;
-  /** What was not handed to the disk was not done, unless it was answered already: then it is handed over now. Of the rest nobody knows. */
+  /**
+   * What was not handed to the disk was not done, unless it was answered already or may be in a state that is being written: then it is
+   * handed over now. Of the rest nobody knows.
+   */
   stop(): void;
 }
 
@@ -243,9 +246,11 @@ export const createReplicaLog = ({ scope, clock, store, tell, onWritten }: Repli
     stop() {
       const undone = refusal('STOPPING', 'the node stops, or its replicator begins anew');
       const unknown = refusal('OUTCOME_UNKNOWN', 'the node stopped, or its replicator, before the disk answered');
-      // All before what is owed too: they build on each other. The writer stops last.
-      const owed = open.findLastIndex(({ isOwed }) => isOwed) + 1;
+      // All before what is owed too: they build on each other; and all where states are being written, which may hold them already.
+      // The writer stops last.
+      const owed = store.isWriting ? open.length : open.findLastIndex(({ isOwed }) => isOwed) + 1;
       for (const { batch } of open.slice(0, owed)) store.append(bytesOfBatch(batch), () => {});
+      store.stop();
       for (const answer of underWay?.dones ?? []) answer(unknown);
       for (const [at, { dones }] of open.splice(0).entries()) for (const answer of dones) answer(at < owed ? unknown : undone);
       for (const one of waiting.splice(0)) one.done(unknown);

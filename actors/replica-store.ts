@@ -59,9 +59,12 @@ export interface ReplicaStore {
   checkpoint(done: () => void): void;
   /** Under this replica id from now on; `done` once it is on the disk for good. */
   saveRounds(replica: string, rounds: StoredRounds, done: (why: StorageFailure | null) => void): void;
+  /** States are being written, with changes in them that may not be in the log yet. */
   readonly isWriting: boolean;
   readonly isLong: boolean;
   readonly logBytes: number;
+  /** A checkpoint goes on no further: whoever opens the store again counts on what was handed to the writer until then. */
+  stop(): void;
 }
 
 /** Written with whatever changes it: a batch or a state that is gone altogether has no checksum that could tell. */
@@ -88,6 +91,7 @@ const createStore = (
   log: Base & { next: number; bytes: number },
 ): ReplicaStore => {
   let isWriting = false;
+  let isStopped = false;
 
   /** Of what nothing is left an empty state is written first: while the log is not cut, it says what is old news. */
   const emptied = (): StorageOperation[] => {
@@ -114,7 +118,7 @@ const createStore = (
     }
     if (operations.length === 0) return done();
     operations.push(baseOperation(log));
-    writer.write(operations, { durable: false }, (why) => (why === null ? bury(done) : done()));
+    writer.write(operations, { durable: false }, (why) => (why === null && !isStopped ? bury(done) : done()));
   };
 
   /** Some at once, from the oldest on: a log of many small values is cut in many writes, and none of them leaves a hole. */
@@ -124,7 +128,9 @@ const createStore = (
     for (let batch = from; batch < end; batch++) operations.push({ key: replicaKeys.log(batch), value: null });
     log.first = end;
     operations.push(baseOperation(log));
-    writer.write(operations, { durable: true }, (why) => (why !== null || end === to ? done() : cut(end, to, done)));
+    writer.write(operations, { durable: true }, (why) =>
+      why !== null || isStopped || end === to ? done() : cut(end, to, done),
+    );
   };
 
   /** Forms are made as late as the page is written: what changed meanwhile is in them, and in the log behind the cut. */
@@ -161,14 +167,14 @@ const createStore = (
     saveRounds(replica, rounds, done) {
       writer.write([idOperation(replica), roundsOperation(replica, rounds)], { durable: true }, done);
     },
-    get isWriting() {
-      return isWriting;
-    },
     get isLong() {
       return log.bytes >= logBytesMax;
     },
     get logBytes() {
       return log.bytes;
+    },
+    get isWriting() {
+      return isWriting;
     },
     checkpoint(done) {
       if (isWriting) return done();
@@ -178,16 +184,20 @@ const createStore = (
       objects.unsaved = [];
       const next = (why: StorageFailure | null): void => {
         // A disk that refuses: the log stays, and the writer has told of it.
-        if (why !== null) return finish();
-        if (left.length > 0 || [...objects.gone.values()].includes(false)) return later(() => page(left, next));
+        if (why !== null || isStopped) return finish();
+        const isLeft = left.length > 0 || [...objects.gone.values()].includes(false);
+        if (isLeft) return later(() => (isStopped ? finish() : page(left, next)));
         log.bytes -= bytes;
-        cut(from, to, () => bury(finish));
+        cut(from, to, () => (isStopped ? finish() : bury(finish)));
       };
       const finish = (): void => {
         isWriting = false;
         done();
       };
       next(null);
+    },
+    stop() {
+      isStopped = true;
     },
   };
 };

@@ -30,6 +30,7 @@ const world = () => {
   const operations: Operation[] = [];
   let synced = 0;
   let why: StorageFailure | null = null;
+  const store = { isWriting: false, isStopped: false };
   const told: number[] = [];
   const answers = new Map<number, string>();
   const log = createReplicaLog({
@@ -37,10 +38,11 @@ const world = () => {
     store: {
       append: (records, done) => void operations.push({ records: numbersIn(records).length, done }),
       checkpoint: (done) => done(),
-      isLong: false,
-      isWriting: false,
-      saveRounds() {},
-      logBytes: 0,
+      ...{ isLong: false, logBytes: 0, saveRounds() {} },
+      get isWriting() {
+        return store.isWriting;
+      },
+      stop: () => void (store.isStopped = true),
     },
     tell({ bytes, records }) {
       const numbers = numbersIn(bytes);
@@ -52,7 +54,7 @@ const world = () => {
   });
   let made = 0;
   return {
-    ...{ clock, log, operations, told, answers },
+    ...{ clock, log, store, operations, told, answers },
     made: () => made,
     change(sync: SyncPolicy): void {
       const at = made++;
@@ -181,6 +183,17 @@ test('an orderly end hands over what was answered before it was written, and wha
     at.operations.map(({ records }) => records),
     [3],
   );
+});
+
+test('an end while states are written hands over what may be in them: nobody is told that it surely was not done', () => {
+  for (const isWriting of [false, true]) {
+    const at = world();
+    at.change('write');
+    at.store.isWriting = isWriting;
+    at.log.stop();
+    assert.deepEqual([...at.answers.values()], [isWriting ? 'OUTCOME_UNKNOWN' : 'STOPPING']);
+    assert.deepEqual([at.operations.length, at.store.isStopped], [isWriting ? 1 : 0, true]);
+  }
 });
 
 test('what is no policy is said in words', () => {

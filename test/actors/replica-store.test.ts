@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keyText } from '../../actors/keyspace.ts';
-import { type Opened, openReplicaStore } from '../../actors/replica-store.ts';
+import { type Opened, openReplicaStore, replicaStoreLimits } from '../../actors/replica-store.ts';
 import { createWriter } from '../../actors/writer.ts';
 import {
   addOwn,
@@ -20,12 +20,16 @@ import { createHandClock } from './hand-clock.ts';
 
 type Contents = ReturnType<MemoryStorage['contents']>;
 
-const open = (contents: Contents = new Map()) => {
+const diskOf = (contents: Contents) => {
   const clock = createHandClock();
   const storage = createMemoryStorage(contents, clock.later);
-  const lines: string[] = [];
-  const sink = { log: (_level: string, code: string) => void lines.push(code), count() {} };
-  const writer = createWriter({ storage, clock, sink });
+  const writer = createWriter({ storage, clock, sink: { log() {}, count() {} } });
+  return { clock, storage, writer };
+};
+
+/** By the same writer: the actor begins anew, the node goes on. */
+const open = (contents: Contents = new Map(), disk = diskOf(contents)) => {
+  const { clock, storage, writer } = disk;
   let ids = 0;
   const outcomes: Opened[] = [];
   const ports = {
@@ -52,7 +56,7 @@ const open = (contents: Contents = new Map()) => {
       answered++;
     });
   };
-  return { clock, storage, objects, store, damaged, write, answered: () => answered };
+  return { clock, storage, disk, objects, store, damaged, write, answered: () => answered };
 };
 
 const valueAt = (objects: Objects, key: string): unknown => {
@@ -104,6 +108,29 @@ test('a crash at any moment of a checkpoint loses nothing', () => {
   const last = open(moments.at(-1)!);
   assert.equal(countOf(last.objects, 'n'), 821);
   assert.ok(last.store.logBytes < first.store.logBytes + 1_000);
+});
+
+test('an actor that begins anew while states are written or the log is cut finds nothing damaged, then or after a crash', () => {
+  const batches = replicaStoreLimits.cutAtOnce * 2 + 1;
+  const before = open();
+  for (let n = 0; n < batches; n++) before.write(add('n', 1));
+  before.clock.pass(50);
+  const contents = before.storage.contents();
+  for (const turnsOfCut of [-1, 1]) {
+    const first = open(contents);
+    const { logBytes } = first.store;
+    first.store.checkpoint(() => {});
+    // A page waits for company.
+    const step = (): void => void (first.clock.turn() || first.write(add('n', 1)));
+    while (turnsOfCut >= 0 && first.store.logBytes >= logBytes) step();
+    for (let turn = 0; turn < turnsOfCut; turn++) step();
+    first.store.stop();
+    const again = open(contents, first.disk);
+    assert.deepEqual([countOf(again.objects, 'n'), again.damaged], [countOf(first.objects, 'n'), []]);
+    const { objects, damaged } = open(first.storage.contents());
+    assert.deepEqual([countOf(objects, 'n'), damaged], [countOf(first.objects, 'n'), []]);
+    assert.equal(objects.replica, before.objects.replica);
+  }
 });
 
 test('what rots is noticed, the rest is there, and the replica id is never used again', () => {

@@ -202,7 +202,7 @@ export const replicas: readonly Mutant[] = [
     edits: [
       {
         file: store,
-        find: '        log.bytes -= bytes;\n        cut(from, to, () => bury(finish));\n',
+        find: '        log.bytes -= bytes;\n        cut(from, to, () => (isStopped ? finish() : bury(finish)));\n',
         replace: '        bury(finish);\n',
       },
       {
