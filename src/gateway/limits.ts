@@ -19,7 +19,7 @@ export type GatewayLimits = {
   /** Elements, keys or values of a replicated object in one answer, and the characters of its JSON. */
   replicaItemsMax: number;
   replicaCharsMax: number;
-  /** Values of replicated objects that are answered and not yet read by whoever asked. */
+  /** Values of replicated objects that are answered and not yet read by whoever asked; and as many by all who watch. */
   replicaAnswersBytesMax: number;
   /** Between two looks at the replicated objects that are watched and changed. */
   replicaLookMs: number;

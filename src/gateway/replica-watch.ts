@@ -60,6 +60,9 @@ class Watches implements ReplicaWatches {
       throw new PolityError(failure('OVERLOADED', `this node has ${this.#open.size} watchers of replicated objects already`));
     // Who left before it was answered would never be missed.
     if (exchange.reply.raw.destroyed) return;
+    const unread = this.#unreadBytes();
+    if (unread > this.#limits.replicaAnswersBytesMax)
+      throw new PolityError(failure('OVERLOADED', `${unread} bytes wait to be read by watchers of replicated objects`));
     this.#api = replica;
     const id = JSON.stringify(asked);
     const watched = this.#watched.get(id) ?? this.#begin(id, replica, asked, followed);
@@ -116,13 +119,24 @@ class Watches implements ReplicaWatches {
     // Inside of a tree, what changed is often something else.
     if (text === watched.text) return;
     watched.text = text;
-    for (const outlet of [...watched.readers]) this.#tell(outlet, text);
+    let unread = this.#unreadBytes();
+    for (const outlet of [...watched.readers]) {
+      unread += text.length;
+      this.#tell(outlet, text, unread > this.#limits.replicaAnswersBytesMax);
+    }
   }
 
-  #tell(outlet: Outlet, text: string): void {
+  /** What waits for all watchers together: each alone may be as far behind as a stream may. */
+  #unreadBytes(): number {
+    let bytes = 0;
+    for (const { waitingBytes } of this.#open) bytes += waitingBytes;
+    return bytes;
+  }
+
+  #tell(outlet: Outlet, text: string, isTooMuch = false): void {
     this.#told.add(outlet);
     const { waitingBytes } = outlet;
-    const isBehind = waitingBytes > 0 && waitingBytes + text.length > this.#limits.streamBytesMax;
+    const isBehind = waitingBytes > 0 && (isTooMuch || waitingBytes + text.length > this.#limits.streamBytesMax);
     if (isBehind || !outlet.write(text))
       this.#end(outlet, failure('OVERLOADED', 'the reader is too slow for this watch; begin again to see what it is now'));
   }

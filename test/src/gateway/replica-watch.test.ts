@@ -106,6 +106,31 @@ test('too many, and too slow, are told so', async () => {
   await slow.close();
 });
 
+test('what all watchers together leave unread has a limit', async () => {
+  const many = await openTestGateway(node, {
+    limits: { replicaLookMs: 1, streamBytesMax: 64 << 20, replicaCharsMax: 1 << 20, replicaAnswersBytesMax: 4 << 20 },
+  });
+  const { hostname, port } = new URL(many.url);
+  const path = '/v1/replica/watch/register/r';
+  for (let reader = 0; reader < 8; reader++)
+    await new Promise<void>((resolve, reject) => {
+      const opened = (response: http.IncomingMessage): void => {
+        response.on('error', () => {}).pause();
+        resolve();
+      };
+      http.get({ hostname, port, path, agent: false }, opened).on('error', reject);
+    });
+  const ended = /polity_http_streams_ended_total\{kind="replica",code="OVERLOADED"\} [1-8]/;
+  const isEnded = async (): Promise<boolean> => ended.test((await ask(many, 'GET', '/metrics')).bytes.toString());
+  let rounds = 0;
+  for (; rounds < 40 && !(await isEnded()); rounds++) {
+    set(`${rounds}${'x'.repeat(900_000)}`);
+    await setTimeout(5);
+  }
+  assert.ok(rounds < 40, 'nobody was ended');
+  await many.close();
+});
+
 test('what becomes too large ends those who watch it', async () => {
   change('list', 'l', { type: 'insert', at: 0, content: [0] });
   const stream = await open('list/l');
