@@ -202,13 +202,24 @@ const createStore = (
   };
 };
 
+/** A disk that cannot tell throws. */
+const attempt = <Value>(run: () => Value): Value | StorageFailure => {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof StorageFault) return error.failure;
+    throw error;
+  }
+};
+
 const readAll = (
   writer: Writer,
   range: Pick<StorageRange, 'gte' | 'lt'>,
   each: (key: Uint8Array, value: Uint8Array) => void,
   done: (why: StorageFailure | null) => void,
 ): void => {
-  const view = writer.view();
+  const view = attempt(() => writer.view());
+  if ('code' in view) return done(view);
   const end = (why: StorageFailure | null): void => {
     view.close();
     done(why);
@@ -299,10 +310,12 @@ const readBase = (writer: Writer): Base | null => {
  */
 export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcome: Opened | StorageFailure) => void): void => {
   const { writer } = ports;
-  const known = readReplicaId(writer);
+  const known = attempt(() => readReplicaId(writer));
+  const base = attempt(() => readBase(writer));
+  if (known !== null && typeof known === 'object') return done(known);
+  if (base !== null && 'code' in base) return done(base);
   const read = createObjects(known ?? ports.newReplicaId(), types);
   const damaged: string[] = [];
-  const base = readBase(writer);
   if (base === null && known !== null) damaged.push('where the log begins');
   const log = { first: base?.first ?? 0, next: base?.first ?? 0, bytes: 0, states: 0 };
   let expected = base?.first ?? null;
@@ -351,12 +364,7 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
     });
   };
 
-  try {
-    readAll(writer, replicaKeys.stateRange, onState, (why) =>
-      why === null ? readAll(writer, replicaKeys.logRange, onBatch, finish) : finish(why),
-    );
-  } catch (error) {
-    if (error instanceof StorageFault) return done(error.failure);
-    throw error;
-  }
+  readAll(writer, replicaKeys.stateRange, onState, (why) =>
+    why === null ? readAll(writer, replicaKeys.logRange, onBatch, finish) : finish(why),
+  );
 };

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keyText } from '../../actors/keyspace.ts';
+import { StorageFault } from '../../actors/ports/index.ts';
 import { type Opened, openReplicaStore, replicaStoreLimits } from '../../actors/replica-store.ts';
 import { createWriter } from '../../actors/writer.ts';
 import {
@@ -202,5 +203,22 @@ test('damage is noticed once: the new replica id stays', () => {
     assert.deepEqual(third.damaged, [], keyText(key));
     assert.equal(third.objects.replica, second.objects.replica);
     assert.equal(third.objects.all.size, second.objects.all.size);
+  }
+});
+
+test('a disk that cannot be read is told, whichever read fails', () => {
+  const why = { code: 'IO_ERROR', message: 'it is gone' } as const;
+  const fault = (): never => {
+    throw new StorageFault(why);
+  };
+  const empty = { read: (_range: unknown, done: (why: null, page: []) => void) => done(null, []), close() {} };
+  for (const readsThatWork of [0, 1, 2, 3]) {
+    let reads = 0;
+    const read = <Value>(value: Value): Value => (reads++ < readsThatWork ? value : fault());
+    const writer = { get: () => read(undefined), view: () => read(empty), write: fault } as never;
+    const outcomes: unknown[] = [];
+    const ports = { writer, later: (run: () => void) => run(), newReplicaId: () => 'r', logBytesMax: 1 };
+    openReplicaStore([register], ports, (outcome) => outcomes.push(outcome));
+    assert.deepEqual(outcomes, [why], `${readsThatWork}`);
   }
 });
