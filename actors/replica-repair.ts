@@ -48,7 +48,7 @@ const partType = 'repair-part';
 export const replicaRepairLimits = {
   /** Messages that wait for the disk. */
   unsentMax: 256,
-  /** Between two comparisons: doubling from the first to the second while nothing is found. */
+  /** Between two comparisons: doubling from the first to the second while nothing is found that is taken. */
   compareMinMs: 1_000,
   compareMaxMs: 30_000,
 } as const;
@@ -83,6 +83,13 @@ const isLong = (message: RepairMessage): boolean =>
 /** What the peer had is here: nothing was left out, there or here. */
 const isWhole = (outcome: Outcome, { refused, oversized, withheld }: RepairCounts): boolean =>
   (outcome === 'same' || outcome === 'repaired') && refused + oversized + withheld === 0;
+
+/**
+ * Nothing was joined on either side: what differs is not taken, for it is from the future, too large, or of a type that only one of them
+ * knows. Whoever tried that again every second would send it every second.
+ */
+const isFutile = ({ received, given, refused, unwanted, oversized }: RepairCounts): boolean =>
+  received === 0 && given <= refused && refused + unwanted + oversized > 0;
 
 export interface ReplicaRepair {
   compareSoon(): void;
@@ -166,7 +173,8 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
       const told = toldBy.get(peer);
       toldBy.delete(peer);
       if (told !== undefined && isWhole(outcome, counts)) args.onCompared(told);
-      if (outcome === 'same') compareMs = Math.min(replicaRepairLimits.compareMaxMs, compareMs * 2);
+      if (outcome === 'same' || (outcome === 'repaired' && isFutile(counts)))
+        compareMs = Math.min(replicaRepairLimits.compareMaxMs, compareMs * 2);
       else if (outcome === 'repaired' || outcome === 'cut') compareMs = replicaRepairLimits.compareMinMs;
       if (outcome === 'refused') sink.log('warn', 'REPAIR_REFUSED', 'a member says what cannot be true', { peer });
     }

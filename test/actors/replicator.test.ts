@@ -1,6 +1,8 @@
 // Replicated objects between whole nodes: what is changed at one is the same at all, told or repaired, and outlives them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { replicaKeys } from '../../actors/keyspace.ts';
+import { sealRecord } from '../../actors/log-batch.ts';
 import { encodeEnvelope, pack, wireVersion } from '../../machines/wire/envelope.ts';
 import { createHandCluster, type HandNode } from './hand-cluster.ts';
 
@@ -234,6 +236,31 @@ test('what is not on the disk is told to nobody, by repair neither: its number w
   cluster.pass(20_000);
   assert.equal(answer(), 'STORAGE_FAILED');
   for (const node of [n2, n3]) assert.deepEqual(setAt(node), []);
+});
+
+test('what others do not take is not offered to them every second', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  changed(n3, 'lww-register', 'k', { type: 'set', value: 0 });
+  cluster.until(() => nodes.every(({ api }) => api.replica.summary().objects === 1));
+  const contents = new Map(cluster.kill(n3));
+  const key = replicaKeys.state('lww-register/ahead');
+  const ahead = sealRecord(key, ['lww-register', 'ahead', [2 ** 52, 'x', 'from the future']]);
+  const base = sealRecord(replicaKeys.base, [0, 1]);
+  for (const [at, value] of [[key, ahead] as const, [replicaKeys.base, base] as const])
+    contents.set(Buffer.from(at).toString('latin1'), [at, value]);
+  const again = cluster.start('n3', { contents });
+  cluster.until(() => again.api.replica.summary().objects === 2);
+  cluster.pass(60_000);
+  assert.deepEqual(
+    [n1, n2].map(({ api }) => api.replica.summary().objects),
+    [1, 1],
+  );
+  const exchanges = [n1, n2, again].map(({ counts }) => counts.get('replica_exchanges_total repaired') ?? 0);
+  assert.ok(
+    exchanges.every((count) => count < 25),
+    exchanges.join(),
+  );
 });
 
 test('an object grows no further than a limit, but what is made of it by several at once travels all the same', () => {
