@@ -18,7 +18,7 @@ import {
   type ReplicatedObject,
 } from '../machines/replicator/index.ts';
 import type { Outcome, SyncPolicy } from './api.ts';
-import type { ClockPort, Timer } from './ports/index.ts';
+import type { ClockPort, SinkPort, Timer } from './ports/index.ts';
 import type { ReplicaStore } from './replica-store.ts';
 import type { Scope } from './supervise.ts';
 
@@ -35,6 +35,7 @@ type Done = (outcome: Outcome<null>) => void;
 export type ReplicaLogArguments = {
   scope: Scope;
   clock: ClockPort;
+  sink: SinkPort;
   store: ReplicaStore;
   /** Own records that are on the disk: others may hear of them. */
   tell: (piece: Piece) => void;
@@ -101,7 +102,18 @@ const refusal = (code: 'STORAGE_FAILED' | 'STOPPING' | 'OUTCOME_UNKNOWN', why: s
   failure: failure(code, why),
 });
 
-export const createReplicaLog = ({ scope, clock, store, tell, onWritten }: ReplicaLogArguments): ReplicaLog => {
+/** Whoever throws at his answer is told of in the log: the others have a right to theirs, and the actor to go on. */
+export const answerAll = (sink: SinkPort, dones: readonly Done[], outcome: Outcome<null>): void => {
+  for (let at = 0; at < dones.length; )
+    try {
+      while (at < dones.length) dones[at++]!(outcome);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      sink.log('error', 'ANSWER_THREW', why, { stack: error instanceof Error ? error.stack : undefined });
+    }
+};
+
+export const createReplicaLog = ({ scope, clock, sink, store, tell, onWritten }: ReplicaLogArguments): ReplicaLog => {
   /** Oldest first; the last one takes what comes. */
   const open: Open[] = [];
   let spare: RecordBatch | null = null;
@@ -121,7 +133,8 @@ export const createReplicaLog = ({ scope, clock, store, tell, onWritten }: Repli
   /** A disk that refused one batch writes none after it: nobody waits on. */
   const answerWaiting = (): void => {
     const later = outcome.ok ? waiting.findIndex(({ needs }) => needs > written) : -1;
-    for (const one of waiting.splice(0, later === -1 ? waiting.length : later)) one.done(outcome);
+    const dones = waiting.splice(0, later === -1 ? waiting.length : later).map((one) => one.done);
+    answerAll(sink, dones, outcome);
   };
 
   const flush = (): void => {
@@ -156,7 +169,7 @@ export const createReplicaLog = ({ scope, clock, store, tell, onWritten }: Repli
       for (const piece of pieces) tell(piece);
       onWritten();
     }
-    for (const answer of dones) answer(outcome);
+    answerAll(sink, dones, outcome);
     answerWaiting();
     if (store.isLong) store.checkpoint(() => {});
   };
@@ -212,7 +225,7 @@ export const createReplicaLog = ({ scope, clock, store, tell, onWritten }: Repli
       else last.isOwed = true;
       added(last, 1, last.batch.ink.at - before, patienceOf(sync));
       // After a refusal nothing is done any more, however little is asked for.
-      if (sync !== 'write') answer(outcome);
+      if (sync !== 'write') answerAll(sink, [answer], outcome);
       return bytes;
     },
     appendHeard(packed, records) {
@@ -228,7 +241,7 @@ export const createReplicaLog = ({ scope, clock, store, tell, onWritten }: Repli
     },
     afterAll(sync, answer) {
       // After a refusal `written` never catches up, and the writer refuses for good.
-      if (written === appended || !outcome.ok || sync !== 'write') return answer(outcome);
+      if (written === appended || !outcome.ok || sync !== 'write') return answerAll(sink, [answer], outcome);
       waiting.push({ needs: appended, done: answer });
       hurry();
     },
@@ -251,9 +264,9 @@ export const createReplicaLog = ({ scope, clock, store, tell, onWritten }: Repli
       const owed = store.isWriting ? open.length : open.findLastIndex(({ isOwed }) => isOwed) + 1;
       for (const { batch } of open.slice(0, owed)) store.append(bytesOfBatch(batch), () => {});
       store.stop();
-      for (const answer of underWay?.dones ?? []) answer(unknown);
-      for (const [at, { dones }] of open.splice(0).entries()) for (const answer of dones) answer(at < owed ? unknown : undone);
-      for (const one of waiting.splice(0)) one.done(unknown);
+      answerAll(sink, underWay?.dones ?? [], unknown);
+      for (const [at, { dones }] of open.splice(0).entries()) answerAll(sink, dones, at < owed ? unknown : undone);
+      for (const one of waiting.splice(0)) answerAll(sink, [one.done], unknown);
     },
   };
 };

@@ -16,7 +16,7 @@ import type { PeerId, Ports } from './ports/index.ts';
 import { createReplicaDeltas, type Mark, type ReplicaDeltas } from './replica-deltas.ts';
 import { createReplicaGreetings, greetingType, type ReplicaGreetings } from './replica-greetings.ts';
 import type { LedgerPort } from './replica-ledger.ts';
-import { createReplicaLog, type ReplicaLog, syncProblem } from './replica-log.ts';
+import { answerAll, createReplicaLog, type ReplicaLog, syncProblem } from './replica-log.ts';
 import { createReplicaRepair, type ReplicaRepair } from './replica-repair.ts';
 import { createReplicaRounds, type ReplicaRounds, type RoundsOptions, type RoundsView } from './replica-rounds.ts';
 import { type Opened, openReplicaStore, type ReplicaStore } from './replica-store.ts';
@@ -81,7 +81,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     for (const what of damaged.slice(0, 10))
       sink.log('warn', 'REPLICA_DAMAGED', `${what} is not what was written; others have it`, { replica: objects.replica });
     const log: ReplicaLog = createReplicaLog({
-      ...{ scope, clock, store },
+      ...{ scope, clock, sink, store },
       // Who may not speak yet is compared with once it may.
       tell: (piece) => (rounds.speaks ? deltas.tell(piece) : undefined),
       onWritten: () => repair.onWritten(),
@@ -130,20 +130,16 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
   );
 
   const onChange = ({ of, key, change: given, sync, done }: Extract<ReplicatorEvent, { type: 'change' }>): void => {
-    if (parts === null)
-      return done({ ok: false, failure: failure('NOT_READY', 'replicated objects are being read from the disk') });
+    const refuse = (why: Failure): void => answerAll(sink, [done], { ok: false, failure: why });
+    if (parts === null) return refuse(failure('NOT_READY', 'replicated objects are being read from the disk'));
     const { objects, log, rounds } = parts;
     if (rounds.isChanging)
-      return done({
-        ok: false,
-        failure: failure('NOT_READY', 'this replica begins anew: replicated objects change in a moment'),
-      });
+      return refuse(failure('NOT_READY', 'this replica begins anew: replicated objects change in a moment'));
     const unfit = syncProblem(sync);
-    if (unfit !== null) return done({ ok: false, failure: failure('INVALID_REQUEST', unfit) });
-    if (log.isFull)
-      return done({ ok: false, failure: failure('OVERLOADED', 'too many changes of replicated objects wait for the disk') });
+    if (unfit !== null) return refuse(failure('INVALID_REQUEST', unfit));
+    if (log.isFull) return refuse(failure('OVERLOADED', 'too many changes of replicated objects wait for the disk'));
     const changed = change(objects, clock.wallMs(), of, key, given);
-    if (!changed.ok) return done(changed);
+    if (!changed.ok) return refuse(changed.failure);
     const { object, record } = changed;
     if (record === null) return log.afterAll(sync, done);
     grow(object, log.append(object, record, sync, done));

@@ -32,9 +32,10 @@ const world = () => {
   let why: StorageFailure | null = null;
   const store = { isWriting: false, isStopped: false };
   const told: number[] = [];
+  const lines: string[] = [];
   const answers = new Map<number, string>();
   const log = createReplicaLog({
-    ...{ scope, clock },
+    ...{ scope, clock, sink: { log: (_level, code) => void lines.push(code), count() {} } },
     store: {
       append: (records, done) => void operations.push({ records: numbersIn(records).length, done }),
       checkpoint: (done) => done(),
@@ -54,7 +55,7 @@ const world = () => {
   });
   let made = 0;
   return {
-    ...{ clock, log, store, operations, told, answers },
+    ...{ clock, log, store, operations, told, answers, lines },
     made: () => made,
     change(sync: SyncPolicy): void {
       const at = made++;
@@ -194,6 +195,24 @@ test('an end while states are written hands over what may be in them: nobody is 
     assert.deepEqual([...at.answers.values()], [isWriting ? 'OUTCOME_UNKNOWN' : 'STOPPING']);
     assert.deepEqual([at.operations.length, at.store.isStopped], [isWriting ? 1 : 0, true]);
   }
+});
+
+test('whoever throws at his answer is told of in the log, and keeps nobody else from his', () => {
+  const at = world();
+  const record = ['lww-register', 'k', 0] as const;
+  const throwing = (): never => {
+    throw new Error('an answer that throws');
+  };
+  at.log.append(object, record, 'never', throwing);
+  at.log.append(object, record, 'write', throwing);
+  at.log.afterAll('write', throwing);
+  at.settle();
+  at.log.afterAll('write', throwing);
+  at.log.append(object, record, 'write', throwing);
+  at.change('write');
+  at.log.stop();
+  assert.deepEqual(at.lines, Array(5).fill('ANSWER_THREW'));
+  assert.deepEqual([...at.answers.values()], ['STOPPING']);
 });
 
 test('what is no policy is said in words', () => {
