@@ -4,6 +4,7 @@ import { nextBetween, type RandomState } from '../machines/random.ts';
 import {
   beginExchange,
   type Conflict,
+  createPacing,
   createParts,
   createRepair,
   createTurn,
@@ -20,6 +21,11 @@ import {
   onProgress,
   onRepairMessage,
   type PartSend,
+  paceBegun,
+  paceEnded,
+  paceNext,
+  paceSoon,
+  pacingDueMs,
   packedForm,
   parsePart,
   parseRepairMessage,
@@ -48,9 +54,6 @@ const partType = 'repair-part';
 export const replicaRepairLimits = {
   /** Messages that wait for the disk. */
   unsentMax: 256,
-  /** Between two comparisons: doubling from the first to the second while nothing is found that is taken. */
-  compareMinMs: 1_000,
-  compareMaxMs: 30_000,
 } as const;
 
 export type ReplicaRepairArguments = {
@@ -110,8 +113,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
   const { clock, network, sink } = args.ports;
   const connected = new Set(args.connected);
   let alarm: Timer | null = null;
-  let compareMs: number = replicaRepairLimits.compareMinMs;
-  let compareAtMs = clock.nowMs() + compareMs;
+  const pacing = createPacing(clock.nowMs());
 
   const join = (name: string, form: Uint8Array): 'joined' | 'unwanted' | 'refused' => {
     const slash = name.indexOf('/');
@@ -173,9 +175,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
       const told = toldBy.get(peer);
       toldBy.delete(peer);
       if (told !== undefined && isWhole(outcome, counts)) args.onCompared(told);
-      if (outcome === 'same' || (outcome === 'repaired' && isFutile(counts)))
-        compareMs = Math.min(replicaRepairLimits.compareMaxMs, compareMs * 2);
-      else if (outcome === 'repaired' || outcome === 'cut') compareMs = replicaRepairLimits.compareMinMs;
+      paceEnded(pacing, turn.nowMs, peer, outcome === 'repaired' && isFutile(counts) ? 'same' : outcome);
       if (outcome === 'refused') sink.log('warn', 'REPAIR_REFUSED', 'a member says what cannot be true', { peer });
     }
     arm();
@@ -206,8 +206,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
   };
 
   const compareSoon = (): void => {
-    compareMs = replicaRepairLimits.compareMinMs;
-    compareAtMs = Math.min(compareAtMs, clock.nowMs() + compareMs);
+    paceSoon(pacing, clock.nowMs());
     arm();
   };
 
@@ -216,9 +215,8 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     inTurn((turn) => {
       repairTurn(repair, turn);
       sendParts(partsTurn(parts, turn.nowMs));
-      if (turn.nowMs < compareAtMs) return;
-      // Between three quarters of it and all of it, so that nodes do not go in step.
-      compareAtMs = turn.nowMs + compareMs - nextBetween(random, 0, Math.ceil(compareMs / 4));
+      if (turn.nowMs < pacingDueMs(pacing)) return;
+      paceNext(pacing, turn.nowMs, nextBetween(random, 0, Math.ceil(pacing.everyMs / 4)));
       compare([]);
     });
   };
@@ -233,7 +231,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
   const arm = (): void => {
     alarm?.cancel();
     const nowMs = clock.nowMs();
-    const dueMs = Math.min(repairDueMs(repair, nowMs), partsDueMs(parts), compareAtMs);
+    const dueMs = Math.min(repairDueMs(repair, nowMs), partsDueMs(parts), pacingDueMs(pacing));
     alarm = scope.after(Math.max(1, dueMs - nowMs), onAlarm);
   };
 
@@ -245,7 +243,9 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
       inTurn((turn) => {
         if (!connected.has(peer)) return;
         // An exchange that is under way began before this was told.
-        if (beginExchange(repair, turn, peer, takesOnly)) toldBy.set(peer, told);
+        if (!beginExchange(repair, turn, peer, takesOnly)) return;
+        toldBy.set(peer, told);
+        paceBegun(pacing, turn.nowMs, peer);
       });
     },
     fetch(peer, names) {

@@ -45,6 +45,14 @@ export {
   savedForm,
 } from './objects.ts';
 export {
+  createPacing,
+  paceBegun,
+  paceEnded,
+  paceNext,
+  paceSoon,
+  pacingDueMs,
+} from './pacing.ts';
+export {
   createParts,
   forgetParts,
   formPart,

@@ -1,6 +1,7 @@
 // Plain data as msgpack, many values one behind the other in one piece of bytes: what is packed by the hundred thousand a second goes
 // straight to where it is sent from, and what is read keeps nothing of the bytes alive. The library behind `pack` makes an array for
 // each value, and texts that are parts of the text of a whole message. Both read what the other wrote.
+import { pack, unpack } from './envelope.ts';
 import {
   type Cursor,
   type Ink,
@@ -16,6 +17,9 @@ import {
 
 /** Of lists and objects inside each other; deeper ones are refused. */
 const depthMax = 100;
+
+/** Units or bytes of a text. From here on the library is faster, which leaves it to what is outside of the language. */
+const longMin = 512;
 
 const word = new DataView(new ArrayBuffer(8));
 const wordBytes = new Uint8Array(word.buffer);
@@ -64,6 +68,7 @@ const inkText = (ink: Ink, text: string): void => {
       return;
     }
   }
+  if (length >= longMin) return inkRaw(ink, pack(text));
   const size = utf8Length(text);
   if (size < 32) inkByte(ink, 0xa0 | size);
   else inkTagged(ink, textTags, size);
@@ -147,11 +152,21 @@ const failed = (from: Cursor): undefined => {
   from.failed = true;
 };
 
-const readText = (from: Cursor, length: number): string | undefined => {
+/** With its tag. Null: it may be no text; the library puts this mark in place of what is none. */
+const longText = (bytes: Uint8Array): string | null => {
+  const text = unpack(bytes) as string;
+  return text.includes('\ufffd') ? null : text;
+};
+
+/** Behind a tag of so many bytes. */
+const readText = (from: Cursor, length: number, tagBytes: number): string | undefined => {
   const { bytes, at } = from;
-  if (length > bytes.byteLength - at) return failed(from);
-  from.at += length;
-  return (length <= shortMax ? shortText(bytes, at, length) : null) ?? readUtf8(bytes, at, at + length) ?? failed(from);
+  const end = at + length;
+  if (end > bytes.byteLength) return failed(from);
+  from.at = end;
+  const quick =
+    length <= shortMax ? shortText(bytes, at, length) : length >= longMin ? longText(bytes.subarray(at - tagBytes, end)) : null;
+  return quick ?? readUtf8(bytes, at, end) ?? failed(from);
 };
 
 const readNumber = (from: Cursor, width: 1 | 2 | 4): number => {
@@ -227,11 +242,11 @@ const readTagged = (from: Cursor, tag: number, depth: number): unknown => {
     case 0xd3:
       return readLong(from, true);
     case 0xd9:
-      return readText(from, readNumber(from, 1));
+      return readText(from, readNumber(from, 1), 2);
     case 0xda:
-      return readText(from, readNumber(from, 2));
+      return readText(from, readNumber(from, 2), 3);
     case 0xdb:
-      return readText(from, readNumber(from, 4));
+      return readText(from, readNumber(from, 4), 5);
     case 0xdc:
       return readList(from, readNumber(from, 2), depth);
     case 0xdd:
@@ -252,7 +267,7 @@ const readIn = (from: Cursor, depth: number): unknown => {
   if (tag < 0x80) return tag;
   if (tag < 0x90) return readRecord(from, tag & 0x0f, depth);
   if (tag < 0xa0) return readList(from, tag & 0x0f, depth);
-  if (tag < 0xc0) return readText(from, tag & 0x1f);
+  if (tag < 0xc0) return readText(from, tag & 0x1f, 1);
   return tag >= 0xe0 ? tag - 0x100 : readTagged(from, tag, depth);
 };
 

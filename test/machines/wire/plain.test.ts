@@ -81,7 +81,13 @@ test('many stand one behind the other', () => {
 
 test('long lists, texts and bytes', () => {
   for (const length of [15, 16, 31, 32, 255, 256, 65_535, 65_536]) {
-    for (const value of ['x'.repeat(length), 'ü'.repeat(length), new Uint8Array(length).fill(7), Array(length).fill(1)])
+    for (const value of [
+      'x'.repeat(length),
+      'ü'.repeat(length),
+      '\ufffd'.repeat(length),
+      new Uint8Array(length).fill(7),
+      Array(length).fill(1),
+    ])
       assert.equal(shown(read(inked(value))), shown(value));
     const record = Object.fromEntries(Array.from({ length }, (_, n) => [`k${n}`, n]));
     if (length < 300) assert.equal(shown(read(inked(record))), shown(record));
@@ -114,6 +120,7 @@ test('lists without end, extensions, half characters, prototypes and what is no 
     [0xc1],
     [0xa2, 0xed, 0xa0],
     [0xa1, 0xff],
+    [0xda, 0x04, 0x00, ...new Uint8Array(1_023).fill(0x61), 0xff],
     [0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
     [0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0],
     [0x81, 0x01, 0x01],
