@@ -50,6 +50,8 @@ export type ReplicaDeltasArguments = {
   onChanged: (name: string, conflict: Conflict | null) => void;
   /** Somebody is told of conflicts. */
   isWatched: () => boolean;
+  /** Somebody is connected. Whoever comes later compares. */
+  hasPeers: () => boolean;
   /** Something is not where it should be, one does not know where. */
   compareSoon: () => void;
   /** Who speaks, and what it knows of who is listed: its replica id, and the edition of its ledger. */
@@ -211,6 +213,7 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
       network.publish(deltasTopic, formPublished(ledgerType, form));
     },
     tell(piece) {
+      if (!args.hasPeers()) return;
       const { outboxBytesMax, deltaBytesMax } = replicaDeltasLimits;
       const { byteLength } = piece.bytes;
       if (byteLength > deltaBytesMax || outboxBytes + byteLength > outboxBytesMax) return leave([piece]);
@@ -227,8 +230,11 @@ export const createReplicaDeltas = (args: ReplicaDeltasArguments): ReplicaDeltas
       const mark = parseMark(given);
       if (mark === null || !Array.isArray(deltas)) return refuse(peer, 'MESSAGE_MALFORMED');
       if (!args.judge(mark)) return;
-      // What is heard now is found by comparing later.
-      if (log.isFull) return refuse(peer, 'BUSY');
+      if (log.isFull) {
+        // What is not heard now is found by comparing later.
+        compareSoon();
+        return refuse(peer, 'BUSY');
+      }
       const wallMs = clock.wallMs();
       for (const packed of deltas as unknown[]) {
         if (packed instanceof Uint8Array) hearPiece(peer, mark, wallMs, packed);

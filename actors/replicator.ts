@@ -102,8 +102,9 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
       if (ledger !== null) rounds.hear(ledger);
       return ledger !== null;
     };
+    const hasPeers = (): boolean => connected.size > 0;
     const deltas = createReplicaDeltas({
-      ...{ scope, ports, objects, log, onChanged, isWatched, compareSoon, fetch, onLedger, ...gate },
+      ...{ scope, ports, objects, log, onChanged, isWatched, hasPeers, compareSoon, fetch, onLedger, ...gate },
     });
     const greetings = createReplicaGreetings({ scope, ports, router, log, rounds: () => rounds, begin: repair.begin });
     const rounds: ReplicaRounds = createReplicaRounds({

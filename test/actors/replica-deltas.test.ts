@@ -22,7 +22,7 @@ const world = () => {
     ...{ scope: createHandScope(clock), objects, isWatched: () => false, onChanged() {} },
     ports: { clock, network: { publish: () => 'sent' }, sink: { log() {}, count() {} } } as never,
     log: { isFull: false, appendHeard() {} } as never,
-    ...{ mark: () => ['here', 0] as const, judge: () => true, onLedger: () => false },
+    ...{ mark: () => ['here', 0] as const, judge: () => true, hasPeers: () => true, onLedger: () => false },
     compareSoon: () => void comparisons++,
     fetch: (_peer, names) => void fetched.push(...names),
   });
