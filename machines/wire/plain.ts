@@ -175,10 +175,14 @@ const readNumber = (from: Cursor, width: 1 | 2 | 4): number => {
   return number;
 };
 
+/** Room for so many items is made before they are read. */
+const itemsAtOnceMax = 4_096;
+
 const readList = (from: Cursor, length: number, depth: number): unknown[] | undefined => {
   // Each takes a byte at least: who says more lies.
   if (depth >= depthMax || length > from.bytes.byteLength - from.at) return failed(from);
-  const list = new Array<unknown>(length);
+  // Nobody has shown yet that there are so many: lists in lists that each promise all of the rest would take a hundred times as much.
+  const list = new Array<unknown>(Math.min(length, itemsAtOnceMax));
   for (let at = 0; at < length && !from.failed; at++) list[at] = readIn(from, depth + 1);
   return list;
 };

@@ -132,6 +132,20 @@ test('lists without end, extensions, half characters, prototypes and what is no 
   }
 });
 
+test('lists inside each other that each promise more than there is take no memory for it', () => {
+  const bytes = new Uint8Array(1 << 20).fill(0xc1);
+  for (let depth = 0; depth < 99; depth++) {
+    const left = bytes.byteLength - depth * 5 - 5;
+    bytes.set([0xdd, left >>> 24, left >>> 16, left >>> 8, left], depth * 5);
+  }
+  const from = cursorOf(bytes);
+  const before = process.memoryUsage().heapUsed;
+  readPlain(from);
+  assert.ok(from.failed);
+  const taken = process.memoryUsage().heapUsed - before;
+  assert.ok(taken < 64 << 20, `${taken} bytes`);
+});
+
 test('what is no plain data is not written', () => {
   const circle: unknown[] = [];
   circle.push(circle);
