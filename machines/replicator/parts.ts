@@ -150,6 +150,8 @@ export const parsePart = (value: unknown): Part | PartAck | null => {
   if (!isCount(id, Number.MAX_SAFE_INTEGER) || !isCount(second, max.wholeBytesMax) || second === 0) return null;
   if (value.length === 2) return { type: 'part-ack', id, here: second };
   if (value.length !== 4 || !isCount(at, second) || !(bytes instanceof Uint8Array)) return null;
-  const isPart = bytes.byteLength > 0 && bytes.byteLength <= max.partBytes && at + bytes.byteLength <= second;
-  return isPart ? { type: 'part', id, total: second, at, bytes } : null;
+  const { byteLength } = bytes;
+  const isPart =
+    byteLength <= max.partBytes && at + byteLength <= second && byteLength >= Math.min(max.partBytesMin, second - at);
+  return isPart && byteLength > 0 ? { type: 'part', id, total: second, at, bytes } : null;
 };

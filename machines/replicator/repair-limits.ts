@@ -12,6 +12,8 @@ export const repairLimits = {
   /** A message that may be longer than this travels in parts. */
   singleBytesMax: 1 << 20,
   partBytes: 256 << 10,
+  /** All but the last are as long, since each has a price of its own however short it is. */
+  partBytesMin: 4 << 10,
   /** Of one message, not yet acknowledged. */
   partsUnderWay: 4,
   /** One message in parts; of one peer that wait; of all peers, each way. */
