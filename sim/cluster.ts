@@ -29,6 +29,8 @@ export type ClusterOptions = {
   hasOwnKeys?: boolean;
 };
 
+const publishLossDefault = 0.01;
+
 export const describeError = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 6).join('\n') : String(error);
 
@@ -53,9 +55,10 @@ export class Cluster {
 
   constructor(world: World, knobs: Knobs, options: ClusterOptions) {
     this.#world = world;
+    const publishLoss = knobs.replicaClients > 0 ? knobs.replicaGossipLoss : publishLossDefault;
     const network = new Network(world, {
       ...{ latencyMs: knobs.latencyMs, bytesPerMs: knobs.bytesPerMs, laneBytes: knobs.laneBytes },
-      ...{ publishLoss: 0.01, publishTwice: 0.01, publishReorder: true },
+      ...{ publishLoss, publishTwice: publishLoss, publishReorder: true },
     });
     this.network = network;
     this.teller = options.teller?.(network) ?? null;

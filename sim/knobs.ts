@@ -59,6 +59,8 @@ export type Knobs = {
   replicaClients: number;
   /** They think so long between two changes, at most. */
   replicaThinkMs: number;
+  /** Where there are such objects: the share of published messages that is lost, and that comes twice; else it is 1 %. */
+  replicaGossipLoss: number;
   /** The log of replicated objects is cut when it is so long. */
   replicaLogBytes: number;
 };
@@ -105,6 +107,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     isFound: false,
     replicaClients: 0,
     replicaThinkMs: pick('replica think', [20, 100, 400]),
+    replicaGossipLoss: pick('replica gossip', [0.01, 0.1, 0.4]),
     replicaLogBytes: pick('replica log', [1_000, 10_000, settingsDefaults.replicaLogBytes]),
   };
   const given = set(drawn);

@@ -37,22 +37,22 @@ const bytesOfNothing = 40;
 /** A hybrid clock that was pushed by a count instead of by time. */
 const stampSlackMs = 1_000;
 
-type Object = { readonly judge: ObjectJudge; numbers: number; changes: number };
+type Judged = { readonly judge: ObjectJudge; numbers: number; changes: number };
 
 const neverLooked = { atMs: Number.NEGATIVE_INFINITY, everyMs: lookEveryMs[0] as number, text: null };
-
-type Incarnation = { readonly name: string; readonly replica: string };
 
 export class Replicas {
   /** What was seen first that cannot be true. */
   violation: string | null = null;
-  readonly changes: Made[] = [];
+  /** Changes so far, and those that are not answered. */
+  #changes = 0;
+  readonly #open = new Set<Made>();
   readonly #world: World;
   readonly #nodes: readonly SimulatedNode[];
   readonly #options: ReplicasOptions;
-  readonly #objects = new Map<string, Object>();
+  readonly #objects = new Map<string, Judged>();
   /** By kind: the object that is changed now. */
-  readonly #current = new Map<Kind, Object>();
+  readonly #current = new Map<Kind, Judged>();
   readonly #disks = new Map<string, Disk>();
   /** By disk: the replica that lives there, and when that was last seen. */
   readonly #replicas = new Map<string, { id: string; atMs: number }>();
@@ -89,7 +89,7 @@ export class Replicas {
     });
   }
 
-  #objectOf(kind: Kind): Object {
+  #objectOf(kind: Kind): Judged {
     const known = this.#current.get(kind);
     if (known !== undefined && known.changes < kind.changesMax) return known;
     const number = [...this.#objects.values()].filter(({ judge }) => judge.kind === kind).length;
@@ -113,7 +113,7 @@ export class Replicas {
   // ------------------------------------------------------------ one change
 
   /** Null: what is on the disk is not read yet. */
-  #incarnationOf(node: SimulatedNode, api: NodeApi): Incarnation | null {
+  #incarnationOf(node: SimulatedNode, api: NodeApi): string | null {
     const { replica } = api.replica.summary();
     if (replica === null) return null;
     const { disk, lives } = node;
@@ -125,36 +125,37 @@ export class Replicas {
     this.#disks.set(disk.identity, disk);
     const actor = api.status().actors.find(({ address }) => address === replicatorAddress);
     if (actor?.state !== 'running') return null;
-    return { name: `${node.name}#${lives}.${actor.restarts} ${replica}`, replica };
+    return `${node.name}#${lives}.${actor.restarts} ${replica}`;
   }
 
   #viewAt(api: NodeApi, { key, kind }: ObjectJudge): View {
     return kind.viewOf(api.replica.read(kind.type, key));
   }
 
-  #change(node: SimulatedNode, api: NodeApi, object: Object, chance: Chance): Made | null {
+  #change(node: SimulatedNode, api: NodeApi, object: Judged, chance: Chance): Made | null {
     const incarnation = this.#incarnationOf(node, api);
     if (incarnation === null) return null;
     const { judge } = object;
     const { kind, key, name } = judge;
     const view = this.#viewAt(api, judge);
-    const seenBy = { node: node.name, keeper: node.disk.identity, incarnation: incarnation.name };
+    const seenBy = { node: node.name, keeper: node.disk.identity, incarnation };
     const wrong = judge.whyNot({ ...seenBy, view });
     if (wrong !== null) this.#blame(wrong);
     const { change, adds, takes, after } = kind.draw(chance, view, () => object.numbers++);
     const { nowMs } = this.#world;
     const made: Made = {
-      ...{ ...seenBy, number: this.changes.length, atMs: nowMs, adds, takes, after },
+      ...{ ...seenBy, number: this.#changes++, atMs: nowMs, adds, takes, after },
       ...{ outcome: 'open', answeredMs: Number.POSITIVE_INFINITY },
     };
     object.changes++;
     this.#why = neverLooked;
-    this.changes.push(made);
+    this.#open.add(made);
     judge.made(made);
     const sync = this.#drawSync(chance);
     this.#world.trace.note(nowMs, 'replicas', `${made.number} ${node.name} ${name} ${JSON.stringify(change)}`);
     let isAsked = false;
     const answer = (outcome: Outcome<null>): void => {
+      this.#open.delete(made);
       made.answeredMs = this.#world.nowMs;
       if (outcome.ok) made.outcome = sync === 'write' ? 'acknowledged' : 'unknown';
       else if (outcome.failure.code === 'INVALID_REQUEST')
@@ -197,9 +198,7 @@ export class Replicas {
   /** Changes that nobody has been asked for yet, or somebody who lives has not answered. */
   get open(): number {
     const lives = new Set(this.#nodes.filter(({ isUp }) => isUp).map(({ name, lives }) => `${name}#${lives}.`));
-    const isOpen = ({ outcome, incarnation }: Made): boolean =>
-      outcome === 'open' && lives.has(incarnation.replace(/\..*/, '.'));
-    return this.#asked + this.changes.filter(isOpen).length;
+    return this.#asked + [...this.#open].filter(({ incarnation }) => lives.has(incarnation.replace(/\..*/, '.'))).length;
   }
 
   /** Clocks as they were on the first day; what was stamped by a clock that was ahead must be believed before all can agree. */

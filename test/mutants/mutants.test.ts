@@ -35,7 +35,7 @@ test('a mutant that the source has left behind is named', () => {
 });
 
 describe('found at once', () => {
-  for (const name of ['counts-unsynced', 'window-leak'])
+  for (const name of ['counts-unsynced', 'window-leak', 'siblings-kept', 'set-by-arrival'])
     test(name, async () => {
       const { kill } = await hunt(named(name), { first: 1, last: 20, timeMs: 5_000 }, AbortSignal.timeout(120_000));
       assert.notEqual(kill, null);

@@ -3,6 +3,7 @@ import type { Mutant } from '../mutant.ts';
 
 const scenario = 'replica';
 const known = { from: 'known-bugs', hunted: { scenario } } as const;
+const own = { from: 'own-history', hunted: { scenario } } as const;
 /** Those that show too seldom, or repair themselves: what types promise is asked of them directly. */
 const lawful = (laws: string) => ({ from: 'known-bugs', hunted: { laws } }) as const;
 const log = 'actors/replica-log.ts';
@@ -151,12 +152,18 @@ export const replicas: readonly Mutant[] = [
   },
   {
     name: 'lost-value-unseen',
-    sentence: 'Nobody notices that a state is gone from the disk, or the beginning of the log.',
-    ...known,
+    sentence: 'Nobody notices that a state is gone from the disk, or the beginning of the log (ceca682).',
+    ...own,
     edits: [
       { file: store, find: 'if (missing !== 0 && base !== null) damaged', replace: 'if (missing > 1_000_000) damaged' },
       { file: store, find: 'let expected = base?.first ?? null;', replace: 'let expected: number | null = null;' },
     ],
+  },
+  {
+    name: 'damage-noticed-again',
+    sentence: 'Damage stays on the disk, and each start takes it for new and goes on under another replica id (ceca682).',
+    ...own,
+    edits: [{ file: store, find: '      if (isHurt) store.checkpoint(() => {});\n', replace: '' }],
   },
   {
     name: 'told-before-disk',
