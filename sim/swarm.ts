@@ -52,6 +52,8 @@ export type RunResult = {
   virtualMs: number;
   acknowledged: number;
   operations: number;
+  /** Changes of replicated objects that were made. */
+  replicaChanges: number;
   endings: Record<string, number>;
   /** How often each fault was done. */
   done: Record<string, number>;
@@ -143,6 +145,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   return {
     ...{ seed, verdict, reason, hash: trace.hash, steps: world.steps, virtualMs: Math.round(world.nowMs) },
     ...{ acknowledged: workload.acknowledged, operations: workload.history.length / 2 },
+    replicaChanges: replicas?.changes ?? 0,
     ...{ endings: Object.fromEntries(workload.endings), done: countOfFaults(nemesis.done) },
     ...{ faults: nemesis.done, knobs, history: workload.history, lines: trace.lines },
   };

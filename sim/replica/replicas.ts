@@ -44,8 +44,9 @@ const neverLooked = { atMs: Number.NEGATIVE_INFINITY, everyMs: lookEveryMs[0] as
 export class Replicas {
   /** What was seen first that cannot be true. */
   violation: string | null = null;
-  /** Changes so far, and those that are not answered. */
-  #changes = 0;
+  /** Changes so far. */
+  changes = 0;
+  /** Not answered. */
   readonly #open = new Set<Made>();
   readonly #world: World;
   readonly #nodes: readonly SimulatedNode[];
@@ -144,7 +145,7 @@ export class Replicas {
     const { change, adds, takes, after } = kind.draw(chance, view, () => object.numbers++);
     const { nowMs } = this.#world;
     const made: Made = {
-      ...{ ...seenBy, number: this.#changes++, atMs: nowMs, adds, takes, after },
+      ...{ ...seenBy, number: this.changes++, atMs: nowMs, adds, takes, after },
       ...{ outcome: 'open', answeredMs: Number.POSITIVE_INFINITY },
     };
     object.changes++;

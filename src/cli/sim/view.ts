@@ -17,10 +17,12 @@ const counted = (count: number, word: string): string => `${count} ${word}${coun
 export const lineOf = ({ seed, verdict, facts }: Outcome): string => {
   if (facts === null) return `seed ${seed}: ${verdict}`;
   if (isMeshFacts(facts)) return meshLineOf(facts);
-  const { hash, knobs, virtualMs, steps, acknowledged, operations, faults } = facts;
+  const { hash, knobs, virtualMs, steps, acknowledged, operations, replicaChanges, faults } = facts;
   const what = [
     ...[counted(knobs.nodes, 'node'), `${(virtualMs / 1000).toFixed(0)} s`, counted(steps, 'event')],
-    ...[counted(Math.ceil(operations), 'call'), counted(acknowledged, 'write'), counted(faults.length, 'fault')],
+    ...[counted(Math.ceil(operations), 'call'), counted(acknowledged, 'write')],
+    ...(replicaChanges === 0 ? [] : [`${counted(replicaChanges, 'change')} of replicas`]),
+    counted(faults.length, 'fault'),
   ];
   return `seed ${seed}: ${verdict}; ${what.join(', ')}; trace ${hash}`;
 };
