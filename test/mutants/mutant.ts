@@ -19,7 +19,7 @@ export type Mutant = {
   sentence: string;
   /** Where the bug is known from. */
   from: 'known-bugs' | 'own-history';
-  /** Where it can show: in a scenario that no seed draws by itself, or by the laws of one file of tests; else in any seed. */
+  /** Where it can show: in a scenario that no seed draws by itself, or by one file of tests, below test/; else in any seed. */
   hunted?: Hunted;
   /** One; more only where the source guards against the bug twice. */
   edits: readonly [Edit, ...Edit[]];
@@ -30,7 +30,7 @@ export const scenarioOf = (mutant: Mutant | null): string | null =>
 
 /** The file of tests, below the root of the project. */
 export const lawsOf = (mutant: Mutant | null): string | null =>
-  mutant?.hunted !== undefined && 'laws' in mutant.hunted ? `test/machines/replicator/${mutant.hunted.laws}.test.ts` : null;
+  mutant?.hunted !== undefined && 'laws' in mutant.hunted ? `test/${mutant.hunted.laws}.test.ts` : null;
 
 /** The source has moved on, or the mutant never fitted it. */
 export class MutantUnfit extends Error {

@@ -7,8 +7,8 @@ import { editedFiles, lawsOf, type Mutant, mutate } from './mutant.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folders = ['machines', 'actors', 'sim'];
-/** Tests of laws: what they import is in it, or in the folders above. */
-const lawsFolder = 'test/machines/replicator';
+/** Where there are laws, and what their tests import besides the folders above. */
+const lawsFolders = ['test/machines', 'test/actors', 'test/ports'];
 
 /** What the mutant's files say with the bug in them, by name. Throws MutantUnfit. */
 export const mutated = (mutant: Mutant): Map<string, string> =>
@@ -22,7 +22,8 @@ export const plant = (mutant: Mutant | null): Planted => {
   const files = mutant === null ? new Map<string, string>() : mutated(mutant);
   const folder = mkdtempSync(join(tmpdir(), 'polity-mutant-'));
   for (const name of folders) cpSync(join(root, name), join(folder, name), { recursive: true });
-  if (lawsOf(mutant) !== null) cpSync(join(root, lawsFolder), join(folder, lawsFolder), { recursive: true });
+  if (lawsOf(mutant) !== null)
+    for (const name of lawsFolders) cpSync(join(root, name), join(folder, name), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');
   for (const [file, text] of files) writeFileSync(join(folder, file), text);

@@ -4,12 +4,26 @@ import type { Mutant } from './mutant.ts';
 
 const seconds = (ms: number): string => `${Math.round(ms / 1_000)} s`;
 
+/** What judges of replicated data say (sim/replica/), without the object and the change. */
+const ofReplicas: readonly (readonly [RegExp, string])[] = [
+  [/ has lost | have lost /, 'what was acknowledged is lost'],
+  [/ again, which went with /, 'what was taken away is back'],
+  [/ again, which it had seen go/, 'what was seen to go is back'],
+  [/ was the replica /, 'a replica id changes without damage'],
+  [/^all replicas hold the same/, 'all replicas hold the same'],
+  [/ believes a stamp /, 'a stamp from the future is believed'],
+  [/ nobody overruled |to that was overruled/, 'a flag shows the side that loses'],
+  [/ after a change /, 'a change does what it would do alone'],
+];
+
 /** The words before the colon say which promise, invariant or demand: the rest is of this one run. */
 export const judgeOf = (what: string): string => {
   const invariant = /InvariantBroken: ([a-z-]+)/.exec(what)?.[1];
   if (invariant !== undefined) return `invariant ${invariant}`;
   const promise = /^([a-z]+(?:-[a-z]+)+) of '/.exec(what)?.[1];
   if (promise !== undefined) return promise;
+  const ofReplica = ofReplicas.find(([told]) => told.test(what))?.[1];
+  if (ofReplica !== undefined) return ofReplica;
   const said = /\bsays ([A-Z_]+)/.exec(what)?.[1];
   if (said !== undefined) return `a replica says ${said}`;
   if (/^(?:n\d+ serves a write|every node is|clients are served|every call ends|all nodes hold|the cluster forms)/.test(what))

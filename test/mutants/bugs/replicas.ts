@@ -4,7 +4,7 @@ import type { Mutant } from '../mutant.ts';
 const scenario = 'replica';
 const known = { from: 'known-bugs', hunted: { scenario } } as const;
 const own = { from: 'own-history', hunted: { scenario } } as const;
-/** Those that show too seldom, or repair themselves: what types promise is asked of them directly. */
+/** Those that show too seldom, or repair themselves: what is promised is asked directly. */
 const lawful = (laws: string) => ({ from: 'known-bugs', hunted: { laws } }) as const;
 const log = 'actors/replica-log.ts';
 const store = 'actors/replica-store.ts';
@@ -20,7 +20,7 @@ export const replicas: readonly Mutant[] = [
   {
     name: 'removal-ahead',
     sentence: 'A delta is applied although it takes away what has not come.',
-    ...lawful('or-set'),
+    ...lawful('machines/replicator/or-set'),
     edits: [{ file: `${types}/dots.ts`, find: 'count > known + 1 || !covers(vector, seen)', replace: 'count > known + 1' }],
   },
   {
@@ -153,7 +153,7 @@ export const replicas: readonly Mutant[] = [
   {
     name: 'lost-value-unseen',
     sentence: 'Nobody notices that a state is gone from the disk, or the beginning of the log (ceca682).',
-    ...own,
+    ...{ from: 'own-history', hunted: { laws: 'actors/replica-store' } },
     edits: [
       { file: store, find: 'if (missing !== 0 && base !== null) damaged', replace: 'if (missing > 1_000_000) damaged' },
       { file: store, find: 'let expected = base?.first ?? null;', replace: 'let expected: number | null = null;' },
@@ -277,7 +277,7 @@ export const replicas: readonly Mutant[] = [
   {
     name: 'removal-of-what-is-not-here',
     sentence: 'Removing elements that have not come is done with, and they come later.',
-    ...lawful('sequence'),
+    ...lawful('machines/replicator/sequence'),
     edits: [
       {
         file: `${types}/sequence.ts`,
@@ -289,7 +289,7 @@ export const replicas: readonly Mutant[] = [
   {
     name: 'tie-goes-to-nobody',
     sentence: 'Of writes with equal stamps each replica keeps the one that it heard of first.',
-    ...lawful('lww-register'),
+    ...lawful('machines/replicator/lww-register'),
     edits: [
       {
         file: `${types}/stamped.ts`,
@@ -301,19 +301,19 @@ export const replicas: readonly Mutant[] = [
   {
     name: 'write-older-than-overwritten',
     sentence: 'A write of a node whose clock went back is older than what it overwrites.',
-    ...lawful('lww-register'),
+    ...lawful('machines/replicator/lww-register'),
     edits: [{ file: `${types}/stamped.ts`, find: 'Math.max(stamp, before.stamp + 1)', replace: 'stamp' }],
   },
   {
     name: 'tombstone-collected-early',
     sentence: 'Tombstones of the stable round are collected, and not only those of the rounds before.',
-    ...lawful('lww-map'),
+    ...lawful('machines/replicator/lww-map'),
     edits: [{ file: `${types}/lww-map.ts`, find: 'round < stable) entries', replace: 'round <= stable) entries' }],
   },
   {
     name: 'old-news-taken',
     sentence: 'What comes late, of a round that all have, is put where its tombstone has been collected.',
-    ...lawful('lww-map'),
+    ...lawful('machines/replicator/lww-map'),
     edits: [
       {
         file: `${types}/lww-map.ts`,
@@ -325,7 +325,7 @@ export const replicas: readonly Mutant[] = [
   {
     name: 'remove-takes-unseen',
     sentence: 'Who removes an element takes away adds that he has not seen.',
-    ...lawful('or-set'),
+    ...lawful('machines/replicator/or-set'),
     edits: [
       {
         file: `${types}/or-set.ts`,
@@ -337,25 +337,25 @@ export const replicas: readonly Mutant[] = [
   {
     name: 'set-by-arrival',
     sentence: 'Equal sets have different bytes: elements stand in the order in which they came.',
-    ...lawful('or-set'),
+    ...lawful('machines/replicator/or-set'),
     edits: [{ file: `${types}/or-set.ts`, find: 'as unknown[]).sort(byFirstDot)', replace: 'as unknown[])' }],
   },
   {
     name: 'empty-key-kept',
     sentence: 'A key of a map stays when nothing is in it any more.',
-    ...lawful('or-map'),
+    ...lawful('machines/replicator/or-map'),
     edits: [{ file: `${types}/or-map.ts`, find: 'if (kinds[of].isEmpty(child)) {', replace: 'if (child === null) {' }],
   },
   {
     name: 'map-counts-steps',
     sentence: 'A step of a counter inside a map forgets those before it.',
-    ...lawful('or-map'),
+    ...lawful('machines/replicator/or-map'),
     edits: [{ file: `${types}/inside.ts`, find: 'own ?? [0, 0]', replace: 'own === undefined ? [0, 0] : [0, 0]' }],
   },
   {
     name: 'flag-of-the-highest',
     sentence: 'A flag shows the switch of the highest replica.',
-    ...lawful('flag'),
+    ...lawful('machines/replicator/flag'),
     edits: [{ file: `${types}/flag.ts`, find: 'switches.some(([, , on]) => on)', replace: 'switches.at(-1)?.[2] === true' }],
   },
 ];
