@@ -31,6 +31,10 @@ export type WorkloadName = 'text' | 'map' | 'map by 100' | 'counters' | 'set';
 /** What is read of a replica: the text, or entries by their keys. */
 export type Read = { text: string; entries: readonly (readonly [string, string | number])[] };
 
+/** In an order that is the same for all. */
+export const byKey = <Value>(entries: Iterable<readonly [string, Value]>): (readonly [string, Value])[] =>
+  [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
+
 /** The part of what is read that every library must agree on. */
 export const agreedPart = (read: Read): unknown => {
   const end = read.text.lastIndexOf(separator);

@@ -2,8 +2,15 @@
 // `node --expose-gc bench/replica-peer.ts edit LIBRARY WORKLOAD EDITS SEED FILE` does the edits and keeps the state in FILE, `load` reads it.
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { automerge } from './replica-automerge.ts';
 import { agreedPart, type Read, replicas, type Step, type WorkloadName, workloadOf } from './replica-edits.ts';
-import { type LibraryName, libraries, type Replicated } from './replica-libraries.ts';
+import type { Library, Replicated } from './replica-library.ts';
+import { polity } from './replica-polity.ts';
+import { yjs } from './replica-yjs.ts';
+
+const libraries = { polity, yjs, automerge } satisfies Record<string, Library>;
+
+export type LibraryName = keyof typeof libraries;
 
 export type Edited = {
   edits: number;

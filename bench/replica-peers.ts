@@ -7,8 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { makeDirectory, outputOf, removeDirectory } from './children.ts';
 import { median, type Row, round } from './figures.ts';
 import type { WorkloadName } from './replica-edits.ts';
-import type { LibraryName } from './replica-libraries.ts';
-import type { Edited, Loaded } from './replica-peer.ts';
+import type { Edited, LibraryName, Loaded } from './replica-peer.ts';
 
 const program = fileURLToPath(new URL('replica-peer.ts', import.meta.url));
 const limitMs = 240_000;

@@ -2,8 +2,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { gone, owned } from './children.ts';
 
-/** What it can be asked: one argument each, `null` where there is nothing to say. */
-export type Calls = { [name: string]: (given: never) => unknown };
 export type Question = { name: string; given: unknown };
 export type Answer = { value: unknown } | { error: string };
 
@@ -11,6 +9,7 @@ const stopMsMax = 8_000;
 /** What it may take for anything on a busy machine. */
 const answerMsMax = 120_000;
 
+/** `Asked`: what it can be asked, one argument each, `null` where there is nothing to say. */
 export class AskedProcess<Asked extends { [Name in keyof Asked]: (given: never) => unknown }> {
   readonly name: string;
   readonly #program: string;
