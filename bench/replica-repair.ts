@@ -22,8 +22,9 @@ type Sample = {
   /** From the first key that changed to the last. */
   repairMs: number;
   bytes: number;
-  /** Keys that came by an exchange. */
+  /** Keys that came by exchanges, and how many of these found something. */
   repaired: number;
+  exchanges: number;
 };
 
 type Pair = { cluster: ReplicaMembers; wires: readonly Wire[]; keys: number; salt: number };
@@ -105,7 +106,15 @@ const differ = async (pair: Pair, { changes }: Case): Promise<Range[]> => {
   return ranges.flat();
 };
 
-const repairedAt = (member: ReplicaMember): Promise<number> => member.counted('replica_repaired_total');
+/** Counts of one incarnation. */
+const repairsOf = async (members: readonly ReplicaMember[]): Promise<{ repaired: number; exchanges: number }> => {
+  const counts = { repaired: 0, exchanges: 0 };
+  for (const member of members) {
+    counts.repaired += await member.counted('replica_repaired_total');
+    counts.exchanges += await member.counted('replica_exchanges_total', 'outcome="repaired"');
+  }
+  return counts;
+};
 
 const runOnce = async (pair: Pair, one: Case): Promise<Sample> => {
   const { cluster } = pair;
@@ -114,7 +123,7 @@ const runOnce = async (pair: Pair, one: Case): Promise<Sample> => {
   const ranges = await differ(pair, one);
   if (ranges.length > 0) await sleep(forgottenMs);
   const isAway = one.apart === stopSecond;
-  const repairedBefore = isAway ? [await repairedAt(first), 0] : [await repairedAt(first), await repairedAt(second)];
+  const before = await repairsOf(isAway ? [first] : [first, second]);
   if (!isAway) await cluster.ask('followKeys', ranges);
   const bytesBefore = bytesOf(pair);
   await one.together(pair);
@@ -131,8 +140,11 @@ const runOnce = async (pair: Pair, one: Case): Promise<Sample> => {
   const changed = looks.filter(({ lastChangedMs }) => lastChangedMs > 0);
   const lastMs = Math.max(...changed.map(({ lastChangedMs }) => lastChangedMs), connectedMs);
   const firstMs = Math.min(...changed.map(({ firstChangedMs }: Look) => firstChangedMs), lastMs);
-  const repaired = (await repairedAt(first)) + (await repairedAt(second)) - repairedBefore[0]! - repairedBefore[1]!;
-  return { sameMs: lastMs - connectedMs, repairMs: lastMs - firstMs, bytes, repaired };
+  const after = await repairsOf([first, second]);
+  return {
+    ...{ sameMs: lastMs - connectedMs, repairMs: lastMs - firstMs, bytes },
+    ...{ repaired: after.repaired - before.repaired, exchanges: after.exchanges - before.exchanges },
+  };
 };
 
 export const measureReplicaRepair = async (quick: boolean): Promise<{ rows: Row[]; samples: Record<string, Sample[]> }> => {
@@ -151,7 +163,8 @@ export const measureReplicaRepair = async (quick: boolean): Promise<{ rows: Row[
       if (changes[0] === 0) return row;
       return {
         ...{ ...row, 'beyond none': Math.round(of(what, 'bytes') - of(cases[0]!.what, 'bytes')), 'aim bytes': 100_000 },
-        ...{ 'keys repaired': of(what, 'repaired'), 'connection to same ms': round(of(what, 'sameMs')), 'aim ms': 1_000 },
+        ...{ 'keys repaired': of(what, 'repaired'), 'by exchanges': of(what, 'exchanges') },
+        ...{ 'connection to same ms': round(of(what, 'sameMs')), 'aim ms': 1_000 },
         'first to last key ms': round(of(what, 'repairMs')),
       };
     });
