@@ -202,8 +202,8 @@ export type ListedReplica = {
 export type ReplicasView = {
   /** This node's own; null before its disk is read. */
   replica: string | null;
-  /** 'apart': not listed yet. 'free': this cluster has no group, and no rounds. */
-  standing: 'free' | 'apart' | 'begins' | 'member' | 'retired' | null;
+  /** 'apart': not listed yet. */
+  standing: 'apart' | 'begins' | 'member' | 'retired' | null;
   round: number;
   /** Everything made up to this round is everywhere. */
   stable: number;

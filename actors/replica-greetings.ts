@@ -96,8 +96,6 @@ export const createReplicaGreetings = ({
 
   return {
     greet(peer) {
-      const { state } = rounds();
-      if (state.isFree) return begin(peer, [], false);
       greeted.set(peer, { atMs: clock.nowMs(), count: 1 });
       send(peer, 'ask', Number.POSITIVE_INFINITY);
     },

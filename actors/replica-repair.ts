@@ -95,6 +95,8 @@ const isFutile = ({ received, given, refused, unwanted, oversized }: RepairCount
   received === 0 && given <= refused && refused + unwanted + oversized > 0;
 
 export interface ReplicaRepair {
+  /** What comparisons under way bring says nothing of what is here. */
+  forgetTold(): void;
   compareSoon(): void;
   /** Greets one of these that is connected, or else anybody. */
   compare(peers: readonly PeerId[]): void;
@@ -237,6 +239,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
 
   arm();
   return {
+    forgetTold: () => toldBy.clear(),
     compareSoon,
     compare,
     begin(peer, told, takesOnly) {

@@ -17,8 +17,9 @@ import { createReplicaDeltas, type Mark, type ReplicaDeltas } from './replica-de
 import { createReplicaGreetings, greetingType, type ReplicaGreetings } from './replica-greetings.ts';
 import type { LedgerPort } from './replica-ledger.ts';
 import { answerAll, createReplicaLog, type ReplicaLog, syncProblem } from './replica-log.ts';
+import type { RoundsOptions } from './replica-registrar.ts';
 import { createReplicaRepair, type ReplicaRepair } from './replica-repair.ts';
-import { createReplicaRounds, type ReplicaRounds, type RoundsOptions, type RoundsView } from './replica-rounds.ts';
+import { createReplicaRounds, type ReplicaRounds, type RoundsView } from './replica-rounds.ts';
 import { type Opened, openReplicaStore, type ReplicaStore } from './replica-store.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
@@ -45,8 +46,7 @@ export type ReplicatorArguments = {
   /** Of this node. */
   name: string;
   rounds: RoundsOptions;
-  /** Null: no group keeps one. */
-  ledger: LedgerPort | null;
+  ledger: LedgerPort;
   onRounds: (view: RoundsView) => void;
   /** Of the log; then states are written, and it is cut. */
   logBytesMax: number;
@@ -112,6 +112,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
       ...{ newReplicaId: args.newReplicaId, compare: repair.compare, compareSoon, onView: args.onRounds },
       announce: (ledger) => deltas.tellLedger(formLedger(ledger)),
       onDropped(names) {
+        repair.forgetTold();
         for (const name of names) onChanged(name, null);
       },
     });

@@ -4,7 +4,7 @@ import { type GossipOptions, gossipDefaults } from '../machines/gossip/index.ts'
 import { type LinksOptions, linksDefaults } from '../machines/links/index.ts';
 import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
 import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
-import { type RoundsOptions, roundsDefaults } from './replica-rounds.ts';
+import { type RoundsOptions, roundsDefaults } from './replica-registrar.ts';
 
 export type NodeSettings = {
   /** 1 to 63 of [a-z0-9-], unique in the cluster. */

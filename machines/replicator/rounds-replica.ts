@@ -4,14 +4,13 @@ import { advance, findListed, type Ledger, type Listed, missingFor } from './rou
 import type { ReplicaId, Round } from './types.ts';
 
 /**
- * `free`: there are no rounds in this cluster. `apart`: not listed yet, so nobody may hear of what it has. `begins`: listed, and takes what
- * the others have. `member`: like all others. `retired`: it was listed, and others go on without it.
+ * `apart`: not listed yet, so nobody may hear of what it has. `begins`: listed, and takes what the others have. `member`: like all
+ * others. `retired`: it was listed, and others go on without it.
  */
-export type Standing = 'free' | 'apart' | 'begins' | 'member' | 'retired';
+export type Standing = 'apart' | 'begins' | 'member' | 'retired';
 
 export type RoundsState = {
   readonly self: ReplicaId;
-  readonly isFree: boolean;
   /** On this node's disk. */
   ledger: Ledger | null;
   /** Some ledger that this replica knew listed it. */
@@ -25,15 +24,13 @@ export type RoundsState = {
 /** Replica and round, as others are told. */
 export type Told = readonly (readonly [ReplicaId, Round])[];
 
-export const createRounds = (self: ReplicaId, known: { ledger: Ledger | null; wasListed: boolean } | 'free'): RoundsState => ({
-  ...{ self, isFree: known === 'free', isBased: false, seen: new Map() },
-  ...(known === 'free' ? { ledger: null, wasListed: false } : known),
+export const createRounds = (self: ReplicaId, known: Pick<RoundsState, 'ledger' | 'wasListed'>): RoundsState => ({
+  ...{ self, ledger: known.ledger, wasListed: known.wasListed, isBased: false, seen: new Map() },
 });
 
 const selfIn = ({ ledger, self }: RoundsState): Listed | undefined => (ledger === null ? undefined : findListed(ledger, self));
 
 export const standingOf = (state: RoundsState): Standing => {
-  if (state.isFree) return 'free';
   const self = selfIn(state);
   // It may have been listed and retired before it heard of the first.
   const isRetired = state.wasListed || state.ledger?.retired.some(({ id }) => id === state.self) === true;
@@ -42,10 +39,7 @@ export const standingOf = (state: RoundsState): Standing => {
 };
 
 /** Whether others may hear anything of what is here. */
-export const maySpeak = (state: RoundsState): boolean => {
-  const standing = standingOf(state);
-  return standing === 'free' || standing === 'member';
-};
+export const maySpeak = (state: RoundsState): boolean => standingOf(state) === 'member';
 
 /** The round in which this replica is; what it changes is of it. */
 export const ownRound = (state: RoundsState): Round => {
@@ -55,7 +49,7 @@ export const ownRound = (state: RoundsState): Round => {
 
 /** True if it is later than what was known; it is on the disk by now. */
 export const learnLedger = (state: RoundsState, ledger: Ledger): boolean => {
-  if (state.isFree || (state.ledger !== null && ledger.version <= state.ledger.version)) return false;
+  if (state.ledger !== null && ledger.version <= state.ledger.version) return false;
   state.ledger = ledger;
   state.wasListed ||= selfIn(state) !== undefined;
   for (const id of state.seen.keys()) if (findListed(ledger, id) === undefined) state.seen.delete(id);
@@ -67,7 +61,6 @@ export const learnLedger = (state: RoundsState, ledger: Ledger): boolean => {
  * holds may come from one who is new there. 'stranger': it is not listed, or has no permission yet.
  */
 export const judgeSender = (state: RoundsState, from: ReplicaId, edition: number): 'welcome' | 'later' | 'stranger' => {
-  if (state.isFree) return 'welcome';
   if (state.ledger === null || edition > state.ledger.edition) return 'later';
   const sender = findListed(state.ledger, from);
   return sender === undefined || sender.round === 0 ? 'stranger' : 'welcome';

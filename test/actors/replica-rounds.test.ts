@@ -2,12 +2,12 @@
 // and begin anew.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { roundsDefaults } from '../../actors/replica-rounds.ts';
+import { roundsAt } from '../../actors/replica-registrar.ts';
 import type { RegisterResult } from '../../machines/register/index.ts';
 import { pack } from '../../machines/wire/envelope.ts';
 import { collector, createHandCluster, type HandNode } from './hand-cluster.ts';
 
-const rounds = { ...roundsDefaults, paceMs: 100, tickMs: 50, pollMs: 500 };
+const rounds = roundsAt(100);
 
 const formed = () => {
   const cluster = createHandCluster({ rounds });
