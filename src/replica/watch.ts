@@ -124,7 +124,8 @@ export const waitFor = <Value>(
       return true;
     };
     if (look()) return;
+    // First what may throw: then there is nothing yet to take back.
+    unfollow = object.follow(look, () => fail('STOPPING', 'before the node stopped'));
     signal?.addEventListener('abort', onAbort);
     if (timeoutMs !== undefined) timer = setTimeout(() => fail('OUTCOME_UNKNOWN', `within ${timeoutMs} ms`), timeoutMs);
-    unfollow = object.follow(look, () => fail('STOPPING', 'before the node stopped'));
   });

@@ -1,11 +1,13 @@
 // What holds of handles whatever a program does: nothing is shared by accident, and a reader never misses the last value.
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ReplicaApi } from '../../actors/api.ts';
 import { isPlain } from '../../machines/replicator/plain.ts';
 import { type Plain, Replica } from '../../src/index.ts';
 import { copied, frozen } from '../../src/replica/frozen.ts';
+import { waitFor } from '../../src/replica/watch.ts';
 
 const { plain } = fc.letrec<{ plain: Plain; many: Plain }>((tie) => ({
   plain: fc.oneof(
@@ -115,4 +117,19 @@ test('a reader by loop, however slow, sees the last value, no value twice in a r
     }),
     { numRuns: 200 },
   );
+});
+
+test('who cannot wait, since too many do, leaves no timer and no listener behind', async () => {
+  const { signal } = new AbortController();
+  const follow = (): never => {
+    throw new Error('too many');
+  };
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  const options = { timeoutMs: 60_000, signal };
+  await assert.rejects(
+    waitFor({ get: () => 0, follow }, 'n', () => false, options),
+    /too many/,
+  );
+  assert.deepEqual([timers(), getEventListeners(signal, 'abort').length], [before, 0]);
 });
