@@ -2,7 +2,7 @@
 // what comes meanwhile shares the next sync. What may be said only once it is there (decision 2) is said from here: the answers to whoever
 // changed something, own deltas, and what waits for `written`. A policy (`SyncPolicy`) lets records wait for company and answers them at
 // once; what others are told waits for the disk whatever it is, since the numbers of changes that a crash takes are given again.
-import { failure } from '../machines/errors.ts';
+import { type Failure, failure } from '../machines/errors.ts';
 import {
   addHeard,
   addOwn,
@@ -57,6 +57,8 @@ export interface ReplicaLog {
   afterAll(sync: SyncPolicy, done: Done): void;
   /** Somebody waits for `written` to reach `appended`. */
   hurry(): void;
+  /** Why nothing gets to the disk any more; null: it does. */
+  readonly refusal: Failure | null;
   /** More than it should be: the disk does not keep up. */
   readonly isFull: boolean;
   /** Changes handed to it in this incarnation, and of them those that are on the disk; they get there in their order. */
@@ -150,6 +152,8 @@ export const createReplicaLog = ({ scope, clock, sink, store, tell, onWritten }:
     const bytes = bytesOfBatch(batch);
     const flushed: UnderWay = { changes: batch.changes, bytes: bytes.byteLength, pieces: piecesOf(batch), dones };
     underWay = flushed;
+    // What a disk refuses is kept readable, up to a limit: one that refused once is given nothing more.
+    if (!outcome.ok) return onFlushed(flushed, outcome.failure.message);
     store.append(
       bytes,
       scope.guard((why) => onFlushed(flushed, why === null ? null : why.message)),
@@ -246,6 +250,9 @@ export const createReplicaLog = ({ scope, clock, sink, store, tell, onWritten }:
       hurry();
     },
     hurry,
+    get refusal() {
+      return outcome.ok ? null : outcome.failure;
+    },
     get isFull() {
       const { unwrittenMax, unwrittenBytesMax } = replicaLogLimits;
       return unwritten + waiting.length >= unwrittenMax || unwrittenBytes >= unwrittenBytesMax;

@@ -139,6 +139,8 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
       return refuse(failure('NOT_READY', 'this replica begins anew: replicated objects change in a moment'));
     const unfit = syncProblem(sync);
     if (unfit !== null) return refuse(failure('INVALID_REQUEST', unfit));
+    // It would be seen until the node begins anew, here alone.
+    if (log.refusal !== null) return refuse(log.refusal);
     if (log.isFull) return refuse(failure('OVERLOADED', 'too many changes of replicated objects wait for the disk'));
     const changed = change(objects, clock.wallMs(), of, key, given);
     if (!changed.ok) return refuse(changed.failure);

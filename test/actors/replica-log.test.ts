@@ -167,6 +167,11 @@ test('after the disk has refused, nothing is answered as done, whatever the poli
   at.settle();
   assert.deepEqual([...at.answers.values()], ['done', ...Array.from({ length: 3 }, () => 'STORAGE_FAILED')]);
   assert.deepEqual([at.told, at.log.isFull], [[], false]);
+  assert.equal(at.log.refusal?.code, 'STORAGE_FAILED');
+  at.log.appendHeard(new Uint8Array([0xc0]), 1);
+  at.clock.pass(0);
+  assert.deepEqual(at.operations, [], 'the disk is given nothing more');
+  assert.equal(at.log.isFull, false);
 });
 
 test('an orderly end hands over what was answered before it was written, and what that builds on', () => {

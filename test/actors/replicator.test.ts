@@ -130,6 +130,10 @@ test('a disk that refuses: nothing is answered as done', () => {
   const answer = changed(n1, 'pn-counter', 'n', add(1));
   cluster.pass(200);
   assert.equal(answer(), 'STORAGE_FAILED');
+  const before = countAt(n1);
+  const later = changed(n1, 'pn-counter', 'n', add(1));
+  assert.equal(later(), 'STORAGE_FAILED');
+  assert.equal(countAt(n1), before, 'what can never be on the disk is not seen either');
 });
 
 test('a change that changes nothing is answered no earlier than the one that it relies on', () => {
