@@ -40,13 +40,16 @@ export const paceNext = (pacing: Pacing, nowMs: number, earlierMs: number): void
 
 export const paceBegun = ({ begun }: Pacing, nowMs: number, peer: PeerId): void => void begun.set(peer, nowMs);
 
-/** After what was cut, since there is more of it than one exchange takes, no rest is due. */
+/** After what was not done no rest is due: it was cut because there is more than one exchange takes, or did not begin. */
 export const paceEnded = (pacing: Pacing, nowMs: number, peer: PeerId, outcome: Outcome): void => {
   const { everyMsMin, everyMsMax, restTimes, restMsMax } = pacingLimits;
   const sinceMs = pacing.begun.get(peer);
   pacing.begun.delete(peer);
   if (outcome === 'same') pacing.everyMs = Math.min(everyMsMax, pacing.everyMs * 2);
   else if (outcome === 'repaired' || outcome === 'cut') pacing.everyMs = everyMsMin;
-  if (sinceMs === undefined || outcome === 'cut') return;
+  // What was asked for did not come, perhaps; another peer may have it.
+  const isUndone = outcome === 'busy' || outcome === 'silent' || outcome === 'cut';
+  if (isUndone) pacing.dueMs = Math.min(pacing.dueMs, nowMs + everyMsMin);
+  if (sinceMs === undefined || isUndone) return;
   pacing.restUntilMs = Math.max(pacing.restUntilMs, nowMs + Math.min(restMsMax, restTimes * (nowMs - sinceMs)));
 };

@@ -65,3 +65,16 @@ test('what was cut goes on soon; an exchange that others began, or that only fet
   paceEnded(pacing, nowMs + 9_000, 'q', 'repaired');
   assert.ok(pacingDueMs(pacing) - nowMs <= max.everyMsMin);
 });
+
+test('whoever was busy or silent is asked again soon, and not when the next comparison would have been', () => {
+  for (const outcome of ['busy', 'silent'] as const) {
+    const pacing = createPacing(0);
+    let nowMs = 0;
+    for (let n = 0; n < 8; n++) nowMs = compare(pacing, 0, 'same');
+    assert.ok(pacingDueMs(pacing) > nowMs + max.everyMsMin);
+    paceEnded(pacing, nowMs, 'q', outcome);
+    assert.equal(pacingDueMs(pacing), nowMs + max.everyMsMin);
+    nowMs = compare(pacing, 10_000, outcome);
+    assert.equal(pacingDueMs(pacing), nowMs + max.everyMsMin);
+  }
+});
