@@ -282,8 +282,7 @@ const roundsOperation = (replica: string, { ledger, wasListed, isHeard, isReady 
  * Of this replica id. A new one begins with what is known of the rounds; others may have heard of what the former had. Null: it is not
  * what was written.
  */
-const readRounds = (writer: Writer, known: string | null, replica: string): StoredRounds | null => {
-  const stored = writer.get(replicaKeys.rounds);
+const readRounds = (stored: Uint8Array | undefined, known: string | null, replica: string): StoredRounds | null => {
   // It is written together with the id.
   if (stored === undefined) return known === null ? noRounds : null;
   const fields = opened(openRecord, replicaKeys.rounds, stored);
@@ -312,8 +311,10 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
   const { writer } = ports;
   const known = attempt(() => readReplicaId(writer));
   const base = attempt(() => readBase(writer));
+  const stored = attempt(() => writer.get(replicaKeys.rounds));
   if (known !== null && typeof known === 'object') return done(known);
   if (base !== null && 'code' in base) return done(base);
+  if (stored !== undefined && 'code' in stored) return done(stored);
   const read = createObjects(known ?? ports.newReplicaId(), types);
   const damaged: string[] = [];
   if (base === null && known !== null) damaged.push('where the log begins');
@@ -345,11 +346,11 @@ export const openReplicaStore = (types: ObjectTypes, ports: Ports, done: (outcom
     if (missing !== 0 && base !== null) damaged.push(`of ${base.states} states ${missing}`);
     forgetEmpty(read);
     read.stable = 0;
-    const found = readRounds(writer, known, read.replica);
+    const found = readRounds(stored, known, read.replica);
     if (found === null) damaged.push('what it knew of the rounds');
     const isHurt = damaged.length > 0;
     const objects: Objects = { ...read, replica: isHurt && known !== null ? ports.newReplicaId() : read.replica };
-    const rounds = readRounds(writer, known, objects.replica) ?? { ...noRounds, isHeard: true };
+    const rounds = readRounds(stored, known, objects.replica) ?? { ...noRounds, isHeard: true };
     if (isHurt) {
       objects.unsaved = [...objects.all.values()];
       for (const object of objects.unsaved) object.unsaved = true;

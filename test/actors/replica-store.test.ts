@@ -212,7 +212,7 @@ test('a disk that cannot be read is told, whichever read fails', () => {
     throw new StorageFault(why);
   };
   const empty = { read: (_range: unknown, done: (why: null, page: []) => void) => done(null, []), close() {} };
-  for (const readsThatWork of [0, 1, 2, 3]) {
+  for (const readsThatWork of [0, 1, 2, 3, 4]) {
     let reads = 0;
     const read = <Value>(value: Value): Value => (reads++ < readsThatWork ? value : fault());
     const writer = { get: () => read(undefined), view: () => read(empty), write: fault } as never;
