@@ -32,6 +32,8 @@ const lastChanges = 2;
 const everyMsMax = 500;
 /** Whether all hold the same is asked after every event, and looked at so often: the longer it takes, the less. */
 const lookEveryMs = [100, 3_000] as const;
+/** So long after damage everything has been written anew, by a disk that works and by one that is slow. */
+const [healMs, healSlowMs] = [1_000, 20_000];
 /** Of an object whatever is in it. */
 const bytesOfNothing = 40;
 /** A hybrid clock that was pushed by a count instead of by time. */
@@ -55,8 +57,8 @@ export class Replicas {
   /** By kind: the object that is changed now. */
   readonly #current = new Map<Kind, Judged>();
   readonly #disks = new Map<string, Disk>();
-  /** By disk: the replica that lives there, and when that was last seen. */
-  readonly #replicas = new Map<string, { id: string; atMs: number }>();
+  /** By disk: the replica that lives there, from when to when it was seen, and how slow its disk was. */
+  readonly #replicas = new Map<string, { id: string; fromMs: number; toMs: number; slowness: number }>();
   readonly #idsSeen = new Set<string>();
   #isStopped = true;
   #asked = 0;
@@ -118,15 +120,28 @@ export class Replicas {
     const { replica } = api.replica.summary();
     if (replica === null) return null;
     const { disk, lives } = node;
-    const known = this.#replicas.get(disk.identity);
-    if (known !== undefined && known.id !== replica && disk.hurtAtMs < known.atMs)
-      this.#blame(`${node.name} was the replica ${known.id} and is ${replica}, and nothing happened to its disk`);
-    this.#replicas.set(disk.identity, { id: replica, atMs: this.#world.nowMs });
+    this.#judgeId(node, replica);
     this.#idsSeen.add(replica);
     this.#disks.set(disk.identity, disk);
     const actor = api.status().actors.find(({ address }) => address === replicatorAddress);
     if (actor?.state !== 'running') return null;
     return `${node.name}#${lives}.${actor.restarts} ${replica}`;
+  }
+
+  /** Another id after damage alone; a crash while what is left is written anew may show the same damage once more. */
+  #judgeId({ name, disk }: SimulatedNode, id: string): void {
+    const { nowMs } = this.#world;
+    const known = this.#replicas.get(disk.identity);
+    if (known?.id === id) {
+      known.toMs = nowMs;
+      known.slowness = Math.max(known.slowness, disk.slowness);
+      return;
+    }
+    this.#replicas.set(disk.identity, { id, fromMs: nowMs, toMs: nowMs, slowness: disk.slowness });
+    if (known === undefined || disk.hurtAtMs >= known.fromMs) return;
+    const isHealed = known.toMs - known.fromMs > (known.slowness > 1 ? healSlowMs : healMs);
+    if (isHealed || disk.hurtAtMs === Number.NEGATIVE_INFINITY)
+      this.#blame(`${name} was the replica ${known.id} and is ${id}, and nothing happened to its disk`);
   }
 
   #viewAt(api: NodeApi, { key, kind }: ObjectJudge): View {
