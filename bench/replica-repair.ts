@@ -138,6 +138,7 @@ const runOnce = async (pair: Pair, one: Case): Promise<Sample> => {
   const bytes = bytesOf(pair) - bytesBefore;
   await equal(pair);
   const changed = looks.filter(({ lastChangedMs }) => lastChangedMs > 0);
+  if (ranges.length > 0 && changed.length === 0) throw new Error(`${one.what}: repaired before anybody looked`);
   const lastMs = Math.max(...changed.map(({ lastChangedMs }) => lastChangedMs), connectedMs);
   const firstMs = Math.min(...changed.map(({ firstChangedMs }: Look) => firstChangedMs), lastMs);
   const after = await repairsOf([first, second]);
