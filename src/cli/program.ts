@@ -117,6 +117,13 @@ const addReplica = (program: Command): void => {
   reaching(replica.command('summary'))
     .description('how much one node holds')
     .action(async (options) => (await load()).summary(options));
+  const loadMembers = () => import('./replica-members.ts');
+  reaching(replica.command('members'))
+    .description('the replicas for which nothing that was removed is forgotten before they know of it')
+    .action(async (options) => (await loadMembers()).members(options));
+  reaching(replica.command('retire <replica>'))
+    .description('go on without a replica, by its id or the name of its node; what only it had is lost')
+    .action(async (named, options) => (await loadMembers()).retire(named, options));
 };
 
 const addLocks = (program: Command): void => {

@@ -1,5 +1,6 @@
 // Replicated data as seen from a program that is no member: what one node has heard of it, which asks no other. With several urls, the
 // node that answered last goes on being asked; another may know less, or more.
+import type { ReplicasView } from '../../actors/api.ts';
 import { failure } from '../../machines/errors.ts';
 import { replicatorLimits } from '../../machines/replicator/limits.ts';
 import { isPlain } from '../../machines/replicator/plain.ts';
@@ -109,6 +110,13 @@ export interface ReplicaClient {
    * of fewer is the last. Or the objects that have exactly this `key`.
    */
   list(wanted?: ReplicaListing & ReplicaCallOptions): Promise<ReplicaName[]>;
+  /** Who takes part in the rounds by which removed things are forgotten, as the node that answers knows it. */
+  replicas(options?: ReplicaCallOptions): Promise<ReplicasView>;
+  /**
+   * For good: nobody takes anything of this replica any more. By its id, or its node's name; rejects with NOT_FOUND. What only it had may
+   * be lost.
+   */
+  retire(named: string, options?: ReplicaCallOptions): Promise<{ replica: string; name: string }>;
   /** What the node that answers holds. */
   summary(options?: ReplicaCallOptions): Promise<Record<string, unknown>>;
 }
@@ -262,6 +270,19 @@ class HttpReplica implements ReplicaClient {
     return items
       .filter(isFields)
       .flatMap(({ type: of, key: name }) => (isReplicaType(of) ? [{ type: of, key: String(name) }] : []));
+  }
+
+  async replicas(options: ReplicaCallOptions = {}): Promise<ReplicasView> {
+    const { replica, standing, round, stable, replicas } = await this.#read('/v1/replicas', options);
+    const rows = Array.isArray(replicas) ? replicas.filter(isFields) : [];
+    return { replica, standing, round, stable, replicas: rows } as ReplicasView;
+  }
+
+  async retire(named: string, options: ReplicaCallOptions = {}): Promise<{ replica: string; name: string }> {
+    const path = `/v1/replicas/${encode('the replica', named)}/retire`;
+    const call = (): Call => ({ method: 'POST', path });
+    const { replica, name } = await this.#ports.run({ call, effect: true, repeatable: false }, options);
+    return { replica: String(replica), name: String(name) };
   }
 
   summary(options: ReplicaCallOptions = {}): Promise<Fields> {

@@ -21,6 +21,7 @@ import { assertGatewayLimits, type GatewayLimits, gatewayLimits } from './limits
 import { memberRoutes } from './members.ts';
 import { registerRoutes } from './register.ts';
 import { createReplicaRoutes } from './replica.ts';
+import { replicasRoutes } from './replicas.ts';
 import { methodsOf, type Route } from './routes.ts';
 import { createWatches } from './watch.ts';
 
@@ -90,6 +91,7 @@ const plainRoutes = (metrics: Metrics): readonly Route[] => [
   ...registerRoutes,
   ...groupRoutes,
   ...memberRoutes,
+  ...replicasRoutes,
   ...discoveryRoutes,
   ...healthRoutes(metrics),
 ];
