@@ -1,4 +1,6 @@
 // The door of configuration: file, environment, flags and code become one checked NodeConfig (row N6), and that what a tree needs.
+
+import { roundsAt } from '../../actors/replica-registrar.ts';
 import type { NodeSettings } from '../../actors/settings.ts';
 import { settingsDefaults } from '../../actors/settings.ts';
 import { raftDefaults } from '../../machines/raft/types.ts';
@@ -49,5 +51,5 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   ...{ snapshotEntries: config.snapshot.entries, snapshotBytes: config.snapshot.bytes },
   watchEventsMax: settingsDefaults.watchEventsMax,
   replicaLogBytes: settingsDefaults.replicaLogBytes,
-  rounds: settingsDefaults.rounds,
+  rounds: roundsAt(config.replica.roundMs),
 });

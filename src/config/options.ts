@@ -147,6 +147,10 @@ export const options: readonly Option[] = [
     help: 'bytes after which the log is compacted',
   },
   {
+    ...{ path: 'replica.roundMs', env: 'POLITY_REPLICA_ROUND_MS', flag: '--replica-round-ms', value: 'MS', kind: 'count' },
+    help: 'what was removed from replicated data is forgotten in rounds, none shorter than this',
+  },
+  {
     ...{ path: 'log.level', env: 'POLITY_LOG_LEVEL', flag: '--log-level', value: 'LEVEL', kind: 'text' },
     help: 'debug, info, warn, error or silent',
   },

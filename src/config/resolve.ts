@@ -39,17 +39,19 @@ export type NodeConfig = {
   messaging: 'auto' | 'gossipsub';
   raft: { preset: 'lan' | 'wan'; electionTimeoutMs: [number, number]; heartbeatMs: number; quietAfterMs: number };
   snapshot: { entries: number; bytes: number };
+  replica: { roundMs: number };
   log: { level: LogLevelOption };
 };
 
 /** What a program gives: parts of the above, a secret as text or bytes, or the file that holds it, sources by their texts. */
-export type NodeConfigInput = Partial<Omit<NodeConfig, 'secret' | 'discover' | 'raft' | 'snapshot' | 'log'>> & {
+export type NodeConfigInput = Partial<Omit<NodeConfig, 'secret' | 'discover' | 'raft' | 'snapshot' | 'replica' | 'log'>> & {
   secret?: string | Uint8Array;
   secretFile?: string;
   discover?: string[];
   tokenFile?: string;
   raft?: Partial<NodeConfig['raft']>;
   snapshot?: Partial<NodeConfig['snapshot']>;
+  replica?: Partial<NodeConfig['replica']>;
   log?: Partial<NodeConfig['log']>;
 };
 
@@ -87,6 +89,7 @@ const builtIn = {
   messaging: 'auto',
   raft: { preset: 'lan' },
   snapshot: { entries: settingsDefaults.snapshotEntries, bytes: settingsDefaults.snapshotBytes },
+  replica: { roundMs: settingsDefaults.rounds.paceMs },
   log: { level: 'info' },
 } as const;
 
@@ -255,7 +258,7 @@ export const resolveConfig = (sources: Sources): Resolution => {
     },
     ...{ capabilities: data.capabilities, resources: data.resources, capacity: data.capacity },
     ...{ groups: data.groups, messaging: data.messaging },
-    ...{ snapshot: data.snapshot, log: data.log },
+    ...{ snapshot: data.snapshot, replica: data.replica, log: data.log },
     secret: judgeSecret(judge, data),
     token: judgeToken(judge, data),
     raft: judgeRaft(judge, data),

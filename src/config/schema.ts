@@ -175,6 +175,7 @@ export const schema = z.strictObject({
     },
     branch,
   ),
+  replica: z.strictObject({ roundMs: count(100, 86_400_000) }, branch),
   snapshot: z.strictObject({ entries: count(100, 100_000_000), bytes: count(1 << 20, 2 ** 40) }, branch),
   log: z.strictObject({ level: oneOf(['debug', 'info', 'warn', 'error', 'silent']) }, branch),
 });

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
-import { createNode, type Node, PolityError } from '../../src/index.ts';
+import { createNode, type Node, type NodeConfigInput, PolityError } from '../../src/index.ts';
 import { until } from './transport/world.ts';
 
 const closing: (() => Promise<void> | void)[] = [];
@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-const cluster = () => {
+const cluster = (config: Pick<NodeConfigInput, 'replica'> = {}) => {
   const directory = mkdtempSync(join(tmpdir(), 'polity-replica-'));
   closing.push(() => rmSync(directory, { recursive: true, force: true }));
   const secret = randomBytes(32).toString('hex');
@@ -21,7 +21,7 @@ const cluster = () => {
     const node = await createNode({
       ...{ name, cluster: 'replica', data: join(directory, name), listen: ['/ip4/127.0.0.1/tcp/0'], secret },
       ...{ bootstrap: others.length === 0 ? [name] : [], join: others.flatMap((other) => other.status().listen) },
-      log: { level: 'error' },
+      ...{ log: { level: 'error' }, ...config },
     });
     closing.push(() => node.stop());
     await until(() => node.status().listen.length > 0, `${name} listens`);
@@ -124,4 +124,26 @@ test('what cannot be is refused with a code', async () => {
   await assert.rejects(node.replica.map('m').put('__proto__'.repeat(1), (() => {}) as never), refused);
   const names = node.api.replica.list({});
   assert.deepEqual(names, []);
+});
+
+test('what was removed is forgotten everywhere, and a node that is gone for good is retired', async () => {
+  const start = cluster({ replica: { roundMs: 200 } });
+  const n1 = await start('n1');
+  const n2 = await start('n2', [n1]);
+  const n3 = await start('n3', [n1, n2]);
+  const nodes = [n1, n2, n3];
+  const members = (node: Node) => node.api.replica.replicas().replicas.filter(({ standing }) => standing === 'member');
+  for (const node of nodes) await until(() => members(node).length === 3, 'all are registered');
+  const stock = (node: Node) => node.replica.map<number>('stock');
+  await stock(n1).put('apples', 3);
+  await stock(n2).waitFor((value) => value.size === 1, { timeoutMs: 20_000 });
+  await stock(n2).remove('apples');
+  for (const node of nodes) await until(() => node.api.replica.summary().objects === 0, 'nothing is left of it');
+  await n3.stop();
+  await stock(n1).put('pears', 1);
+  await stock(n1).remove('pears');
+  await new Promise<void>((resolve, reject) =>
+    n1.api.replica.retire('n3', (outcome) => (outcome.ok ? resolve() : reject(new Error(outcome.failure.message)))),
+  );
+  for (const node of [n1, n2]) await until(() => node.api.replica.summary().objects === 0, 'nothing is left of it either');
 });
