@@ -2,10 +2,21 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import {
+  awaitsRound,
+  beginIn,
+  change,
+  createObjects,
+  enterRound,
+  type Objects,
+  replicatedTypes,
+} from '../../../machines/replicator/index.ts';
+import { lwwMap } from '../../../machines/replicator/lww-map.ts';
 import { formLedger, parseLedger } from '../../../machines/replicator/rounds-form.ts';
-import { advance, type Ledger, needsRound, register, retire } from '../../../machines/replicator/rounds-ledger.ts';
+import { advance, findListed, type Ledger, needsRound, register, retire } from '../../../machines/replicator/rounds-ledger.ts';
 import { formGreeting, type Greeting, parseGreeting } from '../../../machines/replicator/rounds-messages.ts';
 import {
+  askPermission,
   createRounds,
   judgeSender,
   learnLedger,
@@ -155,6 +166,23 @@ describe('one replica', () => {
     assert.deepEqual([standingOf(state), tellSeen(state)], ['retired', []]);
   });
 
+  test('asks for permission only in the round before, and one that begins only with what a member has', () => {
+    const late = listedAs(at(listedAs(null, 'a', 'b'), 5), 'c');
+    const state = createRounds('c', { ledger: late, wasListed: true });
+    // Nothing is missing of who was listed just before, and all the same it needs what is there.
+    const alike = { ...late, listed: late.listed.map((one) => ({ ...one, begin: 5, round: Math.min(one.round, 5) })) };
+    assert.equal(askPermission(state, alike, false), null);
+    learnSeen(state, [
+      ['a', 4],
+      ['b', 4],
+    ]);
+    const begun = askPermission(state, late, false)!;
+    assert.equal(findListed(begun, 'c')?.round, 5);
+    assert.equal(askPermission(state, begun, true), null, 'it has not heard that it was permitted');
+    learnLedger(state, begun);
+    assert.equal(findListed(askPermission(state, begun, true)!, 'c')?.round, 6);
+  });
+
   test('what comes from outside is a ledger or a greeting, or none', () => {
     const ledger = retire(listedAs(at(listedAs(null, 'a', 'b'), 4), 'c'), 'b')!;
     assert.deepEqual(parseLedger(formLedger(ledger)), ledger);
@@ -182,6 +210,42 @@ describe('one replica', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('the objects of one replica', () => {
+  const formsOf = (objects: Objects): unknown => [...objects.all.values()].map(({ type, state }) => type.form(state));
+
+  test('what was made alone counts as of the round in which it begins', () => {
+    const objects = createObjects('a', replicatedTypes);
+    for (const given of [
+      ['lww-map', { type: 'put', key: 'k', value: 1 }],
+      ['text', { type: 'insert', at: 0, content: 'x' }],
+    ] as const)
+      assert.ok(change(objects, 1_000, given[0], 'o', given[1]).ok);
+    beginIn(objects, 5);
+    const stamp = lwwMap.latest(objects.all.get('lww-map/o')!.state);
+    assert.deepEqual(formsOf(objects), [[['k', stamp, 'a', 5, 1]], [['a', 1], [[0, 1, 'x', 5, 1, -1, 0]]]]);
+    assert.ok(change(objects, 1_000, 'lww-map', 'o', { type: 'remove', key: 'k' }).ok);
+    assert.equal(lwwMap.pending!(objects.all.get('lww-map/o')!.state as never), 5);
+  });
+
+  test('a tombstone goes when the round after its own is stable, and what is empty then goes altogether', () => {
+    const objects = createObjects('a', replicatedTypes);
+    for (const type of ['put', 'remove']) assert.ok(change(objects, 1_000, 'lww-map', 'o', { type, key: 'k', value: 1 }).ok);
+    assert.equal(
+      awaitsRound(objects, (last) => last === 1),
+      true,
+    );
+    assert.deepEqual(enterRound(objects, 3, 1), []);
+    const { version } = objects.all.get('lww-map/o')!;
+    assert.deepEqual([enterRound(objects, 4, 2), objects.all.size, objects.trie.size], [['lww-map/o'], 0, 0]);
+    assert.equal(
+      awaitsRound(objects, () => true),
+      false,
+    );
+    assert.ok(change(objects, 1_000, 'lww-map', 'o', { type: 'put', key: 'k', value: 2 }).ok);
+    assert.ok(objects.all.get('lww-map/o')!.version > version, 'no version comes twice');
   });
 });
 
