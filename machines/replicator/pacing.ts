@@ -8,7 +8,7 @@ export const pacingLimits = {
   everyMsMin: 1_000,
   everyMsMax: 30_000,
   /** After a comparison, so many times as long as it took; but what is lost meanwhile must not wait for ever. */
-  restTimes: 10,
+  restTimes: 25,
   restMsMax: 10_000,
 } as const;
 
