@@ -37,6 +37,9 @@ type Life = { process: Process; port: SimulatedPort; api: NodeApi | null };
 /** What actors log when they fail. */
 const faultCodes: ReadonlySet<string> = new Set(['ACTOR_FAILED', 'ACTOR_STOP_THREW', 'WRITE_CALLBACK_THREW']);
 
+/** A replica whose objects others may have forgotten in part. */
+const beginsAnew = 'REPLICA_BEGINS_ANEW';
+
 /** An actor whose disk cannot be read at this moment begins anew, for it must not go on without what it asked for. */
 const cannotRead = /^StorageFault: IO_ERROR: /;
 
@@ -58,6 +61,8 @@ export class SimulatedNode {
   disk: Disk;
   /** Processes so far. */
   lives = 0;
+  /** How often a replica dropped what it had, to fetch it from others. */
+  begunAnew = 0;
   readonly counters = new Map<string, number>();
   readonly #world: World;
   readonly #network: Network;
@@ -145,6 +150,11 @@ export class SimulatedNode {
         this.#world.trace.note(this.#world.nowMs, process.label, `${level} ${code} ${message}`);
         if (faultCodes.has(code) && !cannotRead.test(message))
           this.#options.onFault(this.name, new Error(`${code}: ${message}`));
+        if (code === beginsAnew) {
+          // What it drops is lost like what a damaged disk loses, by the word of docs/internals/replicator-rounds.md.
+          this.begunAnew++;
+          this.disk.hurtAtMs = this.#world.nowMs;
+        }
         if (brokenCodes.has(code)) this.#options.onBroken(this.name, code, message);
       },
       count: (name, _labels, by = 1) => {

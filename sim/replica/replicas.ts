@@ -119,13 +119,13 @@ export class Replicas {
   #incarnationOf(node: SimulatedNode, api: NodeApi): string | null {
     const { replica } = api.replica.summary();
     if (replica === null) return null;
-    const { disk, lives } = node;
+    const { disk, lives, begunAnew } = node;
     this.#judgeId(node, replica);
     this.#idsSeen.add(replica);
     this.#disks.set(disk.identity, disk);
     const actor = api.status().actors.find(({ address }) => address === replicatorAddress);
     if (actor?.state !== 'running') return null;
-    return `${node.name}#${lives}.${actor.restarts} ${replica}`;
+    return `${node.name}#${lives}.${actor.restarts}.${begunAnew} ${replica}`;
   }
 
   /** Another id after damage alone; a crash while what is left is written anew may show the same damage once more. */
