@@ -8,6 +8,7 @@ import { reads } from './reads.ts';
 import { replicas } from './replicas.ts';
 import { replication } from './replication.ts';
 import { requests } from './requests.ts';
+import { rounds } from './rounds.ts';
 import { snapshots } from './snapshots.ts';
 import { votes } from './votes.ts';
 
@@ -21,5 +22,6 @@ export const mutants: readonly Mutant[] = [
   ...requests,
   ...gossip,
   ...replicas,
+  ...rounds,
   ...history,
 ];
