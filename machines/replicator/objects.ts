@@ -63,23 +63,31 @@ export class ReplicatedObject {
   }
 }
 
-/** Not known: to be measured before it grows. */
+/** Not known: to be measured before it grows. A small number like all others: one that is not would make every object larger. */
 const unmeasured = max.objectBytesMax + 1;
-/** Measured, and nothing has changed since. A small number like all others: one that is not would make every object larger. */
-const full = -1;
 const lessening: ReadonlySet<unknown> = new Set(['remove', 'clear', 'disable']);
 
 /** So much came to it: a delta or a state, packed. */
 export const grow = (object: ReplicatedObject, bytes: number): void => {
-  object.bytes = object.bytes === full ? unmeasured : object.bytes + bytes;
+  object.bytes = Math.min(unmeasured, object.bytes + bytes);
 };
 
-/** Measured only when it may be, and then not again before it has grown by a share of the limit. */
-const isFull = (object: ReplicatedObject): boolean => {
-  if (object.bytes <= max.objectBytesMax) return object.bytes === full;
+/** One that was full is not measured again for so long: that takes as long as all that is in it. */
+const fullForMs = 10_000;
+
+/** Measured only when it may be, and not again while it has not changed since. */
+const isFull = ({ full }: Objects, object: ReplicatedObject, wallMs: number): boolean => {
+  if (object.bytes <= max.objectBytesMax) return false;
+  const found = full.get(object);
+  if (found !== undefined && (found.version === object.version || Math.abs(wallMs - found.wallMs) < fullForMs)) return true;
   const bytes = pack(object.type.form(object.state)).byteLength;
-  object.bytes = bytes <= max.objectBytesMax * 0.9 ? bytes : full;
-  return object.bytes === full;
+  if (bytes > max.objectBytesMax * 0.9) {
+    full.set(object, { version: object.version, wallMs });
+    return true;
+  }
+  full.delete(object);
+  object.bytes = bytes;
+  return false;
 };
 
 /** One change as others hear it, as plain data. */
@@ -111,6 +119,8 @@ export type Objects = {
   readonly pending: Set<ReplicatedObject>;
   /** Names of those of which nothing is left, and that are still on the disk; true: with an empty state. */
   readonly gone: Map<string, boolean>;
+  /** Those that were full when they were last measured. */
+  readonly full: WeakMap<ReplicatedObject, { version: number; wallMs: number }>;
   /** No object that was ever here has had a higher version than this. */
   forgotten: number;
 };
@@ -129,7 +139,7 @@ export const createObjects = (replica: ReplicaId, types: ObjectTypes): Objects =
   const byName = new Map(types.map((type) => [type.type, type]));
   return {
     ...{ replica, types: byName, clock: createHybridClock(), all, trie, unsaved: [], round: 1, stable: 0 },
-    ...{ pending: new Set<ReplicatedObject>(), gone: new Map<string, boolean>(), forgotten: 0 },
+    ...{ pending: new Set<ReplicatedObject>(), gone: new Map<string, boolean>(), forgotten: 0, full: new WeakMap() },
   };
 };
 
@@ -204,7 +214,8 @@ export const change = (objects: Objects, wallMs: number, typeName: string, key: 
       ok: false,
       failure: failure('TOO_LARGE', `this node holds ${max.objectsMax} replicated objects, which is all it may`),
     };
-  if (known !== undefined && isFull(known) && !lessening.has((parsed as { type?: unknown }).type))
+  const kind = (parsed as { type?: unknown }).type;
+  if (known !== undefined && !lessening.has(kind) && isFull(objects, known, wallMs))
     return {
       ok: false,
       failure: failure('TOO_LARGE', `${typeName} '${key}' has reached what one object may take: spread it over several`),
@@ -216,6 +227,7 @@ export const change = (objects: Objects, wallMs: number, typeName: string, key: 
     return delta === null ? { ok: true, object, record: null } : refuse(`the change ${delta.unfit}`);
   }
   noteChange(objects, object);
+  if (kind === 'clear') objects.full.delete(object);
   return { ok: true, object, record: [typeName, key, delta] };
 };
 
