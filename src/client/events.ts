@@ -7,15 +7,23 @@ const lineCharsMax = 8 << 20;
 
 export async function* readEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent, void, undefined> {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: false });
-  let text = '';
+  /** A line that goes on, in pieces: to look through all of it at each would take its square. */
+  let pieces: string[] = [];
+  let chars = 0;
   let event = '';
   let id: string | null = null;
   let data: string[] = [];
   for await (const chunk of chunks) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > lineCharsMax * 2) throw new Error('the stream has a line without an end');
-    const lines = text.split(/\r\n|\n|\r(?!$)/);
-    text = lines.pop()!;
+    const piece = decoder.decode(chunk, { stream: true });
+    if (piece === '') continue;
+    const isAfterReturn = pieces.at(-1)?.endsWith('\r') === true;
+    pieces.push(piece);
+    chars += piece.length;
+    if (chars > lineCharsMax * 2) throw new Error('the stream has a line without an end');
+    if (!isAfterReturn && !/[\r\n]/.test(piece)) continue;
+    const lines = pieces.join('').split(/\r\n|\n|\r(?!$)/);
+    pieces = [lines.pop()!];
+    chars = pieces[0]!.length;
     for (const line of lines) {
       if (line === '') {
         if (data.length > 0) yield { event: event === '' ? 'message' : event, id, data: data.join('\n') };
