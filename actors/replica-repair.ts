@@ -24,13 +24,17 @@ import {
   paceBegun,
   paceEnded,
   paceNext,
+  paceOpened,
   paceSoon,
   pacingDueMs,
+  pacingLimits,
   packedForm,
   parsePart,
   parseRepairMessage,
   partsDueMs,
   partsTurn,
+  patienceOf,
+  prepare,
   type RepairCounts,
   type RepairMessage,
   type RepairTurn,
@@ -50,6 +54,9 @@ import type { Scope } from './supervise.ts';
 
 const repairType = 'repair';
 const partType = 'repair-part';
+/** Who asked within so long has an exchange under way. Not longer, or a node that is asked every second would never ask itself. */
+const servedMs = 250;
+const warmEveryMs = 25;
 
 export const replicaRepairLimits = {
   /** Messages that wait for the disk. */
@@ -212,6 +219,11 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     arm();
   };
 
+  /** Connected since the last comparison, and not compared with. */
+  const fresh = new Set<PeerId>();
+  const expectFresh = (nowMs: number): void =>
+    paceOpened(pacing, nowMs, nextBetween(random, pacingLimits.openedMsMin, pacingLimits.openedMsMax + 1));
+
   const onAlarm = (): void => {
     alarm = null;
     inTurn((turn) => {
@@ -219,15 +231,29 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
       sendParts(partsTurn(parts, turn.nowMs));
       if (turn.nowMs < pacingDueMs(pacing)) return;
       paceNext(pacing, turn.nowMs, nextBetween(random, 0, Math.ceil(pacing.everyMs / 4)));
-      compare([]);
+      // An exchange that another has begun just now repairs both: two at once cost twice as much.
+      const rests = (peer: PeerId): boolean => turn.nowMs - (repair.served.get(peer) ?? Number.NEGATIVE_INFINITY) >= servedMs;
+      greetOne([...(fresh.size > 0 ? fresh : connected)].filter(rests));
+      for (const peer of fresh) if (!rests(peer)) fresh.delete(peer);
+      if (fresh.size > 0) expectFresh(turn.nowMs);
     });
+  };
+
+  const greetOne = (peers: readonly PeerId[]): void => {
+    const peer = peers[nextBetween(random, 0, Math.max(1, peers.length))];
+    if (peer === undefined) return;
+    fresh.delete(peer);
+    args.greet(peer);
   };
 
   const compare = (wanted: readonly PeerId[]): void => {
     const found = wanted.filter((peer) => connected.has(peer));
-    const peers = found.length > 0 ? found : [...connected];
-    const peer = peers[nextBetween(random, 0, Math.max(1, peers.length))];
-    if (peer !== undefined) args.greet(peer);
+    greetOne(found.length > 0 ? found : [...connected]);
+  };
+
+  /** Digests of what was read from the disk, before anybody waits for them. */
+  const warm = (turns: number): void => {
+    if (turns > 0 && !prepare(repair)) scope.after(warmEveryMs, () => warm(turns - 1));
   };
 
   const arm = (): void => {
@@ -237,6 +263,7 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     alarm = scope.after(Math.max(1, dueMs - nowMs), onAlarm);
   };
 
+  warm(patienceOf(repair));
   arm();
   return {
     forgetTold: () => toldBy.clear(),
@@ -264,10 +291,13 @@ export const createReplicaRepair = (args: ReplicaRepairArguments): ReplicaRepair
     },
     onPeerOpen(peer) {
       connected.add(peer);
-      compareSoon();
+      fresh.add(peer);
+      expectFresh(clock.nowMs());
+      arm();
     },
     onPeerClose(peer) {
       connected.delete(peer);
+      fresh.delete(peer);
       forgetParts(parts, peer);
       inTurn((turn) => onPeerGone(repair, turn, peer));
     },

@@ -49,8 +49,10 @@ export {
   paceBegun,
   paceEnded,
   paceNext,
+  paceOpened,
   paceSoon,
   pacingDueMs,
+  pacingLimits,
 } from './pacing.ts';
 export {
   createParts,
@@ -75,6 +77,8 @@ export {
   onProgress,
   onRepairMessage,
   parseRepairMessage,
+  patienceOf,
+  prepare,
   type RepairCounts,
   type RepairMessage,
   type RepairState,

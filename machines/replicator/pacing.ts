@@ -7,6 +7,9 @@ export const pacingLimits = {
   /** Between two comparisons: doubling from the first to the second while nothing is found. */
   everyMsMin: 1_000,
   everyMsMax: 30_000,
+  /** After a connection is there, drawn, so that both sides seldom begin. */
+  openedMsMin: 50,
+  openedMsMax: 250,
   /** After a comparison, so many times as long as it took; but what is lost meanwhile must not wait for ever. */
   restTimes: 25,
   restMsMax: 10_000,
@@ -31,6 +34,12 @@ export const pacingDueMs = ({ dueMs, restUntilMs }: Pacing): number => Math.max(
 export const paceSoon = (pacing: Pacing, nowMs: number): void => {
   pacing.everyMs = pacingLimits.everyMsMin;
   pacing.dueMs = Math.min(pacing.dueMs, nowMs + pacing.everyMs);
+};
+
+/** Somebody is there who was not: what it has, or lacks, is wanted before anybody waits for it. */
+export const paceOpened = (pacing: Pacing, nowMs: number, afterMs: number): void => {
+  pacing.everyMs = pacingLimits.everyMsMin;
+  pacing.dueMs = Math.min(pacing.dueMs, nowMs + afterMs);
 };
 
 /** It is time for one; `earlierMs` of at most a quarter of `everyMs`, drawn, so that nodes do not go in step. */

@@ -294,3 +294,18 @@ test('a value of a mebibyte is told to everybody, a larger one to nobody', () =>
   const valueAt = ({ api }: HandNode): unknown => (api.replica.read('register', 'r') as unknown[][] | undefined)?.[0]?.[3];
   cluster.until(() => nodes.every((node) => valueAt(node) === text), 30_000);
 });
+
+test('who comes back has what it missed well within a second of the connection, from one exchange', () => {
+  const { cluster, nodes } = formed();
+  const [n1, n2, n3] = nodes;
+  cluster.pass(2_000);
+  const missed = (): boolean => countAt(n3) === 1 && countAt(n1, 'm') === 1;
+  cluster.network.disconnect(n1.peer, n3.peer);
+  cluster.network.disconnect(n2.peer, n3.peer);
+  changed(n1, 'pn-counter', 'n', add(1));
+  changed(n3, 'pn-counter', 'm', add(1));
+  cluster.pass(300);
+  assert.ok(!missed());
+  cluster.network.connect(n1.peer, n3.peer);
+  cluster.until(missed, 400);
+});

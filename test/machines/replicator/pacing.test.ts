@@ -8,6 +8,7 @@ import {
   paceBegun,
   paceEnded,
   paceNext,
+  paceOpened,
   paceSoon,
   pacingDueMs,
 } from '../../../machines/replicator/pacing.ts';
@@ -77,4 +78,14 @@ test('whoever was busy or silent is asked again soon, and not when the next comp
     nowMs = compare(pacing, 10_000, outcome);
     assert.equal(pacingDueMs(pacing), nowMs + max.everyMsMin);
   }
+});
+
+test('who connects is compared with at once, however seldom it had become', () => {
+  const pacing = createPacing(0);
+  let nowMs = 0;
+  for (let n = 0; n < 8; n++) nowMs = compare(pacing, 0, 'same');
+  paceOpened(pacing, nowMs, max.openedMsMax);
+  assert.equal(pacingDueMs(pacing), nowMs + max.openedMsMax);
+  paceOpened(pacing, nowMs, max.openedMsMax + 1);
+  assert.equal(pacingDueMs(pacing), nowMs + max.openedMsMax);
 });

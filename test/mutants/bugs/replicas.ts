@@ -251,8 +251,8 @@ export const replicas: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-repair.ts',
-        find: 'if (peer !== undefined) args.greet(peer);',
-        replace: 'if (peer === undefined) compareSoon();',
+        find: '    fresh.delete(peer);\n    args.greet(peer);\n',
+        replace: '    fresh.delete(peer);\n',
       },
     ],
   },
