@@ -1,6 +1,7 @@
 // What a seed draws before anything happens: the shape of the cluster and of its world, as well as which faults there may be (swarm
 // testing, Groce et al. 2012). Every knob has chance of its own, so that setting one, or adding one, moves no other.
 import type { NodeSettings } from '../actors/settings.ts';
+import { roundsAt } from '../actors/replica-registrar.ts';
 import { settingsDefaults } from '../actors/settings.ts';
 import { raftDefaults } from '../machines/raft/types.ts';
 import { limits } from '../machines/wire/limits.ts';
@@ -61,6 +62,8 @@ export type Knobs = {
   replicaThinkMs: number;
   /** Where there are such objects: the share of published messages that is lost, and that comes twice; else it is 1 %. */
   replicaGossipLoss: number;
+  /** Between two rounds of replicated objects, at least. */
+  replicaRoundMs: number;
   /** The log of replicated objects is cut when it is so long. */
   replicaLogBytes: number;
 };
@@ -108,6 +111,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     replicaClients: 0,
     replicaThinkMs: pick('replica think', [20, 100, 400]),
     replicaGossipLoss: pick('replica gossip', [0.01, 0.1, 0.4]),
+    replicaRoundMs: 10_000,
     replicaLogBytes: pick('replica log', [1_000, 10_000, settingsDefaults.replicaLogBytes]),
   };
   const given = set(drawn);
@@ -149,5 +153,6 @@ export const settingsOf = (name: string, names: readonly string[], knobs: Knobs)
     snapshotEntries: knobs.snapshotEntries,
     watchEventsMax: knobs.watchEventsMax,
     replicaLogBytes: knobs.replicaLogBytes,
+    rounds: roundsAt(knobs.replicaRoundMs),
   };
 };

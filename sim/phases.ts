@@ -179,6 +179,7 @@ export const liveThrough = (phases: Phases): void => {
   };
 
   const demandConvergence = (of: Replicas): void => {
+    of.retireLost();
     const answered = (): boolean => of.open === 0;
     demand('every change of a replica ends', answered, () => `${of.open} are open`);
     const explain = (): string => of.whyNotSame() ?? '';

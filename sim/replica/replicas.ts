@@ -222,6 +222,16 @@ export class Replicas {
     for (const { skew } of this.#nodes) skew.wallAheadMs = 0;
   }
 
+  /** What an operator does whose machine lost its disk for good: nobody waits for that replica any more. */
+  retireLost(): void {
+    const living = new Set(this.#nodes.map(({ disk }) => disk.identity));
+    for (const node of this.#nodes)
+      node.enter('retire', (api) => {
+        for (const { replica, peerId, standing } of api.replica.replicas().replicas)
+          if (!living.has(peerId) && standing !== 'retired') api.replica.retire(replica, () => {});
+      });
+  }
+
   /** So much longer than without jumps of clocks it may take until all agree. */
   get patienceMs(): number {
     return Math.max(0, ...this.#nodes.map(({ skew }) => skew.farthestAheadMs - aheadMsMax));
