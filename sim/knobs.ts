@@ -1,7 +1,8 @@
 // What a seed draws before anything happens: the shape of the cluster and of its world, as well as which faults there may be (swarm
 // testing, Groce et al. 2012). Every knob has chance of its own, so that setting one, or adding one, moves no other.
-import type { NodeSettings } from '../actors/settings.ts';
+
 import { roundsAt } from '../actors/replica-registrar.ts';
+import type { NodeSettings } from '../actors/settings.ts';
 import { settingsDefaults } from '../actors/settings.ts';
 import { raftDefaults } from '../machines/raft/types.ts';
 import { limits } from '../machines/wire/limits.ts';

@@ -317,4 +317,4 @@ const keepsTombstones: ReadonlySet<string> = new Set(['lww-map', 'text', 'list']
 
 /** Of what was refused before it began. What a node that stops says later it says of what could be read meanwhile. */
 const isRefusal = (code: string, wasAsked: boolean): boolean =>
-  code === 'NOT_READY' || code === 'OVERLOADED' || (code === 'STOPPING' && !wasAsked);
+  code === 'NOT_READY' || code === 'OVERLOADED' || (!wasAsked && (code === 'STOPPING' || code === 'STORAGE_FAILED'));
