@@ -545,7 +545,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         createReplicator(scope, {
           ...{ ports, router, writer, connected: peers.connected(), newReplicaId: () => newId().slice(0, 16) },
           ...{ ...replica.memory(), logBytesMax: settings.replicaLogBytes },
-          ...{ name: settings.name, rounds: settings.rounds, ledger },
+          ...{ name: settings.name, rounds: settings.rounds, ledger, isFormed: () => genesis !== null },
         }),
       replica.undelivered,
     );

@@ -82,8 +82,13 @@ export const createReplicaGreetings = ({
   const onAnswer = (peer: PeerId, { replica, version, edition, stable, speaks, seen }: Greeting): void => {
     const met = greeted.get(peer);
     if (met === undefined || clock.nowMs() - met.atMs > limits.answerMs) return;
-    const { state, isChanging } = rounds();
+    const { state, isChanging, isFree } = rounds();
     const ours = state.ledger;
+    if (isFree && version === 0) {
+      greeted.delete(peer);
+      if (speaks && !isChanging) begin(peer, [], false);
+      return;
+    }
     if (isChanging || ours === null || version < ours.version) return again(peer, version);
     // It was told with this answer: once more when it is here.
     if (version > ours.version && (edition !== ours.edition || stable !== ours.stable))

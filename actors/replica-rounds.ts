@@ -12,6 +12,7 @@ import {
   maySpeak,
   ownRound,
   type RoundsState,
+  roundsWithoutLoss,
   type Standing,
   standingOf,
   type Told,
@@ -39,6 +40,8 @@ export type ReplicaRoundsArguments = Pick<ReplicaRegistrarArguments, FromRegistr
   store: ReplicaStore;
   known: StoredRounds;
   newReplicaId: () => string;
+  /** This node knows of a cluster that was formed, and so has a ledger. */
+  isFormed: () => boolean;
   /** Something is to be told, or was not heard. */
   compareSoon: () => void;
   /** These objects were forgotten, to come back from others; comparisons under way say nothing of what is here any more. */
@@ -52,6 +55,10 @@ export interface ReplicaRounds {
   readonly speaks: boolean;
   /** What is here is about to be something else: nothing can be changed now. */
   readonly isChanging: boolean;
+  /** Nobody has formed this cluster, so there is no ledger: who is there exchanges as it is, and forgets nothing. */
+  readonly isFree: boolean;
+  /** Whether objects of this type are going to be dropped here: what would be changed in them would be lost. */
+  drops(type: string): boolean;
   /** Whether anything of this sender may be taken. */
   judge(replica: string, edition: number): boolean;
   /** A ledger that somebody told. */
@@ -64,7 +71,10 @@ export interface ReplicaRounds {
   stop(): void;
 }
 
-/** `atMs`: it is given up. */
+/** A cluster that nobody has formed so long after the start may never be. */
+const freeAfterMs = 5_000;
+const freeAgainMs = 500;
+
 export const createReplicaRounds = (args: ReplicaRoundsArguments): ReplicaRounds => {
   const { scope, objects, log, store } = args;
   const { sink } = args.ports;
@@ -76,6 +86,33 @@ export const createReplicaRounds = (args: ReplicaRoundsArguments): ReplicaRounds
   let saves = false;
   /** Raised when what is here is not what it was: what was learned of it before says nothing. */
   let generation = 0;
+
+  /** What others may have heard never counts as new later: that is noted before anybody hears or tells anything. */
+  let isFree = false;
+  const goFree = (): void => {
+    if (rounds.ledger !== null || args.isFormed()) return;
+    if (saves || isChanging) return void scope.after(freeAgainMs, goFree);
+    const free = (): void => {
+      isFree = true;
+      args.compareSoon();
+    };
+    if (known.isHeard) return free();
+    saves = true;
+    const next: StoredRounds = { ...known, isHeard: true };
+    store.saveRounds(
+      rounds.self,
+      next,
+      scope.guard((why) => {
+        saves = false;
+        if (why !== null) return;
+        known = next;
+        free();
+        save();
+      }),
+    );
+  };
+  scope.after(known.isHeard ? freeAgainMs : freeAfterMs, goFree);
+  const isFreeNow = (): boolean => isFree && rounds.ledger === null && !args.isFormed();
 
   const tellView = (): void =>
     args.onView({
@@ -210,13 +247,23 @@ export const createReplicaRounds = (args: ReplicaRoundsArguments): ReplicaRounds
       return rounds;
     },
     get speaks() {
-      return maySpeak(rounds) && !isChanging;
+      return (maySpeak(rounds) || isFreeNow()) && !isChanging;
     },
     get isChanging() {
       return isChanging;
     },
+    get isFree() {
+      return isFreeNow();
+    },
+    drops(type) {
+      const standing = standingOf(rounds);
+      if (!known.isHeard || known.isReady || (standing !== 'apart' && standing !== 'begins')) return false;
+      return (rounds.ledger?.highest ?? 0) > roundsWithoutLoss && objects.types.get(type)?.collect !== undefined;
+    },
     judge(replica, edition) {
-      const judged = judgeSender(rounds, replica, edition);
+      if (isFreeNow() && edition === 0) return true;
+      // While states are written anew what comes would be taken for what was here.
+      const judged = isChanging ? 'later' : judgeSender(rounds, replica, edition);
       if (judged === 'welcome') return true;
       sink.count('replica_refused_total', { code: judged === 'later' ? 'LEDGER_BEHIND' : 'REPLICA_UNLISTED' });
       if (judged === 'later') registrar.pollSoon();

@@ -47,6 +47,8 @@ export type ReplicatorArguments = {
   name: string;
   rounds: RoundsOptions;
   ledger: LedgerPort;
+  /** This node knows of a cluster that was formed, and so has a ledger. */
+  isFormed: () => boolean;
   onRounds: (view: RoundsView) => void;
   /** Of the log; then states are written, and it is cut. */
   logBytesMax: number;
@@ -109,6 +111,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     const greetings = createReplicaGreetings({ scope, ports, router, log, rounds: () => rounds, begin: repair.begin });
     const rounds: ReplicaRounds = createReplicaRounds({
       ...{ scope, ports, random, options: args.rounds, name: args.name, objects, log, store, known, ledger: args.ledger },
+      isFormed: args.isFormed,
       ...{ newReplicaId: args.newReplicaId, compare: repair.compare, compareSoon, onView: args.onRounds },
       announce: (ledger) => deltas.tellLedger(formLedger(ledger)),
       onDropped(names) {
@@ -135,7 +138,7 @@ export const createReplicator = (scope: Scope, args: ReplicatorArguments): Compo
     const refuse = (why: Failure): void => answerAll(sink, [done], { ok: false, failure: why });
     if (parts === null) return refuse(failure('NOT_READY', 'replicated objects are being read from the disk'));
     const { objects, log, rounds } = parts;
-    if (rounds.isChanging)
+    if (rounds.isChanging || rounds.drops(of))
       return refuse(failure('NOT_READY', 'this replica begins anew: replicated objects change in a moment'));
     const unfit = syncProblem(sync);
     if (unfit !== null) return refuse(failure('INVALID_REQUEST', unfit));

@@ -113,6 +113,7 @@ export {
   type Retired,
   register as listReplica,
   retire,
+  roundsWithoutLoss,
 } from './rounds-ledger.ts';
 export { formGreeting, type Greeting, parseGreeting } from './rounds-messages.ts';
 export {

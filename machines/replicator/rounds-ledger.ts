@@ -91,6 +91,9 @@ export const retire = (ledger: Ledger, id: ReplicaId): Ledger | null =>
 export const needsRound = ({ highest, retired }: Ledger, last: Round): boolean =>
   retired.reduce((latest, { at }) => Math.max(latest, at), last) + 3 > highest;
 
+/** While nobody is further nothing was ever forgotten. */
+export const roundsWithoutLoss = 2;
+
 export type Newcomer = Pick<Listed, 'id' | 'peer' | 'name'>;
 
 /**
@@ -108,7 +111,7 @@ export const register = (ledger: Ledger | null, { id, peer, name }: Newcomer): L
   const { listed, retired } = withoutListed(ledger, (one) => one.peer === peer);
   if (listed.length >= ledgerLimits.replicasMax || retired.length > ledgerLimits.retiredMax) return 'full';
   const { highest } = ledger;
-  const isEarly = highest <= 2;
+  const isEarly = highest <= roundsWithoutLoss;
   const isAlone = listed.every(({ round }) => round === 0);
   const fresh: Listed = { id, peer, name, begin: isEarly ? 1 : highest, round: isEarly ? 1 : isAlone ? highest : 0 };
   return next(ledger, { listed: [...listed, fresh], retired });

@@ -25,8 +25,19 @@ export type RoundsState = {
 export type Told = readonly (readonly [ReplicaId, Round])[];
 
 export const createRounds = (self: ReplicaId, known: Pick<RoundsState, 'ledger' | 'wasListed'>): RoundsState => ({
-  ...{ self, ledger: known.ledger, wasListed: known.wasListed, isBased: false, seen: new Map() },
+  ...{ self, ledger: known.ledger, wasListed: known.wasListed, isBased: false },
+  seen: seenBefore(self, known.ledger),
 });
+
+/**
+ * What a replica that has permission for a round has of the others, since it was given for that: known also after a restart, when one of
+ * them may be gone for good.
+ */
+const seenBefore = (self: ReplicaId, ledger: Ledger | null): RoundsState['seen'] => {
+  const had = ledger === null ? 0 : (findListed(ledger, self)?.round ?? 0) - 2;
+  const others = ledger?.listed.filter(({ id, begin }) => id !== self && begin <= had) ?? [];
+  return new Map(others.map(({ id }) => [id, had]));
+};
 
 const selfIn = ({ ledger, self }: RoundsState): Listed | undefined => (ledger === null ? undefined : findListed(ledger, self));
 
@@ -58,11 +69,12 @@ export const learnLedger = (state: RoundsState, ledger: Ledger): boolean => {
 
 /**
  * Whether anything of this replica may be taken. 'later': it knows of a change of the list of which nothing is known here, and what it
- * holds may come from one who is new there. 'stranger': it is not listed, or has no permission yet.
+ * holds may come from one who is new there; or this replica is not listed itself, and what it has counts as made by it alone until it is.
+ * 'stranger': it is not listed, or has no permission yet.
  */
 export const judgeSender = (state: RoundsState, from: ReplicaId, edition: number): 'welcome' | 'later' | 'stranger' => {
-  if (state.ledger === null || edition > state.ledger.edition) return 'later';
-  const sender = findListed(state.ledger, from);
+  if (selfIn(state) === undefined || edition > (state.ledger?.edition ?? 0)) return 'later';
+  const sender = findListed(state.ledger!, from);
   return sender === undefined || sender.round === 0 ? 'stranger' : 'welcome';
 };
 

@@ -35,5 +35,7 @@ export const replica: Scenario = {
     // The register is not what this is about.
     ...{ clients: Math.min(2, clients), works: ['register'], thinkMs: Math.max(200, thinkMs) },
     replicaClients: 6,
+    // Often enough that removed things are forgotten while others have not heard of them.
+    replicaRoundMs: 300,
   }),
 };

@@ -12,7 +12,10 @@ const set = (value: unknown) => ({ type: 'set', value });
 
 const formed = () => {
   const cluster = createHandCluster();
-  return { cluster, nodes: cluster.form() };
+  const nodes = cluster.form();
+  // Until they are listed nobody hears of what another changes.
+  cluster.until(() => nodes.every(({ api }) => api.replica.replicas().replicas.length === nodes.length), 10_000);
+  return { cluster, nodes };
 };
 
 test('a version is another one after each change, and only then', () => {
@@ -144,7 +147,8 @@ test('what was answered before it was on the disk, and is lost, was told to nobo
   };
   const answered = add(n1, 'lost', 'never');
   assert.ok(answered());
-  cluster.pass(500);
+  // A comparison would not wait for company.
+  cluster.pass(50);
   const contents = cluster.kill(n1);
   const again = cluster.start('n1', { contents });
   cluster.pass(20);

@@ -22,6 +22,8 @@ const put = (element: string) => ({ type: 'add', element });
 const formed = () => {
   const cluster = createHandCluster();
   const nodes = cluster.form();
+  // Until they are listed nobody hears of what another changes.
+  cluster.until(() => nodes.every(({ api }) => api.replica.replicas().replicas.length === nodes.length), 10_000);
   return { cluster, nodes };
 };
 

@@ -17,6 +17,8 @@ import { createHandCluster, type HandNode } from '../actors/hand-cluster.ts';
 const formed = () => {
   const cluster = createHandCluster();
   const nodes = cluster.form();
+  // Until they are listed nobody hears of what another changes.
+  cluster.until(() => nodes.every(({ api }) => api.replica.replicas().replicas.length === nodes.length), 10_000);
   const replicas = nodes.map(({ api }) => new Replica(api.replica)) as [Replica, Replica, Replica];
   /** Lets the disk and the network have their turns until it is settled. */
   const done = async <Value>(promise: Promise<Value>): Promise<Value> => {

@@ -166,6 +166,23 @@ describe('one replica', () => {
     assert.deepEqual([standingOf(state), tellSeen(state)], ['retired', []]);
   });
 
+  test('takes nothing while it is not listed: what it has counts as its own when it begins', () => {
+    const ledger = at(listedAs(null, 'a', 'b'), 4);
+    const state = createRounds('c', { ledger, wasListed: false });
+    assert.equal(judgeSender(state, 'b', ledger.edition), 'later');
+    learnLedger(state, listedAs(ledger, 'c'));
+    assert.equal(judgeSender(state, 'b', state.ledger!.edition), 'welcome');
+  });
+
+  test('knows after a restart what it had when it was given permission, though another is gone for good', () => {
+    const ledger = listedAs(at(listedAs(null, 'a', 'b'), 4), 'c');
+    assert.deepEqual(tellSeen(createRounds('a', { ledger, wasListed: true })), [
+      ['b', 2],
+      ['a', 3],
+    ]);
+    assert.deepEqual(tellSeen(createRounds('c', { ledger, wasListed: true })), []);
+  });
+
   test('asks for permission only in the round before, and one that begins only with what a member has', () => {
     const late = listedAs(at(listedAs(null, 'a', 'b'), 5), 'c');
     const state = createRounds('c', { ledger: late, wasListed: true });

@@ -58,12 +58,12 @@ export const rounds: readonly Mutant[] = [
   rule(
     'early-for-ever',
     'Whoever is listed late goes on as he is, as if nothing had been forgotten yet.',
-    ...([ledger, 'const isEarly = highest <= 2;', 'const isEarly = true;'] as const),
+    ...([ledger, 'const isEarly = highest <= roundsWithoutLoss;', 'const isEarly = true;'] as const),
   ),
   rule(
     'early-a-round-longer',
     'Whoever is listed when somebody is in round 3 goes on as he is.',
-    ...([ledger, 'const isEarly = highest <= 2;', 'const isEarly = highest <= 3;'] as const),
+    ...([ledger, 'const isEarly = highest <= roundsWithoutLoss;', 'const isEarly = highest <= 3;'] as const),
   ),
   rule(
     'begins-in-the-past',
@@ -83,7 +83,7 @@ export const rounds: readonly Mutant[] = [
   rule(
     'edition-ignored',
     'A replica takes what one passes on that knows of newcomers of which it knows nothing.',
-    ...([replica, ' || edition > state.ledger.edition', ''] as const),
+    ...([replica, ' || edition > (state.ledger?.edition ?? 0)', ''] as const),
   ),
   rule(
     'stranger-heard',
@@ -113,5 +113,10 @@ export const rounds: readonly Mutant[] = [
     'nothing-is-something',
     'An object of which nothing is left stays, where others have none.',
     ...([objects, '    if (object.type.isEmpty?.(object.state) === true) forgetObject(objects, object);\n  }', '  }'] as const),
+  ),
+  rule(
+    'unlisted-takes',
+    'A replica that is not listed yet takes what members say, and counts it as its own when it begins.',
+    ...([replica, 'selfIn(state) === undefined || edition', 'state.ledger === null || edition'] as const),
   ),
 ];
