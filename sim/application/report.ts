@@ -16,6 +16,11 @@ const unused: readonly (keyof Knobs)[] = [
   'lullMs',
   'breaksLast',
   'minorityStaysBroken',
+  'replicaClients',
+  'replicaThinkMs',
+  'replicaGossipLoss',
+  'replicaRoundMs',
+  'replicaLogBytes',
 ];
 
 /** Of a wrong answer, a little of what came after it says how it came to be seen. */
