@@ -44,6 +44,9 @@ publish-hinfo=no
 publish-workstation=no
 `;
 
+const browseMs = 15_000;
+const browsesMax = 3;
+
 export type Avahi = {
   /** Lines of `avahi-browse -p`: what a person sees, resolved, until it has all. */
   browse(service: string): Promise<string[]>;
@@ -72,10 +75,15 @@ export const startAvahi = async (networks: Networks, at: 0 | 1, host: string): P
   await lines.until('the start of avahi-daemon', (seen) => seen.find((line) => line.includes('Server startup complete')));
   return {
     async browse(service) {
-      const child = start('avahi-browse', ['--resolve', '--parsable', '--terminate', service]);
-      const seen = new Lines(child).seen;
-      await new Promise((resolve) => child.once('close', resolve));
-      return seen;
+      for (let tries = 1; ; tries++) {
+        const child = start('avahi-browse', ['--resolve', '--parsable', '--terminate', service]);
+        const { seen } = new Lines(child);
+        // It was seen to wait for ever, now and then, for a resolver of its daemon's that had ended.
+        const late = setTimeout(() => child.kill('SIGKILL'), browseMs);
+        await new Promise((resolve) => child.once('close', resolve));
+        clearTimeout(late);
+        if (child.signalCode !== 'SIGKILL' || tries === browsesMax) return seen;
+      }
     },
     publish(name, service, port, texts) {
       start('avahi-publish', ['--service', name, service, String(port), ...texts]).stdout!.resume();
