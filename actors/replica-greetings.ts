@@ -108,6 +108,7 @@ export const createReplicaGreetings = ({
       const greeting = parseGreeting(body);
       if (greeting === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should be a greeting of a replica is none');
       if (greeting.ledger !== null) rounds().hear(greeting.ledger);
+      if (greeting.version === 0) rounds().meetsUnlisted();
       if (greeting.type === 'ask') answer(peer, greeting.version);
       else onAnswer(peer, greeting);
     },

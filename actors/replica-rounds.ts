@@ -63,6 +63,8 @@ export interface ReplicaRounds {
   judge(replica: string, edition: number): boolean;
   /** A ledger that somebody told. */
   hear(ledger: Ledger): void;
+  /** Somebody is there who knows of no ledger. */
+  meetsUnlisted(): void;
   /** A comparison that began after this was told has ended and left nothing out. */
   compared(told: Told): void;
   retire(named: string, done: RetireDone): void;
@@ -73,11 +75,10 @@ export interface ReplicaRounds {
 
 /** A cluster that nobody has formed so long after the start may never be. */
 const freeAfterMs = 5_000;
-const freeAgainMs = 500;
 
 export const createReplicaRounds = (args: ReplicaRoundsArguments): ReplicaRounds => {
   const { scope, objects, log, store } = args;
-  const { sink } = args.ports;
+  const { clock, sink } = args.ports;
   let known = args.known;
   let rounds = createRounds(objects.replica, known);
   let isChanging = false;
@@ -87,11 +88,13 @@ export const createReplicaRounds = (args: ReplicaRoundsArguments): ReplicaRounds
   /** Raised when what is here is not what it was: what was learned of it before says nothing. */
   let generation = 0;
 
-  /** What others may have heard never counts as new later: that is noted before anybody hears or tells anything. */
+  /**
+   * What others may have heard never counts as new later: that is noted before anybody hears or tells anything, and only where somebody
+   * is there to hear it. Who is alone, or meets a cluster that was formed, keeps what it has as its own.
+   */
   let isFree = false;
   const goFree = (): void => {
-    if (rounds.ledger !== null || args.isFormed()) return;
-    if (saves || isChanging) return void scope.after(freeAgainMs, goFree);
+    if (isFree || rounds.ledger !== null || args.isFormed() || saves || isChanging) return;
     const free = (): void => {
       isFree = true;
       args.compareSoon();
@@ -111,7 +114,7 @@ export const createReplicaRounds = (args: ReplicaRoundsArguments): ReplicaRounds
       }),
     );
   };
-  scope.after(known.isHeard ? freeAgainMs : freeAfterMs, goFree);
+  const freeAtMs = clock.nowMs() + freeAfterMs;
   const isFreeNow = (): boolean => isFree && rounds.ledger === null && !args.isFormed();
 
   const tellView = (): void =>
@@ -271,6 +274,9 @@ export const createReplicaRounds = (args: ReplicaRoundsArguments): ReplicaRounds
       return false;
     },
     hear,
+    meetsUnlisted() {
+      if (known.isHeard || clock.nowMs() >= freeAtMs) goFree();
+    },
     compared(told) {
       // What came is on the disk before anybody hears that it is here.
       const before = generation;

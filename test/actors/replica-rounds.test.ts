@@ -113,6 +113,30 @@ test('a new node begins: what it made alone is told, what others forgot is not',
   );
 });
 
+test('who was alone for long before it met a cluster keeps what it wrote; those of no cluster exchange', () => {
+  const { cluster, nodes } = formed();
+  const [n1] = nodes;
+  for (let turn = 0; n1.api.replica.replicas().round < 4; turn++) {
+    put(n1, 'a', turn);
+    remove(n1, 'a');
+    cluster.pass(200);
+    assert.ok(turn < 200);
+  }
+  const n4 = cluster.start('n4', { bootstrap: [] });
+  for (const { peer } of nodes) cluster.network.disconnect(n4.peer, peer);
+  put(n4, 'alone', 1);
+  cluster.pass(20_000);
+  assert.equal(valueAt(n1, 'alone'), undefined);
+  for (const node of nodes) cluster.connect(n4, node);
+  cluster.until(() => [...nodes, n4].every((node) => valueAt(node, 'alone') === 1), 30_000);
+
+  const apart = createHandCluster({ rounds });
+  const [x, y] = [apart.start('x', { bootstrap: [] }), apart.start('y', { bootstrap: [] })];
+  put(x, 'k', 1);
+  put(y, 'l', 2);
+  apart.until(() => [x, y].every((node) => valueAt(node, 'k') === 1 && valueAt(node, 'l') === 2), 20_000);
+});
+
 test('retire: what there is not is NOT_FOUND; a replica that is evicted is retired too', () => {
   const { cluster, nodes } = formed();
   const [n1, , n3] = nodes;
