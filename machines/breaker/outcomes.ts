@@ -6,12 +6,12 @@ import type { Outcome } from './state.ts';
 /** It did not answer, or what it answered is its own fault. */
 const failures: ReadonlySet<ErrorCode> = new Set([
   ...(['UNREACHABLE', 'OUTCOME_UNKNOWN', 'INTERNAL', 'STORAGE_FAILED'] as const),
-  ...(['NOT_READY', 'STOPPING', 'IDENTITY_LOST'] as const),
+  ...(['NOT_READY', 'STOPPING', 'IDENTITY_LOST', 'SERVICE_FAILED'] as const),
 ]);
 
 /** It looked, and this is how it is. */
 const answers: ReadonlySet<ErrorCode> = new Set([
-  ...(['KEY_NOT_FOUND', 'CAS_MISMATCH', 'FENCED', 'LOCK_HELD', 'LEASE_NOT_FOUND', 'COMPACTED'] as const),
+  ...(['KEY_NOT_FOUND', 'CAS_MISMATCH', 'FENCED', 'LOCK_HELD', 'LEASE_NOT_FOUND', 'COMPACTED', 'SERVICE_REFUSED'] as const),
 ]);
 
 /** Who waits for less than this has learned nothing when it is over: a caller in a hurry must not close the door for all others. */

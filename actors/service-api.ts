@@ -1,0 +1,164 @@
+// What a node offers to be called, how it calls others, and how it knows who offers what (rows K1, K2, R1 to R4): the seams between
+// what developers write (src/service), what stands behind a call (actors/calls.ts, actors/services.ts) and the catalog. Plain data and
+// callbacks; a promise is made at the edge.
+import type { StrategyName } from '../machines/balancer/index.ts';
+import type { BreakerStatus } from '../machines/breaker/index.ts';
+import type { BulkheadOptions, BulkheadView, Importance } from '../machines/bulkhead/index.ts';
+import type { CatalogChange, Described, Found, ListPage, Lookup, Offer, OfferId, Query } from '../machines/catalog/index.ts';
+import type { Failure } from '../machines/errors.ts';
+import type { Outcome } from './api.ts';
+import type { PeerId } from './ports/index.ts';
+
+// ---------------------------------------------------------------- a call, as its caller sees it
+
+export type ServiceCall = {
+  service: string;
+  method: string;
+  /** Plain data: what MessagePack carries without extensions. */
+  input: unknown;
+  /** A semver range; absent: the newest release. */
+  version?: string;
+  /** Milliseconds until the caller stops waiting; 1 to 60 000, default 30 000 (row R2). Never longer than what the call that makes it has left. */
+  timeoutMs?: number;
+  strategy?: StrategyName;
+  /** What `sticky` keeps together. */
+  key?: string;
+  /** For whom: limits and fairness where the call is executed (row R6). */
+  principal?: string;
+  /** Only this node, by name. */
+  node?: string;
+  /** The same id twice has one effect at the node that executes it. Absent: one of its own for each call, kept over its retries. */
+  requestId?: string;
+  /** Asks another node too if there is no answer after so long; only methods that are idempotent. */
+  hedgeAfterMs?: number;
+  /** Less than what the method says, never more. */
+  importance?: Importance;
+  /** Resources and capabilities that the offer must have (row K2). */
+  resources?: Readonly<Record<string, number | string>>;
+  capabilities?: readonly string[];
+  /** The call within which this one is made: its deadline, its chain and its principal go on. */
+  within?: CallContext;
+  /** W3C traceparent. */
+  trace?: string;
+};
+
+/** What becomes of a call: items of a stream, each asked for by `more`, and one end. Nothing comes after it. */
+export type CallEvents = {
+  item(value: unknown): void;
+  end(outcome: Outcome<unknown>): void;
+};
+
+export interface CallHandle {
+  /** The caller wants no answer any more; it is told to who executes. Ends with CANCELLED. Nothing after the end. */
+  cancel(): void;
+  /** So many more items of a stream may come. Results that are no streams need none. */
+  more(items: number): void;
+}
+
+export interface CallsApi {
+  /** Never throws: what is wrong with the call is its end, in a later turn or at once. */
+  call(call: ServiceCall, on: CallEvents): CallHandle;
+}
+
+// ---------------------------------------------------------------- a call, where it is executed
+
+/** What a handler is told of its call. */
+export type CallContext = {
+  service: string;
+  version: string;
+  method: string;
+  /** Name of the node that called; this one's own if it was a local call. */
+  caller: string;
+  callerPeer: PeerId;
+  principal: string | null;
+  /** On the clock port. */
+  deadlineMs: number;
+  requestId: string;
+  /** 'node service.method' of each call that led here, first the one that began it; this one last. */
+  chain: readonly string[];
+  trace: string;
+};
+
+/** A call to be executed at this node. */
+export type Execution = {
+  service: string;
+  /** A semver range. */
+  version: string | null;
+  method: string;
+  input: unknown;
+  callerPeer: PeerId;
+  caller: string;
+  principal: string | null;
+  importance: Importance | null;
+  deadlineMs: number;
+  requestId: string;
+  /** Without this call. */
+  chain: readonly string[];
+  trace: string;
+};
+
+export type HostedMethod = {
+  idempotent: boolean;
+  /** Its result is a stream. */
+  isStream: boolean;
+  importance: Importance;
+  /** Cost in tokens of the limiter. */
+  cost: number;
+  /** Validates the input, runs the handler, validates the result. `on.end` once; may throw, which is SERVICE_FAILED. */
+  invoke(input: unknown, context: CallContext, on: CallEvents): CallHandle;
+};
+
+export type HostedService = {
+  offer: Offer;
+  methods: Readonly<Record<string, HostedMethod>>;
+  bulkhead: BulkheadOptions;
+};
+
+/** The services of this node; outlives every actor. Limiter first, then the bulkhead of the service, then the handler. */
+export interface ServiceHost {
+  /** INVALID_REQUEST: it is offered already, or malformed. */
+  add(service: HostedService): Failure | null;
+  remove(id: OfferId): void;
+  /** Whether a call would be executed here at all. */
+  offers(service: string, version: string | null): HostedService | null;
+  execute(execution: Execution, on: CallEvents): CallHandle;
+  /** Refuses what comes and lets what runs end, for at most `graceMs`. */
+  stop(done: () => void): void;
+  view(): { service: string; version: string; bulkhead: BulkheadView }[];
+}
+
+// ---------------------------------------------------------------- who offers what
+
+export interface CatalogApi {
+  /** `done` when it is announced; renewed until it is withdrawn or the node stops. */
+  offer(offer: Offer, done: (outcome: Outcome<null>) => void): void;
+  withdraw(id: OfferId, done: (outcome: Outcome<null>) => void): void;
+  /** All that fit, the highest version first; the same list as long as nothing of that name has changed. Costs under a microsecond then. */
+  find(lookup: Lookup): Found;
+  list(query: Query, page: { limit: number; cursor?: string }): Outcome<ListPage>;
+  describe(name: string): readonly Described[];
+  /** What changes from now on and is wanted. Returns what ends it. */
+  watch(query: Query, on: (revision: number, changes: readonly CatalogChange[]) => void): () => void;
+  revision(): number;
+}
+
+// ---------------------------------------------------------------- breakers, one a peer and service
+
+export type BreakerReport = {
+  peer: PeerId;
+  /** The peer's name, if it is known. */
+  node: string | null;
+  service: string;
+  status: BreakerStatus;
+  /** Milliseconds until it is half-open; 0 unless it is open. */
+  openForMs: number;
+  isForced: boolean;
+  failures: number;
+  refused: number;
+};
+
+export interface BreakersApi {
+  breakers(): BreakerReport[];
+  /** Of one service at a node, or of all that there are; how many were told. Nodes by name or peer id. */
+  commandBreaker(which: { node: string; service: string | null }, command: 'open' | 'close' | 'reset'): Outcome<number>;
+}
