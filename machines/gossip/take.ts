@@ -119,7 +119,8 @@ const deliver = (state: GossipState, turn: Turn, stored: Stored, late: boolean):
   }
   state.counts.delivered++;
   if (late) state.counts.late++;
-  turn.effects.push({ type: 'deliver', source: source.peer, epoch: source.epoch, sequence, topic, body, late });
+  const leftMs = stored.endsMs - turn.nowMs;
+  turn.effects.push({ type: 'deliver', source: source.peer, epoch: source.epoch, sequence, topic, body, leftMs, late });
 };
 
 /** Delivers what is held up to this number, in order, and lets all before it pass. */

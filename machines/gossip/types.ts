@@ -93,6 +93,8 @@ export type Delivery = {
   sequence: number;
   topic: string;
   body: Uint8Array;
+  /** Milliseconds that it stays true, above 0. */
+  leftMs: number;
   /** What its source said after it was delivered before it: it was waited for, in vain. */
   late: boolean;
 };

@@ -21,9 +21,10 @@ export const gossipSummary = ({ store, sources, peers }: GossipState): GossipSum
 export const stillTrue = (state: GossipState, nowMs: number, topic: string): Delivery[] => {
   const deliveries: Delivery[] = [];
   for (const stored of state.store.all) {
-    const { source, sequence, body } = stored;
-    if (stored.topic !== topic || stored.endsMs <= nowMs || source.held.has(sequence)) continue;
-    deliveries.push({ source: source.peer, epoch: source.epoch, sequence, topic, body, late: false });
+    const { source, sequence, body, endsMs } = stored;
+    if (stored.topic !== topic || endsMs <= nowMs || source.held.has(sequence)) continue;
+    const leftMs = endsMs - nowMs;
+    deliveries.push({ source: source.peer, epoch: source.epoch, sequence, topic, body, leftMs, late: false });
   }
   return deliveries.sort((a, b) => (a.source === b.source ? a.sequence - b.sequence : a.source < b.source ? -1 : 1));
 };

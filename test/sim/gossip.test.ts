@@ -61,7 +61,7 @@ test('a judge sees what is heard twice, out of order, too late, or was never sai
   const body = new Uint8Array(1);
   const tell = (sequence: number, late = false): string | null => {
     crowd.judge.violation = null;
-    crowd.judge.delivered(b, { source: a.peer, epoch: 1, sequence, topic: 'news', body, late });
+    crowd.judge.delivered(b, { source: a.peer, epoch: 1, sequence, topic: 'news', body, leftMs: 1, late });
     return crowd.judge.violation;
   };
   for (const sequence of [1, 2, 3, 4]) crowd.judge.said(a, sequence, 10_000, body);

@@ -98,6 +98,24 @@ test('what was said in an earlier life is heard from nobody any more', () => {
   assert.equal(node.sources.all.get('b')!.epoch, 2);
 });
 
+test('a delivery tells how long it stays true: what is left of what its source said, less what it waited here', () => {
+  const node = createNode('a');
+  const leftOf = (effects: readonly GossipEffect[]): number[] =>
+    effects.flatMap((effect) => (effect.type === 'deliver' ? [effect.leftMs] : []));
+  const first = announcementOf(1, { topic: 't', leftMs: 60_000 });
+  assert.deepEqual(leftOf(step(node, 0, { type: 'heard', from: 'b', announcement: first })), [60_000]);
+  const third = announcementOf(3, { topic: 't', leftMs: 60_000 });
+  assert.deepEqual(leftOf(step(node, 1_000, { type: 'heard', from: 'b', announcement: third })), [], 'the second is missing');
+  assert.deepEqual(leftOf(step(node, 3_000, { type: 'wake' })), [58_000]);
+  assert.deepEqual(
+    stillTrue(node, 10_000, 't').map(({ sequence, leftMs }) => [sequence, leftMs]),
+    [
+      [1, 50_000],
+      [3, 51_000],
+    ],
+  );
+});
+
 test('who was thrown out is told nothing, and is refused by name whoever speaks of it', () => {
   const node = createNode('a');
   for (const peer of ['b', 'm']) step(node, 0, { type: 'met', peer, epoch: 1 });
