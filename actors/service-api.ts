@@ -4,7 +4,7 @@
 import type { StrategyName } from '../machines/balancer/index.ts';
 import type { BreakerStatus } from '../machines/breaker/index.ts';
 import type { BulkheadOptions, BulkheadView, Importance } from '../machines/bulkhead/index.ts';
-import type { CatalogChange, Described, Found, ListPage, Lookup, Offer, OfferId, Query } from '../machines/catalog/index.ts';
+import type { CatalogChange, Description, Found, ListPage, Lookup, Offer, OfferId, Query } from '../machines/catalog/index.ts';
 import type { Failure } from '../machines/errors.ts';
 import type { Outcome } from './api.ts';
 import type { PeerId } from './ports/index.ts';
@@ -129,17 +129,41 @@ export interface ServiceHost {
 
 // ---------------------------------------------------------------- who offers what
 
+export type CatalogSummary = {
+  /** Offers that are known, this node's among them, and their bytes. */
+  offers: number;
+  bytes: number;
+  own: number;
+  owners: number;
+  /** Owners of whom something else is known here than they say: it is being asked for. */
+  differing: number;
+  revision: number;
+};
+
 export interface CatalogApi {
-  /** `done` when it is announced; renewed until it is withdrawn or the node stops. */
+  /**
+   * Offers it from now on, in place of what this node offered under the same id; `done` when it is announced. Renewed until it is
+   * withdrawn or the node stops, whatever becomes of the actor. Fails with INVALID_REQUEST, TOO_LARGE, OVERLOADED (more than 256 offers
+   * or 1 MiB of one node) or STOPPING.
+   */
   offer(offer: Offer, done: (outcome: Outcome<null>) => void): void;
+  /** NOT_FOUND: this node does not offer it. */
   withdraw(id: OfferId, done: (outcome: Outcome<null>) => void): void;
   /** All that fit, the highest version first; the same list as long as nothing of that name has changed. Costs under a microsecond then. */
   find(lookup: Lookup): Found;
-  list(query: Query, page: { limit: number; cursor?: string }): Outcome<ListPage>;
-  describe(name: string): readonly Described[];
-  /** What changes from now on and is wanted. Returns what ends it. */
-  watch(query: Query, on: (revision: number, changes: readonly CatalogChange[]) => void): () => void;
+  /** INVALID_REQUEST for a query, a limit (1 to 500) or a cursor that makes no sense. */
+  list(query: Query, page: { limit: number; cursor?: string | null }): Outcome<ListPage>;
+  /** All versions of a name; null: nobody offers it. */
+  describe(wanted: Query & { readonly name: string }): Outcome<Description | null>;
+  /**
+   * What changes from now on and is wanted, before or after; take `revision` of a list, then what is above it. `ended` once the node
+   * stops, after which nothing is told. Returns what ends it, or throws a PolityError: INVALID_REQUEST, or OVERLOADED at more than
+   * 1 024 watchers.
+   */
+  watch(query: Query, on: (revision: number, changes: readonly CatalogChange[]) => void, ended?: () => void): () => void;
+  /** Only rises while the node runs. */
   revision(): number;
+  summary(): CatalogSummary;
 }
 
 // ---------------------------------------------------------------- breakers, one a peer and service
