@@ -3,7 +3,7 @@
 import { onAsk } from './answer.ts';
 import { checkAll, checkStep } from './invariants.ts';
 import { catalogLimits as max } from './limits.ts';
-import { onOffer, onWithdraw, renewTurn } from './own.ts';
+import { onLeave, onOffer, onWithdraw, renewSoon, renewTurn } from './own.ts';
 import {
   beginLife,
   clearOwner,
@@ -13,6 +13,7 @@ import {
   letGo,
   noteTold,
   ownerOf,
+  putNothing,
   putOffer,
   putWithdrawn,
 } from './owners.ts';
@@ -43,6 +44,10 @@ const take = (state: CatalogState, turn: Turn, event: CatalogEvent): void => {
       return onOffer(state, turn, event.offer);
     case 'withdraw':
       return onWithdraw(state, turn, event.id);
+    case 'leave':
+      return onLeave(state, turn);
+    case 'unannounced':
+      return renewSoon(state, turn);
     case 'heard':
       return onHeard(state, turn, event.source, event.epoch, event.word, event.leftMs);
     case 'message':
@@ -73,6 +78,7 @@ const onHeard = (state: CatalogState, turn: Turn, source: PeerId, epoch: number,
   if (word.type === 'offer') putOffer(state, turn, owner, word.offer, heard);
   else if (word.type === 'withdraw') putWithdrawn(state, turn, owner, word.id, heard);
   const isNewest = noteTold(owner, word.told, true, turn.nowMs);
+  if (isNewest && word.told.count === 0) putNothing(state, turn, owner, heard);
   compare(state, turn, owner, isNewest ? endsMs : null);
 };
 

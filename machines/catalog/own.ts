@@ -1,7 +1,7 @@
 // What this node offers: said once to all when it changes, and now and then that it all still holds.
 import { catalogLimits as max } from './limits.ts';
 import { copyOffer, idText, isId, offerBytes, whyUnfit } from './offer.ts';
-import { putOffer, putWithdrawn, toldOf, whyFull } from './owners.ts';
+import { putNothing, putOffer, putWithdrawn, toldOf, whyFull } from './owners.ts';
 import { about, type CatalogState, type Turn } from './state.ts';
 import type { Offer, OfferId, OfferRefusal, Word } from './types.ts';
 
@@ -47,4 +47,16 @@ export const onWithdraw = (state: CatalogState, turn: Turn, id: OfferId): void =
 export const renewTurn = (state: CatalogState, turn: Turn): void => {
   if (turn.nowMs < state.nextRenewMs) return;
   announce(state, turn, { type: 'renew', told: toldOf(state.own, state.said) });
+};
+
+/** One word for all: who hears it need not be told of each. */
+export const onLeave = (state: CatalogState, turn: Turn): void => {
+  if (state.own.count === 0) return;
+  const sequence = ++state.said;
+  putNothing(state, turn, state.own, { sequence, endsMs: turn.nowMs + state.options.ttlMs, from: state.self });
+  announce(state, turn, { type: 'renew', told: toldOf(state.own, sequence) });
+};
+
+export const renewSoon = (state: CatalogState, turn: Turn): void => {
+  state.nextRenewMs = Math.min(state.nextRenewMs, turn.nowMs + about(state, state.options.settleMs));
 };

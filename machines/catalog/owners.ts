@@ -149,6 +149,11 @@ export const putWithdrawn = (state: CatalogState, turn: Turn, owner: Owner, id: 
   if (withdrawn > max.ownerOffersMax) dropOldest(owner);
 };
 
+/** It says that it offers nothing: whatever it offered before that word is withdrawn. */
+export const putNothing = (state: CatalogState, turn: Turn, owner: Owner, heard: Heard): void => {
+  for (const { id, entry } of [...owner.kept.values()]) if (entry !== null) putWithdrawn(state, turn, owner, id, heard);
+};
+
 const dropOldest = ({ kept }: Owner): void => {
   let oldest: [string, Kept] | null = null;
   for (const one of kept)

@@ -91,6 +91,10 @@ export type CatalogEvent =
   /** This node offers it from now on, in place of what it offered under the same id. */
   | { type: 'offer'; offer: Offer }
   | { type: 'withdraw'; id: OfferId }
+  /** This node stops: it offers nothing any more, and says so once. */
+  | { type: 'leave' }
+  /** Its last word could not be announced: what it offers is said again soon, for whoever missed that to ask. */
+  | { type: 'unannounced' }
   /** Announced by `source`, whose envelope proves a member; true for `leftMs` more. */
   | { type: 'heard'; source: PeerId; epoch: number; word: Word; leftMs: number }
   /** Over a lane; `from` is the authenticated peer. */

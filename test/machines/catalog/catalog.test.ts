@@ -94,6 +94,38 @@ test('an offer ends 120 s after its owner was heard, found or not; a renewal tha
   assert.equal(listed(state, 305_000).length, 0);
 });
 
+test('who leaves says so in one word, and nothing that it offered before comes back', () => {
+  const owner = speaker('owner');
+  const words = ['a', 'b', 'c'].map((name) => owner.offer(offerOf(name)));
+  const leave = step(owner.state, 0, { type: 'leave' });
+  const [goodbye] = of(leave, 'announce');
+  assert.deepEqual(goodbye?.word, { type: 'renew', told: { sequence: 4, count: 0, hash: 0 } });
+  assert.equal(of(leave, 'changed')[0]?.changes.length, 3);
+  assert.deepEqual(of(step(owner.state, 1, { type: 'leave' }), 'announce'), [], 'there is nothing to say twice');
+  const state = catalogOf();
+  for (const word of words.slice(0, 2)) step(state, 0, heard('owner', word));
+  const changed = of(step(state, 1, heard('owner', goodbye!.word)), 'changed')[0];
+  assert.deepEqual(
+    changed?.changes.map(({ why, after }) => [why, after]),
+    [
+      ['said', null],
+      ['said', null],
+    ],
+  );
+  for (const word of words.slice(0, 2)) step(state, 2, heard('owner', word));
+  assert.deepEqual(listed(state, 2), []);
+  assert.equal(state.differing.size, 0, 'it all agrees: nothing is asked');
+});
+
+test('a word that could not be announced is followed by a renewal soon, also the one about the last offer', () => {
+  const { state } = speaker('owner');
+  step(state, 0, { type: 'offer', offer: offerOf('a') });
+  step(state, 0, { type: 'withdraw', id: offerOf('a') });
+  assert.deepEqual(step(state, 60_000, { type: 'unannounced' }), []);
+  const [announced] = of(step(state, 60_000 + 1.25 * settleMs, { type: 'wake' }), 'announce');
+  assert.deepEqual(announced?.word, { type: 'renew', told: { sequence: 2, count: 0, hash: 0 } });
+});
+
 test('a renewal that says something else keeps nothing, and is asked about: the owner first, then anybody', () => {
   const owner = speaker('owner');
   const state = catalogOf();
