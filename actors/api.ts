@@ -8,6 +8,7 @@ import type { Role } from '../machines/raft/types.ts';
 import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
 import type { Plain } from '../machines/replicator/types.ts';
 import type { Found } from './discovery.ts';
+import type { CatalogApi } from './service-api.ts';
 
 export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining' | 'left' | 'failed';
 
@@ -212,6 +213,8 @@ export type ReplicasView = {
 
 export interface NodeApi {
   readonly replica: ReplicaApi;
+  /** Who offers what to be called. */
+  readonly catalog: CatalogApi;
   readonly gossip: GossipApi;
   status(): NodeStatus;
   /** Called after the status changed, at most once a turn. Returns what ends it. */

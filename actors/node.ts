@@ -10,6 +10,8 @@ import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts'
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus } from './api.ts';
+import { type CatalogActorEvent, catalogAddress, createCatalogActor } from './catalog.ts';
+import { createCatalogDoor } from './catalog-door.ts';
 import { createDiscoveryActor, type DiscoveryActorEvent, discoveryAddress } from './discovery.ts';
 import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
 import { createGossipActor, type GossipActorEvent, gossipAddress, gossipTopic } from './gossip.ts';
@@ -178,6 +180,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let membershipCell: Cell<MembershipActorEvent> | null = null;
   let discoveryCell: Cell<DiscoveryActorEvent> | null = null;
   let gossipCell: Cell<GossipActorEvent> | null = null;
+  let catalogCell: Cell<CatalogActorEvent> | null = null;
   let replicatorCell: Cell<ReplicatorEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
@@ -300,6 +303,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     ...{ name: settings.name, clock, sink, isConnected: peers.isConnected, isStopping: () => stopping !== null },
     cell: () => gossipCell,
   });
+  const catalog = createCatalogDoor({
+    ...{ name: settings.name, clock, sink, gossip: gossip.api, isStopping: () => stopping !== null },
+    cell: () => catalogCell,
+  });
   const replica = createReplicaDoor({
     ...{ name: settings.name, sink, isStopping: () => stopping !== null, soon: clock.soon },
     cell: () => replicatorCell,
@@ -379,6 +386,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     membershipCell?.send({ type: 'peer-open', peer });
     discoveryCell?.send({ type: 'met', peer, name, addresses });
     gossipCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
+    catalogCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     replicatorCell?.send({ type: 'peer-open', peer });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
@@ -396,6 +404,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     if (end === 'lost') membershipCell?.send({ type: 'peer-close', peer });
     discoveryCell?.send({ type: 'parted', peer });
     gossipCell?.send({ type: 'peer-close', peer });
+    catalogCell?.send({ type: 'peer-close', peer });
     replicatorCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
@@ -458,6 +467,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let stopping: (() => void)[] | null = null;
   let stopped = false;
 
+  const connectedEpochs = (): { peer: PeerId; epoch: number }[] =>
+    peers
+      .statuses()
+      .filter(({ connected }) => connected)
+      .map(({ peerId, epoch: starts }) => ({ peer: peerId, epoch: starts }));
+
   const begin = (): void => {
     const self = { name: settings.name, peer: network.self, replicas: Object.fromEntries(offered) };
     life.send({ type: 'started' });
@@ -492,6 +507,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
             membersNow = view;
             tellDiscovery(changes, view);
             gossip.members(changes);
+            catalog.members(changes);
             peers.members(view);
           },
         }),
@@ -531,13 +547,18 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       (scope) =>
         createGossipActor(scope, {
           ...{ options: settings.gossip, checkAll: options.checkAll ?? false, epoch, ports, router },
-          connected: peers
-            .statuses()
-            .filter((peer) => peer.connected)
-            .map((peer) => ({ peer: peer.peerId, epoch: peer.epoch })),
-          ...gossip.memory(),
+          ...{ connected: connectedEpochs(), ...gossip.memory() },
         }),
       gossip.undelivered,
+    );
+    catalogCell = host<CatalogActorEvent>(
+      catalogAddress,
+      (scope) =>
+        createCatalogActor(scope, {
+          ...{ options: settings.catalog, checkAll: options.checkAll ?? false, epoch, ports, router },
+          ...{ connected: connectedEpochs(), ...catalog.memory() },
+        }),
+      catalog.undelivered,
     );
     replicatorCell = host<ReplicatorEvent>(
       replicatorAddress,
@@ -562,6 +583,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     );
     router.on(membershipAddress, (delivery) => membershipCell?.send({ type: 'delivery', delivery }));
     router.on(replicatorAddress, (delivery) => replicatorCell?.send({ type: 'delivery', delivery }));
+    router.on(catalogAddress, (delivery) => catalogCell?.send({ type: 'delivery', delivery }));
     router.on(gossipAddress, (delivery) => gossipCell?.send({ type: 'delivery', delivery }));
     router.on(livenessAddress, (delivery) => livenessCell?.send({ type: 'delivery', delivery }));
     router.on(genesisAddress, (delivery) => genesisCell?.send({ type: 'delivery', delivery }));
@@ -618,6 +640,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const stop = (done: () => void): void => {
     if (life.getSnapshot().value === 'left') return done();
     if (stopping !== null) return void stopping.push(done);
+    // Said while gossip still takes something.
+    catalog.leave();
     stopping = [done];
     replica.stop();
     life.send({ type: 'drain' });
@@ -662,7 +686,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const notRunning = (): Failure => failure('NOT_READY', `the group's actor on ${settings.name} is being restarted`);
 
   return {
-    gossip: gossip.api,
+    ...{ gossip: gossip.api, catalog: catalog.api },
     replica: replica.api,
     status: () => store.getSnapshot().context,
     members: () => membersNow(),

@@ -1,4 +1,5 @@
 // What a node tree needs to know, already validated (src/config reads files, environment and flags).
+import { type CatalogOptions, catalogDefaults } from '../machines/catalog/index.ts';
 import { type DiscoveryOptions, discoveryDefaults } from '../machines/discovery/index.ts';
 import { type GossipOptions, gossipDefaults } from '../machines/gossip/index.ts';
 import { type LinksOptions, linksDefaults } from '../machines/links/index.ts';
@@ -27,6 +28,7 @@ export type NodeSettings = {
   capacity: number;
   membership: MembershipOptions;
   gossip: GossipOptions;
+  catalog: CatalogOptions;
   discovery: DiscoveryOptions;
   links: LinksOptions;
   /** HTTP address, if any; only reported. */
@@ -52,6 +54,7 @@ export const settingsDefaults = {
   capacity: 0,
   membership: membershipDefaults,
   gossip: gossipDefaults,
+  catalog: catalogDefaults,
   discovery: discoveryDefaults,
   links: linksDefaults,
   raft: raftDefaults,

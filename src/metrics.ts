@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { GossipApi, NodeApi, NodeStatus, ReplicaApi, ReplicasView } from '../actors/api.ts';
 import type { SinkPort } from '../actors/ports/index.ts';
+import type { CatalogApi, CatalogSummary } from '../actors/service-api.ts';
 
 type Row = { help: string; labels: readonly string[] };
 
@@ -14,6 +15,9 @@ export const sinkCounters = {
   admission_refused_total: { help: 'Connections refused at admission, by reason', labels: ['code'] },
   answers_late_total: { help: 'Answers that came after their question had ended', labels: [] },
   answers_lost_total: { help: 'Answers that could not be sent', labels: [] },
+  catalog_asks_total: { help: 'Questions about offers that were missed, of all owners or of one', labels: ['about'] },
+  catalog_refused_total: { help: 'What others said of offers and was not taken, by reason', labels: ['code'] },
+  catalog_unannounced_total: { help: 'Words about own offers that gossip did not take, by reason', labels: ['code'] },
   dead_letters_total: { help: 'Messages for actors that do not run', labels: ['address'] },
   dial_failed_total: { help: 'Attempts to reach a peer that failed', labels: [] },
   discovery_places_total: { help: 'Places where members may live, by the state they came into', labels: ['state'] },
@@ -60,7 +64,7 @@ export interface RouteMetrics {
   observe(status: number, seconds: number): void;
 }
 
-type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica'>;
+type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica' | 'catalog'>;
 
 export type StreamKind = 'watch' | 'replica' | 'events' | 'backup';
 
@@ -204,6 +208,29 @@ const createGossipGauges = (registry: Registry, gossip: () => GossipApi | null):
     });
 };
 
+const catalogRows: readonly { name: string; help: string; read: (catalog: CatalogSummary) => number }[] = [
+  { name: 'catalog_offers', help: "Offers that are known, this node's among them", read: ({ offers }) => offers },
+  { name: 'catalog_bytes', help: 'What they take', read: ({ bytes }) => bytes },
+  { name: 'catalog_own_offers', help: 'Offers of this node', read: ({ own }) => own },
+  { name: 'catalog_owners', help: 'Members of whose offers something is known', read: ({ owners }) => owners },
+  {
+    name: 'catalog_differing',
+    help: 'Members that offer something else than is known here',
+    read: ({ differing }) => differing,
+  },
+];
+
+const createCatalogGauges = (registry: Registry, catalog: () => CatalogApi | null): void => {
+  for (const { name, help, read } of catalogRows)
+    new Gauge({
+      ...{ name: `polity_${name}`, help, registers: [registry] },
+      collect() {
+        const now = catalog();
+        if (now !== null) this.set(read(now.summary()));
+      },
+    });
+};
+
 const replicaRows: readonly { name: string; help: string; read: (replicas: ReplicasView) => number }[] = [
   { name: 'replica_round', help: 'The round in which this replica is', read: ({ round }) => round },
   {
@@ -261,6 +288,7 @@ export const createMetrics = (node: { name: string; version: string }): Metrics 
   createGauges(registry, () => api?.status() ?? null);
   createGossipGauges(registry, () => api?.gossip ?? null);
   createReplicaGauges(registry, () => api?.replica ?? null);
+  createCatalogGauges(registry, () => api?.catalog ?? null);
   const leaderChanges = new Counter({
     name: 'polity_raft_leader_changes_total',
     help: 'Leaderships that this node has learned of',

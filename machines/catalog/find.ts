@@ -16,7 +16,8 @@ const nothing: readonly Entry[] = [];
 const foundNothing: Found = { ok: true, entries: nothing };
 
 /** The same for the same question; a name holds no space. Null: it is made of what is no text. */
-const keyOf = ({ name, kind, range, prefix, resources, capabilities, tags, owner }: Lookup): string | null => {
+const keyOf = (lookup: Lookup): string | null => {
+  const { name, kind, range, prefix, resources, capabilities, tags, owner } = lookup ?? {};
   if (typeof name !== 'string') return null;
   try {
     const plain = `${name} ${kind ?? ''} ${range ?? '*'}`;

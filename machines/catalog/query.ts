@@ -31,6 +31,7 @@ const isText = (value: unknown): boolean =>
   value === undefined || (typeof value === 'string' && value.length <= max.nameCharsMax);
 
 export const wantedOf = (query: Query): ({ readonly ok: true } & Wanted) | Refused => {
+  if (typeof query !== 'object' || query === null) return refuse('QUERY_INVALID', 'a query is an object');
   const { kind, name, prefix, owner, range, resources, capabilities, tags } = query;
   if (kind !== undefined && !offerKinds.includes(kind))
     return refuse('QUERY_INVALID', `the kind is one of ${offerKinds.join(', ')}`);

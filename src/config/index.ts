@@ -39,6 +39,7 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   },
   membership: settingsDefaults.membership,
   gossip: settingsDefaults.gossip,
+  catalog: settingsDefaults.catalog,
   discovery: settingsDefaults.discovery,
   links: settingsDefaults.links,
   raft: {

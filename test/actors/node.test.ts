@@ -95,6 +95,7 @@ test('a group whose actor fails starts again from its disk; whoever waits is ans
     replicator: 0,
     genesis: 0,
     gossip: 0,
+    catalog: 0,
     'group/kv': 1,
   });
   for (const outcome of writes.outcomes)
@@ -249,6 +250,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     replicator: 0,
     genesis: 0,
     gossip: 0,
+    catalog: 0,
     'group/kv': 0,
   });
   const told = n1.lines.filter(({ level }) => level === 'warn');
@@ -282,6 +284,7 @@ test('no argument of a program brings an actor down', () => {
     replicator: 0,
     genesis: 0,
     gossip: 0,
+    catalog: 0,
     'group/kv': 0,
   });
   assert.deepEqual(

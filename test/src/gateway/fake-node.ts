@@ -17,6 +17,7 @@ import {
   type RegisterResult,
   type RegisterWrite,
 } from '../../../machines/register/index.ts';
+import { FakeCatalog } from './fake-catalog.ts';
 import { FakeReplica } from './fake-replica.ts';
 
 const textOf = (key: Uint8Array): string => Buffer.from(key).toString('latin1');
@@ -118,6 +119,9 @@ export class FakeNode implements NodeApi {
     );
     done({ places: this.found.peers.slice(0, asked.resultsMax), failures });
   }
+
+  readonly offers = new FakeCatalog('peer-1');
+  readonly catalog = this.offers.api;
 
   readonly replicated = new FakeReplica();
   readonly replica = this.replicated.api;
@@ -255,6 +259,7 @@ export class FakeNode implements NodeApi {
 
   stop(done: () => void): void {
     this.stopped = true;
+    this.offers.stop();
     this.endWatches();
     setImmediate(done);
   }
