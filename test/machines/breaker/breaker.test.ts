@@ -327,7 +327,16 @@ test('what an end says of the other side: every code of the table', () => {
   const saying = (outcome: Outcome): ErrorCode[] =>
     (Object.keys(errorTable) as ErrorCode[]).filter((code) => outcomeOf(code, 30_000) === outcome);
   assert.deepEqual(saying('failure').sort(), [
-    ...['IDENTITY_LOST', 'INTERNAL', 'NOT_READY', 'OUTCOME_UNKNOWN', 'SERVICE_FAILED', 'STOPPING', 'STORAGE_FAILED', 'UNREACHABLE'],
+    ...[
+      'IDENTITY_LOST',
+      'INTERNAL',
+      'NOT_READY',
+      'OUTCOME_UNKNOWN',
+      'SERVICE_FAILED',
+      'STOPPING',
+      'STORAGE_FAILED',
+      'UNREACHABLE',
+    ],
   ]);
   for (const code of ['INVALID_REQUEST', 'UNAUTHORIZED', 'FORBIDDEN', 'TOO_LARGE', 'OVERLOADED', 'NO_QUORUM'] as const)
     assert.ok(saying('none').includes(code), code);
