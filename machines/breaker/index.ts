@@ -19,5 +19,5 @@ export {
   type Outcome,
   type Ticket,
 } from './state.ts';
-export { type Breakers, breakerOf, createBreakers } from './table.ts';
+export { type Breakers, breakerOf, createBreakers, giveUp } from './table.ts';
 export { type BreakerRefusal, type BreakerView, refusalAt, statusAt, viewOf } from './view.ts';

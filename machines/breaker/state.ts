@@ -64,12 +64,18 @@ export type BreakerEffect = {
   openForMs: number | null;
 };
 
-/** Throws INVALID_REQUEST for options that make no sense. */
-export const createBreaker = (args: { options: BreakerOptions; random: RandomState; nowMs: number }): Breaker => {
+/** Throws INVALID_REQUEST for options that make no sense. `serial`: below all tickets that it will give; absent: 0. */
+export const createBreaker = (args: {
+  options: BreakerOptions;
+  random: RandomState;
+  nowMs: number;
+  serial?: Ticket;
+}): Breaker => {
   checkBreakerOptions(args.options);
+  const first = (args.serial ?? 0) + 1;
   return {
     ...{ options: args.options, random: args.random, status: 'closed', nowMs: args.nowMs, sinceMs: args.nowMs },
-    ...{ serial: 1, epoch: 1, window: createWindow(args.options) },
+    ...{ serial: first, epoch: first, window: createWindow(args.options) },
     ...{ openings: 0, openForMs: 0, untilMs: Number.POSITIVE_INFINITY, probes: [], probesDone: 0, probesSlow: 0 },
     counts: { admitted: 0, refused: 0, succeeded: 0, failed: 0, slow: 0, unmeasured: 0, late: 0 },
   };

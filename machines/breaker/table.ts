@@ -4,7 +4,7 @@
 import { failure, PolityError } from '../errors.ts';
 import { type RandomState, randomFrom } from '../random.ts';
 import { type BreakerOptions, breakerLimits, checkBreakerOptions } from './options.ts';
-import { type Breaker, createBreaker } from './state.ts';
+import { type Breaker, createBreaker, type Ticket } from './state.ts';
 import { failuresWithin } from './window.ts';
 
 export type Breakers = {
@@ -13,6 +13,8 @@ export type Breakers = {
   readonly breakersMax: number;
   /** At most `breakersMax`. */
   readonly of: Map<string, Breaker>;
+  /** No breaker that was given up gave a higher ticket, and none made after it a lower one: what those admitted is late to these. */
+  serial: Ticket;
 };
 
 /** Throws INVALID_REQUEST for options that make no sense. */
@@ -23,7 +25,7 @@ export const createBreakers = (args: { options: BreakerOptions; seed: number; br
     const must = `a whole number from 1 to ${breakerLimits.breakersMax}`;
     throw new PolityError(failure('INVALID_REQUEST', `breaker: breakersMax must be ${must}, not ${breakersMax}`));
   }
-  return { options, breakersMax, random: randomFrom(args.seed), of: new Map() };
+  return { options, breakersMax, random: randomFrom(args.seed), of: new Map(), serial: 0 };
 };
 
 /** The breaker of this name, made if there is none. Throws OVERLOADED if all there may be are forced. */
@@ -31,9 +33,16 @@ export const breakerOf = (breakers: Breakers, name: string, nowMs: number): Brea
   const known = breakers.of.get(name);
   if (known !== undefined) return known;
   if (breakers.of.size >= breakers.breakersMax) giveUpOne(breakers, nowMs);
-  const made = createBreaker({ options: breakers.options, random: breakers.random, nowMs });
+  const { options, random, serial } = breakers;
+  const made = createBreaker({ options, random, nowMs, serial });
   breakers.of.set(name, made);
   return made;
+};
+
+/** There is no breaker of this name any more. */
+export const giveUp = (breakers: Breakers, name: string): void => {
+  breakers.serial = Math.max(breakers.serial, breakers.of.get(name)?.serial ?? 0);
+  breakers.of.delete(name);
 };
 
 /** Among so many of those that were looked at least recently one is chosen. */
@@ -66,7 +75,11 @@ const giveUpOne = (breakers: Breakers, nowMs: number): void => {
     );
   // Others are looked at next time.
   for (const [name, breaker] of looked) {
+    if (name === least.name) {
+      giveUp(breakers, name);
+      continue;
+    }
     breakers.of.delete(name);
-    if (name !== least.name) breakers.of.set(name, breaker);
+    breakers.of.set(name, breaker);
   }
 };

@@ -9,6 +9,7 @@ import {
   breakerOf,
   command,
   createBreakers,
+  giveUp,
   settle,
 } from '../../../machines/breaker/index.ts';
 
@@ -82,6 +83,20 @@ test('never more than there may be, and as long as there are others, who is forc
     }),
     { numRuns: 60, seed: 62 },
   );
+});
+
+test('what a breaker admitted that was given up since is late to the one that took its place', () => {
+  const breakers = tableOf(10);
+  const first = breakerOf(breakers, 'a', 0);
+  const early = admit(first, 0, []);
+  fail(breakers, 'a', 0, 5);
+  const probe = admit(first, first.untilMs, []);
+  giveUp(breakers, 'a');
+  giveUp(breakers, 'nobody');
+  const second = breakerOf(breakers, 'a', first.nowMs);
+  for (const ticket of [early, probe]) settle(second, first.nowMs, ticket, 'failure', 1, []);
+  assert.deepEqual([second.counts.late, second.counts.failed], [2, 0]);
+  assert.ok(admit(second, first.nowMs, []) > probe);
 });
 
 test('how many there may be is checked', () => {
