@@ -8,7 +8,7 @@ const rememberedMax = 1_024;
 export type Refuse = (peer: PeerId, code: string, message: string, facts?: Record<string, unknown>) => void;
 
 /** Facts for a line about this, or null: there was one lately. */
-const createSeldom = (clock: ClockPort): ((of: string) => { untold?: number } | null) => {
+export const createSeldom = (clock: ClockPort): ((of: string) => { untold?: number } | null) => {
   /** The one told longest ago first. */
   const told = new Map<string, { atMs: number; untold: number }>();
   return (of) => {

@@ -177,12 +177,17 @@ export type BreakerReport = {
   /** Milliseconds until it is half-open; 0 unless it is open. */
   openForMs: number;
   isForced: boolean;
+  /** Calls that failed, and calls that were not made, since there is this breaker. */
   failures: number;
   refused: number;
 };
 
 export interface BreakersApi {
+  /** Those that are not closed, are held closed by hand, or have counted failures: at most 1 000, by nodes and services. */
   breakers(): BreakerReport[];
-  /** Of one service at a node, or of all that there are; how many were told. Nodes by name or peer id. */
+  /**
+   * Of one service at a node, or of all that there are; how many were told. Nodes by name or peer id. 'open' and 'close' hold until
+   * somebody says otherwise. INVALID_REQUEST; MEMBER_NOT_FOUND; OVERLOADED at more than 4 096 that are held.
+   */
   commandBreaker(which: { node: string; service: string | null }, command: 'open' | 'close' | 'reset'): Outcome<number>;
 }
