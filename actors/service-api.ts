@@ -42,10 +42,20 @@ export type ServiceCall = {
   trace?: string;
 };
 
+/** How a call got to its end, as its caller knows it; whoever executes says none. */
+export type CallTrail = {
+  /** The name of the node that was asked last; null: nobody was. */
+  node: string | null;
+  /** How often it was sent or begun here; 0: never. */
+  attempts: number;
+  /** Its result came as a stream: all of it were its items. */
+  isStream: boolean;
+};
+
 /** What becomes of a call: items of a stream, each asked for by `more`, and one end. Nothing comes after it. */
 export type CallEvents = {
   item(value: unknown): void;
-  end(outcome: Outcome<unknown>): void;
+  end(outcome: Outcome<unknown>, trail?: CallTrail): void;
 };
 
 export interface CallHandle {
