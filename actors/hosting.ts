@@ -3,11 +3,11 @@
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import type { SnapshotMeta } from '../machines/raft/types.ts';
+import { parseFailure } from '../machines/wire/failure.ts';
 import type { Outcome } from './api.ts';
 import { hostedOperation } from './identity.ts';
 import type { PeerId, StorageOperation } from './ports/index.ts';
 import { formGroup } from './raft-store.ts';
-import { parseFailure } from './requests.ts';
 import type { Router } from './router.ts';
 import type { Writer } from './writer.ts';
 

@@ -1,6 +1,7 @@
 // Brings a request to the leader of its group, from any node: here, or over the calls lane with a hint to follow. Waits while
 // there is no leader, tries again where that is safe, and says at the deadline whether the request surely did not happen.
-import { errorTable, type Failure, failure } from '../machines/errors.ts';
+import { type Failure, failure } from '../machines/errors.ts';
+import { parseFailure } from '../machines/wire/failure.ts';
 import { limits } from '../machines/wire/limits.ts';
 import type { Outcome } from './api.ts';
 import { createDeadlines } from './deadlines.ts';
@@ -277,25 +278,4 @@ export const createRequests = <Request, Result>(
       served.clear();
     },
   };
-};
-
-const detailCharsMax = 1_024;
-
-const isPlain = (value: unknown): value is string | number | boolean | null =>
-  value === null ||
-  typeof value === 'number' ||
-  typeof value === 'boolean' ||
-  (typeof value === 'string' && value.length <= detailCharsMax);
-
-/** A failure that came from a peer: a known code, bounded text, plain details. */
-export const parseFailure = (value: unknown): Failure | null => {
-  if (typeof value !== 'object' || value === null) return null;
-  const { code, message, details } = value as Record<string, unknown>;
-  if (typeof code !== 'string' || !Object.hasOwn(errorTable, code) || typeof message !== 'string') return null;
-  const known = { code: code as Failure['code'], message: message.slice(0, 1_000) };
-  if (typeof details !== 'object' || details === null) return known;
-  const entries = Object.entries(details).filter((entry): entry is [string, string | number | boolean | null] =>
-    isPlain(entry[1]),
-  );
-  return { ...known, details: Object.fromEntries(entries.slice(0, 16)) };
 };
