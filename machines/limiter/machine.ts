@@ -55,27 +55,29 @@ const timeOf = (limiter: Limiter, nowMs: number): number => {
 const goOn = (limiter: Limiter, nowMs: number): number => (limiter.nowMs = timeOf(limiter, nowMs));
 
 /**
- * One call: null if it may go on. `principal` is null where the node speaks for itself. Throws INVALID_REQUEST for a cost that is none.
+ * One call: null if it may go on. `principal` is null where the node speaks for itself, `node` where no node has to answer for it: a
+ * call that this very node makes. Throws INVALID_REQUEST for a cost that is none.
  */
 export const take = (
   limiter: Limiter,
   given: number,
-  node: string,
+  node: string | null,
   principal: string | null,
   cost = 1,
 ): LimiterRefusal | null => {
   demandWhole('cost', cost, limiterLimits.costMax);
   const nowMs = goOn(limiter, given);
+  const ofNode = node === null ? null : limiter.node;
   const ofPrincipal = principal === null ? null : limiter.principal;
   const refusal = longer(
-    refusalBy('node', limiter.node, node, cost, nowMs),
+    refusalBy('node', ofNode, node ?? '', cost, nowMs),
     refusalBy('principal', ofPrincipal, principal ?? '', cost, nowMs),
   );
   if (refusal !== null) {
     limiter.counts.refused[refusal.by]++;
     return refusal;
   }
-  if (limiter.node !== null) spend(limiter, limiter.node, node, cost);
+  if (ofNode !== null) spend(limiter, ofNode, node ?? '', cost);
   if (ofPrincipal !== null) spend(limiter, ofPrincipal, principal ?? '', cost);
   limiter.counts.taken++;
   return null;

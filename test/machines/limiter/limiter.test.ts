@@ -28,6 +28,15 @@ const burst = (limiter: Limiter, nowMs: number, node: string, principal: string 
   return taken;
 };
 
+test("what a node asks of itself is the principal's to answer for", () => {
+  const limiter = start();
+  for (let n = 0; n < 200; n++) assert.equal(take(limiter, 0, null, null), null);
+  for (let n = 0; n < 50; n++) assert.equal(take(limiter, 0, null, 'ada'), null);
+  assert.equal(take(limiter, 0, null, 'ada')?.by, 'principal');
+  assert.equal(remaining(limiter, 0, 'node', ''), 50);
+  checkLimiter(limiter);
+});
+
 test('fifty at once, then one each 36 s of a principal, one each 360 ms of a node', () => {
   const limiter = start();
   assert.equal(burst(limiter, 0, 'n1', 'ada', 60), 50);
