@@ -1,0 +1,8 @@
+// The door of routes: `step` takes in an event and gives effects; `wayTo` and `judgeCrossing` are questions.
+export { type Crossing, judgeCrossing, type Verdict } from './forward.ts';
+export { step } from './machine.ts';
+export { formRouteAnswer, formRouteQuestion, isPath, isPeerId, parseRouteAnswer, parseRouteQuestion } from './messages.ts';
+export { createRoutes, type RouteCounts, type RoutesState } from './state.ts';
+export * from './types.ts';
+export { type RouteView, routeView } from './view.ts';
+export { wayTo } from './ways.ts';
