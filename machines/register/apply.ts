@@ -171,8 +171,8 @@ const isSameBytes = (a: Uint8Array, b: Uint8Array): boolean => {
 
 const roomFor = (state: RegisterState, key: string, ttlMs: number | undefined, lease: Lease | null): Failure | null => {
   const { expiries, limits } = state;
-  if (ttlMs !== undefined && expiries.keys.size >= limits.expiringKeysMax && !expiries.keys.has(key))
-    return failure('OVERLOADED', `there are ${expiries.keys.size} keys with a TTL already`);
+  if (ttlMs !== undefined && expiries.of.key.size >= limits.expiringKeysMax && !expiries.of.key.has(key))
+    return failure('OVERLOADED', `there are ${expiries.of.key.size} keys with a TTL already`);
   return lease === null || lease.keys.has(key) ? null : roomOn(state, lease);
 };
 

@@ -2,33 +2,33 @@
 // overwritten key moves at once and nothing stale is kept. The order is total, hence the same on every replica, whatever the
 // history that built the heap (a log or a restore).
 
-export type ExpiryKind = 'key' | 'lease';
-export type Expiry = { atMs: number; readonly kind: ExpiryKind; readonly name: string; place: number };
+/** What falls is told apart by its kind; one heap may hold several. */
+export type Expiry<Kind extends string> = { atMs: number; readonly kind: Kind; readonly name: string; place: number };
 
-export type Expiries = {
+export type Expiries<Kind extends string> = {
   /** Each member is due no later than both of its children; `place` is its index here. */
-  heap: Expiry[];
-  keys: Map<string, Expiry>;
-  leases: Map<string, Expiry>;
+  heap: Expiry<Kind>[];
+  /** Each member by kind and name. */
+  of: Record<Kind, Map<string, Expiry<Kind>>>;
 };
 
-export const createExpiries = (): Expiries => ({ heap: [], keys: new Map(), leases: new Map() });
+export const createExpiries = <Kind extends string>(...kinds: Kind[]): Expiries<Kind> => ({
+  heap: [],
+  of: Object.fromEntries(kinds.map((kind) => [kind, new Map()])) as Expiries<Kind>['of'],
+});
 
-const indexFor = (expiries: Expiries, kind: ExpiryKind): Map<string, Expiry> =>
-  kind === 'key' ? expiries.keys : expiries.leases;
-
-const isSooner = (a: Expiry, b: Expiry): boolean => {
+const isSooner = (a: Expiry<string>, b: Expiry<string>): boolean => {
   if (a.atMs !== b.atMs) return a.atMs < b.atMs;
-  if (a.kind !== b.kind) return a.kind === 'key';
+  if (a.kind !== b.kind) return a.kind < b.kind;
   return a.name < b.name;
 };
 
-const put = (heap: Expiry[], place: number, expiry: Expiry): void => {
+const put = <Kind extends string>(heap: Expiry<Kind>[], place: number, expiry: Expiry<Kind>): void => {
   heap[place] = expiry;
   expiry.place = place;
 };
 
-const rise = (heap: Expiry[], expiry: Expiry): void => {
+const rise = <Kind extends string>(heap: Expiry<Kind>[], expiry: Expiry<Kind>): void => {
   let place = expiry.place;
   while (place > 0) {
     const parent = heap[(place - 1) >> 1]!;
@@ -40,7 +40,7 @@ const rise = (heap: Expiry[], expiry: Expiry): void => {
   put(heap, place, expiry);
 };
 
-const sink = (heap: Expiry[], expiry: Expiry): void => {
+const sink = <Kind extends string>(heap: Expiry<Kind>[], expiry: Expiry<Kind>): void => {
   let place = expiry.place;
   for (;;) {
     const left = heap[2 * place + 1];
@@ -56,9 +56,14 @@ const sink = (heap: Expiry[], expiry: Expiry): void => {
 };
 
 /** Sets or moves the moment at which something falls. */
-export const schedule = (expiries: Expiries, kind: ExpiryKind, name: string, atMs: number): void => {
+export const schedule = <Kind extends string>(
+  expiries: Expiries<Kind>,
+  kind: NoInfer<Kind>,
+  name: string,
+  atMs: number,
+): void => {
   const { heap } = expiries;
-  const index = indexFor(expiries, kind);
+  const index = expiries.of[kind];
   let expiry = index.get(name);
   if (expiry === undefined) {
     expiry = { atMs, kind, name, place: heap.length };
@@ -69,9 +74,9 @@ export const schedule = (expiries: Expiries, kind: ExpiryKind, name: string, atM
   sink(heap, expiry);
 };
 
-export const unschedule = (expiries: Expiries, kind: ExpiryKind, name: string): void => {
+export const unschedule = <Kind extends string>(expiries: Expiries<Kind>, kind: NoInfer<Kind>, name: string): void => {
   const { heap } = expiries;
-  const index = indexFor(expiries, kind);
+  const index = expiries.of[kind];
   const expiry = index.get(name);
   if (expiry === undefined) return;
   index.delete(name);
@@ -82,4 +87,4 @@ export const unschedule = (expiries: Expiries, kind: ExpiryKind, name: string): 
   sink(heap, last);
 };
 
-export const earliest = (expiries: Expiries): Expiry | undefined => expiries.heap[0];
+export const earliest = <Kind extends string>(expiries: Expiries<Kind>): Expiry<Kind> | undefined => expiries.heap[0];

@@ -52,7 +52,7 @@ export type RegisterState = {
   /** By session id, oldest first: the order of insertion is the order of the log. */
   sessions: Map<string, Seen>;
   /** Every key with a TTL and every lease. */
-  expiries: Expiries;
+  expiries: Expiries<'key' | 'lease'>;
 };
 
 /** `bounds` is for tests; every replica of a cluster must use the same. */
@@ -62,7 +62,7 @@ export const createRegister = (bounds: RegisterLimits = registerLimits): Registe
   leases: new Map(),
   locks: new Map(),
   sessions: new Map(),
-  expiries: createExpiries(),
+  expiries: createExpiries('key', 'lease'),
 });
 
 /** Log time of the earliest expiry of a key or lease, or Infinity: when the leader should propose `expire`. */
@@ -75,7 +75,7 @@ export const countsOf = (state: RegisterState): RegisterCounts => ({
   leases: state.leases.size,
   locks: state.locks.size,
   sessions: state.sessions.size,
-  expiringKeys: state.expiries.keys.size,
+  expiringKeys: state.expiries.of.key.size,
 });
 
 const byName = <T>(entries: Iterable<[string, T]>): [string, T][] =>
@@ -89,8 +89,8 @@ export const dump = (state: RegisterState): unknown => ({
   })),
   locks: byName(state.locks).map(([name, { owner, lease, token }]) => ({ name, owner, lease, token: { ...token } })),
   sessions: [...state.sessions].map(([id, { index, timeMs }]) => ({ id, index, timeMs })),
-  expiringKeys: byName(state.expiries.keys).map(([name, { atMs }]) => ({ name, atMs })),
-  expiringLeases: byName(state.expiries.leases).map(([name, { atMs }]) => ({ name, atMs })),
+  expiringKeys: byName(state.expiries.of.key).map(([name, { atMs }]) => ({ name, atMs })),
+  expiringLeases: byName(state.expiries.of.lease).map(([name, { atMs }]) => ({ name, atMs })),
 });
 
 /** A broken invariant of the register, by name: the replica's disk or this program is wrong, so it must stop, not guess. */

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { createExpiries, type ExpiryKind, earliest, schedule, unschedule } from '../../../machines/register/expiry.ts';
+import { createExpiries, earliest, schedule, unschedule } from '../../../machines/register/expiry.ts';
 
 describe('expiries', () => {
   it('fall in the order of a sorted list, however they were scheduled, moved and taken back', () => {
     const step = fc.record({
-      kind: fc.constantFrom<ExpiryKind[]>('key', 'lease'),
+      kind: fc.constantFrom<('key' | 'lease')[]>('key', 'lease'),
       name: fc.nat(30).map((n) => `n${n}`),
       atMs: fc.option(fc.nat(20), { nil: null, freq: 2 }),
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 150, size: 'max' }), (steps) => {
-        const expiries = createExpiries();
-        const twin = new Map<string, { atMs: number; kind: ExpiryKind; name: string }>();
+        const expiries = createExpiries('key', 'lease');
+        const twin = new Map<string, { atMs: number; kind: 'key' | 'lease'; name: string }>();
         for (const { kind, name, atMs } of steps) {
           if (atMs === null) {
             unschedule(expiries, kind, name);
@@ -30,7 +30,7 @@ describe('expiries', () => {
           unschedule(expiries, due.kind, due.name);
         }
         assert.deepEqual(fallen, order);
-        assert.equal(expiries.keys.size + expiries.leases.size, 0);
+        assert.equal(expiries.of.key.size + expiries.of.lease.size, 0);
       }),
       { numRuns: 200, seed: 9 },
     );
