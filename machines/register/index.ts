@@ -3,6 +3,7 @@
 export { type Applied, type AppliedEntry, apply } from './apply.ts';
 export { type DecodedCommand, decodeCommand, encodeCommand } from './command.ts';
 export { createDigest, digest, type KeyspaceDigest } from './digest.ts';
+export type { Parsed } from './fields.ts';
 export {
   formOutcome,
   formRequestRead,
@@ -15,7 +16,7 @@ export {
   type ReadRequest,
   type WriteRequest,
 } from './forms.ts';
-export { type Parsed, parseIdempotencyKey, parseRead, parseWrite } from './parse.ts';
+export { parseIdempotencyKey, parseRead, parseWrite } from './parse.ts';
 export { type ListRequest, listRange, listResult, type PointRequest, query } from './read.ts';
 export { isReserved, ledgerKey } from './reserved.ts';
 export { restore } from './restore.ts';

@@ -1,81 +1,24 @@
-// What a user or another node asks for, checked field by field: a write or read of ours, or a failure that names the field. Fields
-// nobody knows are refused, since a misspelt `ttlMs` must not make a key that lives for ever.
-import { type ErrorCode, type Failure, failure } from '../errors.ts';
+// What a user or another node asks for, checked field by field: a write or read of ours, or a failure that names the field.
+import { failure } from '../errors.ts';
 import { limits } from '../wire/limits.ts';
-import { isWellFormed, utf8Length } from '../wire/octets.ts';
 import { isSessionId } from './command.ts';
-import type { Condition, Fence, FencingToken, RegisterRead, RegisterWrite } from './types.ts';
-
-export type Parsed<T> = { ok: true; value: T } | { ok: false; failure: Failure };
-
-/** The first thing that is wrong. */
-type Check = { failure: Failure | null };
-type Fields = Record<string, unknown>;
-
-const wrong = (check: Check, message: string, code: ErrorCode = 'INVALID_REQUEST'): void => {
-  check.failure ??= failure(code, message);
-};
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
-
-const fieldsOf = (check: Check, what: string, value: unknown, known: readonly string[]): Fields => {
-  if (!isFields(value)) {
-    wrong(check, `${what} must be an object`);
-    return {};
-  }
-  for (const name of Object.keys(value))
-    if (!known.includes(name)) wrong(check, `${what} has no field '${name.slice(0, 40)}'; it has ${known.join(', ')}`);
-  return value;
-};
-
-const textOf = (check: Check, what: string, value: unknown, bytesMax: number): string => {
-  if (typeof value !== 'string') {
-    wrong(check, `${what} must be a string`);
-    return '';
-  }
-  // A UTF-16 unit is at least one byte of UTF-8: no need to walk through what is too long by far.
-  if (value.length > bytesMax || utf8Length(value) > bytesMax)
-    wrong(check, `${what} is longer than ${bytesMax} bytes`, 'TOO_LARGE');
-  else if (!isWellFormed(value)) wrong(check, `${what} is not well-formed Unicode`);
-  else if (value.includes('\0')) wrong(check, `${what} contains NUL`);
-  return value;
-};
-
-const nameOf = (check: Check, what: string, value: unknown, bytesMax: number): string => {
-  if (value === '') wrong(check, `${what} must not be empty`);
-  return textOf(check, what, value, bytesMax);
-};
-
-const keyOf = (check: Check, value: unknown): string => nameOf(check, 'key', value, limits.keyBytesMax);
-const idOf = (check: Check, what: string, value: unknown): string => nameOf(check, what, value, limits.registerIdBytesMax);
-
-const bytesOf = (check: Check, what: string, value: unknown, bytesMax: number): Uint8Array => {
-  if (!(value instanceof Uint8Array)) {
-    wrong(check, `${what} must be bytes`);
-    return new Uint8Array(0);
-  }
-  if (value.byteLength > bytesMax) wrong(check, `${what} has ${value.byteLength} bytes, at most ${bytesMax}`, 'TOO_LARGE');
-  return value;
-};
-
-const countOf = (check: Check, what: string, value: unknown): number => {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  wrong(check, `${what} must be a whole number from 0 to 2^53 - 1`);
-  return 0;
-};
-
-const ttlOf = (check: Check, value: unknown): number => {
-  const { ttlMsMin, ttlMsMax } = limits;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= ttlMsMin && value <= ttlMsMax) return value;
-  wrong(check, `ttlMs must be a whole number of milliseconds from ${ttlMsMin} to ${ttlMsMax}`);
-  return 0;
-};
-
-const tokenOf = (check: Check, value: unknown): FencingToken => {
-  const fields = fieldsOf(check, 'token', value, ['term', 'index']);
-  return { term: countOf(check, 'token.term', fields.term), index: countOf(check, 'token.index', fields.index) };
-};
+import {
+  bytesOf,
+  type Check,
+  countOf,
+  type Fields,
+  fieldsOf,
+  idOf,
+  isFields,
+  keyOf,
+  type Parsed,
+  parsed,
+  textOf,
+  tokenOf,
+  ttlOf,
+  wrong,
+} from './fields.ts';
+import type { Condition, Fence, RegisterRead, RegisterWrite } from './types.ts';
 
 const conditionOf = (check: Check, value: unknown): Condition => {
   const kind = isFields(value) ? value.kind : undefined;
@@ -148,11 +91,6 @@ const writeOf = (check: Check, value: unknown): RegisterWrite | null => {
     case 'lock-release':
       return { op: known, lock: idOf(check, 'lock', fields.lock), token: tokenOf(check, fields.token) };
   }
-};
-
-const parsed = <T>(check: Check, value: T | null): Parsed<T> => {
-  if (check.failure !== null) return { ok: false, failure: check.failure };
-  return value === null ? { ok: false, failure: failure('INVALID_REQUEST', 'the request is malformed') } : { ok: true, value };
 };
 
 /** A write as users may ask for it; `expire` is the leader's own. Byte arrays are kept, not copied. */
