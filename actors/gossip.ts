@@ -31,7 +31,9 @@ export const gossipAddress = 'gossip';
 export const gossipTopic = 'announcements';
 const announcementType = 'announcement';
 const exchangeType = 'exchange';
+/** Of those who embed the node; its own (the catalog) come on top. */
 const listenersMax = 1_024;
+const ownListeners = 1;
 
 /** One who listens; it hears nothing before it was told what still holds. */
 export type Listener = { readonly hear: (announced: Announced) => void; isTold: boolean };
@@ -66,7 +68,8 @@ export const createListeners = ({ clock, sink }: Pick<Ports, 'clock' | 'sink'>):
       if (has(announced.topic, listener)) tellOne(listener, announced);
     },
     add(topic, listener) {
-      if (count >= listenersMax) return failure('OVERLOADED', `${count} listeners at this node, at most ${listenersMax}`);
+      if (count >= listenersMax + ownListeners)
+        return failure('OVERLOADED', `${count - ownListeners} listeners at this node, at most ${listenersMax}`);
       const listeners = of.get(topic) ?? new Set();
       of.set(topic, listeners);
       listeners.add(listener);
