@@ -8,7 +8,7 @@ import type { Role } from '../machines/raft/types.ts';
 import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
 import type { Plain } from '../machines/replicator/types.ts';
 import type { Found } from './discovery.ts';
-import type { CatalogApi } from './service-api.ts';
+import type { CallsApi, CatalogApi, ServiceHost } from './service-api.ts';
 
 export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining' | 'left' | 'failed';
 
@@ -216,6 +216,10 @@ export interface NodeApi {
   /** Who offers what to be called. */
   readonly catalog: CatalogApi;
   readonly gossip: GossipApi;
+  /** Calls of services, wherever they are offered. */
+  readonly calls: CallsApi;
+  /** What this node offers to be called. */
+  readonly host: ServiceHost;
   status(): NodeStatus;
   /** Called after the status changed, at most once a turn. Returns what ends it. */
   onStatus(listener: (status: NodeStatus) => void): () => void;

@@ -36,6 +36,7 @@ import {
 } from './identity.ts';
 import { judgeLife } from './life.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
+import { createLocalCalls } from './local-calls.ts';
 import { createMembershipActor, type MembershipActorEvent, membershipAddress } from './membership.ts';
 import type { Observe, ObserveStep } from './observe.ts';
 import { createPeers } from './peers.ts';
@@ -45,6 +46,7 @@ import { createReplicaDoor } from './replica-door.ts';
 import { createLedgerPort } from './replica-ledger.ts';
 import { createReplicator, deltasTopic, type ReplicatorEvent, replicatorAddress } from './replicator.ts';
 import { createRouter, type Delivery, type Router } from './router.ts';
+import { createServiceHost } from './services.ts';
 import type { NodeSettings } from './settings.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
 import { createWriter } from './writer.ts';
@@ -304,13 +306,16 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     cell: () => gossipCell,
   });
   const catalog = createCatalogDoor({
-    ...{ name: settings.name, clock, sink, gossip: gossip.api, isStopping: () => stopping !== null },
+    ...{ name: settings.name, clock, sink, gossip: gossip.api, isStopping: () => draining !== null },
     cell: () => catalogCell,
   });
   const replica = createReplicaDoor({
     ...{ name: settings.name, sink, isStopping: () => stopping !== null, soon: clock.soon },
     cell: () => replicatorCell,
   });
+
+  const serviceHost = createServiceHost({ name: settings.name, self: network.self, clock, sink, ...settings.calls });
+  const calls = createLocalCalls({ name: settings.name, self: network.self, clock, host: serviceHost });
 
   /** In the register group that every cluster has, or the first one. */
   const ledgerCell = (timeoutMs: number): { cell: Cell<GroupEvent> } | { failure: Failure } => {
@@ -464,6 +469,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   // -------------------------------------------------------------- start and stop
 
+  /** Those who wait for the end: while calls of services end, and then while everything else does. */
+  let draining: (() => void)[] | null = null;
   let stopping: (() => void)[] | null = null;
   let stopped = false;
 
@@ -602,7 +609,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   // The epoch and the replica ids are durable before anybody hears of them.
   writer.write([epochOperation(epoch), offerOperation(offered)], { durable: true }, (why) => {
     if (why !== null) replica.unreadable(failure('STORAGE_FAILED', why.message));
-    else if (stopping === null) begin();
+    else if (draining === null) begin();
   });
 
   /** Everything is closed in the reverse order of its start; each step has a limit of its own. */
@@ -639,14 +646,20 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const stop = (done: () => void): void => {
     if (life.getSnapshot().value === 'left') return done();
-    if (stopping !== null) return void stopping.push(done);
+    if (draining !== null) return void draining.push(done);
+    draining = [done];
     // Said while gossip still takes something.
     catalog.leave();
-    stopping = [done];
-    replica.stop();
     life.send({ type: 'drain' });
     changed();
     withdraw();
+    // What runs needs all that the node has.
+    serviceHost.stop(handOver);
+  };
+
+  const handOver = (): void => {
+    stopping = draining ?? [];
+    replica.stop();
     let waiting = groups.size + (membershipCell === null ? 0 : 1);
     let over = false;
     const proceed = (): void => {
@@ -688,6 +701,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   return {
     ...{ gossip: gossip.api, catalog: catalog.api },
     replica: replica.api,
+    calls,
+    host: serviceHost,
     status: () => store.getSnapshot().context,
     members: () => membersNow(),
     tellLoad: (load) => membershipCell?.send({ type: 'load', load }),

@@ -6,8 +6,20 @@ import type { BreakerStatus } from '../machines/breaker/index.ts';
 import type { BulkheadOptions, BulkheadView, Importance } from '../machines/bulkhead/index.ts';
 import type { CatalogChange, Description, Found, ListPage, Lookup, Offer, OfferId, Query } from '../machines/catalog/index.ts';
 import type { Failure } from '../machines/errors.ts';
+import { type LimiterOptions, limiterDefaults } from '../machines/limiter/index.ts';
 import type { Outcome } from './api.ts';
 import type { PeerId } from './ports/index.ts';
+
+export type CallsSettings = {
+  /** Of whoever calls, where calls are executed. */
+  limits: LimiterOptions;
+  /** Local calls pack and unpack what they carry, too: what would not work remotely does not work locally. For tests. */
+  serialize: boolean;
+  /** How long a stop waits for the calls that this node executes. */
+  graceMs: number;
+};
+
+export const callsDefaults: CallsSettings = { limits: limiterDefaults, serialize: false, graceMs: 5_000 };
 
 // ---------------------------------------------------------------- a call, as its caller sees it
 
@@ -25,6 +37,8 @@ export type ServiceCall = {
   key?: string;
   /** For whom: limits and fairness where the call is executed (row R6). */
   principal?: string;
+  /** Whoever calls takes items of a stream: false, and a method that gives one refuses the call at once; absent: it is not said. */
+  takesItems?: boolean;
   /** Only this node, by name. */
   node?: string;
   /** The same id twice has one effect at the node that executes it. Absent: one of its own for each call, kept over its retries. */
@@ -100,6 +114,8 @@ export type Execution = {
   caller: string;
   principal: string | null;
   importance: Importance | null;
+  /** As its caller said. */
+  takesItems?: boolean;
   deadlineMs: number;
   requestId: string;
   /** Without this call. */
@@ -134,8 +150,23 @@ export interface ServiceHost {
   execute(execution: Execution, on: CallEvents): CallHandle;
   /** Refuses what comes and lets what runs end, for at most `graceMs`. */
   stop(done: () => void): void;
-  view(): { service: string; version: string; bulkhead: BulkheadView }[];
+  view(): HostedView[];
+  /** By name of the service, since the node started, also of those that it no longer offers. */
+  counts(): readonly ServiceCounts[];
 }
+
+export type HostedView = { service: string; version: string; bulkhead: BulkheadView };
+
+/** What became of calls of a service here. */
+export type ServiceCounts = {
+  readonly service: string;
+  /** Those that a handler began, by how they ended: 'ok' or a code. */
+  readonly ended: ReadonlyMap<string, number>;
+  /** Those that none began, by reason: 'node' and 'principal' of the limiter, and the bulkhead's words. */
+  readonly refused: ReadonlyMap<string, number>;
+  /** How many of those that ended took at most so many seconds, and all together. */
+  readonly seconds: { readonly atMost: readonly number[]; readonly counts: readonly number[]; readonly sum: number };
+};
 
 // ---------------------------------------------------------------- who offers what
 

@@ -6,6 +6,7 @@ import { type LinksOptions, linksDefaults } from '../machines/links/index.ts';
 import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
 import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
 import { type RoundsOptions, roundsDefaults } from './replica-registrar.ts';
+import { type CallsSettings, callsDefaults } from './service-api.ts';
 
 export type NodeSettings = {
   /** 1 to 63 of [a-z0-9-], unique in the cluster. */
@@ -43,6 +44,8 @@ export type NodeSettings = {
   replicaLogBytes: number;
   /** Rounds of replicated objects. */
   rounds: RoundsOptions;
+  /** Calls of services. */
+  calls: CallsSettings;
 };
 
 export const settingsDefaults = {
@@ -63,4 +66,5 @@ export const settingsDefaults = {
   watchEventsMax: 10_000,
   replicaLogBytes: 32 << 20,
   rounds: roundsDefaults,
+  calls: callsDefaults,
 } as const;

@@ -18,6 +18,7 @@ export type AssemblyOptions = {
 export interface Assembly {
   readonly api: NodeApi;
   readonly metrics: Metrics;
+  readonly sink: SinkPort;
   /** Base URL of its HTTP, or null. */
   readonly http: string | null;
   /** Leaves the cluster's conversations, flushes and closes; never rejects. Safe to call twice. */
@@ -75,6 +76,7 @@ export const assemble = async (config: NodeConfig, { log, startTree }: AssemblyO
   return {
     api,
     metrics,
+    sink,
     http: gateway?.url ?? null,
     stop() {
       stopping ??= close().catch((error: unknown) => log('error', 'STOP_FAILED', 'the node did not stop cleanly', { error }));

@@ -61,5 +61,21 @@ export {
   type SyncPolicy,
   type WaitOptions,
 } from './replica/index.ts';
+export {
+  defineService,
+  type Handler,
+  type Handlers,
+  type MethodDefinition,
+  type MethodDefinitions,
+  type ServedService,
+  type ServiceCallOptions,
+  type ServiceClient,
+  ServiceContext,
+  type ServiceDefinition,
+  ServiceError,
+  type ServiceSpecification,
+  ServiceStream,
+  unchecked,
+} from './service/index.ts';
 export { TransportFault } from './transport/index.ts';
 export { version } from './version.ts';

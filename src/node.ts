@@ -29,6 +29,19 @@ import { createLog } from './log.ts';
 import { realRandom } from './random.ts';
 import { Replica } from './replica/index.ts';
 import { runtimeProblem } from './runtime.ts';
+import {
+  callService,
+  clientOf,
+  type Handlers,
+  type MethodDefinitions,
+  type ServedService,
+  type ServiceCallOptions,
+  type ServiceClient,
+  type ServiceDefinition,
+  type ServiceStream,
+  serve,
+  streamService,
+} from './service/index.ts';
 import { databaseIn } from './storage/directory.ts';
 import { openLevelStorage } from './storage/level.ts';
 import { createTransport, generateIdentity } from './transport/index.ts';
@@ -188,6 +201,41 @@ export class Node {
     return this.api.gossip.subscribe(topic, ({ source, epoch, sequence, body, late }) =>
       on({ source, epoch, sequence, late, value: unpack(body) }),
     );
+  }
+
+  /**
+   * Offers a service to all members. Resolves when this node takes calls of it and the others are being told. Rejects with
+   * INVALID_REQUEST (it is served here already, a handler is missing) or STOPPING.
+   */
+  serve<Methods extends MethodDefinitions>(
+    definition: ServiceDefinition<Methods>,
+    handlers: Handlers<Methods>,
+  ): Promise<ServedService> {
+    return serve(this.api, this.#assembly.sink, definition, handlers);
+  }
+
+  /**
+   * Calls a service by names, wherever it is offered, here first. `input` and the result are plain data. Rejects with a PolityError; its
+   * `definite` says whether it surely did not happen.
+   */
+  call(service: string, method: string, input?: unknown, options?: ServiceCallOptions): Promise<unknown> {
+    return callService(this.api.calls, service, method, input, options, null);
+  }
+
+  /** The same of a method whose result is a stream. The call is made when the first item is asked for. */
+  stream(service: string, method: string, input?: unknown, options?: ServiceCallOptions): ServiceStream<unknown> {
+    return streamService(this.api.calls, service, method, input, options, null);
+  }
+
+  /**
+   * A typed client: a function for each method of the definition, in versions that fit it (`^1.2.0`). `options` are those of all its
+   * calls; each call may have its own.
+   */
+  service<Methods extends MethodDefinitions>(
+    definition: ServiceDefinition<Methods>,
+    options?: ServiceCallOptions,
+  ): ServiceClient<Methods> {
+    return clientOf(this.api.calls, definition, options, null);
   }
 
   changeGroup(group: string, change: GroupChange, options: CallOptions = {}): Promise<{ index: number }> {

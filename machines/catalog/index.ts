@@ -4,7 +4,7 @@ export { catalogLimits } from './limits.ts';
 export { type Described, type Description, describe, type Listed, type ListPage, list } from './list.ts';
 export { step } from './machine.ts';
 export { formCatalogMessage, formWord, parseCatalogMessage, parseWord } from './messages.ts';
-export { idOf, idText } from './offer.ts';
+export { idOf, idText, offerBytes, whyUnfit } from './offer.ts';
 export { isWanted, type Query, type QueryRefusal, type Wanted, wantedOf } from './query.ts';
 export { isInRange, parseRange, type Range } from './range.ts';
 export { type CatalogInput, type CatalogState, createCatalog } from './state.ts';

@@ -53,4 +53,5 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   watchEventsMax: settingsDefaults.watchEventsMax,
   replicaLogBytes: settingsDefaults.replicaLogBytes,
   rounds: roundsAt(config.replica.roundMs),
+  calls: settingsDefaults.calls,
 });

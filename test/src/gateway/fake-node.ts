@@ -2,6 +2,9 @@
 // still unless a test moves it, and any call can be told to fail or to stay silent.
 import type { BackupPart, CallOptions, GroupChange, NodeApi, NodeStatus, Outcome, WatchMessage } from '../../../actors/api.ts';
 import type { Found } from '../../../actors/discovery.ts';
+import { createLocalCalls } from '../../../actors/local-calls.ts';
+import { callsDefaults } from '../../../actors/service-api.ts';
+import { createServiceHost } from '../../../actors/services.ts';
 import { createWatchLog } from '../../../actors/watch.ts';
 import type { DiscoveryView } from '../../../machines/discovery/index.ts';
 import { type Failure, failure } from '../../../machines/errors.ts';
@@ -17,6 +20,7 @@ import {
   type RegisterResult,
   type RegisterWrite,
 } from '../../../machines/register/index.ts';
+import { realClock } from '../../../src/clock.ts';
 import { FakeCatalog } from './fake-catalog.ts';
 import { FakeReplica } from './fake-replica.ts';
 
@@ -122,6 +126,10 @@ export class FakeNode implements NodeApi {
 
   readonly offers = new FakeCatalog('peer-1');
   readonly catalog = this.offers.api;
+  readonly host = createServiceHost({
+    ...{ name: 'n1', self: 'p1', clock: realClock, sink: { log: () => {}, count: () => {} }, ...callsDefaults },
+  });
+  readonly calls = createLocalCalls({ name: 'n1', self: 'p1', clock: realClock, host: this.host });
 
   readonly replicated = new FakeReplica();
   readonly replica = this.replicated.api;

@@ -1,0 +1,150 @@
+// One call at the node that executes it: it waits, runs, and ends once, whatever its handler and its caller do. Who called hears nothing
+// more once he does not want it any more; the place in the bulkhead is kept until the handler has ended all the same.
+import { type Failure, failure } from '../machines/errors.ts';
+import type { Outcome } from './api.ts';
+import type { CallContext, CallEvents, CallHandle, Execution, HostedMethod } from './service-api.ts';
+import type { Hosted } from './service-table.ts';
+
+/** What a handler is told. The chain is written only for those who read it. */
+export class Context implements CallContext {
+  readonly service: string;
+  readonly version: string;
+  readonly method: string;
+  readonly caller: string;
+  readonly callerPeer: string;
+  readonly principal: string | null;
+  readonly deadlineMs: number;
+  readonly requestId: string;
+  readonly trace: string;
+  readonly #before: readonly string[];
+  readonly #node: string;
+
+  constructor(execution: Execution, version: string, node: string) {
+    this.service = execution.service;
+    this.version = version;
+    this.method = execution.method;
+    this.caller = execution.caller;
+    this.callerPeer = execution.callerPeer;
+    this.principal = execution.principal;
+    this.deadlineMs = execution.deadlineMs;
+    this.requestId = execution.requestId;
+    this.trace = execution.trace;
+    this.#before = execution.chain;
+    this.#node = node;
+  }
+
+  get chain(): readonly string[] {
+    return [...this.#before, `${this.#node} ${this.service}.${this.method}`];
+  }
+}
+
+/** What stands around runs: the host. */
+export interface RunHost {
+  readonly name: string;
+  abandoned(run: Run): void;
+  ended(run: Run, outcome: Outcome<unknown>): void;
+  threw(run: Run, error: unknown): Failure;
+}
+
+export const failed = (why: Failure): { ok: false; failure: Failure } => ({ ok: false, failure: why });
+
+/** The handle of what has ended already. */
+export const ended: CallHandle = { cancel() {}, more() {} };
+
+export class Run implements CallHandle, CallEvents {
+  readonly id: number;
+  readonly hosted: Hosted;
+  readonly method: HostedMethod;
+  readonly execution: Execution;
+  startedMs = 0;
+  state: 'waiting' | 'running' | 'over' = 'waiting';
+  /** Null: nobody wants to hear of it any more. */
+  #on: CallEvents | null;
+  #handler: CallHandle | null = null;
+  /** Items that were asked for before the handler began. */
+  #asked = 0;
+  readonly #host: RunHost;
+
+  constructor(host: RunHost, id: number, hosted: Hosted, method: HostedMethod, execution: Execution, on: CallEvents) {
+    this.#host = host;
+    this.id = id;
+    this.hosted = hosted;
+    this.method = method;
+    this.execution = execution;
+    this.#on = on;
+  }
+
+  /** Its place is there. */
+  start(nowMs: number): void {
+    const { execution, hosted, method } = this;
+    this.state = 'running';
+    this.startedMs = nowMs;
+    const context = new Context(execution, hosted.service.offer.version, this.#host.name);
+    let handler: CallHandle;
+    try {
+      handler = method.invoke(execution.input, context, this);
+    } catch (error) {
+      return this.end(failed(this.#host.threw(this, error)));
+    }
+    // What the compiler does not see: the handler may have ended, or whoever called may have gone, in between.
+    if ((this.state as Run['state']) === 'over') return;
+    this.#handler = handler;
+    if (this.#on === null) return handler.cancel();
+    if (this.#asked > 0) handler.more(this.#asked);
+  }
+
+  /** It will never run. */
+  refuse(why: Failure): void {
+    this.state = 'over';
+    this.#tell(failed(why));
+  }
+
+  /** The node does not wait for it any more. */
+  giveUp(why: Failure): void {
+    this.#tell(failed(why));
+    this.#handler?.cancel();
+  }
+
+  /** To whoever called, if he still wants it. */
+  #tell(outcome: Outcome<unknown>): void {
+    const on = this.#on;
+    this.#on = null;
+    on?.end(outcome);
+  }
+
+  // ---------------------------------------------------------------- what the handler does
+
+  item(value: unknown): void {
+    if (this.state === 'running') this.#on?.item(value);
+  }
+
+  end(outcome: Outcome<unknown>): void {
+    if (this.state !== 'running') return;
+    this.state = 'over';
+    this.#handler = null;
+    this.#host.ended(this, outcome);
+  }
+
+  /** By the host, once the place is free. */
+  tell(outcome: Outcome<unknown>): void {
+    this.#tell(outcome);
+  }
+
+  // ---------------------------------------------------------------- what the caller does
+
+  cancel(): void {
+    if (this.state === 'over' || this.#on === null) return;
+    const why = failure('CANCELLED', `whoever called ${this.execution.service}.${this.execution.method} gave up`);
+    if (this.state === 'waiting') {
+      this.#host.abandoned(this);
+      return this.refuse(why);
+    }
+    this.giveUp(why);
+  }
+
+  more(items: number): void {
+    if (this.state === 'over' || this.#on === null) return;
+    if (this.#handler === null) this.#asked += items;
+    else this.#handler.more(items);
+  }
+}

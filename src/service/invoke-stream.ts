@@ -1,0 +1,120 @@
+// A method whose result is a stream: one item after the other is taken from what the handler gave, each when somebody asked for it. Whoever
+// stops listening ends it: a generator's `finally` runs, and the call has ended when that has.
+import { failure } from '../../machines/errors.ts';
+import { Invocation, isThenable } from './invoke.ts';
+
+type Items = AsyncIterator<unknown> | Iterator<unknown>;
+
+/** Null: it is nothing that gives items. A text gives letters, which nobody means. */
+const itemsOf = (given: unknown): Items | null => {
+  if (typeof given !== 'object' || given === null) return null;
+  const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = given as Partial<
+    AsyncIterable<unknown> & Iterable<unknown>
+  >;
+  const make: unknown = later ?? now;
+  return typeof make === 'function' ? (make.call(given) as Items) : null;
+};
+
+export class StreamInvocation extends Invocation {
+  #items: Items | null = null;
+  #asked = 0;
+  /** An item is being made, or checked. */
+  #isBusy = false;
+  /** Works it off in a loop: items that are there at once are no tower of calls. */
+  #isLooping = false;
+
+  protected onResult(result: unknown): void {
+    let items: Items | null;
+    try {
+      items = itemsOf(result);
+    } catch (error) {
+      return this.threw(error);
+    }
+    if (items === null) return this.threw(new TypeError('a stream is an iterable, or an async one'));
+    this.#items = items;
+    if (this.isCancelled) this.#close();
+    else this.#go();
+  }
+
+  override more(items: number): void {
+    if (!(items > 0)) return;
+    this.#asked += items;
+    this.#go();
+  }
+
+  override cancel(): void {
+    if (this.isOver || this.isCancelled) return;
+    super.cancel();
+    if (this.#items !== null) this.#close();
+  }
+
+  #go(): void {
+    if (this.#isLooping || this.#items === null) return;
+    this.#isLooping = true;
+    while (this.#asked > 0 && !this.#isBusy && !this.isOver && !this.isCancelled) {
+      this.#asked--;
+      this.#isBusy = true;
+      this.#take(this.#items);
+    }
+    this.#isLooping = false;
+  }
+
+  #take(items: Items): void {
+    try {
+      const next = items.next();
+      if (!isThenable(next)) return this.#took(next);
+      (next as Promise<IteratorResult<unknown>>).then(
+        (result) => this.#took(result),
+        (error: unknown) => this.#ended(() => this.threw(error)),
+      );
+    } catch (error) {
+      this.threw(error);
+    }
+  }
+
+  #took({ done, value }: IteratorResult<unknown>): void {
+    if (this.isCancelled || this.isOver) return;
+    if (done === true) return this.succeed(null);
+    this.checked(value, (item) => {
+      this.#isBusy = false;
+      if (this.isCancelled || this.isOver) return;
+      this.on.item(item ?? null);
+      this.#go();
+    });
+  }
+
+  /** What was closed ends as closed. */
+  #ended(run: () => void): void {
+    if (!this.isOver && !this.isCancelled) run();
+  }
+
+  /** Lets the handler clean up; what it gives to that nobody hears. */
+  #close(): void {
+    const items = this.#items!;
+    const over = (): void => {
+      if (!this.isOver) this.fail(failure('CANCELLED', 'nobody listens any more'));
+    };
+    try {
+      const closed = items.return?.();
+      if (isThenable(closed)) closed.then(over, over);
+      else over();
+    } catch {
+      over();
+    }
+  }
+
+  /** An item that is not what was promised ends the stream at this end, too. */
+  protected override over(): void {
+    const wasOver = this.isOver;
+    super.over();
+    if (wasOver || this.isCancelled || this.#items === null) return;
+    const items = this.#items;
+    this.#items = null;
+    try {
+      const closed = items.return?.();
+      if (isThenable(closed)) closed.then(undefined, () => {});
+    } catch {
+      // It has ended as it has ended; whoever called knows why.
+    }
+  }
+}
