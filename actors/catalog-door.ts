@@ -16,6 +16,7 @@ import {
 } from '../machines/catalog/index.ts';
 import { type Failure, failure, PolityError } from '../machines/errors.ts';
 import type { Change } from '../machines/membership/index.ts';
+import type { GossipApi } from './api.ts';
 import { type CatalogActorEvent, type CatalogArguments, type CatalogRequest, catalogTopic } from './catalog.ts';
 import type { GossipDoor } from './gossip-door.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
@@ -35,7 +36,8 @@ export type CatalogDoorArguments = {
   name: string;
   clock: ClockPort;
   sink: SinkPort;
-  gossip: GossipDoor['api'];
+  publish: GossipApi['publish'];
+  listen: GossipDoor['listen'];
   isStopping: () => boolean;
   cell: () => Cell<CatalogActorEvent> | null;
 };
@@ -64,7 +66,8 @@ const invalid = ({ code, message }: { code: QueryRefusal; message: string }): Fa
   failure('INVALID_REQUEST', `${code}: ${message}`);
 const refused = (why: Failure): { ok: false; failure: Failure } => ({ ok: false, failure: why });
 
-export const createCatalogDoor = ({ name, clock, sink, gossip, isStopping, cell }: CatalogDoorArguments): CatalogDoor => {
+export const createCatalogDoor = (args: CatalogDoorArguments): CatalogDoor => {
+  const { name, clock, sink, publish, isStopping, cell } = args;
   let state: CatalogState | null = null;
   /** Revisions of the incarnations before; those of the machine begin anew with each. */
   let earlier = 0;
@@ -108,9 +111,7 @@ export const createCatalogDoor = ({ name, clock, sink, gossip, isStopping, cell 
     if (before.length > 0) tell(before.map((entry) => ({ before: entry, after: null, why: 'ended' })));
   };
 
-  const hear: Parameters<typeof gossip.subscribe>[1] = (announced) => cell()?.send({ type: 'announced', announced });
-  // Before anybody else listens, so that there is room.
-  let deafen = gossip.subscribe(catalogTopic, hear);
+  let deafen = (): void => {};
 
   /** Sent to the actor, or kept until there is one. */
   const request = (asked: CatalogRequest): void => {
@@ -178,10 +179,10 @@ export const createCatalogDoor = ({ name, clock, sink, gossip, isStopping, cell 
       onSaid(now) {
         said = now;
       },
-      publish: gossip.publish,
+      publish,
       listen() {
         deafen();
-        deafen = gossip.subscribe(catalogTopic, hear);
+        deafen = args.listen(catalogTopic, (announced) => cell()?.send({ type: 'announced', announced }));
       },
       onState: begin,
       onChanged: ({ changes }) => tell(changes),

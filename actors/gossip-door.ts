@@ -4,7 +4,7 @@ import { type Failure, failure, PolityError } from '../machines/errors.ts';
 import type { GossipSummary } from '../machines/gossip/index.ts';
 import type { Change } from '../machines/membership/index.ts';
 import type { GossipApi } from './api.ts';
-import { createListeners, type GossipActorEvent, type GossipArguments } from './gossip.ts';
+import { createListeners, type GossipActorEvent, type GossipArguments, type Listener } from './gossip.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
 import type { Cell } from './supervise.ts';
 
@@ -22,6 +22,8 @@ export type GossipDoorArguments = {
 
 export interface GossipDoor {
   readonly api: GossipApi;
+  /** For an actor of this node: as `subscribe`, and there is always room for it. */
+  listen: GossipApi['subscribe'];
   /** Whose announcements are heard and passed on: connected, or known to membership, and not thrown out. */
   isMember(peer: PeerId): boolean;
   members(changes: readonly Change[]): void;
@@ -44,7 +46,18 @@ export const createGossipDoor = (args: GossipDoorArguments): GossipDoor => {
     failure: failure(code, why),
   });
 
+  const listen = (topic: string, hear: Listener['hear'], isOwn: boolean): (() => void) => {
+    const actor = cell();
+    // Its own, so that who subscribes twice is told twice and ends one of them.
+    const listener: Listener = { hear, isTold: actor === null, isOwn };
+    const why = listeners.add(topic, listener);
+    if (why !== null) throw new PolityError(why);
+    actor?.send({ type: 'recall', topic, listener });
+    return () => listeners.remove(topic, listener);
+  };
+
   return {
+    listen: (topic, on) => listen(topic, on, true),
     api: {
       publish(topic, body, { ttlMs = announceMs }, done) {
         const actor = cell();
@@ -52,15 +65,7 @@ export const createGossipDoor = (args: GossipDoorArguments): GossipDoor => {
         if (actor === null) return done(refused('NOT_READY', `${name} is starting`));
         actor.send({ type: 'publish', topic, body, ttlMs, done });
       },
-      subscribe(topic, on) {
-        const actor = cell();
-        // Its own, so that who subscribes twice is told twice and ends one of them.
-        const listener = { hear: on, isTold: actor === null };
-        const why = listeners.add(topic, listener);
-        if (why !== null) throw new PolityError(why);
-        actor?.send({ type: 'recall', topic, listener });
-        return () => listeners.remove(topic, listener);
-      },
+      subscribe: (topic, on) => listen(topic, on, false),
       summary: () => summary(),
     },
     isMember: (peer) => !thrownOut.has(peer) && (known.has(peer) || isConnected(peer)),

@@ -33,10 +33,14 @@ const announcementType = 'announcement';
 const exchangeType = 'exchange';
 /** Of those who embed the node; its own (the catalog) come on top. */
 const listenersMax = 1_024;
-const ownListeners = 1;
 
 /** One who listens; it hears nothing before it was told what still holds. */
-export type Listener = { readonly hear: (announced: Announced) => void; isTold: boolean };
+export type Listener = {
+  readonly hear: (announced: Announced) => void;
+  isTold: boolean;
+  /** An actor of this node: not one of those whose number is limited. */
+  readonly isOwn: boolean;
+};
 
 /** Who listens to what at this node; outlives the actor, which may begin anew. */
 export type Listeners = {
@@ -68,18 +72,18 @@ export const createListeners = ({ clock, sink }: Pick<Ports, 'clock' | 'sink'>):
       if (has(announced.topic, listener)) tellOne(listener, announced);
     },
     add(topic, listener) {
-      if (count >= listenersMax + ownListeners)
-        return failure('OVERLOADED', `${count - ownListeners} listeners at this node, at most ${listenersMax}`);
+      if (count >= listenersMax && !listener.isOwn)
+        return failure('OVERLOADED', `${count} listeners at this node, at most ${listenersMax}`);
       const listeners = of.get(topic) ?? new Set();
       of.set(topic, listeners);
       listeners.add(listener);
-      count++;
+      if (!listener.isOwn) count++;
       return null;
     },
     remove(topic, listener) {
       const listeners = of.get(topic);
       if (listeners?.delete(listener) !== true) return;
-      count--;
+      if (!listener.isOwn) count--;
       if (listeners.size === 0) of.delete(topic);
     },
     tell(announced) {

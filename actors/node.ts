@@ -306,8 +306,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     cell: () => gossipCell,
   });
   const catalog = createCatalogDoor({
-    ...{ name: settings.name, clock, sink, gossip: gossip.api, isStopping: () => draining !== null },
-    cell: () => catalogCell,
+    ...{ name: settings.name, clock, sink, isStopping: () => draining !== null, cell: () => catalogCell },
+    ...{ publish: gossip.api.publish, listen: gossip.listen },
   });
   const replica = createReplicaDoor({
     ...{ name: settings.name, sink, isStopping: () => stopping !== null, soon: clock.soon },

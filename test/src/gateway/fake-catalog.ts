@@ -36,13 +36,10 @@ export class FakeCatalog {
     };
     const door = createCatalogDoor({
       ...{ name: 'n1', clock, sink, isStopping: () => this.#isStopping, cell: () => cell },
-      gossip: {
-        publish: (_topic, _body, _options, done) => done({ ok: true, value: { sequence: 1 } }),
-        subscribe: (_topic, on) => {
-          this.#hear = on;
-          return () => {};
-        },
-        summary: () => ({ kept: 0, keptBytes: 0, sources: 0, waiting: 0, peers: 0 }),
+      publish: (_topic, _body, _options, done) => done({ ok: true, value: { sequence: 1 } }),
+      listen: (_topic, on) => {
+        this.#hear = on;
+        return () => {};
       },
     });
     component = createCatalogActor(createHandScope(clock), {
