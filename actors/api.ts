@@ -7,8 +7,9 @@ import type { MemberView } from '../machines/membership/index.ts';
 import type { Role } from '../machines/raft/types.ts';
 import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
 import type { Plain } from '../machines/replicator/types.ts';
+import type { NotableBreaker } from './breakers-api.ts';
 import type { Found } from './discovery.ts';
-import type { CallsApi, CatalogApi, ServiceHost } from './service-api.ts';
+import type { BreakersApi, CallsApi, CatalogApi, ServiceHost } from './service-api.ts';
 
 export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining' | 'left' | 'failed';
 
@@ -60,6 +61,8 @@ export type NodeStatus = {
   peers: PeerStatus[];
   /** Every supervised actor: address, state, restarts so far, why it was last restarted or given up. */
   actors: { address: string; state: 'running' | 'backoff' | 'stopped' | 'failed'; restarts: number; reason: string | null }[];
+  /** Services of peers that are not called, or only to try, or that somebody holds; at most 100, `breakers()` tells more. */
+  breakers: NotableBreaker[];
 };
 
 export type Outcome<T> = { ok: true; value: T } | { ok: false; failure: Failure };
@@ -211,7 +214,7 @@ export type ReplicasView = {
   replicas: ListedReplica[];
 };
 
-export interface NodeApi {
+export interface NodeApi extends BreakersApi {
   readonly replica: ReplicaApi;
   /** Who offers what to be called. */
   readonly catalog: CatalogApi;

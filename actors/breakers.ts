@@ -7,6 +7,7 @@ import {
   type BreakerEffect,
   type BreakerOptions,
   breakerOf,
+  command,
   createBreakers as createTable,
   giveUp,
   outcomeOf,
@@ -20,6 +21,7 @@ import {
 } from '../machines/breaker/index.ts';
 import { type ErrorCode, type Failure, failure } from '../machines/errors.ts';
 import { textHash } from '../machines/hash.ts';
+import type { Change } from '../machines/membership/index.ts';
 import { createAlarm } from './alarm.ts';
 import { type BreakerEntry, createBreakersApi, isHeld, type NotableBreaker } from './breakers-api.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
@@ -55,8 +57,8 @@ export interface BreakersDoor {
   onChanged(listener: (change: BreakerChange) => void): () => void;
   /** Of those that are not closed, or are held closed by hand, at most 100. */
   notable(): NotableBreaker[];
-  /** A peer that is not coming back: what is remembered of its services is forgotten, but for what somebody holds. */
-  forget(peer: PeerId): void;
+  /** Of who has left, was thrown out or is forgotten nothing is remembered any more, but for what somebody holds. */
+  members(changes: readonly Change[]): void;
   stop(): void;
 }
 
@@ -150,6 +152,16 @@ export const createBreakers = (args: BreakersArguments): BreakersDoor => {
     }
   };
 
+  const forget = (peer: PeerId): void => {
+    for (const [name, breaker] of [...table.of]) {
+      if (!name.startsWith(`${peer}\n`) || isHeld(breaker.status)) continue;
+      const effects: BreakerEffect[] = [];
+      if (breaker.status !== 'closed') command(breaker, clock.nowMs(), 'reset', effects);
+      giveUp(table, name);
+      tell(peer, name.slice(peer.length + 1), breaker, effects);
+    }
+  };
+
   const current = (): BreakerEntry[] =>
     [...notables].flatMap(([name, entry]) => (table.of.get(name) === entry.breaker ? [entry] : []));
 
@@ -204,12 +216,8 @@ export const createBreakers = (args: BreakersArguments): BreakersDoor => {
       current()
         .slice(0, limits.notablesMax)
         .map(({ peer, service, breaker: { status } }) => ({ peer, node: nameOf(peer), service, status })),
-    forget(peer) {
-      for (const [name, breaker] of [...table.of]) {
-        if (!name.startsWith(`${peer}\n`) || isHeld(breaker.status)) continue;
-        giveUp(table, name);
-        notables.delete(name);
-      }
+    members(changes) {
+      for (const { peer, after } of changes) if (after === null || after === 'left' || after === 'evicted') forget(peer);
     },
     stop() {
       isStopped = true;

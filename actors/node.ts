@@ -10,6 +10,7 @@ import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts'
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus } from './api.ts';
+import { createBreakers } from './breakers.ts';
 import { type CatalogActorEvent, catalogAddress, createCatalogActor } from './catalog.ts';
 import { createCatalogDoor } from './catalog-door.ts';
 import { createDiscoveryActor, type DiscoveryActorEvent, discoveryAddress } from './discovery.ts';
@@ -121,8 +122,20 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       groups: [...groupStatus.values()],
       peers: peers.statuses(),
       actors: [...cellReports.values()],
+      breakers: breakers.notable(),
     };
   };
+
+  /** Who is there or was lately, by name or peer id; of those with one name who is there. */
+  const peerCalled = (node: string): PeerId | null => {
+    const known = membersNow().filter(({ self, name, peer }) => !self && (name === node || peer === node));
+    const alive = known.find(({ status }) => status === 'alive' || status === 'suspect') ?? known[0];
+    return alive?.peer ?? peers.statuses().find(({ name, peerId }) => name === node || peerId === node)?.peerId ?? null;
+  };
+  const breakers = createBreakers({
+    ...{ options: settings.breaker, identity: `${network.self} ${epoch}`, clock, sink, nameOf: peers.nameOf, peerCalled },
+  });
+  breakers.onChanged(() => changed());
 
   life.start();
   const store = createStore({
@@ -516,6 +529,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
             gossip.members(changes);
             catalog.members(changes);
             peers.members(view);
+            breakers.members(changes);
           },
         }),
       (event) => {
@@ -618,6 +632,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     for (const cell of cells.reverse()) cell.stop();
     router.stop();
     peers.stop();
+    breakers.stop();
     onceWithdrawn(() =>
       network.stop(() =>
         writer.stop(() =>
@@ -703,6 +718,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     replica: replica.api,
     calls,
     host: serviceHost,
+    ...breakers.api,
     status: () => store.getSnapshot().context,
     members: () => membersNow(),
     tellLoad: (load) => membershipCell?.send({ type: 'load', load }),

@@ -1,4 +1,6 @@
 // What a node tree needs to know, already validated (src/config reads files, environment and flags).
+
+import { type BreakerOptions, breakerDefaults } from '../machines/breaker/index.ts';
 import { type CatalogOptions, catalogDefaults } from '../machines/catalog/index.ts';
 import { type DiscoveryOptions, discoveryDefaults } from '../machines/discovery/index.ts';
 import { type GossipOptions, gossipDefaults } from '../machines/gossip/index.ts';
@@ -46,6 +48,8 @@ export type NodeSettings = {
   rounds: RoundsOptions;
   /** Calls of services. */
   calls: CallsSettings;
+  /** When services of peers are not called any more. */
+  breaker: BreakerOptions;
 };
 
 export const settingsDefaults = {
@@ -67,4 +71,5 @@ export const settingsDefaults = {
   replicaLogBytes: 32 << 20,
   rounds: roundsDefaults,
   calls: callsDefaults,
+  breaker: breakerDefaults,
 } as const;

@@ -18,6 +18,8 @@ export const sinkCounters = {
   catalog_asks_total: { help: 'Questions about offers that were missed, of all owners or of one', labels: ['about'] },
   catalog_refused_total: { help: 'What others said of offers and was not taken, by reason', labels: ['code'] },
   catalog_unannounced_total: { help: 'Words about own offers that gossip did not take, by reason', labels: ['code'] },
+  breaker_changes_total: { help: 'Changes of breakers, by what they became', labels: ['to'] },
+  breaker_refused_total: { help: 'Calls that were not made because of a breaker', labels: [] },
   dead_letters_total: { help: 'Messages for actors that do not run', labels: ['address'] },
   dial_failed_total: { help: 'Attempts to reach a peer that failed', labels: [] },
   discovery_places_total: { help: 'Places where members may live, by the state they came into', labels: ['state'] },

@@ -7,6 +7,7 @@ export {
   type BreakerOptions,
   breakerDefaults,
   breakerLimits,
+  checkBreakerOptions,
   type SlowOptions,
   type WindowSize,
 } from './options.ts';

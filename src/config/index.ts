@@ -4,6 +4,7 @@ import { roundsAt } from '../../actors/replica-registrar.ts';
 import type { NodeSettings } from '../../actors/settings.ts';
 import { settingsDefaults } from '../../actors/settings.ts';
 import { raftDefaults } from '../../machines/raft/types.ts';
+import { breakerOptionsOf } from './breaker.ts';
 import type { NodeConfig } from './resolve.ts';
 
 export { attributeOf, type Option, options } from './options.ts';
@@ -54,4 +55,5 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   replicaLogBytes: settingsDefaults.replicaLogBytes,
   rounds: roundsAt(config.replica.roundMs),
   calls: settingsDefaults.calls,
+  breaker: breakerOptionsOf(config.breaker),
 });

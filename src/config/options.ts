@@ -1,6 +1,8 @@
 // Every option of a node, once: where it lies in a configuration file, its environment variable, its flag, and what its text means.
 // The command line, the environment, the reference page and the messages about mistakes are all made of this table.
 
+import { breakerRows } from './breaker.ts';
+
 export type OptionKind =
   | 'text'
   /** Comma-separated in the environment and in a flag; a flag may also be repeated. */
@@ -150,6 +152,7 @@ export const options: readonly Option[] = [
     ...{ path: 'replica.roundMs', env: 'POLITY_REPLICA_ROUND_MS', flag: '--replica-round-ms', value: 'MS', kind: 'count' },
     help: 'what was removed from replicated data is forgotten in rounds, none shorter than this',
   },
+  ...breakerRows,
   {
     ...{ path: 'log.level', env: 'POLITY_LOG_LEVEL', flag: '--log-level', value: 'LEVEL', kind: 'text' },
     help: 'debug, info, warn, error or silent',

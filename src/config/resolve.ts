@@ -6,6 +6,7 @@ import { raftDefaults } from '../../machines/raft/types.ts';
 import { isLoopbackAddress } from '../address.ts';
 import type { SourcePlan } from '../discovery/index.ts';
 import { isLoopbackHost } from '../gateway/guards.ts';
+import { type BreakerConfig, breakerBuiltIn, breakerProblems } from './breaker.ts';
 import { type Merged, schema, splitHostPort } from './schema.ts';
 import { readSecretFile } from './secrets.ts';
 import { type MergedSources, mergeSources, type Sources } from './sources.ts';
@@ -40,11 +41,14 @@ export type NodeConfig = {
   raft: { preset: 'lan' | 'wan'; electionTimeoutMs: [number, number]; heartbeatMs: number; quietAfterMs: number };
   snapshot: { entries: number; bytes: number };
   replica: { roundMs: number };
+  breaker: BreakerConfig;
   log: { level: LogLevelOption };
 };
 
 /** What a program gives: parts of the above, a secret as text or bytes, or the file that holds it, sources by their texts. */
-export type NodeConfigInput = Partial<Omit<NodeConfig, 'secret' | 'discover' | 'raft' | 'snapshot' | 'replica' | 'log'>> & {
+export type NodeConfigInput = Partial<
+  Omit<NodeConfig, 'secret' | 'discover' | 'raft' | 'snapshot' | 'replica' | 'breaker' | 'log'>
+> & {
   secret?: string | Uint8Array;
   secretFile?: string;
   discover?: string[];
@@ -52,6 +56,7 @@ export type NodeConfigInput = Partial<Omit<NodeConfig, 'secret' | 'discover' | '
   raft?: Partial<NodeConfig['raft']>;
   snapshot?: Partial<NodeConfig['snapshot']>;
   replica?: Partial<NodeConfig['replica']>;
+  breaker?: Partial<NodeConfig['breaker']>;
   log?: Partial<NodeConfig['log']>;
 };
 
@@ -90,6 +95,7 @@ const builtIn = {
   raft: { preset: 'lan' },
   snapshot: { entries: settingsDefaults.snapshotEntries, bytes: settingsDefaults.snapshotBytes },
   replica: { roundMs: settingsDefaults.rounds.paceMs },
+  breaker: { ...breakerBuiltIn },
   log: { level: 'info' },
 } as const;
 
@@ -197,6 +203,7 @@ const judgeProfile = (judge: Judge, config: NodeConfig): void => {
 };
 
 const judgeTogether = (judge: Judge, config: NodeConfig): void => {
+  for (const { path, what } of breakerProblems(config.breaker)) judge.problem(path, what);
   const { name, bootstrap, join, discover, http, token, httpHosts } = config;
   if (bootstrap.length > 0 && !bootstrap.includes(name))
     judge.problem('bootstrap', `does not name this node (${name}): leave it out to join a cluster that exists`);
@@ -258,7 +265,7 @@ export const resolveConfig = (sources: Sources): Resolution => {
     },
     ...{ capabilities: data.capabilities, resources: data.resources, capacity: data.capacity },
     ...{ groups: data.groups, messaging: data.messaging },
-    ...{ snapshot: data.snapshot, replica: data.replica, log: data.log },
+    ...{ snapshot: data.snapshot, replica: data.replica, breaker: data.breaker, log: data.log },
     secret: judgeSecret(judge, data),
     token: judgeToken(judge, data),
     raft: judgeRaft(judge, data),

@@ -192,7 +192,11 @@ test('who is not coming back is forgotten, but for what is held', () => {
   for (const service of ['a', 'b']) fail(world, 'p1', service);
   fail(world, 'p2', 'a');
   world.door.api.commandBreaker({ node: 'n1', service: 'b' }, 'open');
-  world.door.forget('p1');
+  const change = { before: 'alive', why: 'said' } as const;
+  world.door.members([
+    { ...change, peer: 'p1', after: 'left' },
+    { ...change, peer: 'p2', after: 'failed' },
+  ]);
   assert.deepEqual(
     world.door.notable().map(({ node, service, status }) => [node, service, status]),
     [

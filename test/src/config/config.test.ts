@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { breakerDefaults, checkBreakerOptions } from '../../../machines/breaker/index.ts';
 import { maskedConfig, type Resolution, resolveConfig, type Sources, settingsOf } from '../../../src/config/index.ts';
 import { options } from '../../../src/config/options.ts';
 import { editDistance } from '../../../src/config/suggest.ts';
@@ -308,4 +309,36 @@ test('edits between words', () => {
     ['kitten', 'sitting', 3],
   ] as const)
     assert.equal(editDistance(a, b), edits, `${a} ${b}`);
+});
+
+test('breakers: what is given becomes the options of the machine, what cannot be is said where it stands', () => {
+  const config = configOf(
+    resolveConfig({
+      code: { ...good, breaker: { failuresMax: 3, count: 'consecutive', windowCalls: 50 } },
+      env: { POLITY_BREAKER_SLOW_MS: '200', POLITY_BREAKER_FAILURE_PERCENT_MIN: '25' },
+      flags: { breakerOpenMs: '1000', breakerOpenMsMax: '5000', breakerProbes: '2' },
+    }),
+  );
+  const { breaker } = settingsOf(config, '0', null);
+  assert.deepEqual(breaker, {
+    ...{ failuresMax: 3, window: { by: 'calls', calls: 50 }, consecutive: true, failureShareMin: 0.25, probes: 2 },
+    ...{ slow: { ms: 200, shareMin: 0.5, callsMin: 20 }, probeMs: 35_000, openMs: 1_000, openMsMax: 5_000, jitter: 0.1 },
+  });
+  checkBreakerOptions(breaker);
+  assert.deepEqual(settingsOf(configOf(resolveConfig({ code: good })), '0', null).breaker, breakerDefaults);
+  assert.deepEqual(problemsOf({ code: good, flags: { breakerOpenMs: '700000' } }), [
+    '--breaker-open-ms: 700000 ms is longer than breaker.openMsMax, 600000 ms',
+  ]);
+  assert.deepEqual(problemsOf({ code: { ...good, breaker: { windowCalls: 4, slowMs: 10 } } }), [
+    'the default of breaker.failuresMax: 5 is more than the window has calls (breaker.windowCalls is 4)',
+    'the default of breaker.slowCallsMin: 20 is more than the window has calls (breaker.windowCalls is 4)',
+  ]);
+  for (const [breaker, what] of [
+    [{ failuresMax: 0 }, /config.breaker.failuresMax: 0 is not a whole number from 1 to 1000/],
+    [{ count: 'some' }, /config.breaker.count: 'some' is not all or consecutive/],
+    [{ windowMs: 1.5 }, /config.breaker.windowMs: 1.5 is not a whole number/],
+    [{ failureMax: 3 }, /config.breaker.failureMax: there is no such option.*failuresMax/],
+    [7, /config.breaker: 7 is not an object/],
+  ] as const)
+    assert.match(problemsOf({ code: { ...good, breaker } }).join('; '), what);
 });

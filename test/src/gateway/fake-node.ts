@@ -3,6 +3,7 @@
 import type { BackupPart, CallOptions, GroupChange, NodeApi, NodeStatus, Outcome, WatchMessage } from '../../../actors/api.ts';
 import type { Found } from '../../../actors/discovery.ts';
 import { createLocalCalls } from '../../../actors/local-calls.ts';
+import type { BreakerReport } from '../../../actors/service-api.ts';
 import { callsDefaults } from '../../../actors/service-api.ts';
 import { createServiceHost } from '../../../actors/services.ts';
 import { createWatchLog } from '../../../actors/watch.ts';
@@ -56,6 +57,7 @@ export const fakeStatus = (changes: Partial<NodeStatus> = {}): NodeStatus => ({
   ],
   peers: [{ name: 'n2', peerId: 'peer-2', connected: true, epoch: 1, addresses: [], rttMs: 0.5 }],
   actors: [{ address: 'group/kv', state: 'running', restarts: 0, reason: null }],
+  breakers: [],
   ...changes,
 });
 
@@ -101,6 +103,21 @@ export class FakeNode implements NodeApi {
   }
 
   tellLoad(): void {}
+
+  /** What is said of breakers, and what they are told. */
+  reports: BreakerReport[] = [];
+  readonly commands: string[] = [];
+
+  breakers(): BreakerReport[] {
+    return this.reports;
+  }
+
+  commandBreaker({ node, service }: { node: string; service: string | null }, command: string): Outcome<number> {
+    if (!this.reports.some((report) => report.node === node))
+      return { ok: false, failure: failure('MEMBER_NOT_FOUND', `no node is known as '${node}'`) };
+    this.commands.push(`${command} ${node} ${service}`);
+    return { ok: true, value: service === null ? 2 : 1 };
+  }
 
   evict(peer: string): boolean {
     const isKnown = this.known.some((member) => member.peer === peer && !member.self);
