@@ -5,7 +5,8 @@ import { performance } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { GossipApi, NodeApi, NodeStatus, ReplicaApi, ReplicasView } from '../actors/api.ts';
 import type { SinkPort } from '../actors/ports/index.ts';
-import type { CatalogApi, CatalogSummary } from '../actors/service-api.ts';
+import type { BreakerReport, CatalogApi, CatalogSummary } from '../actors/service-api.ts';
+import { metricOf } from '../machines/breaker/index.ts';
 
 type Row = { help: string; labels: readonly string[] };
 
@@ -66,7 +67,7 @@ export interface RouteMetrics {
   observe(status: number, seconds: number): void;
 }
 
-type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica' | 'catalog'>;
+type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica' | 'catalog' | 'breakers'>;
 
 export type StreamKind = 'watch' | 'replica' | 'events' | 'backup';
 
@@ -258,6 +259,20 @@ const createReplicaGauges = (registry: Registry, replica: () => ReplicaApi | nul
     });
 };
 
+/** Of at most 1 000, what is not closed before the others; the rest is closed. */
+const createBreakerGauge = (registry: Registry, breakers: () => BreakerReport[]): void => {
+  new Gauge({
+    name: 'polity_breaker_state',
+    help: 'Of a service at a peer: 0 closed, 1 open, 2 half-open',
+    labelNames: ['peer', 'service'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { node, peer, service, status } of breakers()) this.set({ peer: node ?? peer, service }, metricOf[status]);
+    },
+  });
+};
+
 /** Longer than any process lives; the longest that a timer of Node takes without a warning. */
 const neverMs = 2 ** 31 - 1;
 
@@ -291,6 +306,7 @@ export const createMetrics = (node: { name: string; version: string }): Metrics 
   createGossipGauges(registry, () => api?.gossip ?? null);
   createReplicaGauges(registry, () => api?.replica ?? null);
   createCatalogGauges(registry, () => api?.catalog ?? null);
+  createBreakerGauge(registry, () => api?.breakers() ?? []);
   const leaderChanges = new Counter({
     name: 'polity_raft_leader_changes_total',
     help: 'Leaderships that this node has learned of',

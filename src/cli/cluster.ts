@@ -45,6 +45,10 @@ export const status = (options: ReachOptions): Promise<void> =>
     const troubled = rowsOf(now.actors).filter((actor) => actor.state !== 'running' || actor.restarts !== 0);
     const actors = troubled.map((actor) => [text(actor.address), text(actor.state), text(actor.restarts), text(actor.reason)]);
     if (actors.length > 0) print(`\n${table(['ACTOR', 'STATE', 'RESTARTS', 'REASON'], actors)}`);
+    const breakers = rowsOf(now.breakers).map(({ node, peer, service, status: held }) => [
+      ...[text(node ?? peer), text(service), text(held)],
+    ]);
+    if (breakers.length > 0) print(`\n${table(['NODE', 'SERVICE', 'BREAKER'], breakers)}`);
   });
 
 const watchEveryMs = 500;

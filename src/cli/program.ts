@@ -166,6 +166,22 @@ const addLocks = (program: Command): void => {
     .action(async (id, options) => (await load()).leaseGet(id, options));
 };
 
+const addBreakers = (program: Command): void => {
+  const load = () => import('./breaker.ts');
+  const breaker = program.command('breaker').description('which services of other nodes a node does not call');
+  reaching(breaker.command('list'))
+    .description('those that are not called, or that failed')
+    .action(async (options) => (await load()).list(options));
+  for (const [what, description] of [
+    ['open', 'call a service of a node no more, or none that it offers'],
+    ['close', 'call it, whatever fails'],
+    ['reset', 'call it, and forget what failed'],
+  ] as const)
+    reaching(breaker.command(`${what} <node> [service]`))
+      .description(description)
+      .action(async (node, service, options) => (await load()).command(what, node, service, options));
+};
+
 const addCluster = (program: Command): void => {
   const load = () => import('./cluster.ts');
   reaching(program.command('status'))
@@ -290,6 +306,7 @@ export const createProgram = (): Command => {
     .action(async (options) => (await import('./dev.ts')).dev(options));
   addStart(program);
   addCluster(program);
+  addBreakers(program);
   addKv(program);
   addReplica(program);
   addLocks(program);

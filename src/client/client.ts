@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { failure } from '../../machines/errors.ts';
 import { PolityError } from '../errors.ts';
 import { type Attempted, Attempts, backoffMs, failureOfAnswer, jsonOf, sleep } from './attempts.ts';
+import { type BreakersClient, createBreakersClient } from './breakers.ts';
 import { type Entry, entryOf, type Fence, type FencingToken, isFields, textOfToken, tokenOf, type Written } from './entry.ts';
 import { type Call, collect, createWire } from './http.ts';
 import { HeldLease, HeldLock, type Lease, type Lock } from './leases.ts';
@@ -81,6 +82,8 @@ export interface Client extends Disposable {
   };
   /** Data that every node may change without asking. */
   readonly replica: ReplicaClient;
+  /** Which services of other nodes the node that answers does not call. */
+  readonly breakers: BreakersClient;
   /** What the node that answers first says of itself (design, contracts). */
   status(options?: CallOptions): Promise<Record<string, unknown>>;
   members(options?: CallOptions): Promise<Record<string, unknown>[]>;
@@ -134,6 +137,7 @@ class HttpClient implements Client {
   readonly #wires: ReturnType<typeof createWire>[];
   readonly #options: ClientOptions;
   readonly replica: ReplicaClient;
+  readonly breakers: BreakersClient = createBreakersClient((attempted, call) => this.#run(attempted, call));
 
   constructor(options: ClientOptions) {
     this.#options = options;

@@ -1,5 +1,6 @@
 // The door of `polity/client`: light, and without any of the parts that only members need.
 export { type ErrorCode, PolityError } from '../errors.ts';
+export type { BreakerCommand, BreakerReport, BreakersClient } from './breakers.ts';
 export {
   type CallOptions,
   type Client,

@@ -11,6 +11,7 @@ import { errorTable, type Failure, failure } from '../../machines/errors.ts';
 import { PolityError, problemMediaType, toProblem } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import { createBackups } from './backup.ts';
+import { breakerRoutes } from './breakers.ts';
 import { discoveryRoutes } from './discovery.ts';
 import { createEventSockets } from './events.ts';
 import { Exchange, problemBody } from './exchange.ts';
@@ -93,6 +94,7 @@ const plainRoutes = (metrics: Metrics): readonly Route[] => [
   ...memberRoutes,
   ...replicasRoutes,
   ...discoveryRoutes,
+  ...breakerRoutes,
   ...healthRoutes(metrics),
 ];
 
