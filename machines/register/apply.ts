@@ -1,6 +1,7 @@
 // One entry of the log becomes an outcome, writes to the keyspace and events for watchers. A function of the log alone: the same
 // entries give the same bytes on every replica (Schneider 1990, state machine replication).
 import { type Failure, failure } from '../errors.ts';
+import { executeQueue, isQueueWrite } from '../queue/index.ts';
 import { decodeCommand } from './command.ts';
 import { schedule } from './expiry.ts';
 import { encodeLease, encodeLock, encodeValue, leaseKey, lockKey, type ValueRecord, valueKey } from './keyspace.ts';
@@ -64,6 +65,7 @@ export const apply = (state: RegisterState, entry: AppliedEntry, read: KeyspaceR
 };
 
 const execute = (turn: Turn, write: RegisterWrite): RegisterOutcome => {
+  if (isQueueWrite(write)) return executeQueue(turn, write);
   switch (write.op) {
     case 'put':
       return put(turn, write);

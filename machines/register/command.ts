@@ -2,6 +2,8 @@
 // the digest of the write part; then the write part: op, flags and fields in the order of the table below, a put's value last.
 // The digest is taken once, by whoever encodes, so that replicas never hash a megabyte to apply it.
 import { sha256 } from '@noble/hashes/sha2.js';
+import { inkQueueWrite, isQueueWrite, readQueueWrite } from '../queue/index.ts';
+import type { QueueWrite } from '../queue/types.ts';
 import { limits } from '../wire/limits.ts';
 import {
   type Cursor,
@@ -38,7 +40,7 @@ const opNumbers = {
   'lock-acquire': 6,
   'lock-release': 7,
   expire: 8,
-} as const satisfies Record<RegisterWrite['op'], number>;
+} as const satisfies Record<Exclude<RegisterWrite['op'], QueueWrite['op']>, number>;
 
 const flag = { valueCondition: 1, indexCondition: 2, fence: 4, ttl: 8, lease: 16 } as const;
 
@@ -61,8 +63,11 @@ export const encodeCommand = ({ write, session }: RegisterCommand): Uint8Array =
   return dry(sessionInk, part);
 };
 
-/** A value can be large, so it stands last and is copied once. */
-const tailOf = (write: RegisterWrite): Uint8Array | undefined => (write.op === 'put' ? write.value : undefined);
+/** A value or a body can be large, so it stands last and is copied once. */
+const tailOf = (write: RegisterWrite): Uint8Array | undefined => {
+  if (write.op === 'put') return write.value;
+  return write.op === 'queue-send' ? write.body : undefined;
+};
 
 const inkToken = (into: Ink, token: FencingToken): void => {
   inkCount(into, token.term);
@@ -83,6 +88,7 @@ const guardFlags = (condition: Condition | undefined, fence: Fence | undefined):
   (fence === undefined ? 0 : flag.fence);
 
 const inkWrite = (into: Ink, write: RegisterWrite): void => {
+  if (isQueueWrite(write)) return inkQueueWrite(into, write);
   inkByte(into, opNumbers[write.op]);
   switch (write.op) {
     case 'put': {
@@ -215,7 +221,8 @@ const readDelete = (cursor: Cursor): RegisterWrite => {
 };
 
 const readWrite = (cursor: Cursor): RegisterWrite | null => {
-  switch (readByte(cursor)) {
+  const number = readByte(cursor);
+  switch (number) {
     case opNumbers.put:
       return readPut(cursor);
     case opNumbers.delete:
@@ -233,6 +240,6 @@ const readWrite = (cursor: Cursor): RegisterWrite | null => {
     case opNumbers.expire:
       return { op: 'expire' };
     default:
-      return null;
+      return readQueueWrite(cursor, number);
   }
 };

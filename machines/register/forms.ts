@@ -1,6 +1,8 @@
 // Requests and outcomes as they travel between nodes, inside an envelope's body: compact arrays in, checked values out, null for
 // whatever a node of ours would not have sent.
 import { errorTable, type Failure } from '../errors.ts';
+import { formQueueResult, isQueueOp, parseQueueResult } from '../queue/index.ts';
+import type { QueueResult } from '../queue/types.ts';
 import { limits } from '../wire/limits.ts';
 import { decodeCommand, encodeCommand } from './command.ts';
 import { parseRead } from './parse.ts';
@@ -45,8 +47,11 @@ const formKeyValue = (found: KeyValue): unknown => [
   found.lease,
 ];
 
+const isQueueResult = (result: RegisterResult): result is QueueResult => isQueueOp(result.op);
+
 /** `[op, index, …]`, the rest by op. */
 export const formResult = (result: RegisterResult): unknown => {
+  if (isQueueResult(result)) return formQueueResult(result);
   const head = [result.op, result.index];
   switch (result.op) {
     case 'put':
@@ -108,8 +113,10 @@ const parseHolder = (form: unknown): { owner: string; lease: string; token: Fenc
   return isId(owner) && isId(lease) && token !== null ? { owner, lease, token } : null;
 };
 
+type OwnOp = Exclude<RegisterResult['op'], QueueResult['op']>;
+
 /** How many elements the form of each result has. */
-const lengths: Record<RegisterResult['op'], number> = {
+const lengths: Record<OwnOp, number> = {
   put: 4,
   delete: 4,
   'lease-grant': 5,
@@ -126,12 +133,13 @@ const lengths: Record<RegisterResult['op'], number> = {
 
 export const parseResult = (form: unknown): RegisterResult | null => {
   if (!Array.isArray(form)) return null;
-  const [op, index, ...rest] = form as [RegisterResult['op'], unknown, ...unknown[]];
+  if (isQueueOp(form[0])) return parseQueueResult(form);
+  const [op, index, ...rest] = form as [OwnOp, unknown, ...unknown[]];
   if (typeof op !== 'string' || !Object.hasOwn(lengths, op) || form.length !== lengths[op] || !isCount(index)) return null;
   return lengths[op] === 3 && op !== 'expire' ? parseAnswer(op, index, rest) : parseWritten(op, index, rest);
 };
 
-const parseWritten = (op: RegisterResult['op'], index: number, rest: unknown[]): RegisterResult | null => {
+const parseWritten = (op: OwnOp, index: number, rest: unknown[]): RegisterResult | null => {
   const [term, name, extra] = rest;
   if (op === 'list') {
     const items = parseList(rest[0]);
@@ -158,7 +166,7 @@ const parseWritten = (op: RegisterResult['op'], index: number, rest: unknown[]):
   }
 };
 
-const parseAnswer = (op: RegisterResult['op'], index: number, [form]: unknown[]): RegisterResult | null => {
+const parseAnswer = (op: OwnOp, index: number, [form]: unknown[]): RegisterResult | null => {
   if (op === 'get') {
     const found = form === null ? null : parseKeyValue(form);
     return form !== null && found === null ? null : { op, found, index };

@@ -1,5 +1,7 @@
 // What a user or another node asks for, checked field by field: a write or read of ours, or a failure that names the field.
 import { failure } from '../errors.ts';
+import { isQueueReadOp, isQueueWriteOp, queueReadOf, queueWriteOf } from '../queue/index.ts';
+import type { QueueRead, QueueWrite } from '../queue/types.ts';
 import { limits } from '../wire/limits.ts';
 import { isSessionId } from './command.ts';
 import {
@@ -54,12 +56,13 @@ const fieldsOfWrite = {
   'lease-revoke': ['op', 'lease'],
   'lock-acquire': ['op', 'lock', 'lease', 'owner'],
   'lock-release': ['op', 'lock', 'token'],
-} as const satisfies Record<Exclude<RegisterWrite['op'], 'expire'>, readonly string[]>;
+} as const satisfies Record<Exclude<RegisterWrite['op'], 'expire' | QueueWrite['op']>, readonly string[]>;
 
 const writeOf = (check: Check, value: unknown): RegisterWrite | null => {
   const op = isFields(value) ? value.op : undefined;
+  if (typeof op === 'string' && isQueueWriteOp(op)) return queueWriteOf(check, op, value);
   if (typeof op !== 'string' || !Object.hasOwn(fieldsOfWrite, op)) {
-    wrong(check, `op must be one of ${Object.keys(fieldsOfWrite).join(', ')}`);
+    wrong(check, `op must be one of ${Object.keys(fieldsOfWrite).join(', ')}, or one of queues`);
     return null;
   }
   const known = op as keyof typeof fieldsOfWrite;
@@ -112,7 +115,7 @@ const fieldsOfRead = {
   list: ['op', 'prefix', 'after', 'limit'],
   'lock-get': ['op', 'lock'],
   'lease-get': ['op', 'lease'],
-} as const satisfies Record<RegisterRead['op'], readonly string[]>;
+} as const satisfies Record<Exclude<RegisterRead['op'], QueueRead['op']>, readonly string[]>;
 
 const limitOf = (check: Check, value: unknown): number => {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= limits.listItemsMax) return value;
@@ -122,8 +125,9 @@ const limitOf = (check: Check, value: unknown): number => {
 
 const readOf = (check: Check, value: unknown): RegisterRead | null => {
   const op = isFields(value) ? value.op : undefined;
+  if (typeof op === 'string' && isQueueReadOp(op)) return queueReadOf(check, op, value);
   if (typeof op !== 'string' || !Object.hasOwn(fieldsOfRead, op)) {
-    wrong(check, `op must be one of ${Object.keys(fieldsOfRead).join(', ')}`);
+    wrong(check, `op must be one of ${Object.keys(fieldsOfRead).join(', ')}, or one of queues`);
     return null;
   }
   const known = op as keyof typeof fieldsOfRead;

@@ -1,4 +1,6 @@
 // Answers reads from what is applied. Log time counts: what has expired by a wall clock but not by the log is still there.
+import { isQueueReadOp, queryQueues } from '../queue/index.ts';
+import type { QueueRead } from '../queue/types.ts';
 import { limits } from '../wire/limits.ts';
 import { decodeValue, nameOf, valueKey, valueRange } from './keyspace.ts';
 import { isReserved, reservedKeys } from './reserved.ts';
@@ -16,9 +18,19 @@ export const query = (
   read: KeyspaceReader,
   request: PointRequest,
   appliedIndex: number,
-): RegisterOutcome => ({ ok: true, result: answer(state, read, request, appliedIndex) });
+): RegisterOutcome =>
+  isQueueRead(request)
+    ? queryQueues(state.queues, read, request, appliedIndex)
+    : { ok: true, result: answer(state, read, request, appliedIndex) };
 
-const answer = (state: RegisterState, read: KeyspaceReader, request: PointRequest, index: number): RegisterResult => {
+const isQueueRead = (request: PointRequest): request is QueueRead => isQueueReadOp(request.op);
+
+const answer = (
+  state: RegisterState,
+  read: KeyspaceReader,
+  request: Exclude<PointRequest, QueueRead>,
+  index: number,
+): RegisterResult => {
   switch (request.op) {
     case 'get': {
       const record = read(valueKey(request.key));

@@ -1,5 +1,6 @@
 // The in-memory part, rebuilt from the keyspace at a start or after a snapshot's installation. Afterwards the state equals what the
 // log would have given.
+import { queueKind, restoreQueue } from '../queue/index.ts';
 import { schedule } from './expiry.ts';
 import { decodeLease, decodeLock, decodeSession, decodeValue, indexOf, nameOf, recordKind } from './keyspace.ts';
 import { type Lease, type RegisterState, requireRegister } from './state.ts';
@@ -13,6 +14,9 @@ export const restore = (state: RegisterState, records: readonly (readonly [Uint8
         break;
       case recordKind.lock:
         restoreLock(state, nameOf(key), value);
+        break;
+      case queueKind:
+        restoreQueue(state.queues, key, value);
         break;
       case recordKind.session:
         restoreSession(state, indexOf(key), value);

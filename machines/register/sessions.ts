@@ -2,6 +2,8 @@
 // again gets that. Failures are outcomes too: the same request twice answers the same, even if it would succeed by now.
 // A result is stored without its names, which the repeated write (same digest) carries itself.
 import { type Failure, failure } from '../errors.ts';
+import { inkQueueResult, isQueueWrite, readQueueResult, stillGiven } from '../queue/index.ts';
+import type { QueueWrite, QueueWriteResult } from '../queue/types.ts';
 import {
   createInk,
   cursorOf,
@@ -36,6 +38,7 @@ const encodeOutcome = (outcome: RegisterOutcome): Uint8Array => {
     inkCount(ink, result.index);
     inkCount(ink, result.term);
   }
+  if (isQueueResult(result)) inkQueueResult(ink, result);
   if ('expiresAtMs' in result) inkCount(ink, result.expiresAtMs);
   if ('token' in result) {
     inkCount(ink, result.token.term);
@@ -44,7 +47,9 @@ const encodeOutcome = (outcome: RegisterOutcome): Uint8Array => {
   return dry(ink);
 };
 
-const decodeOutcome = (bytes: Uint8Array, write: RegisterWrite): RegisterOutcome => {
+const isQueueResult = (result: RegisterResult): result is QueueWriteResult => isQueueWrite(result);
+
+const decodeOutcome = (turn: Turn, bytes: Uint8Array, write: RegisterWrite): RegisterOutcome => {
   const cursor = cursorOf(bytes);
   const kind = readByte(cursor);
   if (kind === failed) {
@@ -53,12 +58,18 @@ const decodeOutcome = (bytes: Uint8Array, write: RegisterWrite): RegisterOutcome
     return { ok: false, failure: JSON.parse(json) as Failure };
   }
   const at = { index: readCount(cursor), term: readCount(cursor) };
-  const result = resultOf(write, at, () => readCount(cursor));
+  const result = isQueueWrite(write)
+    ? readQueueResult(cursor, write, at, (numbers) => stillGiven(turn, numbers, at))
+    : resultOf(write, at, () => readCount(cursor));
   requireRegister(isSpent(cursor) && kind === succeeded, 'KEYSPACE_SOUND', 'a session record holds a malformed result');
   return { ok: true, result };
 };
 
-const resultOf = (write: RegisterWrite, at: { index: number; term: number }, next: () => number): RegisterResult => {
+const resultOf = (
+  write: Exclude<RegisterWrite, QueueWrite>,
+  at: { index: number; term: number },
+  next: () => number,
+): RegisterResult => {
   switch (write.op) {
     case 'put':
     case 'delete':
@@ -95,7 +106,7 @@ export const once = (
       `the outcome of session ${seen.index} is not in the keyspace`,
     );
     const record = decodeSession(bytes);
-    if (isSame(record.digest, digest)) return decodeOutcome(record.outcome, request.write);
+    if (isSame(record.digest, digest)) return decodeOutcome(turn, record.outcome, request.write);
     const message = `idempotency key '${id}' was used with another request at index ${seen.index}`;
     return { ok: false, failure: failure('IDEMPOTENCY_CONFLICT', message, { index: seen.index }) };
   }

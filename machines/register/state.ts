@@ -1,5 +1,6 @@
 // What the register keeps in memory: indexes only, never values. All of it can be rebuilt from the keyspace (restore.ts), and two
 // replicas that applied the same log hold the same.
+import { createQueues, dumpQueues, type QueueBounds, type Queues } from '../queue/index.ts';
 import { limits } from '../wire/limits.ts';
 import { createExpiries, type Expiries } from './expiry.ts';
 import type { FencingToken } from './types.ts';
@@ -53,20 +54,26 @@ export type RegisterState = {
   sessions: Map<string, Seen>;
   /** Every key with a TTL and every lease. */
   expiries: Expiries<'key' | 'lease'>;
+  readonly queues: Queues;
 };
 
 /** `bounds` is for tests; every replica of a cluster must use the same. */
-export const createRegister = (bounds: RegisterLimits = registerLimits): RegisterState => ({
+export const createRegister = (bounds: RegisterLimits = registerLimits, queueBounds?: QueueBounds): RegisterState => ({
   limits: bounds,
   keys: 0,
   leases: new Map(),
   locks: new Map(),
   sessions: new Map(),
   expiries: createExpiries('key', 'lease'),
+  queues: createQueues(queueBounds),
 });
 
-/** Log time of the earliest expiry of a key or lease, or Infinity: when the leader should propose `expire`. */
-export const nextExpiryMs = (state: RegisterState): number => state.expiries.heap[0]?.atMs ?? Number.POSITIVE_INFINITY;
+/** Log time of what is due first (a key, a lease, a message), or Infinity: when the leader should propose `expire`. */
+export const nextExpiryMs = (state: RegisterState): number =>
+  Math.min(
+    state.expiries.heap[0]?.atMs ?? Number.POSITIVE_INFINITY,
+    state.queues.timers.heap[0]?.atMs ?? Number.POSITIVE_INFINITY,
+  );
 
 export type RegisterCounts = { keys: number; leases: number; locks: number; sessions: number; expiringKeys: number };
 
@@ -91,6 +98,7 @@ export const dump = (state: RegisterState): unknown => ({
   sessions: [...state.sessions].map(([id, { index, timeMs }]) => ({ id, index, timeMs })),
   expiringKeys: byName(state.expiries.of.key).map(([name, { atMs }]) => ({ name, atMs })),
   expiringLeases: byName(state.expiries.of.lease).map(([name, { atMs }]) => ({ name, atMs })),
+  queues: dumpQueues(state.queues),
 });
 
 /** A broken invariant of the register, by name: the replica's disk or this program is wrong, so it must stop, not guess. */

@@ -1,6 +1,7 @@
 // One entry being applied: what it sees, what it writes, what watchers will hear. Removals go through here, so that memory,
 // keyspace and events can not disagree. What is past its time is treated as gone from here on, even where the sweep has not yet
 // come to it (the sweep does a bounded number of removals an entry).
+import { sweepQueues } from '../queue/index.ts';
 import { earliest, schedule, unschedule } from './expiry.ts';
 import { decodeValue, leaseKey, lockKey, sessionKey, type ValueRecord, valueKey } from './keyspace.ts';
 import { type Lease, type Lock, type RegisterState, requireRegister } from './state.ts';
@@ -107,7 +108,7 @@ export const extendLease = (turn: Turn, name: string, lease: Lease): void => {
 
 // ---------------------------------------------------------------- the sweep
 
-/** Removes what log time has passed, earliest first, sessions last; at most a bounded number of removals. */
+/** Removes what log time has passed, earliest first, then messages of queues, sessions last; at most a bounded number of removals. */
 export const sweep = (turn: Turn): void => {
   const { state, timeMs } = turn;
   let left = state.limits.removalsPerEntryMax;
@@ -116,6 +117,7 @@ export const sweep = (turn: Turn): void => {
     if (due === undefined || due.atMs > timeMs || left <= 0) break;
     left -= due.kind === 'key' ? expireKey(turn, due.name) : removeLease(turn, due.name, leaseDue(state, due.name), 'expire');
   }
+  left = sweepQueues(turn, left);
   if (state.sessions.size === 0) return;
   for (const [id, seen] of state.sessions) {
     if (left-- <= 0 || timeMs - seen.timeMs < state.limits.sessionMs) return;

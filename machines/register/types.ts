@@ -1,6 +1,7 @@
 // The register service's words: the linearizable key-value store that every cluster has (rows C4, C7; design, contracts).
 // Requests are what users ask (any node); commands are what the log carries (only writes); results are plain data.
 import type { Failure } from '../errors.ts';
+import type { QueueRead, QueueResult, QueueWrite } from '../queue/types.ts';
 
 /** Holds a write back unless it is true of the key at the moment of application. */
 export type Condition =
@@ -33,6 +34,7 @@ export type RegisterWrite =
   /** Granted at once or LOCK_HELD; waiting is the caller's (watch, then retry). The lock falls with its lease. */
   | { op: 'lock-acquire'; lock: string; lease: string; owner: string }
   | { op: 'lock-release'; lock: string; token: FencingToken }
+  | QueueWrite
   /** Proposed by the leader when the earliest expiry has passed, so that log time moves without other writes. */
   | { op: 'expire' };
 
@@ -46,7 +48,8 @@ export type RegisterRead =
   /** Keys in byte order; `after` continues a page (exclusive); at most `limit`. */
   | { op: 'list'; prefix: string; after?: string; limit: number }
   | { op: 'lock-get'; lock: string }
-  | { op: 'lease-get'; lease: string };
+  | { op: 'lease-get'; lease: string }
+  | QueueRead;
 
 export type KeyValue = {
   key: string;
@@ -67,7 +70,8 @@ export type RegisterResult =
   | { op: 'get'; found: KeyValue | null; index: number }
   | { op: 'list'; items: KeyValue[]; more: boolean; index: number }
   | { op: 'lock-get'; holder: { owner: string; lease: string; token: FencingToken } | null; index: number }
-  | { op: 'lease-get'; lease: { ttlMs: number; expiresAtMs: number } | null; index: number };
+  | { op: 'lease-get'; lease: { ttlMs: number; expiresAtMs: number } | null; index: number }
+  | QueueResult;
 
 export type RegisterOutcome = { ok: true; result: RegisterResult } | { ok: false; failure: Failure };
 

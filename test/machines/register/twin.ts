@@ -160,6 +160,8 @@ export class Twin {
       }
       case 'expire':
         return done({ op: 'expire', ...at });
+      default:
+        throw new Error(`${write.op} has a twin of its own`);
     }
   }
 }
