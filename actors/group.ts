@@ -32,6 +32,7 @@ import type {
 } from './api.ts';
 import type { Observe, ObserveStep } from './observe.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
+import { createQueueWaits, type ReceiveRequest } from './queue-waits.ts';
 import { createMember, type Member, type ReadEnd } from './raft.ts';
 import { type LoadedGroup, loadGroup, type RaftStore } from './raft-store.ts';
 import { createRegisterReplica, expireCommand, type RecordPages, type RegisterReplica } from './register.ts';
@@ -179,6 +180,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     tellStatus();
     if (hosted === null) return;
     const { member } = hosted;
+    if (member.state.role !== 'leader') waits.dismiss(member.leaderPeer());
     const { state } = member;
     // Nothing more will happen here: whoever watches has to watch elsewhere.
     if (isOutside()) dismiss(notHosted(group, settings.name));
@@ -375,7 +377,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     {
       type: 'write',
       effect: true,
-      repeatable: (request) => request.idempotencyKey !== null,
+      repeatable: ({ write, idempotencyKey }) =>
+        idempotencyKey !== null || (write.op === 'queue-send' && write.dedup !== undefined),
       form: formRequestWrite,
       parse: parseRequestWrite,
       formResult,
@@ -413,13 +416,37 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     place,
     access,
   );
-  const everyRequests = [writes, reads, changes];
+  const waits = createQueueWaits({
+    ...{ scope, clock },
+    free: (queue) => hosted?.register.freeIn(queue) ?? 0,
+    isKnown: (idempotencyKey) => hosted?.register.isKnown(idempotencyKey) ?? false,
+    propose: (request, done) => executeWrite(request, 0, done),
+    confirm: (done) => confirmRead('read-index', done),
+    at: () => ({ index: applied(), term: hosted?.member.state.term ?? 0 }),
+  });
+  const receives: Requests<ReceiveRequest, RegisterResult> = createRequests(
+    {
+      type: 'receive',
+      effect: true,
+      // What a lost attempt was given comes into sight again.
+      repeatable: () => true,
+      form: formRequestWrite,
+      parse: (body) => receiveOf(parseRequestWrite(body)),
+      formResult,
+      parseResult,
+      execute: waits.receive,
+    },
+    place,
+    access,
+  );
+  const everyRequests = [writes, reads, changes, receives];
 
   const timeoutOf = (options: CallOptions): number => Math.min(options.timeoutMs ?? defaultTimeoutMs, limits.callTimeoutMsMax);
 
   const onDelivery = (delivery: Delivery): void => {
     const { peer, type } = delivery;
-    const requests = type === 'write' ? writes : type === 'read' ? reads : type === 'change' ? changes : null;
+    const requests =
+      type === 'write' ? writes : type === 'read' ? reads : type === 'change' ? changes : type === 'receive' ? receives : null;
     if (requests === null) return router.refuse(peer, 'TYPE_UNKNOWN', `no such request: ${type.slice(0, 32)}`, { group });
     requests.serve(delivery.body, delivery.timeLeftMs, delivery.answer);
   };
@@ -430,7 +457,10 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     if (!parsed.ok) return done({ ok: false, failure: parsed.failure });
     const key = options.idempotencyKey === undefined ? null : parseIdempotencyKey(options.idempotencyKey);
     if (key !== null && !key.ok) return done({ ok: false, failure: key.failure });
-    writes.execute({ write: parsed.value, idempotencyKey: key?.value ?? null }, timeoutOf(options), done);
+    const request = { write: parsed.value, idempotencyKey: key?.value ?? null };
+    const receive = receiveOf(request);
+    if (receive !== null) receives.execute(receive, timeoutOf(options), done);
+    else writes.execute(request, timeoutOf(options), done);
   };
 
   const onRead = (given: Extract<GroupEvent, { type: 'read' }>): void => {
@@ -541,6 +571,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
             tellStatus();
             scheduleExpire();
             if (appliedWaits.length > 0) scope.soon(answerApplied);
+            waits.wake();
           },
           installed(meta, done) {
             register.load(meta.index, () => {
@@ -577,9 +608,12 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     hosted!.member.transfer(successor, () => untilIdle(done));
   };
 
-  /** Whoever waits for an answer gets it, from the new leader if need be; the node's patience is the limit. */
+  /**
+   * Whoever waits for an answer gets it, from the new leader if need be; the node's patience is the limit. Who waits for messages of a
+   * queue may wait for long, and can do so at any other node.
+   */
   const untilIdle = (done: () => void): void => {
-    if (everyRequests.every((requests) => !requests.isBusy)) return done();
+    if ([writes, reads, changes].every((requests) => !requests.isBusy)) return done();
     scope.after(idlePollMs, () => untilIdle(done));
   };
 
@@ -638,6 +672,11 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       args.onStatus(status());
     },
   };
+};
+
+const receiveOf = (request: WriteRequest | null): ReceiveRequest | null => {
+  if (request?.write.op !== 'queue-receive') return null;
+  return { write: request.write, idempotencyKey: request.idempotencyKey };
 };
 
 const changeRetryMs = 100;

@@ -1,6 +1,7 @@
 // The register state machine where it lives: applies committed commands to the group's keyspace, answers reads from it, keeps
 // the recent events for watchers, and asks for an `expire` entry when log time must move. The rules are in machines/register.
 import { type Failure, failure } from '../machines/errors.ts';
+import { freeIn } from '../machines/queue/index.ts';
 import type { Entry } from '../machines/raft/types.ts';
 import {
   apply,
@@ -42,6 +43,10 @@ export interface RegisterReplica {
   watch(prefix: string, from: number, on: (message: WatchMessage) => void): () => void;
   /** Log time of the earliest expiry, or Infinity. */
   nextExpiryMs(): number;
+  /** Messages of a queue that a receive would be given. */
+  freeIn(queue: string): number;
+  /** The outcome of the request under this idempotency key is remembered. */
+  isKnown(idempotencyKey: string): boolean;
   /** Every record of the keyspace as of now. */
   records(): RecordPages;
   /** Answers reads under way with `why` and ends watchers; what this replica itself reads goes on. */
@@ -193,6 +198,8 @@ export const createRegisterReplica = (args: {
 
     watch: (prefix, from, on) => events.watch(prefix, from, on),
     nextExpiryMs: () => nextExpiryMs(register),
+    freeIn: (queue) => freeIn(register.queues, queue),
+    isKnown: (idempotencyKey) => register.sessions.has(idempotencyKey),
 
     records: () => openPages(readers),
     dismiss,

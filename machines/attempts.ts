@@ -13,6 +13,7 @@ const unknown: ReadonlySet<ErrorCode> = new Set(['OUTCOME_UNKNOWN', 'STORAGE_FAI
 /** Given by the register in log order: true of the request whatever became of earlier attempts under the same idempotency key. */
 const decided: ReadonlySet<ErrorCode> = new Set([
   ...(['KEY_NOT_FOUND', 'CAS_MISMATCH', 'FENCED', 'LOCK_HELD', 'LEASE_NOT_FOUND', 'IDEMPOTENCY_CONFLICT'] as const),
+  ...(['QUEUE_NOT_FOUND', 'QUEUE_NOT_EMPTY', 'RECEIPT_EXPIRED'] as const),
 ]);
 
 const attemptMsMin = 1_000;
