@@ -9,6 +9,7 @@ import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from 
 import type { Plain } from '../machines/replicator/types.ts';
 import type { NotableBreaker } from './breakers-api.ts';
 import type { Found } from './discovery.ts';
+import type { RoutesApi } from './routes-door.ts';
 import type { BreakersApi, CallsApi, CatalogApi, ServiceHost } from './service-api.ts';
 
 export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining' | 'left' | 'failed';
@@ -223,6 +224,7 @@ export interface NodeApi extends BreakersApi {
   readonly calls: CallsApi;
   /** What this node offers to be called. */
   readonly host: ServiceHost;
+  readonly routes: RoutesApi;
   status(): NodeStatus;
   /** Called after the status changed, at most once a turn. Returns what ends it. */
   onStatus(listener: (status: NodeStatus) => void): () => void;

@@ -47,6 +47,8 @@ import { createReplicaDoor } from './replica-door.ts';
 import { createLedgerPort } from './replica-ledger.ts';
 import { createReplicator, deltasTopic, type ReplicatorEvent, replicatorAddress } from './replicator.ts';
 import { createRouter, type Delivery, type Router } from './router.ts';
+import { createRoutesActor, type RoutesActorEvent, routesAddress } from './routes.ts';
+import { createRoutesDoor } from './routes-door.ts';
 import { createServiceHost } from './services.ts';
 import type { NodeSettings } from './settings.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
@@ -197,6 +199,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let gossipCell: Cell<GossipActorEvent> | null = null;
   let catalogCell: Cell<CatalogActorEvent> | null = null;
   let replicatorCell: Cell<ReplicatorEvent> | null = null;
+  let routesCell: Cell<RoutesActorEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
   let quietDue: Set<PeerId> | 'all' | null = null;
@@ -329,6 +332,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const serviceHost = createServiceHost({ name: settings.name, self: network.self, clock, sink, ...settings.calls });
   const calls = createLocalCalls({ name: settings.name, self: network.self, clock, host: serviceHost });
+  const routes = createRoutesDoor({
+    ...{ self: network.self, name: settings.name, clock, peers, members: () => membersNow() },
+    cell: () => routesCell,
+  });
 
   /** In the register group that every cluster has, or the first one. */
   const ledgerCell = (timeoutMs: number): { cell: Cell<GroupEvent> } | { failure: Failure } => {
@@ -406,6 +413,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     gossipCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     catalogCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     replicatorCell?.send({ type: 'peer-open', peer });
+    routesCell?.send({ type: 'opened', peer });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
     tellQuiet(peer);
@@ -424,6 +432,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     gossipCell?.send({ type: 'peer-close', peer });
     catalogCell?.send({ type: 'peer-close', peer });
     replicatorCell?.send({ type: 'peer-close', peer });
+    routesCell?.send({ type: 'closed', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
@@ -501,7 +510,11 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       tellQuiet('all');
       return createLivenessActor(scope, {
         options: livenessOptions(settings.raft),
-        ...{ ports, router, connected: peers.connected(), onRtt: peers.measured },
+        ...{ ports, router, connected: peers.connected() },
+        onRtt(peer, rttMs) {
+          peers.measured(peer, rttMs);
+          routesCell?.send({ type: 'measured', peer, rttMs });
+        },
         onLost(peer, lost) {
           if (lost === 'all') return;
           for (const group of lost) groups.get(group)?.send({ type: 'peer-lost', peer });
@@ -528,6 +541,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
             tellDiscovery(changes, view);
             gossip.members(changes);
             catalog.members(changes);
+            routes.members(changes);
             peers.members(view);
             breakers.members(changes);
           },
@@ -591,6 +605,16 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         }),
       replica.undelivered,
     );
+    routesCell = host<RoutesActorEvent>(
+      routesAddress,
+      (scope) =>
+        createRoutesActor(scope, {
+          ...{ options: settings.routes, checkAll: options.checkAll ?? false, ports, router },
+          connected: peers.statuses().filter((peer) => peer.connected),
+          ...{ reach: peers.reach, ...routes.memory() },
+        }),
+      routes.undelivered,
+    );
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
       createGenesisActor(scope, {
         ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
@@ -606,6 +630,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(replicatorAddress, (delivery) => replicatorCell?.send({ type: 'delivery', delivery }));
     router.on(catalogAddress, (delivery) => catalogCell?.send({ type: 'delivery', delivery }));
     router.on(gossipAddress, (delivery) => gossipCell?.send({ type: 'delivery', delivery }));
+    router.on(routesAddress, (delivery) => routesCell?.send({ type: 'delivery', delivery }));
     router.on(livenessAddress, (delivery) => livenessCell?.send({ type: 'delivery', delivery }));
     router.on(genesisAddress, (delivery) => genesisCell?.send({ type: 'delivery', delivery }));
     router.on(nodeAddress, onNodeDelivery);
@@ -719,6 +744,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     calls,
     host: serviceHost,
     ...breakers.api,
+    routes: routes.api,
     status: () => store.getSnapshot().context,
     members: () => membersNow(),
     tellLoad: (load) => membershipCell?.send({ type: 'load', load }),

@@ -48,6 +48,8 @@ export interface Peers {
   nameOf(peer: PeerId): string | null;
   connected(): PeerId[];
   isConnected(peer: PeerId): boolean;
+  /** 'wait': a message opens a connection. 'none': it cannot be told anything straight on, at the moment. */
+  reach(peer: PeerId): 'open' | 'wait' | 'none';
   /** Who has this name and can be reached: connected, or a member to whom a message opens a connection. */
   named(name: string): PeerId | null;
   /** Somebody to ask the way: mostly one of these, for they may know it, but not always, for they may not. */
@@ -195,6 +197,7 @@ export const createPeers = (args: PeersArguments): Peers => {
   return {
     connected,
     isConnected: (peer) => links.open.has(peer),
+    reach: (peer) => wayTo(links, peer, clock.nowMs()),
     statuses: () => [...statuses.values()],
     nameOf: (peer) => statuses.get(peer)?.name ?? links.known.get(peer)?.name ?? null,
 

@@ -7,6 +7,7 @@ import { type GossipOptions, gossipDefaults } from '../machines/gossip/index.ts'
 import { type LinksOptions, linksDefaults } from '../machines/links/index.ts';
 import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
 import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
+import { type RoutesOptions, routesDefaults } from '../machines/routes/index.ts';
 import { type RoundsOptions, roundsDefaults } from './replica-registrar.ts';
 import { type CallsSettings, callsDefaults } from './service-api.ts';
 
@@ -34,6 +35,7 @@ export type NodeSettings = {
   catalog: CatalogOptions;
   discovery: DiscoveryOptions;
   links: LinksOptions;
+  routes: RoutesOptions;
   /** HTTP address, if any; only reported. */
   http: string | null;
   raft: RaftOptions;
@@ -64,6 +66,7 @@ export const settingsDefaults = {
   catalog: catalogDefaults,
   discovery: discoveryDefaults,
   links: linksDefaults,
+  routes: routesDefaults,
   raft: raftDefaults,
   snapshotEntries: 10_000,
   snapshotBytes: 64 << 20,

@@ -51,6 +51,10 @@ export const sinkCounters = {
   replica_gaps_total: { help: 'Changes heard before what they build on, and fetched whole', labels: [] },
   replica_refused_total: { help: 'Changes of others that were not joined, by reason', labels: ['code'] },
   replica_repaired_total: { help: 'Replicated objects that came by repair', labels: [] },
+  route_breaks_total: { help: 'Ways over others that did not get there', labels: [] },
+  route_lookups_total: { help: 'Ways to peers that are not connected, by what was known or found', labels: ['result'] },
+  route_questions_total: { help: 'Questions of others about ways', labels: [] },
+  route_refreshes_total: { help: 'Ways in use that were asked for again before they ended', labels: [] },
   storage_batches_total: { help: 'Batches written, by durability', labels: ['durable'] },
 } as const satisfies Record<string, Row>;
 

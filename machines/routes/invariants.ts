@@ -3,6 +3,9 @@ import { InvariantBroken } from '../invariant.ts';
 import type { RoutesState } from './state.ts';
 import { routesLimits as max } from './types.ts';
 
+/** Of sums of times. */
+const roundingMs = 1e-3;
+
 const demand = (invariant: string, holds: boolean, what: () => string): void => {
   if (!holds) throw new InvariantBroken(invariant, what());
 };
@@ -25,11 +28,19 @@ export const checkRoutes = (state: RoutesState, nowMs: number): void => {
       demand('way-ends-there', path.at(-1) === target, () => `${told} is to lead to ${target}`);
       demand('way-within-budget', path.length <= state.options.hopsMax, () => told);
       demand('way-over-a-neighbour', near.has(path[0]!) || path[0] === target, () => told);
-      demand('way-ends-in-time', untilMs - learnedMs <= state.options.ttlMs, () => `${told} holds ${untilMs - learnedMs} ms`);
+      demand(
+        'way-ends-in-time',
+        untilMs - learnedMs <= state.options.ttlMs + roundingMs,
+        () => `${told} holds ${untilMs - learnedMs} ms`,
+      );
     }
   }
   for (const question of questions.values()) {
-    demand('question-ends', question.endsMs <= nowMs + state.options.askMs, () => `a question about ${question.target}`);
+    demand(
+      'question-ends',
+      question.endsMs <= nowMs + state.options.askMs + roundingMs,
+      () => `a question about ${question.target}`,
+    );
     demand('asks-nobody-on-its-way', !question.travelled.some((peer) => question.asked.has(peer)), () => question.target);
     const isOwn = own.get(question.target) === question;
     demand('one-own-question', isOwn === (question.served === null), () => `about ${question.target}`);

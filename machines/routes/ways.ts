@@ -39,7 +39,11 @@ export const wayTo = (state: RoutesState, target: PeerId, nowMs: number): Way | 
   const known = state.targets.get(target);
   if (known === undefined) return 'unknown';
   known.usedMs = nowMs;
-  for (const way of known.ways) if (way.untilMs > nowMs) return way;
+  for (const way of known.ways) {
+    if (way.untilMs <= nowMs) continue;
+    state.counts.cached++;
+    return way;
+  }
   return known.noneUntilMs > nowMs ? 'none' : 'unknown';
 };
 

@@ -198,6 +198,10 @@ const addCluster = (program: Command): void => {
     .option('--cluster <name>', "the cluster's name, for sources (default: POLITY_CLUSTER or polity)")
     .option('--secret-file <file>', 'file with the cluster secret, for sources that need it (default: POLITY_SECRET_FILE)')
     .action(async (sources, options) => (await import('./discover.ts')).discover(sources, options));
+  reaching(program.command('route <name>'))
+    .description('how a node reaches another: straight on or over whom, and why; by name or peer id')
+    .option('--ask', 'look for a way if none is known')
+    .action(async (name, options) => (await import('./route.ts')).route(name, options));
   reaching(program.command('evict <peer-id>'))
     .description('throw a member out')
     .action(async (peerId, options) => (await load()).evict(peerId, options));

@@ -93,6 +93,8 @@ export interface Client extends Disposable {
   lookup(
     options?: CallOptions & { max?: number },
   ): Promise<{ peers: Record<string, unknown>[]; failures: Record<string, unknown>[] }>;
+  /** How the node that answers first reaches another, by its name or peer id; with `ask` it looks for a way if it knows none. */
+  route(node: string, options?: CallOptions & { ask?: boolean }): Promise<Record<string, unknown>>;
   /** Throws a member out: its peer id (not its name) counts as evicted for a week, at members that restart, too. */
   evict(peerId: string, options?: CallOptions): Promise<void>;
   groups: {
@@ -384,6 +386,10 @@ class HttpClient implements Client {
     });
     const { peers, failures } = await this.#run({ call, effect: false, repeatable: true }, options);
     return { peers: fieldsOf(peers), failures: fieldsOf(failures) };
+  }
+
+  route(node: string, { ask = false, ...options }: CallOptions & { ask?: boolean } = {}): ReturnType<Client['route']> {
+    return this.#plain(`/v1/routes/${encode('the node', node)}${ask ? '?ask=true' : ''}`, options);
   }
 
   readonly groups: Client['groups'] = {

@@ -43,6 +43,7 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   catalog: settingsDefaults.catalog,
   discovery: settingsDefaults.discovery,
   links: settingsDefaults.links,
+  routes: settingsDefaults.routes,
   raft: {
     ...raftDefaults,
     electionTimeoutMinMs: config.raft.electionTimeoutMs[0],

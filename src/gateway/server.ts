@@ -20,6 +20,7 @@ import { createGuard, type Guard } from './guards.ts';
 import { healthRoutes } from './health.ts';
 import { assertGatewayLimits, type GatewayLimits, gatewayLimits } from './limits.ts';
 import { memberRoutes } from './members.ts';
+import { peerRoutes } from './peer-routes.ts';
 import { registerRoutes } from './register.ts';
 import { createReplicaRoutes } from './replica.ts';
 import { replicasRoutes } from './replicas.ts';
@@ -95,6 +96,7 @@ const plainRoutes = (metrics: Metrics): readonly Route[] => [
   ...replicasRoutes,
   ...discoveryRoutes,
   ...breakerRoutes,
+  ...peerRoutes,
   ...healthRoutes(metrics),
 ];
 

@@ -93,6 +93,7 @@ test('a group whose actor fails starts again from its disk; whoever waits is ans
     membership: 0,
     discovery: 0,
     replicator: 0,
+    routes: 0,
     genesis: 0,
     gossip: 0,
     catalog: 0,
@@ -203,6 +204,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     'genesis',
     'node',
     'nobody',
+    'routes',
     'constructor',
   ];
   const types = [
@@ -220,6 +222,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     'host',
     'peers',
     'membership',
+    'reach',
   ];
   const bodies = [
     null,
@@ -248,6 +251,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     membership: 0,
     discovery: 0,
     replicator: 0,
+    routes: 0,
     genesis: 0,
     gossip: 0,
     catalog: 0,
@@ -282,6 +286,7 @@ test('no argument of a program brings an actor down', () => {
     membership: 0,
     discovery: 0,
     replicator: 0,
+    routes: 0,
     genesis: 0,
     gossip: 0,
     catalog: 0,

@@ -200,6 +200,26 @@ test('who is asked answers what it knows, asks those who were not asked, and eac
   assert.deepEqual(of(ask(6, 'c', { ...about, flood: 8 }), 'answer'), [], 'its way leads over who asks: others are asked');
 });
 
+test('a question that may go farther than before is asked again; one to a neighbour that is lost is not waited for', () => {
+  const state = stateOf(['b', 'c', 'd']);
+  const ask = (asked: number, from: string, linksMax: number) =>
+    step(state, 0, {
+      ...{ type: 'asked', asked, from, timeLeftMs: 1_000, isDialable: false },
+      question: { target: 'x', travelled: ['o'], flood: 7, linksMax, isWide: true },
+    });
+  const first = of(ask(1, 'b', 2), 'ask');
+  assert.deepEqual(first.map(({ to }) => to).sort(), ['c', 'd']);
+  assert.deepEqual(
+    of(ask(2, 'c', 3), 'ask')
+      .map(({ to }) => to)
+      .sort(),
+    ['b', 'd'],
+  );
+  answered(state, 1, first[0]!.question, 'c', null);
+  const ended = step(state, 2, { type: 'closed', peer: 'd' });
+  assert.deepEqual(of(ended, 'answer'), [{ type: 'answer', asked: 1, answer: null }]);
+});
+
 test('nobody makes this node ask without end', () => {
   const state = stateOf(['b', 'c']);
   let asked = 0;

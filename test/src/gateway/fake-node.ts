@@ -3,6 +3,7 @@
 import type { BackupPart, CallOptions, GroupChange, NodeApi, NodeStatus, Outcome, WatchMessage } from '../../../actors/api.ts';
 import type { Found } from '../../../actors/discovery.ts';
 import { createLocalCalls } from '../../../actors/local-calls.ts';
+import type { NamedRoute } from '../../../actors/routes-door.ts';
 import type { BreakerReport } from '../../../actors/service-api.ts';
 import { callsDefaults } from '../../../actors/service-api.ts';
 import { createServiceHost } from '../../../actors/services.ts';
@@ -147,6 +148,17 @@ export class FakeNode implements NodeApi {
     ...{ name: 'n1', self: 'p1', clock: realClock, sink: { log: () => {}, count: () => {} }, ...callsDefaults },
   });
   readonly calls = createLocalCalls({ name: 'n1', self: 'p1', clock: realClock, host: this.host });
+  /** What this node knows of ways. */
+  routed: NamedRoute | null = null;
+  readonly routes: NodeApi['routes'] = {
+    wayTo: () => 'none',
+    find: (_peer, done) => done(null),
+    broken() {},
+    describe: (node, _ask, done) =>
+      this.routed === null
+        ? done({ ok: false, failure: { code: 'MEMBER_NOT_FOUND', message: `nobody is called ${node}` } })
+        : done({ ok: true, value: this.routed }),
+  };
 
   readonly replicated = new FakeReplica();
   readonly replica = this.replicated.api;
