@@ -42,6 +42,12 @@ export const errorTable = {
     definite: false,
     title: 'The service failed while it worked on the request',
   },
+  GRAPH_FAILED: {
+    status: 500,
+    retryable: false,
+    definite: false,
+    title: 'A step of the graph failed after others had happened',
+  },
   UNREACHABLE: { status: 503, retryable: true, definite: true, title: 'No node can be reached' },
   BREAKER_OPEN: { status: 503, retryable: true, definite: true, title: 'The node failed too often and is left alone' },
   NO_QUORUM: { status: 503, retryable: true, definite: true, title: 'No quorum can be reached' },

@@ -1,0 +1,10 @@
+// The door of graphs of calls: check one, create a run of it, step it; make references.
+export { type Checked, checkGraph, checkOffered, type Offered } from './check.ts';
+export { checkRun } from './invariants.ts';
+export { graphLimits } from './limits.ts';
+export { step } from './machine.ts';
+export type { Plan, PlannedCall, PlannedStep } from './plan.ts';
+export { literal } from './references.ts';
+export { createRun, type GraphRun, type RunInput } from './state.ts';
+export * from './types.ts';
+export { weigh } from './values.ts';

@@ -1,0 +1,133 @@
+// Plain data, copied and weighed as it is walked through: what goes into a call shares nothing with the result that it came from, nor
+// with what the caller of the graph keeps, and nobody makes a small graph into a large message.
+import { isWellFormed } from '../wire/octets.ts';
+
+export type Part = string | number;
+/** Where in a graph or a value, for a person: `steps.charge.input.items[2]`. */
+export const placeOf = (path: readonly Part[]): string =>
+  path.map((part, at) => (typeof part === 'number' ? `[${part}]` : at === 0 ? part : `.${part}`)).join('');
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** An object made by braces, not by a class. */
+export const isRecord = (value: unknown): value is Fields => {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value) as unknown;
+  return prototype === Object.prototype || prototype === null;
+};
+
+/** A part of a value that exists is its own: nobody reaches what a prototype has. */
+export const partOf = (value: unknown, part: Part): { found: boolean; value?: unknown } => {
+  if (Array.isArray(value)) {
+    const isPlace = typeof part === 'number' && part >= 0 && part < value.length;
+    return isPlace ? { found: true, value: value[part] as unknown } : { found: false };
+  }
+  if (!isRecord(value) || typeof part !== 'string' || !Object.hasOwn(value, part)) return { found: false };
+  return value[part] === undefined ? { found: false } : { found: true, value: value[part] };
+};
+
+export const atPath = (value: unknown, path: readonly Part[]): { found: boolean; value?: unknown } => {
+  let now: { found: boolean; value?: unknown } = { found: true, value };
+  for (const part of path) {
+    now = partOf(now.value, part);
+    if (!now.found) return now;
+  }
+  return now;
+};
+
+/** Walks through values; the first thing that is wrong ends the walk. */
+export type Walk = {
+  /** What all values of this walk may still weigh. */
+  bytesLeft: number;
+  readonly depthMax: number;
+  wrong: { path: readonly Part[]; message: string; code: 'INVALID_REQUEST' | 'TOO_LARGE' } | null;
+  /** Answers in place of a record, if it wants to. */
+  readonly replace: ((record: Fields, walk: Walk, path: readonly Part[]) => { value: unknown } | null) | null;
+};
+
+export const walkOf = (bytesMax: number, depthMax: number, replace: Walk['replace'] = null): Walk => ({
+  ...{ bytesLeft: bytesMax, depthMax, wrong: null, replace },
+});
+
+/** Of each value, whatever it is; about what MessagePack takes. */
+const valueBytes = 8;
+
+const stop = (
+  walk: Walk,
+  path: readonly Part[],
+  message: string,
+  code: 'INVALID_REQUEST' | 'TOO_LARGE' = 'INVALID_REQUEST',
+) => {
+  walk.wrong ??= { path, message, code };
+};
+
+const pay = (walk: Walk, path: readonly Part[], bytes: number): void => {
+  walk.bytesLeft -= bytes;
+  if (walk.bytesLeft < 0) stop(walk, path, 'is too large', 'TOO_LARGE');
+};
+
+/** A copy, of which nothing is right once `walk.wrong` is set. Absent fields are left out. */
+export const copy = (walk: Walk, value: unknown, path: readonly Part[] = [], depth = 0): unknown => {
+  pay(walk, path, valueBytes);
+  if (walk.wrong !== null) return null;
+  if (value === null || typeof value === 'boolean' || typeof value === 'number') return value;
+  if (typeof value === 'string') return copyText(walk, value, path);
+  if (value instanceof Uint8Array) {
+    pay(walk, path, value.byteLength);
+    return walk.wrong === null ? Uint8Array.from(value) : null;
+  }
+  if (depth >= walk.depthMax) return stop(walk, path, `has more than ${walk.depthMax} lists and records inside each other`);
+  if (Array.isArray(value)) return copyList(walk, value as unknown[], path, depth);
+  if (isRecord(value)) return copyRecord(walk, value, path, depth);
+  return stop(walk, path, `is no plain data, but ${typeof value === 'object' ? 'an object of a class' : `a ${typeof value}`}`);
+};
+
+const copyText = (walk: Walk, text: string, path: readonly Part[]): unknown => {
+  pay(walk, path, text.length);
+  return isWellFormed(text) ? text : stop(walk, path, 'has half a character (a lone surrogate)');
+};
+
+const copyList = (walk: Walk, list: readonly unknown[], path: readonly Part[], depth: number): unknown => {
+  const copied: unknown[] = [];
+  for (let at = 0; at < list.length && walk.wrong === null; at++) copied.push(copy(walk, list[at], [...path, at], depth + 1));
+  return copied;
+};
+
+const copyRecord = (walk: Walk, record: Fields, path: readonly Part[], depth: number): unknown => {
+  const replaced = walk.replace?.(record, walk, path) ?? null;
+  if (replaced !== null) return replaced.value;
+  const copied: Record<string, unknown> = {};
+  for (const name of Object.keys(record)) {
+    if (record[name] === undefined) continue;
+    if (name === '__proto__') stop(walk, path, "has a field '__proto__'");
+    pay(walk, path, name.length);
+    if (walk.wrong !== null) return null;
+    copied[name] = copy(walk, record[name], [...path, name], depth + 1);
+  }
+  return copied;
+};
+
+/** Lists and records inside each other in what comes from a call. */
+const resultDepthMax = 100;
+
+/** What a result weighs; null: more than `bytesMax`, or no plain data. */
+export const weigh = (value: unknown, bytesMax: number): number | null => {
+  const walk = walkOf(bytesMax, resultDepthMax);
+  copy(walk, value === undefined ? null : value);
+  return walk.wrong === null ? bytesMax - walk.bytesLeft : null;
+};
+
+/** The same data: lists in their order, records in any. */
+export const isSame = (one: unknown, other: unknown): boolean => {
+  if (Object.is(one, other)) return true;
+  if (one instanceof Uint8Array && other instanceof Uint8Array)
+    return one.byteLength === other.byteLength && one.every((byte, at) => byte === other[at]);
+  if (Array.isArray(one) && Array.isArray(other))
+    return one.length === other.length && one.every((item, at) => isSame(item, other[at]));
+  if (!isRecord(one) || !isRecord(other)) return one === other;
+  const names = Object.keys(one);
+  return (
+    names.length === Object.keys(other).length &&
+    names.every((name) => Object.hasOwn(other, name) && isSame(one[name], other[name]))
+  );
+};
