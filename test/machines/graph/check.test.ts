@@ -165,9 +165,9 @@ test('no graph, no steps, too many, too many mistakes', () => {
 });
 
 test('what was given can be changed afterwards', () => {
-  const graph = steps({ a: { input: { list: [1] } } });
-  const { steps: planned } = planOf(graph);
-  (graph.steps.a as { input: { list: number[] } }).input.list.push(2);
+  const list = [1];
+  const { steps: planned } = planOf(steps({ a: { input: { list } } }));
+  list.push(2);
   assert.deepEqual(planned[0]!.call.input, { list: [1] });
 });
 

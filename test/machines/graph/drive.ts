@@ -39,8 +39,14 @@ export class Driven {
   send(event: GraphEvent): void {
     const effects = step(this.run, this.nowMs, event);
     checkRun(this.run);
-    for (const effect of effects) this.#take(effect);
+    for (const effect of effects) {
+      this.see(effect);
+      this.#take(effect);
+    }
   }
+
+  /** For whoever looks on. */
+  protected see(_effect: GraphEffect): void {}
 
   #take(effect: GraphEffect): void {
     assert.equal(this.outcome, null, `${effect.type} after the end`);
