@@ -1,6 +1,6 @@
 // The door of bulkheads: how many calls of a service run, how many wait, and who is sent away. An event and the time in, effects out.
 export { checkBulkhead } from './invariants.ts';
-export { step } from './machine.ts';
+export { endAtOnce, startAtOnce, step } from './machine.ts';
 export {
   type BulkheadOptions,
   bulkheadDefaults,

@@ -3,7 +3,7 @@
 // more is what keeps an overloaded system overloaded.
 import { InvariantBroken } from '../invariant.ts';
 import { checkStep } from './invariants.ts';
-import { importances } from './options.ts';
+import { type Importance, importances } from './options.ts';
 import { isKnown, leastOf, measure, waitOf } from './pace.ts';
 import { aheadOf, dequeue, enqueue, firstOf, remove, removeLeast, type Waiting } from './queue.ts';
 import type { Bulkhead, BulkheadEffect, BulkheadEvent, CallId, Shed, Turn } from './state.ts';
@@ -21,6 +21,43 @@ export const step = (state: Bulkhead, givenMs: number, event: BulkheadEvent): Bu
   return turn.effects;
 };
 
+// ---------------------------------------------------------------- the short way
+
+/**
+ * What `arrived` does where there is room and nobody waits, without a word about it: true, the call has been started. False: nothing has
+ * happened, and `step` says what becomes of it. Most calls go this way, and for a short one words cost more than itself.
+ */
+export const startAtOnce = (
+  state: Bulkhead,
+  givenMs: number,
+  id: CallId,
+  importance: Importance,
+  deadlineMs: number,
+): boolean => {
+  const { running, queue, options, counts } = state;
+  const hasRoom = queue.of.size === 0 && !state.isStopped && running.size < options.runningMax[importance];
+  // Any time that is no number, too, and calls that are late.
+  if (!hasRoom || !(givenMs >= state.nowMs) || !(deadlineMs > givenMs) || givenMs >= state.deadlineMs) return false;
+  if (running.has(id)) return false;
+  state.nowMs = givenMs;
+  running.set(id, givenMs);
+  counts.arrived++;
+  counts.started++;
+  return true;
+};
+
+/** What `ended` does where nobody waits. False: nothing has happened, `step` says what follows. */
+export const endAtOnce = (state: Bulkhead, givenMs: number, id: CallId): boolean => {
+  const { running, queue, counts } = state;
+  if (queue.of.size > 0 || !(givenMs >= state.nowMs) || givenMs >= state.deadlineMs || !running.has(id)) return false;
+  state.nowMs = givenMs;
+  onEnded(state, givenMs, id);
+  if (counts.started !== counts.ended + running.size) throw new InvariantBroken('started-ends', `${id}`);
+  return true;
+};
+
+// ---------------------------------------------------------------- events
+
 const take = (state: Bulkhead, turn: Turn, event: BulkheadEvent): void => {
   switch (event.type) {
     case 'wake':
@@ -28,7 +65,7 @@ const take = (state: Bulkhead, turn: Turn, event: BulkheadEvent): void => {
     case 'arrived':
       return onArrived(state, turn, event);
     case 'ended':
-      return onEnded(state, turn, event.id);
+      return onEnded(state, turn.nowMs, event.id);
     case 'abandoned':
       if (remove(state.queue, event.id) !== null) state.counts.abandoned++;
       return;
@@ -62,12 +99,12 @@ const onArrived = (state: Bulkhead, turn: Turn, event: Extract<BulkheadEvent, { 
   refuse(state, turn, least.id, least.id === id ? 'full' : 'displaced');
 };
 
-const onEnded = (state: Bulkhead, turn: Turn, id: CallId): void => {
+const onEnded = (state: Bulkhead, nowMs: number, id: CallId): void => {
   const startedMs = state.running.get(id);
   if (startedMs === undefined) throw new InvariantBroken('ended-was-running', `${id}`);
   state.running.delete(id);
   state.counts.ended++;
-  measure(state.pace, turn.nowMs - startedMs);
+  measure(state.pace, nowMs - startedMs);
 };
 
 const start = (state: Bulkhead, turn: Turn, id: CallId): void => {
