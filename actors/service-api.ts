@@ -115,7 +115,9 @@ export type Execution = {
   principal: string | null;
   importance: Importance | null;
   /** As its caller said. */
-  takesItems?: boolean;
+  takesItems?: boolean | undefined;
+  /** When it came, on the clock port, if whoever hands it over has just looked; to look takes a good part of a short call. */
+  atMs?: number | undefined;
   deadlineMs: number;
   requestId: string;
   /** Without this call. */

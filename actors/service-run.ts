@@ -5,39 +5,6 @@ import type { Outcome } from './api.ts';
 import type { CallContext, CallEvents, CallHandle, Execution, HostedMethod } from './service-api.ts';
 import type { Hosted } from './service-table.ts';
 
-/** What a handler is told. The chain is written only for those who read it. */
-export class Context implements CallContext {
-  readonly service: string;
-  readonly version: string;
-  readonly method: string;
-  readonly caller: string;
-  readonly callerPeer: string;
-  readonly principal: string | null;
-  readonly deadlineMs: number;
-  readonly requestId: string;
-  readonly trace: string;
-  readonly #before: readonly string[];
-  readonly #node: string;
-
-  constructor(execution: Execution, version: string, node: string) {
-    this.service = execution.service;
-    this.version = version;
-    this.method = execution.method;
-    this.caller = execution.caller;
-    this.callerPeer = execution.callerPeer;
-    this.principal = execution.principal;
-    this.deadlineMs = execution.deadlineMs;
-    this.requestId = execution.requestId;
-    this.trace = execution.trace;
-    this.#before = execution.chain;
-    this.#node = node;
-  }
-
-  get chain(): readonly string[] {
-    return [...this.#before, `${this.#node} ${this.service}.${this.method}`];
-  }
-}
-
 /** What stands around runs: the host. */
 export interface RunHost {
   readonly name: string;
@@ -51,10 +18,11 @@ export const failed = (why: Failure): { ok: false; failure: Failure } => ({ ok: 
 /** The handle of what has ended already. */
 export const ended: CallHandle = { cancel() {}, more() {} };
 
-export class Run implements CallHandle, CallEvents {
+/** What its handler is told of it, too: a call takes few objects. */
+export class Run implements CallHandle, CallEvents, CallContext {
   readonly id: number;
   readonly hosted: Hosted;
-  readonly method: HostedMethod;
+  readonly work: HostedMethod;
   readonly execution: Execution;
   startedMs = 0;
   state: 'waiting' | 'running' | 'over' = 'waiting';
@@ -65,24 +33,22 @@ export class Run implements CallHandle, CallEvents {
   #asked = 0;
   readonly #host: RunHost;
 
-  constructor(host: RunHost, id: number, hosted: Hosted, method: HostedMethod, execution: Execution, on: CallEvents) {
+  constructor(host: RunHost, id: number, hosted: Hosted, work: HostedMethod, execution: Execution, on: CallEvents) {
     this.#host = host;
     this.id = id;
     this.hosted = hosted;
-    this.method = method;
+    this.work = work;
     this.execution = execution;
     this.#on = on;
   }
 
   /** Its place is there. */
   start(nowMs: number): void {
-    const { execution, hosted, method } = this;
     this.state = 'running';
     this.startedMs = nowMs;
-    const context = new Context(execution, hosted.service.offer.version, this.#host.name);
     let handler: CallHandle;
     try {
-      handler = method.invoke(execution.input, context, this);
+      handler = this.work.invoke(this.execution.input, this, this);
     } catch (error) {
       return this.end(failed(this.#host.threw(this, error)));
     }
@@ -110,6 +76,49 @@ export class Run implements CallHandle, CallEvents {
     const on = this.#on;
     this.#on = null;
     on?.end(outcome);
+  }
+
+  // ---------------------------------------------------------------- what the handler is told
+
+  get service(): string {
+    return this.execution.service;
+  }
+
+  get version(): string {
+    return this.hosted.service.offer.version;
+  }
+
+  get method(): string {
+    return this.execution.method;
+  }
+
+  get caller(): string {
+    return this.execution.caller;
+  }
+
+  get callerPeer(): string {
+    return this.execution.callerPeer;
+  }
+
+  get principal(): string | null {
+    return this.execution.principal;
+  }
+
+  get deadlineMs(): number {
+    return this.execution.deadlineMs;
+  }
+
+  get requestId(): string {
+    return this.execution.requestId;
+  }
+
+  get trace(): string {
+    return this.execution.trace;
+  }
+
+  get chain(): readonly string[] {
+    const { chain, service, method } = this.execution;
+    return [...chain, `${this.#host.name} ${service}.${method}`];
   }
 
   // ---------------------------------------------------------------- what the handler does

@@ -1,7 +1,15 @@
 // The services of this node: where calls are executed, its own and those of others. First the limits of whoever calls (machines/limiter),
 // then the bulkhead of the service (machines/bulkhead), then the handler. Outlives every actor: a handler that runs is not the
 // business of an actor that begins anew. Synchronous and without a timer a call: a call that waits for nothing costs a microsecond.
-import { type BulkheadEffect, type Importance, importances, step, viewOf } from '../machines/bulkhead/index.ts';
+import {
+  type BulkheadEffect,
+  endAtOnce,
+  type Importance,
+  importances,
+  startAtOnce,
+  step,
+  viewOf,
+} from '../machines/bulkhead/index.ts';
 import { catalogLimits, whyUnfit } from '../machines/catalog/index.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import { createLimiter, type LimiterOptions, take } from '../machines/limiter/index.ts';
@@ -33,6 +41,8 @@ export type ServiceHostArguments = {
 };
 
 export const createServiceHost = (args: ServiceHostArguments): ServiceHost => new Host(args);
+
+const nothing: readonly BulkheadEffect[] = [];
 
 const least = (one: Importance, other: Importance | null): Importance =>
   other !== null && importances.indexOf(other) > importances.indexOf(one) ? other : one;
@@ -135,19 +145,15 @@ class Host implements ServiceHost, RunHost {
   #arrive(hosted: Hosted, method: HostedMethod, execution: Execution, on: CallEvents): CallHandle {
     const id = ++this.#lastId;
     const run = new Run(this, id, hosted, method, execution, on);
-    const nowMs = this.#clock.nowMs();
-    const { deadlineMs, principal } = execution;
+    const { deadlineMs, atMs: nowMs = this.#clock.nowMs() } = execution;
     const importance = least(method.importance, execution.importance);
-    const effects = step(hosted.bulkhead, nowMs, {
-      ...{ type: 'arrived', id, importance, deadlineMs },
-      principal: principal ?? execution.callerPeer,
-    });
-    const first = effects[0];
-    if (effects.length === 1 && first?.type === 'start' && first.id === id) this.#start(run, nowMs);
-    else {
-      this.#runs.set(id, run);
-      this.#settle(hosted, effects);
+    if (startAtOnce(hosted.bulkhead, nowMs, id, importance, deadlineMs)) {
+      this.#start(run, nowMs);
+      return run;
     }
+    const principal = execution.principal ?? execution.callerPeer;
+    this.#runs.set(id, run);
+    this.#settle(hosted, step(hosted.bulkhead, nowMs, { type: 'arrived', id, importance, principal, deadlineMs }));
     return run;
   }
 
@@ -204,7 +210,7 @@ class Host implements ServiceHost, RunHost {
     this.#running--;
     const nowMs = this.#clock.nowMs();
     countEnded(hosted.counts, outcome.ok ? null : outcome.failure.code, nowMs - run.startedMs);
-    const effects = step(hosted.bulkhead, nowMs, { type: 'ended', id });
+    const effects = endAtOnce(hosted.bulkhead, nowMs, id) ? nothing : step(hosted.bulkhead, nowMs, { type: 'ended', id });
     try {
       run.tell(outcome);
     } finally {

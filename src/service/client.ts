@@ -56,9 +56,10 @@ const methodOf = ({ calls, definition, options, within }: Bound, method: string,
       const isChecked = all.checkInput === true && check !== null;
       return new ServiceStream(isChecked ? () => fitting(input, check).then(begin) : begin, all.signal);
     };
-  const plain = { service: name, method, version, takesItems: false, ...(within === null ? {} : { within }) };
   return (input?: unknown, own?: ServiceCallOptions): Promise<unknown> => {
-    if (own === undefined && options === undefined) return ask(calls, { ...plain, input });
+    // By far the most.
+    if (own === undefined && options === undefined && within === null)
+      return ask(calls, { service: name, method, input, version, takesItems: false });
     const all = optionsOf(own);
     const send = (): Promise<unknown> => callService(calls, name, method, input, all, within);
     return all.checkInput === true && check !== null ? fitting(input, check).then(send) : send();

@@ -1,20 +1,45 @@
 // A definition and its handlers, as the node executes them.
 import type { SinkPort } from '../../actors/ports/index.ts';
-import type { CallsApi, HostedMethod, HostedService } from '../../actors/service-api.ts';
+import type { CallEvents, CallHandle, CallsApi, HostedMethod, HostedService } from '../../actors/service-api.ts';
 import { failure, PolityError } from '../../machines/errors.ts';
+import { ServiceContext } from './context.ts';
 import type { Handlers, MethodDefinition, MethodDefinitions, ServiceDefinition } from './define.ts';
-import { type AnyHandler, type MethodAtWork, UnaryInvocation } from './invoke.ts';
+import { type AnyHandler, isThenable, type MethodAtWork, UnaryInvocation } from './invoke.ts';
 import { StreamInvocation } from './invoke-stream.ts';
 import { checkOf } from './schema.ts';
 
 export type Surroundings = { node: string; calls: CallsApi; sink: SinkPort };
 
+const ended: CallHandle = { cancel() {}, more() {} };
+
+/** Nothing is checked, and as long as nothing is waited for either, there is nothing to remember. */
+const invokePlain = (work: MethodAtWork, input: unknown, context: ServiceContext, on: CallEvents): CallHandle => {
+  let result: unknown;
+  try {
+    result = work.handler(input, context);
+  } catch (error) {
+    new UnaryInvocation(work, context, on).threw(error);
+    return ended;
+  }
+  if (isThenable(result)) {
+    const invocation = new UnaryInvocation(work, context, on);
+    invocation.follow(result);
+    return invocation;
+  }
+  ServiceContext.close(context);
+  on.end({ ok: true, value: result ?? null });
+  return ended;
+};
+
 const methodOf = (defined: MethodDefinition, handler: AnyHandler, around: Surroundings): HostedMethod => {
   const { input, output, idempotent = false, stream = false, importance = 'normal', cost = 1 } = defined;
   const work: MethodAtWork = { handler, input: checkOf(input), output: checkOf(output), isStream: stream, ...around };
+  const isPlain = !stream && work.input === null && work.output === null;
   return {
     ...{ idempotent, isStream: stream, importance, cost },
-    invoke(given, context, on) {
+    invoke(given, within, on) {
+      const context = new ServiceContext(within, around.calls);
+      if (isPlain) return invokePlain(work, given, context, on);
       const invocation = stream ? new StreamInvocation(work, context, on) : new UnaryInvocation(work, context, on);
       invocation.begin(given);
       return invocation;

@@ -2,7 +2,7 @@
 // this is a promise it is done when `invoke` returns.
 
 import type { SinkPort } from '../../actors/ports/index.ts';
-import type { CallContext, CallEvents, CallHandle, CallsApi } from '../../actors/service-api.ts';
+import type { CallEvents, CallHandle, CallsApi } from '../../actors/service-api.ts';
 import type { Failure } from '../errors.ts';
 import { ServiceContext } from './context.ts';
 import { failureOf, invalidInput, invalidOutput, ServiceError } from './failures.ts';
@@ -31,9 +31,9 @@ export abstract class Invocation implements CallHandle {
   protected isOver = false;
   protected isCancelled = false;
 
-  constructor(work: MethodAtWork, context: CallContext, on: CallEvents) {
+  constructor(work: MethodAtWork, context: ServiceContext, on: CallEvents) {
     this.work = work;
-    this.context = new ServiceContext(context, work.calls);
+    this.context = context;
     this.on = on;
   }
 
@@ -67,7 +67,11 @@ export abstract class Invocation implements CallHandle {
     } catch (error) {
       return this.threw(error);
     }
-    if (!isThenable(result)) return this.onResult(result);
+    if (isThenable(result)) this.follow(result);
+    else this.onResult(result);
+  }
+
+  follow(result: PromiseLike<unknown>): void {
     result.then(
       (value) => this.onResult(value),
       (error: unknown) => this.threw(error),
@@ -97,7 +101,7 @@ export abstract class Invocation implements CallHandle {
     return { service, method, chain, node: this.work.node };
   }
 
-  protected threw(error: unknown): void {
+  threw(error: unknown): void {
     if (!(error instanceof ServiceError) && !this.isCancelled) this.#log(error);
     this.fail(failureOf(error, this.where, this.isCancelled));
   }
