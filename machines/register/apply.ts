@@ -32,9 +32,17 @@ import type {
 } from './types.ts';
 
 export type AppliedEntry = { index: number; term: number; timeMs: number; data: Uint8Array };
-export type Applied = { outcome: RegisterOutcome; writes: KeyspaceWrite[]; events: RegisterEvent[] };
+/** `touched`: what may be news to whoever waits for it, by the names of `touch`. */
+export type Applied = {
+  outcome: RegisterOutcome;
+  writes: KeyspaceWrite[];
+  events: RegisterEvent[];
+  touched: ReadonlySet<string>;
+};
 
 type Write<Op extends RegisterWrite['op']> = Extract<RegisterWrite, { op: Op }>;
+
+const none: ReadonlySet<string> = new Set();
 
 /** No clock is right beyond this; with the largest TTL added it is still a whole number. */
 const timeMsMax = 2 ** 52;
@@ -51,17 +59,17 @@ export const apply = (state: RegisterState, entry: AppliedEntry, read: KeyspaceR
   const command = decodeCommand(entry.data);
   if (command === null) {
     const why = failure('INVALID_REQUEST', `the command at index ${index} is malformed`);
-    return { outcome: { ok: false, failure: why }, writes: [], events: [] };
+    return { outcome: { ok: false, failure: why }, writes: [], events: [], touched: none };
   }
   const timeMs = Math.min(Math.max(0, Math.floor(entry.timeMs)), timeMsMax);
-  const turn: Turn = { state, read, index, term, timeMs, writes: [], events: [], removed: null };
+  const turn: Turn = { state, read, index, term, timeMs, writes: [], events: [], removed: null, touched: null };
   sweep(turn);
   const { write, session, digest } = command;
   const outcome =
     session === undefined || digest === null
       ? execute(turn, write)
       : once(turn, { id: session.id, digest, write }, () => execute(turn, write));
-  return { outcome, writes: turn.writes, events: turn.events };
+  return { outcome, writes: turn.writes, events: turn.events, touched: turn.touched ?? none };
 };
 
 const execute = (turn: Turn, write: RegisterWrite): RegisterOutcome => {

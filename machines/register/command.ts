@@ -24,7 +24,8 @@ import {
   readRest,
   readText,
 } from '../wire/octets.ts';
-import type { Condition, Fence, FencingToken, RegisterCommand, RegisterWrite } from './types.ts';
+import { inkToken, readId, readKey, readToken } from './command-fields.ts';
+import type { Condition, Fence, RegisterCommand, RegisterWrite } from './types.ts';
 
 /** Another layout gets another number, enabled by a log entry once all members read it (decision 16). */
 const commandFormat = 1;
@@ -67,11 +68,6 @@ export const encodeCommand = ({ write, session }: RegisterCommand): Uint8Array =
 const tailOf = (write: RegisterWrite): Uint8Array | undefined => {
   if (write.op === 'put') return write.value;
   return write.op === 'queue-send' ? write.body : undefined;
-};
-
-const inkToken = (into: Ink, token: FencingToken): void => {
-  inkCount(into, token.term);
-  inkCount(into, token.index);
 };
 
 const inkGuards = (into: Ink, condition: Condition | undefined, fence: Fence | undefined): void => {
@@ -154,25 +150,11 @@ export const isSessionId = (id: string): boolean => {
   return true;
 };
 
-/** A name is not empty and holds no NUL, which too many tools take for its end. */
-export const isName = (name: string): boolean => name.length > 0 && !name.includes('\0');
-
-const readName = (cursor: Cursor, bytesMax: number): string => {
-  const name = readText(cursor, bytesMax);
-  if (!isName(name)) cursor.failed = true;
-  return name;
-};
-
-const readKey = (cursor: Cursor): string => readName(cursor, limits.keyBytesMax);
-const readId = (cursor: Cursor): string => readName(cursor, limits.registerIdBytesMax);
-
 const readTtl = (cursor: Cursor): number => {
   const ttlMs = readCount(cursor);
   if (ttlMs < limits.ttlMsMin || ttlMs > limits.ttlMsMax) cursor.failed = true;
   return ttlMs;
 };
-
-const readToken = (cursor: Cursor): FencingToken => ({ term: readCount(cursor), index: readCount(cursor) });
 
 const readCondition = (cursor: Cursor, flags: number): Condition | undefined => {
   if ((flags & flag.valueCondition) !== 0) return { kind: 'value', value: readBytes(cursor, limits.conditionValueBytesMax) };

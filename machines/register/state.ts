@@ -43,6 +43,9 @@ export type Lock = { owner: string; lease: string; token: FencingToken };
 /** A request that was answered: its record is at `index` in the keyspace. */
 export type Seen = { index: number; timeMs: number };
 
+/** What falls when log time passes. */
+export type ExpiryKind = 'key' | 'lease';
+
 export type RegisterState = {
   readonly limits: RegisterLimits;
   /** Keys that exist. */
@@ -53,8 +56,8 @@ export type RegisterState = {
   /** By session id, oldest first: the order of insertion is the order of the log. */
   sessions: Map<string, Seen>;
   /** Every key with a TTL and every lease. */
-  expiries: Expiries<'key' | 'lease'>;
   readonly queues: Queues;
+  expiries: Expiries<ExpiryKind>;
 };
 
 /** `bounds` is for tests; every replica of a cluster must use the same. */

@@ -4,7 +4,7 @@
 import { sweepQueues } from '../queue/index.ts';
 import { earliest, schedule, unschedule } from './expiry.ts';
 import { decodeValue, leaseKey, lockKey, sessionKey, type ValueRecord, valueKey } from './keyspace.ts';
-import { type Lease, type Lock, type RegisterState, requireRegister } from './state.ts';
+import { type ExpiryKind, type Lease, type Lock, type RegisterState, requireRegister } from './state.ts';
 import type { KeyspaceReader, KeyspaceWrite, RegisterEvent } from './types.ts';
 
 export type Turn = {
@@ -18,6 +18,14 @@ export type Turn = {
   readonly events: RegisterEvent[];
   /** Keys that this entry removed; `read` still has them. */
   removed: Set<string> | null;
+  /** Names under which somebody may wait: they look again once the entry is applied. */
+  touched: Set<string> | null;
+};
+
+/** Whoever waits under this name looks again once the entry is applied. */
+export const touch = (turn: Turn, name: string): void => {
+  turn.touched ??= new Set();
+  turn.touched.add(name);
 };
 
 type Ending = 'expire' | 'delete';
@@ -115,7 +123,7 @@ export const sweep = (turn: Turn): void => {
   for (;;) {
     const due = earliest(state.expiries);
     if (due === undefined || due.atMs > timeMs || left <= 0) break;
-    left -= due.kind === 'key' ? expireKey(turn, due.name) : removeLease(turn, due.name, leaseDue(state, due.name), 'expire');
+    left -= fall[due.kind](turn, due.name, left);
   }
   left = sweepQueues(turn, left);
   if (state.sessions.size === 0) return;
@@ -123,6 +131,12 @@ export const sweep = (turn: Turn): void => {
     if (left-- <= 0 || timeMs - seen.timeMs < state.limits.sessionMs) return;
     removeSession(turn, id, seen.index);
   }
+};
+
+/** What falls at its time: how much was removed, at most about `left` where it can be done in parts. */
+const fall: Record<ExpiryKind, (turn: Turn, name: string, left: number) => number> = {
+  key: (turn, key) => expireKey(turn, key),
+  lease: (turn, lease) => removeLease(turn, lease, leaseDue(turn.state, lease), 'expire'),
 };
 
 const expireKey = (turn: Turn, key: string): number => {

@@ -268,7 +268,7 @@ describe('register under nonsense', () => {
           assert.deepEqual(
             { ...applied, outcome: plain(applied.outcome) },
             {
-              ...{ outcome: { ok: false, code: 'INVALID_REQUEST' }, writes: [], events: [] },
+              ...{ outcome: { ok: false, code: 'INVALID_REQUEST' }, writes: [], events: [], touched: new Set() },
             },
           );
           assert.deepEqual(dump(state), dump(createRegister()));
