@@ -56,8 +56,8 @@ export type RegisterState = {
   /** By session id, oldest first: the order of insertion is the order of the log. */
   sessions: Map<string, Seen>;
   /** Every key with a TTL and every lease. */
-  readonly queues: Queues;
   expiries: Expiries<ExpiryKind>;
+  readonly queues: Queues;
 };
 
 /** `bounds` is for tests; every replica of a cluster must use the same. */
