@@ -20,6 +20,20 @@ export type {
   RegisterResult,
   RegisterWrite,
 } from '../machines/register/types.ts';
+export {
+  type ListedService,
+  type ServiceDescription,
+  type ServiceEndReason,
+  type ServiceEvent,
+  type ServiceId,
+  type ServiceListing,
+  type ServiceOffer,
+  type ServiceOwner,
+  type ServicePage,
+  type ServiceQuery,
+  Services,
+  type ServiceVersion,
+} from './catalog/index.ts';
 export type { NodeConfig, NodeConfigInput } from './config/index.ts';
 export { type ErrorCode, PolityError } from './errors.ts';
 export { type Announcement, createNode, Node, type PutOptions, Register } from './node.ts';

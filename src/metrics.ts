@@ -73,7 +73,7 @@ export interface RouteMetrics {
 
 type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica' | 'catalog' | 'breakers'>;
 
-export type StreamKind = 'watch' | 'replica' | 'events' | 'backup';
+export type StreamKind = 'watch' | 'replica' | 'services' | 'events' | 'backup';
 
 export interface Metrics {
   readonly registry: Registry;

@@ -21,6 +21,7 @@ import type { RegisterRead, RegisterResult, RegisterWrite } from '../machines/re
 import { deleteOf, type Guards, onlyIf, type PutWords, putOf, writtenOf } from '../machines/register/words.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
 import { type Assembly, assemble, settledStatus } from './assembly.ts';
+import { Services } from './catalog/index.ts';
 import { realClock } from './clock.ts';
 import { type NodeConfigInput, resolveConfig } from './config/index.ts';
 import { contextOf, createLookup, type SourcePlan } from './discovery/index.ts';
@@ -154,12 +155,15 @@ export class Node {
   readonly api: NodeApi;
   /** Data that every node may change without asking. */
   readonly replica: Replica;
+  /** Who offers what to be called. */
+  readonly services: Services;
   readonly #assembly: Assembly;
   readonly #flush: () => void;
 
   constructor(assembly: Assembly, flush: () => void) {
     this.api = assembly.api;
     this.replica = new Replica(assembly.api.replica);
+    this.services = new Services(assembly.api);
     this.#assembly = assembly;
     this.#flush = flush;
   }

@@ -202,6 +202,17 @@ const addCluster = (program: Command): void => {
     .description('how a node reaches another: straight on or over whom, and why; by name or peer id')
     .option('--ask', 'look for a way if none is known')
     .action(async (name, options) => (await import('./route.ts')).route(name, options));
+  reaching(program.command('services [name]'))
+    .description('who offers what; with a name: its versions, their methods and owners')
+    .option('--kind <kind>', 'service, function, topic, queue or node')
+    .option('--version <range>', "semver, e.g. '^1.2.0'")
+    .option('--capability <words>', 'that it must have, with commas')
+    .option('--resource <pairs>', 'that it must have: NAME=AMOUNT (at least) or NAME=WORD, with commas')
+    .option('--tag <words>', 'that it must have, with commas')
+    .option('--on <node>', 'only those of this node, by name or peer id')
+    .option('--limit <n>', 'at most so many')
+    .option('--watch', 'what is offered, and every change, until Ctrl-C')
+    .action(async (name, options) => (await import('./services.ts')).services(name, options));
   reaching(program.command('evict <peer-id>'))
     .description('throw a member out')
     .action(async (peerId, options) => (await load()).evict(peerId, options));

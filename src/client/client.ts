@@ -9,6 +9,7 @@ import { type Call, collect, createWire } from './http.ts';
 import { HeldLease, HeldLock, type Lease, type Lock } from './leases.ts';
 import { encode, invalid, type Parameters, queryOf } from './query.ts';
 import { createReplica, type ReplicaClient } from './replica.ts';
+import { createServices, type ServicesClient } from './services.ts';
 import { type WatchEvent, type WatchOptions, watch } from './watch.ts';
 
 export type ClientOptions = {
@@ -84,6 +85,8 @@ export interface Client extends Disposable {
   readonly replica: ReplicaClient;
   /** Which services of other nodes the node that answers does not call. */
   readonly breakers: BreakersClient;
+  /** Who offers what to be called. */
+  readonly services: ServicesClient;
   /** What the node that answers first says of itself (design, contracts). */
   status(options?: CallOptions): Promise<Record<string, unknown>>;
   members(options?: CallOptions): Promise<Record<string, unknown>[]>;
@@ -140,15 +143,18 @@ class HttpClient implements Client {
   readonly #options: ClientOptions;
   readonly replica: ReplicaClient;
   readonly breakers: BreakersClient = createBreakersClient((attempted, call) => this.#run(attempted, call));
+  readonly services: ServicesClient;
 
   constructor(options: ClientOptions) {
     this.#options = options;
     this.#wires = parseUrls(options.urls).map((url) => createWire(url, options.token));
     this.#attempts = new Attempts(this.#wires, options.roundsMax ?? Number.POSITIVE_INFINITY);
-    this.replica = createReplica({
-      run: (attempted, call) => this.#run(attempted, call),
+    const ports = {
+      run: (attempted: Attempted, call: CallOptions) => this.#run(attempted, call),
       attempts: () => new Attempts(this.#wires, Number.POSITIVE_INFINITY),
-    });
+    };
+    this.replica = createReplica(ports);
+    this.services = createServices(ports);
   }
 
   // -------------------------------------------------------------- calls

@@ -1,4 +1,17 @@
 // The door of `polity/client`: light, and without any of the parts that only members need.
+
+export type {
+  ListedService,
+  ServiceDescription,
+  ServiceEndReason,
+  ServiceId,
+  ServiceListing,
+  ServiceOffer,
+  ServiceOwner,
+  ServicePage,
+  ServiceQuery,
+  ServiceVersion,
+} from '../catalog/index.ts';
 export { type ErrorCode, PolityError } from '../errors.ts';
 export type { BreakerCommand, BreakerReport, BreakersClient } from './breakers.ts';
 export {
@@ -35,4 +48,5 @@ export type {
   ReplicaValue,
   TreeChange,
 } from './replica.ts';
+export type { ServicesCallOptions, ServicesClient, WatchedService } from './services.ts';
 export type { WatchEvent, WatchOptions } from './watch.ts';

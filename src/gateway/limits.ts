@@ -16,6 +16,7 @@ export type GatewayLimits = {
   requestBytesMax: number;
   watchersMax: number;
   replicaWatchersMax: number;
+  servicesWatchersMax: number;
   /** Elements, keys or values of a replicated object in one answer, and the characters of its JSON. */
   replicaItemsMax: number;
   replicaCharsMax: number;
@@ -49,6 +50,7 @@ export const gatewayLimits: GatewayLimits = {
   requestBytesMax: 256 << 20,
   watchersMax: 512,
   replicaWatchersMax: 512,
+  servicesWatchersMax: 128,
   replicaItemsMax: 1 << 16,
   replicaCharsMax: 4 << 20,
   replicaAnswersBytesMax: 256 << 20,

@@ -109,6 +109,13 @@ export class Query {
     return steps.includes('') ? refuse(`${name} has a step that is empty`) : steps;
   }
 
+  /** Texts with commas between them; one that holds a comma has it as `%2C`. */
+  words(name: string): string[] | undefined {
+    const raw = this.#raw.get(name);
+    if (raw === undefined) return undefined;
+    return raw.split(',').flatMap((word) => (word === '' ? [] : [textOf(decodePercent(word, name, true), name)]));
+  }
+
   /** A whole number in [min, max]. */
   count(name: string, min: number, max: number): number | undefined {
     const text = this.text(name);

@@ -25,6 +25,7 @@ import { registerRoutes } from './register.ts';
 import { createReplicaRoutes } from './replica.ts';
 import { replicasRoutes } from './replicas.ts';
 import { methodsOf, type Route } from './routes.ts';
+import { createServiceRoutes } from './services.ts';
 import { createWatches } from './watch.ts';
 
 declare module 'fastify' {
@@ -106,6 +107,7 @@ export const everyRoute = (metrics: Metrics): readonly Route[] => {
   return [
     ...plainRoutes(metrics),
     ...createReplicaRoutes(ports).routes,
+    ...createServiceRoutes(ports).routes,
     ...createWatches(ports).routes,
     ...createBackups(ports).routes,
   ];
@@ -119,6 +121,7 @@ class GatewayServer implements Gateway {
   readonly #routes: readonly Route[];
   readonly #watches: ReturnType<typeof createWatches>;
   readonly #replica: ReturnType<typeof createReplicaRoutes>;
+  readonly #services: ReturnType<typeof createServiceRoutes>;
   readonly #backups: ReturnType<typeof createBackups>;
   readonly #events: ReturnType<typeof createEventSockets>;
   /** Requests that have no answer yet. */
@@ -139,9 +142,16 @@ class GatewayServer implements Gateway {
     const ports = { metrics, limits: this.#limits };
     this.#watches = createWatches(ports);
     this.#replica = createReplicaRoutes(ports);
+    this.#services = createServiceRoutes(ports);
     this.#backups = createBackups(ports);
     this.#events = createEventSockets(ports);
-    this.#routes = [...plainRoutes(metrics), ...this.#replica.routes, ...this.#watches.routes, ...this.#backups.routes];
+    this.#routes = [
+      ...plainRoutes(metrics),
+      ...this.#replica.routes,
+      ...this.#services.routes,
+      ...this.#watches.routes,
+      ...this.#backups.routes,
+    ];
     this.#app = this.#build();
   }
 
@@ -329,6 +339,7 @@ class GatewayServer implements Gateway {
     const why = failure('STOPPING', 'the node is stopping; go on with another');
     this.#watches.close(why);
     this.#replica.close(why);
+    this.#services.close(why);
     this.#backups.close(why);
     this.#events.close(why.message);
     // No new connections; those that wait for an answer get it.
