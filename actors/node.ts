@@ -11,6 +11,10 @@ import type { Change, Contact, MemberView, Profile } from '../machines/membershi
 import { nodeMachine } from '../machines/node/index.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus } from './api.ts';
 import { createBreakers } from './breakers.ts';
+import { callingDefaults } from './call-options.ts';
+import { type CallsEvent, createCalls } from './calls.ts';
+import { createCallsDoor } from './calls-door.ts';
+import { directly, rpcAddress } from './calls-post.ts';
 import { type CatalogActorEvent, catalogAddress, createCatalogActor } from './catalog.ts';
 import { createCatalogDoor } from './catalog-door.ts';
 import { createDiscoveryActor, type DiscoveryActorEvent, discoveryAddress } from './discovery.ts';
@@ -37,7 +41,6 @@ import {
 } from './identity.ts';
 import { judgeLife } from './life.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
-import { createLocalCalls } from './local-calls.ts';
 import { createMembershipActor, type MembershipActorEvent, membershipAddress } from './membership.ts';
 import type { Observe, ObserveStep } from './observe.ts';
 import { createPeers } from './peers.ts';
@@ -49,6 +52,7 @@ import { createReplicator, deltasTopic, type ReplicatorEvent, replicatorAddress 
 import { createRouter, type Delivery, type Router } from './router.ts';
 import { createRoutesActor, type RoutesActorEvent, routesAddress } from './routes.ts';
 import { createRoutesDoor } from './routes-door.ts';
+import type { CatalogApi, ServiceHost } from './service-api.ts';
 import { createServiceHost } from './services.ts';
 import type { NodeSettings } from './settings.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
@@ -65,6 +69,8 @@ export type NodeTreeOptions = {
   observeStep?: ObserveStep;
   /** Raft's costly invariants too, after every step (simulator, tests). */
   checkAll?: boolean;
+  /** What this node offers, and who offers what. */
+  services?: { host: ServiceHost; find: CatalogApi['find'] };
 };
 
 export const createNodeTree = (settings: NodeSettings, ports: Ports, options: NodeTreeOptions = {}): NodeApi => {
@@ -200,6 +206,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let catalogCell: Cell<CatalogActorEvent> | null = null;
   let replicatorCell: Cell<ReplicatorEvent> | null = null;
   let routesCell: Cell<RoutesActorEvent> | null = null;
+  let callsCell: Cell<CallsEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
   let quietDue: Set<PeerId> | 'all' | null = null;
@@ -331,7 +338,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   });
 
   const serviceHost = createServiceHost({ name: settings.name, self: network.self, clock, sink, ...settings.calls });
-  const calls = createLocalCalls({ name: settings.name, self: network.self, clock, host: serviceHost });
+  const calls = createCallsDoor({
+    ...{ name: settings.name, epoch, sink, isStopping: () => draining !== null, cell: () => callsCell },
+  });
   const routes = createRoutesDoor({
     ...{ self: network.self, name: settings.name, clock, peers, members: () => membersNow() },
     cell: () => routesCell,
@@ -414,6 +423,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     catalogCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     replicatorCell?.send({ type: 'peer-open', peer });
     routesCell?.send({ type: 'opened', peer });
+    callsCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
     tellQuiet(peer);
@@ -433,6 +443,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     catalogCell?.send({ type: 'peer-close', peer });
     replicatorCell?.send({ type: 'peer-close', peer });
     routesCell?.send({ type: 'closed', peer });
+    callsCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
@@ -469,6 +480,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         return;
       case 'drain':
         for (const cell of groups.values()) cell.send({ type: 'drain', peer: event.peer });
+        if (event.lane === 'calls') callsCell?.send({ type: 'drain', peer: event.peer });
         return;
       case 'published':
         if (event.topic === gossipTopic) gossipCell?.send({ type: 'published', peer: event.peer, bytes: event.bytes });
@@ -542,6 +554,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
             gossip.members(changes);
             catalog.members(changes);
             routes.members(changes);
+            callsCell?.send({ type: 'members', changes });
             peers.members(view);
             breakers.members(changes);
           },
@@ -615,6 +628,16 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         }),
       routes.undelivered,
     );
+    const { host: executes = serviceHost, find = catalog.api.find } = options.services ?? {};
+    callsCell = host<CallsEvent>(rpcAddress, (scope) =>
+      createCalls(scope, {
+        ...{ name: settings.name, region: settings.region, epoch, ports, router, carrier: directly(router) },
+        ...{ options: { ...callingDefaults, serialize: settings.calls.serialize }, host: executes, find, breakers },
+        connected: peers.connected().map((peer) => ({ peer, epoch: peers.epochOf(peer) })),
+        ...{ members: () => membersNow(), isConnected: peers.isConnected, epochOf: peers.epochOf },
+        ...{ nameOf: peers.nameOf, peerNamed: peers.named, ...calls.memory() },
+      }),
+    );
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
       createGenesisActor(scope, {
         ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
@@ -629,6 +652,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(membershipAddress, (delivery) => membershipCell?.send({ type: 'delivery', delivery }));
     router.on(replicatorAddress, (delivery) => replicatorCell?.send({ type: 'delivery', delivery }));
     router.on(catalogAddress, (delivery) => catalogCell?.send({ type: 'delivery', delivery }));
+    router.on(rpcAddress, calls.receive);
     router.on(gossipAddress, (delivery) => gossipCell?.send({ type: 'delivery', delivery }));
     router.on(routesAddress, (delivery) => routesCell?.send({ type: 'delivery', delivery }));
     router.on(livenessAddress, (delivery) => livenessCell?.send({ type: 'delivery', delivery }));
@@ -741,7 +765,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   return {
     ...{ gossip: gossip.api, catalog: catalog.api },
     replica: replica.api,
-    calls,
+    calls: calls.api,
     host: serviceHost,
     ...breakers.api,
     routes: routes.api,

@@ -48,6 +48,8 @@ export interface Peers {
   nameOf(peer: PeerId): string | null;
   connected(): PeerId[];
   isConnected(peer: PeerId): boolean;
+  /** Starts of its process, by the connection that there is; 0: there is none. */
+  epochOf(peer: PeerId): number;
   /** 'wait': a message opens a connection. 'none': it cannot be told anything straight on, at the moment. */
   reach(peer: PeerId): 'open' | 'wait' | 'none';
   /** Who has this name and can be reached: connected, or a member to whom a message opens a connection. */
@@ -197,6 +199,10 @@ export const createPeers = (args: PeersArguments): Peers => {
   return {
     connected,
     isConnected: (peer) => links.open.has(peer),
+    epochOf(peer) {
+      const known = statuses.get(peer);
+      return known?.connected === true ? known.epoch : 0;
+    },
     reach: (peer) => wayTo(links, peer, clock.nowMs()),
     statuses: () => [...statuses.values()],
     nameOf: (peer) => statuses.get(peer)?.name ?? links.known.get(peer)?.name ?? null,

@@ -7,7 +7,15 @@ import type { ClockPort, Lane, PeerId, SinkPort, Timer } from './ports/index.ts'
 import { createRefusals, type Refuse } from './refusals.ts';
 
 /** A received message. `answer` sends the reply to whoever asked; a no-op where nobody waits. */
-export type Delivery = { peer: PeerId; type: string; body: unknown; timeLeftMs: number; answer: (body: unknown) => void };
+export type Delivery = {
+  peer: PeerId;
+  type: string;
+  body: unknown;
+  timeLeftMs: number;
+  /** W3C traceparent; absent or '': there is none. */
+  trace?: string;
+  answer: (body: unknown) => void;
+};
 
 /** Why a question has no answer. `definite`: it surely never left this node. */
 export type AskFailure = {
@@ -28,6 +36,19 @@ export type Post = {
 
 type Question = { peer: PeerId; timer: Timer; hasLeft: boolean; done: (failure: AskFailure | null, body: unknown) => void };
 
+/** A message whose sender sees to answers himself. */
+export type Posted = {
+  peer: PeerId;
+  lane: Lane;
+  source: string;
+  target: string;
+  type: string;
+  body: unknown;
+  /** Milliseconds until nobody wants it any more; 0: no such moment. */
+  timeLeftMs: number;
+  trace: string;
+};
+
 export interface Router {
   /** One handler an address; returns what ends it. */
   on(target: string, handle: (delivery: Delivery) => void): () => void;
@@ -39,6 +60,8 @@ export interface Router {
     type: string,
     body: unknown,
   ): 'queued' | 'full' | 'unreachable';
+  /** As `send`; 'waits' says that it waits for a connection, and then `fate` what becomes of it. */
+  post(posted: Posted, fate: Fate): ReturnType<Post['send']>;
   ask(
     question: { peer: PeerId; lane: Lane; source: string; target: string; type: string; body: unknown; timeoutMs: number },
     done: (failure: AskFailure | null, body: unknown) => void,
@@ -112,7 +135,7 @@ export const createRouter = (ports: {
     const handler = handlers.get(target);
     if (handler === undefined) return sink.count('dead_letters_total', { address: 'unknown' });
     handler({
-      ...{ peer, type, body },
+      ...{ peer, type, body, trace: envelope.trace },
       timeLeftMs: Math.min(envelope.timeLeftMs, limits.callTimeoutMsMax),
       answer(answered) {
         if (id === 0 || stopped) return;
@@ -133,6 +156,16 @@ export const createRouter = (ports: {
     send(peer, lane, source, target, type, body) {
       const sent = stopped ? 'unreachable' : transmit(peer, lane, envelopeOf(source, target, type, 0, 0, 0, body));
       return sent === 'waits' ? 'queued' : sent;
+    },
+
+    post({ peer, lane, source, target, type, body, timeLeftMs, trace }, fate) {
+      if (stopped) return 'unreachable';
+      return transmit(
+        peer,
+        lane,
+        { version: wireVersion, source, target, type, id: 0, correlation: 0, timeLeftMs, trace, body },
+        fate,
+      );
     },
 
     ask({ peer, lane, source, target, type, body, timeoutMs }, done) {
