@@ -10,7 +10,7 @@ import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts'
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus } from './api.ts';
-import { createBreakers } from './breakers.ts';
+import { type BreakersDoor, createBreakers } from './breakers.ts';
 import { callingDefaults } from './call-options.ts';
 import { type CallsEvent, createCalls } from './calls.ts';
 import { createCallsDoor } from './calls-door.ts';
@@ -44,7 +44,7 @@ import { createLivenessActor, type LivenessActorEvent, livenessAddress } from '.
 import { createMembershipActor, type MembershipActorEvent, membershipAddress } from './membership.ts';
 import type { Observe, ObserveStep } from './observe.ts';
 import { createPeers } from './peers.ts';
-import type { NetworkEvent, PeerId, Ports } from './ports/index.ts';
+import type { ClockPort, NetworkEvent, PeerId, Ports } from './ports/index.ts';
 import { createStrangers } from './refusals.ts';
 import { createReplicaDoor } from './replica-door.ts';
 import { createLedgerPort } from './replica-ledger.ts';
@@ -71,6 +71,8 @@ export type NodeTreeOptions = {
   checkAll?: boolean;
   /** What this node offers, and who offers what. */
   services?: { host: ServiceHost; find: CatalogApi['find'] };
+  /** Stands between calls and their breakers, and sees what is asked and told. */
+  tapBreakers?: (door: BreakersDoor, clock: ClockPort) => BreakersDoor;
 };
 
 export const createNodeTree = (settings: NodeSettings, ports: Ports, options: NodeTreeOptions = {}): NodeApi => {
@@ -140,9 +142,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     const alive = known.find(({ status }) => status === 'alive' || status === 'suspect') ?? known[0];
     return alive?.peer ?? peers.statuses().find(({ name, peerId }) => name === node || peerId === node)?.peerId ?? null;
   };
-  const breakers = createBreakers({
+  const ownBreakers = createBreakers({
     ...{ options: settings.breaker, identity: `${network.self} ${epoch}`, clock, sink, nameOf: peers.nameOf, peerCalled },
   });
+  const breakers = options.tapBreakers?.(ownBreakers, clock) ?? ownBreakers;
   breakers.onChanged(() => changed());
 
   life.start();

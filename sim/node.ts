@@ -1,9 +1,10 @@
 // A simulated machine and what runs on it: the very tree that src/node.ts starts (actors/node.ts), on ports of the world. The
 // machine outlives its processes: name, address and disk stay, until somebody takes the disk away.
 import type { NodeApi } from '../actors/api.ts';
+import type { BreakersDoor } from '../actors/breakers.ts';
 import { createNodeTree } from '../actors/node.ts';
 import type { Observation, Step } from '../actors/observe.ts';
-import { noLookup, type SinkPort, StorageFault } from '../actors/ports/index.ts';
+import { type ClockPort, noLookup, type SinkPort, StorageFault } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { Disk, type DiskOptions } from './disk.ts';
 import type { Sources } from './lookup.ts';
@@ -20,6 +21,8 @@ export type SimulatedNodeOptions = {
   /** Where it may look for others, and is told of; absent: nowhere. */
   sources?: Sources;
   observe(name: string, observation: Observation): void;
+  /** Stands between its calls and their breakers in this life, if somebody asks. */
+  tapBreakers?: (life: string, door: BreakersDoor, clock: ClockPort) => BreakersDoor;
   /** Every step of its replicas, if somebody asks. */
   observeStep?: (name: string, step: Step) => void;
   /** A new life begins on what the disk holds. */
@@ -129,10 +132,13 @@ export class SimulatedNode {
       };
       try {
         const storage = this.disk.open(process);
-        const { observeStep } = this.#options;
+        const { observeStep, tapBreakers } = this.#options;
         const tap = {
           ...{ observe: (seen: Observation) => observe(this.name, seen), checkAll: true },
           ...(observeStep === undefined ? {} : { observeStep: (step: Step) => observeStep(this.name, step) }),
+          ...(tapBreakers === undefined
+            ? {}
+            : { tapBreakers: (door: BreakersDoor, clock: ClockPort) => tapBreakers(label, door, clock) }),
         };
         life.api = createNodeTree(settings, { ...ports, storage }, tap);
       } catch (error) {
