@@ -37,6 +37,23 @@ export {
 export type { NodeConfig, NodeConfigInput } from './config/index.ts';
 export { type ErrorCode, PolityError } from './errors.ts';
 export { type Announcement, createNode, Node, type PutOptions, Register } from './node.ts';
+export type {
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  GiveBackOptions,
+  Handler,
+  HandlerContext,
+  Letter,
+  OpenQueue,
+  Queue,
+  QueueCallOptions,
+  QueueListOptions,
+  QueueOptions,
+  QueueStats,
+  ReceiveOptions,
+  SendOptions,
+} from './queue/index.ts';
 export {
   type AnyFields,
   type CounterChange,

@@ -27,6 +27,7 @@ import { type NodeConfigInput, resolveConfig } from './config/index.ts';
 import { contextOf, createLookup, type SourcePlan } from './discovery/index.ts';
 import { PolityError } from './errors.ts';
 import { createLog } from './log.ts';
+import { localPort, type OpenQueue, openQueue } from './queue/index.ts';
 import { realRandom } from './random.ts';
 import { Replica } from './replica/index.ts';
 import { runtimeProblem } from './runtime.ts';
@@ -157,6 +158,8 @@ export class Node {
   readonly replica: Replica;
   /** Who offers what to be called. */
   readonly services: Services;
+  /** Work queues: each message to one receiver at a time, until one says that it is done. */
+  readonly queue: OpenQueue;
   readonly #assembly: Assembly;
   readonly #flush: () => void;
 
@@ -164,6 +167,7 @@ export class Node {
     this.api = assembly.api;
     this.replica = new Replica(assembly.api.replica);
     this.services = new Services(assembly.api);
+    this.queue = openQueue((group) => localPort(assembly.api, group));
     this.#assembly = assembly;
     this.#flush = flush;
   }

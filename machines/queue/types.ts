@@ -95,6 +95,9 @@ export type QueueStats = {
 
 type At = { index: number; term: number };
 
+/** `count` were dealt with, `left` are still there: ask again. */
+type BatchResult<Op> = { op: Op; queue: string; count: number; left: number } & At;
+
 export type QueueWriteResult =
   | ({ op: 'queue-configure'; queue: string; options: QueueOptions } & At)
   | ({ op: 'queue-send'; queue: string; message: number; duplicate: boolean } & At)
@@ -103,8 +106,9 @@ export type QueueWriteResult =
   /** `dead`: it was the last delivery. */
   | ({ op: 'queue-nack'; queue: string; message: number; dead: boolean } & At)
   | ({ op: 'queue-extend'; queue: string; message: number; visibleMs: number } & At)
-  /** `count` were dealt with, `left` are still there: ask again. */
-  | ({ op: 'queue-delete' | 'queue-redrive' | 'queue-purge'; queue: string; count: number; left: number } & At);
+  | BatchResult<'queue-delete'>
+  | BatchResult<'queue-redrive'>
+  | BatchResult<'queue-purge'>;
 
 export type QueueReadResult =
   | { op: 'queue-stats'; stats: QueueStats; index: number }

@@ -2,12 +2,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { failure } from '../../machines/errors.ts';
 import { PolityError } from '../errors.ts';
+import type { OpenQueue } from '../queue/index.ts';
 import { type Attempted, Attempts, backoffMs, failureOfAnswer, jsonOf, sleep } from './attempts.ts';
 import { type BreakersClient, createBreakersClient } from './breakers.ts';
 import { type Entry, entryOf, type Fence, type FencingToken, isFields, textOfToken, tokenOf, type Written } from './entry.ts';
 import { type Call, collect, createWire } from './http.ts';
 import { HeldLease, HeldLock, type Lease, type Lock } from './leases.ts';
 import { encode, invalid, type Parameters, queryOf } from './query.ts';
+import { queuesOver } from './queues.ts';
 import { createReplica, type ReplicaClient } from './replica.ts';
 import { createServices, type ServicesClient } from './services.ts';
 import { type WatchEvent, type WatchOptions, watch } from './watch.ts';
@@ -87,6 +89,8 @@ export interface Client extends Disposable {
   readonly breakers: BreakersClient;
   /** Who offers what to be called. */
   readonly services: ServicesClient;
+  /** Work queues: each message to one receiver at a time, until one says that it is done. */
+  readonly queue: OpenQueue;
   /** What the node that answers first says of itself (design, contracts). */
   status(options?: CallOptions): Promise<Record<string, unknown>>;
   members(options?: CallOptions): Promise<Record<string, unknown>[]>;
@@ -144,6 +148,7 @@ class HttpClient implements Client {
   readonly replica: ReplicaClient;
   readonly breakers: BreakersClient = createBreakersClient((attempted, call) => this.#run(attempted, call));
   readonly services: ServicesClient;
+  readonly queue: OpenQueue;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -155,6 +160,10 @@ class HttpClient implements Client {
     };
     this.replica = createReplica(ports);
     this.services = createServices(ports);
+    this.queue = queuesOver({
+      write: (method, path, parameters, call, body) => this.#write(method, path, call, parameters, body),
+      read: (path, parameters, call) => this.#read(path, call, parameters),
+    });
   }
 
   // -------------------------------------------------------------- calls

@@ -13,6 +13,23 @@ export type {
   ServiceVersion,
 } from '../catalog/index.ts';
 export { type ErrorCode, PolityError } from '../errors.ts';
+export type {
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  GiveBackOptions,
+  Handler,
+  HandlerContext,
+  Letter,
+  OpenQueue,
+  Queue,
+  QueueCallOptions,
+  QueueListOptions,
+  QueueOptions,
+  QueueStats,
+  ReceiveOptions,
+  SendOptions,
+} from '../queue/index.ts';
 export type { BreakerCommand, BreakerReport, BreakersClient } from './breakers.ts';
 export {
   type CallOptions,

@@ -21,6 +21,7 @@ import { healthRoutes } from './health.ts';
 import { assertGatewayLimits, type GatewayLimits, gatewayLimits } from './limits.ts';
 import { memberRoutes } from './members.ts';
 import { peerRoutes } from './peer-routes.ts';
+import { queueRoutes } from './queues.ts';
 import { registerRoutes } from './register.ts';
 import { createReplicaRoutes } from './replica.ts';
 import { replicasRoutes } from './replicas.ts';
@@ -92,6 +93,7 @@ const answerRaw = (socket: Duplex, why: Failure): void => {
 
 const plainRoutes = (metrics: Metrics): readonly Route[] => [
   ...registerRoutes,
+  ...queueRoutes,
   ...groupRoutes,
   ...memberRoutes,
   ...replicasRoutes,
