@@ -126,6 +126,69 @@ const addReplica = (program: Command): void => {
     .action(async (named, options) => (await loadMembers()).retire(named, options));
 };
 
+const addQueue = (program: Command): void => {
+  const queue = program
+    .command('queue')
+    .description('work queues: each message to one receiver at a time, until one is done with it');
+  const load = () => import('./queue.ts');
+  grouped(queue.command('send <queue> [body]'))
+    .description('put a message in; - reads it from standard input')
+    .option('--file <file>', 'take the body from a file')
+    .option('--delay <time>', 'out of sight for so long first')
+    .option('--ordering <key>', 'after all others of this key, never beside them')
+    .option('--dedup <id>', 'once, however often it is sent under this id within five minutes')
+    .action(async (name, body, options) => (await load()).send(name, body, options));
+  grouped(queue.command('receive <queue>'))
+    .description('take messages out of sight and print them with their receipts')
+    .option('--max <n>', 'at most so many, 1 to 100', '1')
+    .option('--wait <time>', 'how long to wait for the first')
+    .option('--visibility <time>', 'how long they stay out of sight')
+    .option('--ack', 'they are done at once')
+    .option('--raw', 'exactly the bytes, without a line feed')
+    .action(async (name, options) => (await load()).receive(name, options));
+  grouped(queue.command('ack <queue> <receipt>'))
+    .description('it is done')
+    .action(async (name, receipt, options) => (await load()).ack(name, receipt, options));
+  grouped(queue.command('nack <queue> <receipt>'))
+    .description('give it back')
+    .option('--delay <time>', 'out of sight for so long first')
+    .option('--reason <text>', 'why, for people')
+    .action(async (name, receipt, options) => (await load()).nack(name, receipt, options));
+  grouped(queue.command('extend <queue> <receipt> <time>'))
+    .description('keep it out of sight for so long from now')
+    .action(async (name, receipt, time, options) => (await load()).extend(name, receipt, time, options));
+  grouped(queue.command('list'))
+    .description('the queues of a group')
+    .action(async (options) => (await load()).list(options));
+  grouped(queue.command('stats <queue>'))
+    .description('how many messages stand where, and its options')
+    .action(async (name, options) => (await load()).stats(name, options));
+  grouped(queue.command('configure <queue>'))
+    .description('make a queue, or change it')
+    .option('--visibility <time>', 'how long what was received stays out of sight')
+    .option('--max-deliveries <n>', 'what came back so often is a dead letter')
+    .option('--dedup <time>', 'how long ids are remembered')
+    .option('--retention <time>', 'what is older is removed; none: nothing is')
+    .option('--messages-max <n>', 'messages it holds at most')
+    .action(async (name, options) => (await load()).configure(name, options));
+  grouped(queue.command('dead <queue>'))
+    .description('its dead letters, the oldest first')
+    .option('--limit <n>', 'at most so many', '100')
+    .option('--after <message>', 'begin behind this one')
+    .action(async (name, options) => (await load()).dead(name, options));
+  grouped(queue.command('redrive <queue> [messages...]'))
+    .description('give dead letters a new life, these or all')
+    .action(async (name, messages, options) => (await load()).redrive(name, messages, options));
+  grouped(queue.command('purge <queue> [messages...]'))
+    .description('remove dead letters, these or all of them, or everything')
+    .option('--dead', 'dead letters')
+    .option('--all', 'everything, also what is being worked on')
+    .action(async (name, messages, options) => (await load()).purge(name, messages, options));
+  grouped(queue.command('delete <queue>'))
+    .description('remove a queue that is empty')
+    .action(async (name, options) => (await load()).remove(name, options));
+};
+
 const addLocks = (program: Command): void => {
   const load = () => import('./locks.ts');
   const lock = program.command('lock').description('locks with fencing tokens');
@@ -324,6 +387,7 @@ export const createProgram = (): Command => {
   addBreakers(program);
   addKv(program);
   addReplica(program);
+  addQueue(program);
   addLocks(program);
   addCare(program);
   addTools(program);

@@ -20,6 +20,7 @@ export type {
   GiveBackOptions,
   Handler,
   HandlerContext,
+  Held,
   Letter,
   OpenQueue,
   Queue,

@@ -7,6 +7,7 @@ import { receiptOf, receiptText } from '../../machines/queue/words.ts';
 import { PolityError } from '../errors.ts';
 import { type OpenQueue, openQueue } from '../queue/index.ts';
 import type { QueueCallOptions, QueuePort, ResultOf } from '../queue/port.ts';
+import { sleep } from './attempts.ts';
 import { isFields } from './entry.ts';
 import { encode, type Parameters } from './query.ts';
 
@@ -26,6 +27,7 @@ const waitMsMax = 10_000;
 /** Of a receive's time what is left for the way and for other nodes. */
 const marginMs = 3_000;
 const attempts = 3;
+const hastyMs = 100;
 
 const encoded = (name: string, value: string | undefined): Parameters =>
   value === undefined ? {} : { [name]: encode(name, value) };
@@ -97,11 +99,15 @@ const httpPort = (wire: QueueWire): QueuePort => {
     for (;;) {
       const waitMs = Math.max(0, Math.min(waitMsMax, Math.floor(untilMs - performance.now())));
       const timeoutMs = options.timeoutMs ?? attempts * (waitMs + marginMs);
+      const askedMs = performance.now();
       const fields = await once({ ...write, waitMs }, { ...options, timeoutMs });
       const messages = listOf(fields.messages).map(messageOf);
       const isOver = performance.now() >= untilMs || options.idempotencyKey !== undefined;
       if (messages.length > 0 || isOver)
         return { op: 'queue-receive', queue: write.queue, messages, index: Number(fields.index), term: Number(fields.term) };
+      // It answered before its time, as a node does that is about to stop.
+      if (performance.now() - askedMs < hastyMs) await sleep(hastyMs, options.signal);
+      options.signal?.throwIfAborted();
     }
   };
 

@@ -18,38 +18,21 @@ export const cutReason = (text: string): string => {
   return clean.slice(0, new TextEncoder().encodeInto(clean, new Uint8Array(reasonBytesMax)).read);
 };
 
-export class Delivery<Value = unknown> {
-  /** Number of the message: another one for each of its group, greater for what was sent later. */
-  readonly id: number;
-  readonly value: Value;
-  readonly ordering: string | null;
-  /** Milliseconds since 1970, by the clock of the log. */
-  readonly sentMs: number;
-  /** How often it was given out, this time too. */
-  readonly deliveries: number;
-  /** As `polity queue ack` and HTTP take it. */
-  readonly receipt: string;
+/** What may be done under a receipt, in whichever process it is. */
+export class Held {
   readonly #queue: string;
   readonly #port: QueuePort;
   readonly #receipt: Receipt;
-  #visibleMs: number;
 
-  constructor(queue: string, port: QueuePort, message: QueueMessage, value: Value) {
+  constructor(queue: string, port: QueuePort, receipt: Receipt) {
     this.#queue = queue;
     this.#port = port;
-    this.#receipt = { message: message.message, token: message.token };
-    this.#visibleMs = message.visibleMs;
-    this.id = message.message;
-    this.value = value;
-    this.ordering = message.ordering;
-    this.sentMs = message.sentMs;
-    this.deliveries = message.deliveries;
-    this.receipt = receiptText(this.#receipt);
+    this.#receipt = receipt;
   }
 
-  /** When it comes into sight again unless it is done or extended: milliseconds since 1970, by the clock of the log. */
-  get visibleMs(): number {
-    return this.#visibleMs;
+  /** As `polity queue ack` and HTTP take it. */
+  get receipt(): string {
+    return receiptText(this.#receipt);
   }
 
   /** It is done and will not be given out again. Rejects with RECEIPT_EXPIRED if somebody else may have it by now. */
@@ -67,9 +50,32 @@ export class Delivery<Value = unknown> {
     return { dead: (await this.#port.write(write, options)).dead };
   }
 
-  /** Keeps it out of sight for so long from now on. */
-  async extend(visibilityMs: number, options: QueueCallOptions = {}): Promise<void> {
+  /** Keeps it out of sight for so long from now on; until when, by the clock of the log. */
+  async extend(visibilityMs: number, options: QueueCallOptions = {}): Promise<{ visibleMs: number }> {
     const write = { op: 'queue-extend' as const, queue: this.#queue, receipt: this.#receipt, visibilityMs };
-    this.#visibleMs = (await this.#port.write(write, options)).visibleMs;
+    return { visibleMs: (await this.#port.write(write, options)).visibleMs };
+  }
+}
+
+export class Delivery<Value = unknown> extends Held {
+  /** Number of the message: another one for each of its group, greater for what was sent later. */
+  readonly id: number;
+  readonly value: Value;
+  readonly ordering: string | null;
+  /** Milliseconds since 1970, by the clock of the log. */
+  readonly sentMs: number;
+  /** How often it was given out, this time too. */
+  readonly deliveries: number;
+  /** When it comes into sight again unless it is done or extended: milliseconds since 1970, by the clock of the log. */
+  readonly visibleMs: number;
+
+  constructor(queue: string, port: QueuePort, message: QueueMessage, value: Value) {
+    super(queue, port, { message: message.message, token: message.token });
+    this.id = message.message;
+    this.value = value;
+    this.ordering = message.ordering;
+    this.sentMs = message.sentMs;
+    this.deliveries = message.deliveries;
+    this.visibleMs = message.visibleMs;
   }
 }

@@ -7,7 +7,7 @@ import { Queue } from './queue.ts';
 
 export type { QueueOptions, QueueStats } from '../../machines/queue/index.ts';
 export type { ConsumeOptions, Consumer, Handler, HandlerContext } from './consumer.ts';
-export { Delivery, type GiveBackOptions } from './delivery.ts';
+export type { Delivery, GiveBackOptions, Held } from './delivery.ts';
 export { localPort } from './local.ts';
 export type { QueueCallOptions, QueuePort } from './port.ts';
 export { type Letter, Queue, type ReceiveOptions, type SendOptions } from './queue.ts';

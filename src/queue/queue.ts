@@ -1,11 +1,11 @@
 // A work queue as programs see it: `node.queue('jobs')` of a member, `client.queue('jobs')` over HTTP. Each message is given to one
 // receiver at a time until one says that it is done; what is not done in its time is given out again, and what never is becomes a dead
 // letter. At least once: a handler may see a message twice.
-import type { QueueMessage, QueueOptions, QueueStats } from '../../machines/queue/index.ts';
+import { type QueueMessage, type QueueOptions, type QueueStats, receiptOf } from '../../machines/queue/index.ts';
 import type { QueueCodec } from './codec.ts';
 import { type ConsumeOptions, Consumer, type Handler } from './consumer.ts';
-import { cutReason, Delivery } from './delivery.ts';
-import { type QueueCallOptions, type QueuePort, unlessAborted } from './port.ts';
+import { cutReason, Delivery, Held } from './delivery.ts';
+import { invalid, type QueueCallOptions, type QueuePort, unlessAborted } from './port.ts';
 
 export type SendOptions = QueueCallOptions & {
   /** Out of sight for so long first. */
@@ -100,6 +100,13 @@ export class Queue<Value = unknown, Sent = Value> {
   /** If it fails, the message comes into sight when its time is over. */
   #giveBack({ message, token }: QueueMessage, how: { delayMs?: number; reason?: string; unseen?: true }): void {
     this.#port.write({ op: 'queue-nack', queue: this.name, receipt: { message, token }, ...how }, {}).catch(() => {});
+  }
+
+  /** A message that was received elsewhere, by its receipt. Throws INVALID_REQUEST for what is none. */
+  held(receipt: string): Held {
+    const parsed = receiptOf(receipt);
+    if (parsed === null) throw invalid('a receipt is MESSAGE.TERM.INDEX, as it came with the message');
+    return new Held(this.name, this.#port, parsed);
   }
 
   /**
