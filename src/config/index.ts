@@ -5,6 +5,7 @@ import type { NodeSettings } from '../../actors/settings.ts';
 import { settingsDefaults } from '../../actors/settings.ts';
 import { raftDefaults } from '../../machines/raft/types.ts';
 import { breakerOptionsOf } from './breaker.ts';
+import { callsSettings } from './calls.ts';
 import type { NodeConfig } from './resolve.ts';
 
 export { attributeOf, type Option, options } from './options.ts';
@@ -55,6 +56,6 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   watchEventsMax: settingsDefaults.watchEventsMax,
   replicaLogBytes: settingsDefaults.replicaLogBytes,
   rounds: roundsAt(config.replica.roundMs),
-  calls: settingsDefaults.calls,
+  calls: callsSettings(config.calls),
   breaker: breakerOptionsOf(config.breaker),
 });

@@ -13,7 +13,9 @@ export type OptionKind =
   /** Two counts, `150,300`. */
   | 'range'
   /** Names with numbers or words, `cpus=8,disk=ssd`; a flag may also be repeated. An object in the file. */
-  | 'pairs';
+  | 'pairs'
+  /** `on` or `off`. True or false in the file. */
+  | 'switch';
 
 export type Option = {
   /** Path in the file and in code, by dots. */
@@ -153,6 +155,32 @@ export const options: readonly Option[] = [
     help: 'what was removed from replicated data is forgotten in rounds, none shorter than this',
   },
   ...breakerRows,
+  {
+    ...{
+      path: 'calls.limits.node',
+      env: 'POLITY_CALLS_LIMITS_NODE',
+      flag: '--calls-limits-node',
+      value: 'LIMIT',
+      kind: 'pairs',
+    },
+    help: 'calls of services here that each other node may make: perHour=10000,burst=50, or off',
+  },
+  {
+    ...{ path: 'calls.limits.principal', env: 'POLITY_CALLS_LIMITS_PRINCIPAL', flag: '--calls-limits-principal' },
+    ...{
+      value: 'LIMIT',
+      kind: 'pairs',
+      help: 'calls of services here that each principal may make: perHour=100,burst=50, or off',
+    },
+  },
+  {
+    ...{ path: 'calls.serialize', env: 'POLITY_CALLS_SERIALIZE', flag: '--calls-serialize', value: 'on|off', kind: 'switch' },
+    help: 'calls within this node carry bytes, as others do; for tests',
+  },
+  {
+    ...{ path: 'calls.graceMs', env: 'POLITY_CALLS_GRACE_MS', flag: '--calls-grace-ms', value: 'MS', kind: 'count' },
+    help: 'how long a stop waits for the calls that this node executes',
+  },
   {
     ...{ path: 'log.level', env: 'POLITY_LOG_LEVEL', flag: '--log-level', value: 'LEVEL', kind: 'text' },
     help: 'debug, info, warn, error or silent',

@@ -7,6 +7,7 @@ import { isLoopbackAddress } from '../address.ts';
 import type { SourcePlan } from '../discovery/index.ts';
 import { isLoopbackHost } from '../gateway/guards.ts';
 import { type BreakerConfig, breakerBuiltIn, breakerProblems } from './breaker.ts';
+import { type CallsConfig, type CallsConfigInput, callsBuiltIn } from './calls.ts';
 import { type Merged, schema, splitHostPort } from './schema.ts';
 import { readSecretFile } from './secrets.ts';
 import { type MergedSources, mergeSources, type Sources } from './sources.ts';
@@ -42,12 +43,13 @@ export type NodeConfig = {
   snapshot: { entries: number; bytes: number };
   replica: { roundMs: number };
   breaker: BreakerConfig;
+  calls: CallsConfig;
   log: { level: LogLevelOption };
 };
 
 /** What a program gives: parts of the above, a secret as text or bytes, or the file that holds it, sources by their texts. */
 export type NodeConfigInput = Partial<
-  Omit<NodeConfig, 'secret' | 'discover' | 'raft' | 'snapshot' | 'replica' | 'breaker' | 'log'>
+  Omit<NodeConfig, 'secret' | 'discover' | 'raft' | 'snapshot' | 'replica' | 'breaker' | 'calls' | 'log'>
 > & {
   secret?: string | Uint8Array;
   secretFile?: string;
@@ -57,6 +59,7 @@ export type NodeConfigInput = Partial<
   snapshot?: Partial<NodeConfig['snapshot']>;
   replica?: Partial<NodeConfig['replica']>;
   breaker?: Partial<NodeConfig['breaker']>;
+  calls?: CallsConfigInput;
   log?: Partial<NodeConfig['log']>;
 };
 
@@ -96,6 +99,7 @@ const builtIn = {
   snapshot: { entries: settingsDefaults.snapshotEntries, bytes: settingsDefaults.snapshotBytes },
   replica: { roundMs: settingsDefaults.rounds.paceMs },
   breaker: { ...breakerBuiltIn },
+  calls: callsBuiltIn,
   log: { level: 'info' },
 } as const;
 
@@ -265,7 +269,7 @@ export const resolveConfig = (sources: Sources): Resolution => {
     },
     ...{ capabilities: data.capabilities, resources: data.resources, capacity: data.capacity },
     ...{ groups: data.groups, messaging: data.messaging },
-    ...{ snapshot: data.snapshot, replica: data.replica, breaker: data.breaker, log: data.log },
+    ...{ snapshot: data.snapshot, replica: data.replica, breaker: data.breaker, calls: data.calls, log: data.log },
     secret: judgeSecret(judge, data),
     token: judgeToken(judge, data),
     raft: judgeRaft(judge, data),

@@ -7,6 +7,7 @@ import { limits } from '../../machines/wire/limits.ts';
 import { addressProblem } from '../address.ts';
 import { lookupLimits, parseSource, type SourcePlan, sourceLimits } from '../discovery/index.ts';
 import { breakerSchema } from './breaker.ts';
+import { callsSchema } from './calls.ts';
 
 const shown = (value: unknown): string => {
   const text = typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value));
@@ -176,6 +177,7 @@ export const schema = z.strictObject({
     },
     branch,
   ),
+  calls: callsSchema(count),
   replica: z.strictObject({ roundMs: count(100, 86_400_000) }, branch),
   snapshot: z.strictObject({ entries: count(100, 100_000_000), bytes: count(1 << 20, 2 ** 40) }, branch),
   breaker: breakerSchema(count, oneOf(['all', 'consecutive']), branch),

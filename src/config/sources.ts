@@ -83,6 +83,8 @@ const valueOfText = (option: Option, text: string): unknown => {
         decimal,
       );
     }
+    case 'switch':
+      return trimmed === 'on' ? true : trimmed === 'off' ? false : trimmed;
     case 'text':
       return option.secret === true ? text : trimmed;
   }
