@@ -82,7 +82,7 @@ export interface RouteMetrics {
 
 type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica' | 'catalog' | 'breakers'>;
 
-export type StreamKind = 'watch' | 'replica' | 'services' | 'events' | 'backup';
+export type StreamKind = 'watch' | 'replica' | 'services' | 'events' | 'backup' | 'call';
 
 export interface Metrics {
   readonly registry: Registry;

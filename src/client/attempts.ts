@@ -14,6 +14,8 @@ export type CallLimits = {
 export type Attempted = rule.Attempted & {
   /** `timeLimitMs`: what the node should be told to take at most. */
   call: (timeLimitMs: number) => Call;
+  /** One node may take all of the time: work that takes its time is not to be begun at another meanwhile. */
+  isWhole?: boolean;
 };
 
 const decoder = new TextDecoder();
@@ -78,7 +80,7 @@ export class Attempts {
 
   async run(attempted: Attempted, { timeoutMs, signal }: CallLimits): Promise<Answered> {
     const deadlineMs = performance.now() + timeoutMs;
-    const attemptMs = rule.attemptMsOf(timeoutMs, this.#wires.length);
+    const attemptMs = attempted.isWhole === true ? timeoutMs : rule.attemptMsOf(timeoutMs, this.#wires.length);
     let last = failure('UNREACHABLE', 'there was no time for an attempt');
     let cause: unknown;
     /** What a node said last. More worth telling than that the last bit of time was too short for another answer. */

@@ -5,6 +5,7 @@ import { PolityError } from '../errors.ts';
 import type { OpenQueue } from '../queue/index.ts';
 import { type Attempted, Attempts, backoffMs, failureOfAnswer, jsonOf, sleep } from './attempts.ts';
 import { type BreakersClient, createBreakersClient } from './breakers.ts';
+import { type CallsClient, createCallsClient } from './calls.ts';
 import { type Entry, entryOf, type Fence, type FencingToken, isFields, textOfToken, tokenOf, type Written } from './entry.ts';
 import { type Call, collect, createWire } from './http.ts';
 import { HeldLease, HeldLock, type Lease, type Lock } from './leases.ts';
@@ -55,7 +56,7 @@ export type GroupChange =
   | { type: 'add'; node: string; role: 'learner' | 'voter' }
   | { type: 'remove' | 'promote' | 'transfer'; node: string };
 
-export interface Client extends Disposable {
+export interface Client extends Disposable, CallsClient {
   put(key: string, value: string | Uint8Array, options?: PutOptions): Promise<Written>;
   /** Null if there is no such key. */
   get(key: string, options?: ReadOptions): Promise<Entry | null>;
@@ -145,6 +146,8 @@ class HttpClient implements Client {
   readonly #attempts: Attempts;
   readonly #wires: ReturnType<typeof createWire>[];
   readonly #options: ClientOptions;
+  readonly call: CallsClient['call'];
+  readonly stream: CallsClient['stream'];
   readonly replica: ReplicaClient;
   readonly breakers: BreakersClient = createBreakersClient((attempted, call) => this.#run(attempted, call));
   readonly services: ServicesClient;
@@ -154,6 +157,12 @@ class HttpClient implements Client {
     this.#options = options;
     this.#wires = parseUrls(options.urls).map((url) => createWire(url, options.token));
     this.#attempts = new Attempts(this.#wires, options.roundsMax ?? Number.POSITIVE_INFINITY);
+    const calls = createCallsClient({
+      attempts: this.#attempts,
+      run: async (attempted, limits) => (await this.#attempts.run(attempted, limits)).bytes,
+    });
+    this.call = calls.call;
+    this.stream = calls.stream;
     const ports = {
       run: (attempted: Attempted, call: CallOptions) => this.#run(attempted, call),
       attempts: () => new Attempts(this.#wires, Number.POSITIVE_INFINITY),

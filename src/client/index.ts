@@ -32,6 +32,7 @@ export type {
   SendOptions,
 } from '../queue/index.ts';
 export type { BreakerCommand, BreakerReport, BreakersClient } from './breakers.ts';
+export type { CallsClient, ServiceCallOptions } from './calls.ts';
 export {
   type CallOptions,
   type Client,

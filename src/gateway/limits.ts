@@ -26,6 +26,8 @@ export type GatewayLimits = {
   replicaLookMs: number;
   eventSocketsMax: number;
   backupsMax: number;
+  /** Calls of services whose result is a stream. */
+  callStreamsMax: number;
   /** What may wait for a slow reader of a stream before it is ended. */
   streamBytesMax: number;
   /** Silence on a stream after which it says how far it is. */
@@ -57,6 +59,7 @@ export const gatewayLimits: GatewayLimits = {
   replicaLookMs: 20,
   eventSocketsMax: 128,
   backupsMax: 2,
+  callStreamsMax: 512,
   streamBytesMax: 4 << 20,
   heartbeatMs: 10_000,
   streamGraceMs: 5_000,

@@ -12,6 +12,7 @@ import { PolityError, problemMediaType, toProblem } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import { createBackups } from './backup.ts';
 import { breakerRoutes } from './breakers.ts';
+import { createCallRoutes } from './calls.ts';
 import { discoveryRoutes } from './discovery.ts';
 import { createEventSockets } from './events.ts';
 import { Exchange, problemBody } from './exchange.ts';
@@ -124,6 +125,7 @@ class GatewayServer implements Gateway {
   readonly #watches: ReturnType<typeof createWatches>;
   readonly #replica: ReturnType<typeof createReplicaRoutes>;
   readonly #services: ReturnType<typeof createServiceRoutes>;
+  readonly #calls: ReturnType<typeof createCallRoutes>;
   readonly #backups: ReturnType<typeof createBackups>;
   readonly #events: ReturnType<typeof createEventSockets>;
   /** Requests that have no answer yet. */
@@ -145,12 +147,14 @@ class GatewayServer implements Gateway {
     this.#watches = createWatches(ports);
     this.#replica = createReplicaRoutes(ports);
     this.#services = createServiceRoutes(ports);
+    this.#calls = createCallRoutes(ports);
     this.#backups = createBackups(ports);
     this.#events = createEventSockets(ports);
     this.#routes = [
       ...plainRoutes(metrics),
       ...this.#replica.routes,
       ...this.#services.routes,
+      ...this.#calls.routes,
       ...this.#watches.routes,
       ...this.#backups.routes,
     ];
@@ -342,6 +346,7 @@ class GatewayServer implements Gateway {
     this.#watches.close(why);
     this.#replica.close(why);
     this.#services.close(why);
+    this.#calls.close(why);
     this.#backups.close(why);
     this.#events.close(why.message);
     // No new connections; those that wait for an answer get it.
