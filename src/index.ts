@@ -39,12 +39,12 @@ export { type ErrorCode, PolityError } from './errors.ts';
 export { type Announcement, createNode, Node, type PutOptions, Register } from './node.ts';
 export type {
   ConsumeOptions,
-  Consumer,
-  Delivery,
+  Consumer as QueueConsumer,
+  Delivery as QueueDelivery,
   GiveBackOptions,
-  Handler,
-  HandlerContext,
-  Letter,
+  Handler as QueueHandler,
+  HandlerContext as QueueHandlerContext,
+  Letter as QueueLetter,
   OpenQueue,
   Queue,
   QueueCallOptions,
@@ -94,8 +94,8 @@ export {
 } from './replica/index.ts';
 export {
   defineService,
-  type Handler,
-  type Handlers,
+  type Handler as ServiceHandler,
+  type Handlers as ServiceHandlers,
   type MethodDefinition,
   type MethodDefinitions,
   type ServedService,

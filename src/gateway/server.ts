@@ -111,6 +111,7 @@ export const everyRoute = (metrics: Metrics): readonly Route[] => {
     ...plainRoutes(metrics),
     ...createReplicaRoutes(ports).routes,
     ...createServiceRoutes(ports).routes,
+    ...createCallRoutes(ports).routes,
     ...createWatches(ports).routes,
     ...createBackups(ports).routes,
   ];
