@@ -19,7 +19,7 @@ export type CallsSettings = {
   graceMs: number;
 };
 
-export const callsDefaults: CallsSettings = { limits: limiterDefaults, serialize: false, graceMs: 5_000 };
+export const callsDefaults: CallsSettings = { limits: limiterDefaults, serialize: false, graceMs: 2_000 };
 
 // ---------------------------------------------------------------- a call, as its caller sees it
 

@@ -56,13 +56,14 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test('they import the package by its name only', () => {
+test('they import the package by its name only, and a library of schemas', () => {
   const files = readdirSync(examples).filter((file) => file.endsWith('.ts'));
   assert.ok(files.length >= 5);
   for (const file of files) {
     const imported = [...readFileSync(join(examples, file), 'utf8').matchAll(/from '([^']+)'/g)].map((match) => match[1]!);
     assert.ok(imported.length > 0, file);
-    for (const name of imported) assert.match(name, /^(polity|polity\/client|polity\/sim|node:[a-z/]+|\.\/cluster\.ts)$/, file);
+    for (const name of imported)
+      assert.match(name, /^(polity|polity\/client|polity\/sim|node:[a-z/]+|zod|\.\/cluster\.ts)$/, file);
   }
 });
 
@@ -158,4 +159,16 @@ test('seats: the simulator finds that one is sold twice, and that the careful wa
   const careful = run('seats', 'careful');
   assert.equal(await careful.ended, 0, careful.out());
   assert.match(careful.out(), /50 seeds held/);
+});
+
+test('thumbnails: one process serves what another calls, with a stream and a refusal', { timeout: 30_000 }, async () => {
+  const maker = run('thumbnails', 'serve');
+  const [, address] = await printed(maker, /serves at (\S+)/);
+  const asker = run('thumbnails', 'call', address!);
+  assert.equal(await asker.ended, 0, `${asker.out()}${maker.out()}`);
+  assert.match(asker.out(), /one: \{ name: '160-cat\.png', width: 160, madeBy: 'maker' \}/);
+  assert.match(asker.out(), /of a stream: 160-a\.png\nof a stream: 160-b\.png\nSERVICE_REFUSED NOT_AN_IMAGE/);
+  assert.match(maker.out(), /made cat\.png for asker/);
+  maker.child.kill('SIGTERM');
+  assert.equal(await maker.ended, 0, maker.out());
 });

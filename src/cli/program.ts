@@ -245,6 +245,25 @@ const addBreakers = (program: Command): void => {
       .action(async (node, service, options) => (await load()).command(what, node, service, options));
 };
 
+const addCall = (program: Command): void => {
+  program
+    .command('call <service> <method> [json]')
+    .description('call a service, wherever it is offered; the input is JSON, - reads it from standard input')
+    .option('--node <url>', 'HTTP of a node, several with commas (default: POLITY_NODE or http://127.0.0.1:7501)')
+    .option('--token-file <file>', 'file with the HTTP token (default: POLITY_TOKEN)')
+    .option('--timeout <time>', 'how long the call may take, at most 60s', '30s')
+    .option('--json', 'machine output')
+    .option('--stream', 'the result is a stream: one item a line')
+    .option('--version <range>', 'of the service, e.g. ^1.2.0 (default: the newest release)')
+    .option('--at <name>', 'only at this node')
+    .option('--principal <name>', 'for whom: his limits hold')
+    .option('--strategy <name>', 'which of several nodes')
+    .option('--key <text>', 'what the strategy sticky keeps together')
+    .option('--request-id <id>', 'the same id twice has one effect at the node that executes it')
+    .option('--idempotent', 'twice is the same as once: ask another node if an answer is lost')
+    .action(async (service, method, json, options) => (await import('./call.ts')).call(service, method, json, options));
+};
+
 const addCluster = (program: Command): void => {
   const load = () => import('./cluster.ts');
   reaching(program.command('status'))
@@ -384,6 +403,7 @@ export const createProgram = (): Command => {
     .action(async (options) => (await import('./dev.ts')).dev(options));
   addStart(program);
   addCluster(program);
+  addCall(program);
   addBreakers(program);
   addKv(program);
   addReplica(program);

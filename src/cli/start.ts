@@ -18,6 +18,8 @@ const httpDefault = '127.0.0.1:7501';
 /** A node of a cluster that is still forming says that it is there, not that it serves. */
 const readyMsMax = 3_000;
 const stopMsMax = 4_500;
+/** What a stop takes after calls of services have ended. */
+const closingMs = 2_500;
 /** npm and a terminal both send the one Ctrl-C: the second signal counts from here on. */
 const sameSignalMs = 400;
 
@@ -96,10 +98,11 @@ export const start = async (options: StartOptions): Promise<void> => {
 
   const why = await asked;
   log.log('info', 'STOPPING', `stopping: ${why}`);
+  const limitMs = Math.max(stopMsMax, config.calls.graceMs + closingMs);
   const limit = setTimeout(() => {
-    log.log('error', 'STOP_OVERDUE', `not stopped after ${stopMsMax} ms: ending all the same`);
+    log.log('error', 'STOP_OVERDUE', `not stopped after ${limitMs} ms: ending all the same`);
     exitNow(log, 1);
-  }, stopMsMax);
+  }, limitMs);
   await assembly.stop();
   clearTimeout(limit);
   log.log('info', 'STOPPED', `${config.name} stopped`);

@@ -20,7 +20,7 @@ test('without a word row R6 holds', () => {
   const { limits, serialize, graceMs } = callsOf({});
   assert.deepEqual(limits.node, { tokens: 10_000, burst: 50, ...hour });
   assert.deepEqual(limits.principal, { tokens: 100, burst: 50, ...hour });
-  assert.deepEqual([serialize, graceMs], [false, 5_000]);
+  assert.deepEqual([serialize, graceMs], [false, 2_000]);
 });
 
 test('from a file, a variable, a flag or code; what is left out has its default', () => {
