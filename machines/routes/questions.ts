@@ -2,24 +2,14 @@
 // expanding ring, as AODV has it, RFC 3561, 6.4). A question names everybody over whom it came, and nobody asks them; who is asked
 // twice because of the same question asks others once, unless it may go farther the second time. So a question ends, whatever the
 // mesh looks like, and each that is asked because of it is given less time than who asks.
-import { nextBetween, nextUint32 } from '../random.ts';
+import { nextUint32 } from '../random.ts';
+import { drawFrom } from './draw.ts';
 import { type Question, type RoutesState, type Turn, wakeBy } from './state.ts';
 import { routesLimits as max, type PeerId, type RouteAnswer, type RouteQuestion } from './types.ts';
 import { answerOf, learn, noteNone, wayAvoiding, wayOver } from './ways.ts';
 
 /** Of the time that who asks has: what is left is for the way back. */
 const servedShare = 0.75;
-
-const draw = (state: RoutesState, among: PeerId[], count: number): PeerId[] => {
-  const drawn: PeerId[] = [];
-  while (drawn.length < count && among.length > 0) {
-    const at = nextBetween(state.random, 0, among.length);
-    drawn.push(among[at]!);
-    among[at] = among.at(-1)!;
-    among.pop();
-  }
-  return drawn;
-};
 
 const ask = (turn: Turn, question: Question, to: PeerId, isWide: boolean): void => {
   const { target, travelled, flood } = question;
@@ -37,13 +27,13 @@ const askNeighbours = (state: RoutesState, turn: Turn, question: Question): void
   const { target, travelled, told, asked } = question;
   if (question.linksMax < 1) return;
   const free = [...state.near.keys()].filter((peer) => peer !== target && !asked.has(peer) && !travelled.includes(peer));
-  const fresh = draw(
-    state,
+  const fresh = drawFrom(
+    state.random,
     free.filter((peer) => !told.has(peer)),
     state.options.fanout,
   );
-  const again = draw(
-    state,
+  const again = drawFrom(
+    state.random,
     free.filter((peer) => told.has(peer) && !fresh.includes(peer)),
     state.options.fanout - fresh.length,
   );
