@@ -341,6 +341,14 @@ export class CallsOut implements CallOwner {
     if (attempt.epoch === 0) attempt.epoch = this.#args.epochOf(attempt.peer);
   }
 
+  /** It was carried by others, and did not get there: as if it had never left. */
+  undelivered(peer: PeerId, number: number, why: Failure): void {
+    const attempt = this.#attempts.get(number);
+    if (attempt === undefined || attempt.peer !== peer || attempt.state === 'lost') return;
+    attempt.of.attempts--;
+    this.#failed(attempt, 'unsent', why);
+  }
+
   /** No connection was made: it never left. Not so if it was asked before. */
   dropped(attempt: Attempt): void {
     if (attempt.state !== 'waits' || !this.#attempts.has(attempt.number)) return;

@@ -32,6 +32,8 @@ export type CallsEvent =
   | { type: 'peer-open'; peer: PeerId; epoch: number }
   | { type: 'peer-close' | 'drain'; peer: PeerId }
   | { type: 'members'; changes: readonly Change[] }
+  /** Whoever carried the call of this number did not hand it to that peer, nor to anybody else. */
+  | { type: 'undelivered'; peer: PeerId; number: number; why: Failure }
   /** Something threw where no mailbox was. */
   | { type: 'broke'; error: unknown };
 
@@ -298,6 +300,8 @@ class Calls implements CallsCore {
         case 'drain':
           this.#post.drained(event.peer);
           return this.#in.drained(event.peer);
+        case 'undelivered':
+          return this.#out.undelivered(event.peer, event.number, event.why);
         case 'members':
           return this.#goneMembers(event.changes);
         case 'broke':

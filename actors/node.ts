@@ -46,6 +46,9 @@ import type { Observe, ObserveStep } from './observe.ts';
 import { createPeers } from './peers.ts';
 import type { ClockPort, NetworkEvent, PeerId, Ports } from './ports/index.ts';
 import { createStrangers } from './refusals.ts';
+import { createRelay, type RelayEvent } from './relay.ts';
+import { createRelayDoor } from './relay-door.ts';
+import { relayAddress } from './relay-parcel.ts';
 import { createReplicaDoor } from './replica-door.ts';
 import { createLedgerPort } from './replica-ledger.ts';
 import { createReplicator, deltasTopic, type ReplicatorEvent, replicatorAddress } from './replicator.ts';
@@ -210,6 +213,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let replicatorCell: Cell<ReplicatorEvent> | null = null;
   let routesCell: Cell<RoutesActorEvent> | null = null;
   let callsCell: Cell<CallsEvent> | null = null;
+  let relayCell: Cell<RelayEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
   let quietDue: Set<PeerId> | 'all' | null = null;
@@ -349,6 +353,11 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     cell: () => routesCell,
   });
 
+  const relay = createRelayDoor({
+    ...{ direct: directly(router), receive: calls.receive, nameOf: peers.nameOf },
+    ...{ calls: () => callsCell, cell: () => relayCell },
+  });
+
   /** In the register group that every cluster has, or the first one. */
   const ledgerCell = (timeoutMs: number): { cell: Cell<GroupEvent> } | { failure: Failure } => {
     const all = genesis?.groups ?? groupIds;
@@ -447,6 +456,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     replicatorCell?.send({ type: 'peer-close', peer });
     routesCell?.send({ type: 'closed', peer });
     callsCell?.send({ type: 'peer-close', peer });
+    relayCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
@@ -484,6 +494,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       case 'drain':
         for (const cell of groups.values()) cell.send({ type: 'drain', peer: event.peer });
         if (event.lane === 'calls') callsCell?.send({ type: 'drain', peer: event.peer });
+        if (event.lane === 'calls') relayCell?.send({ type: 'drain', peer: event.peer });
         return;
       case 'published':
         if (event.topic === gossipTopic) gossipCell?.send({ type: 'published', peer: event.peer, bytes: event.bytes });
@@ -558,6 +569,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
             catalog.members(changes);
             routes.members(changes);
             callsCell?.send({ type: 'members', changes });
+            for (const { peer, after } of changes) if (after !== 'alive' && after !== 'suspect') relay.gone(peer);
             peers.members(view);
             breakers.members(changes);
           },
@@ -634,11 +646,17 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     const { host: executes = serviceHost, find = catalog.api.find } = options.services ?? {};
     callsCell = host<CallsEvent>(rpcAddress, (scope) =>
       createCalls(scope, {
-        ...{ name: settings.name, region: settings.region, epoch, ports, router, carrier: directly(router) },
+        ...{ name: settings.name, region: settings.region, epoch, ports, router, carrier: relay.carrier },
         ...{ options: { ...callingDefaults, serialize: settings.calls.serialize }, host: executes, find, breakers },
         connected: peers.connected().map((peer) => ({ peer, epoch: peers.epochOf(peer) })),
         ...{ members: () => membersNow(), isConnected: peers.isConnected, epochOf: peers.epochOf },
-        ...{ nameOf: peers.nameOf, peerNamed: peers.named, ...calls.memory() },
+        ...{ nameOf: relay.nameOf, peerNamed: (name) => peers.named(name) ?? peerCalled(name), ...calls.memory() },
+      }),
+    );
+    relayCell = host<RelayEvent>(relayAddress, (scope) =>
+      createRelay(scope, {
+        ...{ ports, router, routes: routes.api, state: routes.state, direct: directly(router), calls: relay.end },
+        ...{ isMember: gossip.isMember, nameOf: peers.nameOf, onCore: relay.onCore },
       }),
     );
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
@@ -656,6 +674,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(replicatorAddress, (delivery) => replicatorCell?.send({ type: 'delivery', delivery }));
     router.on(catalogAddress, (delivery) => catalogCell?.send({ type: 'delivery', delivery }));
     router.on(rpcAddress, calls.receive);
+    router.on(relayAddress, (delivery) => relayCell?.send({ type: 'delivery', delivery }));
     router.on(gossipAddress, (delivery) => gossipCell?.send({ type: 'delivery', delivery }));
     router.on(routesAddress, (delivery) => routesCell?.send({ type: 'delivery', delivery }));
     router.on(livenessAddress, (delivery) => livenessCell?.send({ type: 'delivery', delivery }));

@@ -93,6 +93,7 @@ test('a group whose actor fails starts again from its disk; whoever waits is ans
     membership: 0,
     discovery: 0,
     replicator: 0,
+    relay: 0,
     routes: 0,
     rpc: 0,
     genesis: 0,
@@ -206,6 +207,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     'node',
     'nobody',
     'routes',
+    'relay',
     'constructor',
   ];
   const types = [
@@ -224,6 +226,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     'peers',
     'membership',
     'reach',
+    'parcel',
   ];
   const bodies = [
     null,
@@ -252,6 +255,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     membership: 0,
     discovery: 0,
     replicator: 0,
+    relay: 0,
     routes: 0,
     rpc: 0,
     genesis: 0,
@@ -288,6 +292,7 @@ test('no argument of a program brings an actor down', () => {
     membership: 0,
     discovery: 0,
     replicator: 0,
+    relay: 0,
     routes: 0,
     rpc: 0,
     genesis: 0,

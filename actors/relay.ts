@@ -1,0 +1,231 @@
+// Calls of peers that cannot reach each other, carried by those between them (row R4). Nobody on the way remembers anything of a call: a
+// parcel says whom it is for and over whom it came, and answers go back the same way. Who is called is told who calls by whoever hands
+// it over, and treats that as what it is, somebody's word; who called takes an answer only from the neighbour to whom he gave the call.
+import { type Failure, failure } from '../machines/errors.ts';
+import { callTypes, formAnswer } from '../machines/rpc/index.ts';
+import type { Carrier } from './calls-post.ts';
+import type { PeerId } from './ports/index.ts';
+import { numberOf, originOf, type Parcel, parseUndelivered, toldPeer, undeliveredType } from './relay-parcel.ts';
+import { createTransit, type TransitArguments } from './relay-transit.ts';
+import type { Delivery, Fate } from './router.ts';
+import type { Component, Scope } from './supervise.ts';
+
+export const relayLimits = {
+  /** Calls of this node that are under way over others. */
+  overMax: 8_192,
+  /** Nodes that call over others; the one that was heard of longest ago makes room. */
+  callersMax: 1_024,
+} as const;
+
+export type RelayEvent =
+  | { type: 'delivery'; delivery: Delivery }
+  | { type: 'peer-close' | 'drain'; peer: PeerId }
+  /** Failed, left or thrown out. */
+  | { type: 'gone'; peer: PeerId };
+
+/** Where calls are made and executed. */
+export interface CallsEnd {
+  receive(delivery: Delivery): void;
+  /** The call of this number was surely not handed to its target. */
+  undelivered(peer: PeerId, number: number, why: Failure): void;
+  closed(peer: PeerId): void;
+  drained(peer: PeerId): void;
+}
+
+export interface RelayCore extends Carrier {
+  /** As people name whoever calls over others; null: it is no such one. */
+  nameOf(peer: PeerId): string | null;
+}
+
+export type RelayArguments = Omit<TransitArguments, 'arrive'> & {
+  direct: Carrier;
+  calls: CallsEnd;
+  onCore: (core: RelayCore | null) => void;
+};
+
+/** A call of this node's that went to `target` over `via`. */
+type Over = { readonly target: PeerId; readonly via: PeerId; readonly untilMs: number };
+/** Where a node that calls over others is answered: the neighbour first, itself last. */
+type Caller = { readonly back: readonly PeerId[] };
+type Sent = ReturnType<Carrier['send']>;
+
+const onWayDown: ReadonlySet<string> = new Set([callTypes.call, callTypes.more, callTypes.cancel]);
+
+export const createRelay = (scope: Scope, args: RelayArguments): Component<RelayEvent> => {
+  const { router, routes, direct, calls } = args;
+  const { clock, network, sink } = args.ports;
+  const over = new Map<number, Over>();
+  const callers = new Map<PeerId, Caller>();
+  const transit = createTransit(scope, { ...args, arrive: (...given) => arrive(...given) });
+  const { post, waitForWay } = transit;
+  const named = (peer: PeerId): string => args.nameOf(peer) ?? peer;
+
+  // ---------------------------------------------------------------- calls of this node
+
+  const noteOver = (number: number, entry: Over): void => {
+    for (const [oldest, { untilMs }] of over) {
+      if (untilMs > clock.nowMs()) break;
+      over.delete(oldest);
+    }
+    over.set(number, entry);
+  };
+
+  const callOver = (target: PeerId, via: PeerId, body: unknown, timeLeftMs: number, trace: string, fate: Fate): Sent => {
+    const number = numberOf(body);
+    if (number === null || over.size >= relayLimits.overMax) return 'full';
+    const parcel = { target, travelled: [], back: null, type: callTypes.call, body };
+    const sent = post(via, parcel, timeLeftMs, trace, fate);
+    if (sent === 'unreachable') routes.broken(target, via);
+    if (sent === 'full' || sent === 'unreachable') return sent;
+    noteOver(number, { target, via, untilMs: clock.nowMs() + timeLeftMs });
+    sink.count('relay_parcels_total', { what: 'sent' });
+    return sent;
+  };
+
+  /** Over whom it is handed is known. */
+  const callBy = (target: PeerId, via: PeerId, body: unknown, timeLeftMs: number, trace: string, fate: Fate): Sent =>
+    via === target
+      ? direct.send(target, callTypes.call, body, timeLeftMs, trace, fate)
+      : callOver(target, via, body, timeLeftMs, trace, fate);
+
+  const call: Carrier['send'] = (target, type, body, timeLeftMs, trace, fate) => {
+    const way = routes.wayTo(target);
+    // Where it was asked before it was this node that asked; over others it is only somebody who says so, and would be executed again.
+    const isSecond = Array.isArray(body) && body[epochAt] !== 0;
+    if (way !== 'asking' && way !== 'none' && way.via === target)
+      return direct.send(target, type, body, timeLeftMs, trace, fate);
+    if (way === 'none' || isSecond) return 'unreachable';
+    if (way !== 'asking') return callOver(target, way.via, body, timeLeftMs, trace, fate);
+    const deadlineMs = clock.nowMs() + timeLeftMs;
+    const waits = waitForWay(target, deadlineMs, (via) => {
+      const leftMs = Math.floor(deadlineMs - clock.nowMs());
+      const sent = via === null || leftMs < 1 ? 'unreachable' : callBy(target, via, body, leftMs, trace, fate);
+      if (sent === 'queued') fate.left();
+      else if (sent !== 'waits') fate.dropped();
+    });
+    return waits ? 'waits' : 'full';
+  };
+
+  /** To who called over others: back the way it came. */
+  const reply = (origin: PeerId, type: string, body: unknown): Sent => {
+    const caller = callers.get(origin);
+    if (caller === undefined) return 'unreachable';
+    const [via, ...back] = caller.back;
+    return post(via!, { target: origin, travelled: [], back, type, body }, 0, '');
+  };
+
+  const core: RelayCore = {
+    send(peer, type, body, timeLeftMs, trace, fate) {
+      const origin = originOf(peer);
+      if (origin !== null) return reply(origin, type, body);
+      if (type === callTypes.call) return call(peer, type, body, timeLeftMs, trace, fate);
+      const entry = onWayDown.has(type) ? over.get(numberOf(body) ?? 0) : undefined;
+      if (entry === undefined || entry.target !== peer) return direct.send(peer, type, body, timeLeftMs, trace, fate);
+      // What belongs to a call goes the way of the call.
+      return post(entry.via, { target: peer, travelled: [], back: null, type, body }, timeLeftMs, trace, fate);
+    },
+    nameOf(peer) {
+      const origin = originOf(peer);
+      if (origin === null) return null;
+      const between = (callers.get(origin)?.back ?? []).slice(0, -1).map(named);
+      return between.length === 0 ? named(origin) : `${named(origin)} over ${between.toReversed().join(', ')}`;
+    },
+  };
+
+  // ---------------------------------------------------------------- parcels for this node
+
+  const deliver = (peer: PeerId, type: string, body: unknown, timeLeftMs: number, trace: string): void =>
+    calls.receive({ peer, type, body, timeLeftMs, trace, answer: () => {} });
+
+  const arrive = (parcel: Parcel, timeLeftMs: number, trace: string): void => {
+    const { type, body, travelled } = parcel;
+    const origin = travelled[0]!;
+    const via = travelled.at(-1)!;
+    sink.count('relay_parcels_total', { what: 'received' });
+    if (type === undeliveredType) return onUndelivered(via, body);
+    if (onWayDown.has(type)) {
+      noteCaller(origin, travelled.toReversed());
+      return deliver(toldPeer(origin), type, body, timeLeftMs, trace);
+    }
+    const number = numberOf(body) ?? 0;
+    const entry = over.get(number);
+    if (entry === undefined) return sink.count('answers_late_total');
+    if (entry.target !== origin || entry.via !== via)
+      return router.refuse(via, 'SPOKE_FOR_ANOTHER', `answered for ${named(origin)} a call that was not given to it`);
+    if (type === callTypes.answer) over.delete(number);
+    deliver(origin, type, body, 0, '');
+  };
+
+  const noteCaller = (origin: PeerId, back: readonly PeerId[]): void => {
+    callers.delete(origin);
+    callers.set(origin, { back });
+    if (callers.size <= relayLimits.callersMax) return;
+    for (const oldest of callers.keys()) return dropCaller(oldest);
+  };
+
+  const dropCaller = (origin: PeerId): void => {
+    if (callers.delete(origin)) calls.closed(toldPeer(origin));
+  };
+
+  /** It was handed over, and nobody will say what became of it. */
+  const lose = (number: number, { target, via }: Over, why: string): void => {
+    over.delete(number);
+    const unknown = failure('OUTCOME_UNKNOWN', `${why}, over whom ${named(target)} was called; it may have happened`, {
+      via: named(via),
+    });
+    deliver(target, callTypes.answer, formAnswer({ number, serial: 0, result: { failure: unknown } }), 0, '');
+  };
+
+  const onUndelivered = (via: PeerId, body: unknown): void => {
+    const news = parseUndelivered(body);
+    if (news === null) return router.refuse(via, 'MESSAGE_MALFORMED', 'news of a parcel that are none');
+    const { target, type, number, code, message } = news;
+    if (!onWayDown.has(type)) {
+      if (callers.get(target)?.back[0] === via) dropCaller(target);
+      return;
+    }
+    const entry = over.get(number);
+    if (entry === undefined || entry.target !== target || entry.via !== via) return;
+    if (code === 'UNREACHABLE' || code === 'LOOP_DETECTED') routes.broken(target, via);
+    if (type !== callTypes.call) return lose(number, entry, `the way broke at ${message}`);
+    over.delete(number);
+    calls.undelivered(target, number, failure(code, `${named(target)} was not reached over ${named(via)}: ${message}`));
+  };
+
+  const onClose = (peer: PeerId): void => {
+    for (const [number, entry] of [...over]) if (entry.via === peer) lose(number, entry, `${named(peer)} was lost`);
+    for (const [origin, { back }] of [...callers]) if (back[0] === peer) dropCaller(origin);
+  };
+
+  const onDrain = (peer: PeerId): void => {
+    for (const [origin, { back }] of [...callers]) if (back[0] === peer) calls.drained(toldPeer(origin));
+    for (const target of new Set([...over.values()].filter(({ via }) => via === peer).map((entry) => entry.target)))
+      calls.drained(target);
+  };
+
+  args.onCore(core);
+
+  return {
+    receive(event) {
+      switch (event.type) {
+        case 'delivery':
+          return transit.receive(event.delivery);
+        case 'peer-close':
+          return onClose(event.peer);
+        case 'drain':
+          return onDrain(event.peer);
+        case 'gone':
+          return dropCaller(event.peer);
+      }
+    },
+    stop() {
+      args.onCore(null);
+      transit.stop();
+      for (const [number, entry] of [...over]) lose(number, entry, `the relay of ${named(network.self)} ended`);
+      for (const origin of [...callers.keys()]) dropCaller(origin);
+    },
+  };
+};
+
+/** Where a call says whether it was asked before (machines/rpc/messages.ts). */
+const epochAt = 7;
