@@ -27,6 +27,8 @@ export type CandidatesArguments = {
   /** Whom membership knows, whenever it is asked. */
   members: () => readonly MemberView[];
   isConnected: (peer: PeerId) => boolean;
+  /** Connected, or a message opens a connection. */
+  isStraight: (peer: PeerId) => boolean;
 };
 
 /** What is known of calls to one service. */
@@ -43,7 +45,10 @@ export type Room = {
 export type Plan = {
   /** What membership and breakers had said by then. */
   readonly stamp: number;
+  /** Those who are reached straight on, or if there is nobody, all. */
   readonly list: readonly Candidate[];
+  /** The rest: whoever can be called without others carries the call better, and knows better what became of it. */
+  readonly around: readonly Candidate[];
   /** Of each of them. */
   readonly offers: ReadonlyMap<PeerId, Offer>;
 };
@@ -68,6 +73,8 @@ const share = (value: number): number | null => (value >= 0 && value <= 1 ? valu
 /** Versions that promise to be compatible (semver.org, 4 and 8). */
 const isLine = ({ version: a }: Entry, { version: b }: Entry): boolean =>
   a.major === b.major && (a.major > 0 || a.minor === b.minor);
+
+const nobody: readonly Candidate[] = [];
 
 export const createCandidates = (args: CandidatesArguments): Candidates => {
   const { self, clock, breakers, find } = args;
@@ -117,9 +124,11 @@ export const createCandidates = (args: CandidatesArguments): Candidates => {
     for (const entry of found)
       if (!entries.has(entry.owner) && (isAnyLine || isLine(entry, found[0]!)) && mayBeCalled(entry.owner))
         entries.set(entry.owner, entry);
-    const list = [...entries.values()].slice(0, balancerLimits.candidatesMax).map((entry) => candidateOf(service, entry));
-    const offers = new Map(list.map(({ node }) => [node, entries.get(node)!.offer]));
-    return { stamp, offers, list };
+    const all = [...entries.values()].slice(0, balancerLimits.candidatesMax).map((entry) => candidateOf(service, entry));
+    const offers = new Map(all.map(({ node }) => [node, entries.get(node)!.offer]));
+    const straight = all.filter(({ node }) => args.isStraight(node));
+    if (straight.length === 0 || straight.length === all.length) return { stamp, offers, list: all, around: nobody };
+    return { stamp, offers, list: straight, around: all.filter(({ node }) => !straight.some((one) => one.node === node)) };
   };
 
   const isFresh = (plan: Plan | undefined): plan is Plan => plan?.stamp === stamp;
@@ -166,7 +175,7 @@ export const createCandidates = (args: CandidatesArguments): Candidates => {
     },
 
     only(plan, peer) {
-      const list = plan.list.filter(({ node }) => node === peer);
+      const list = [...plan.list, ...plan.around].filter(({ node }) => node === peer);
       return list.length === 0 ? null : { ...plan, list };
     },
 

@@ -59,6 +59,8 @@ export type CallsArguments = {
   members: () => readonly MemberView[];
   connected: readonly { peer: PeerId; epoch: number }[];
   isConnected: (peer: PeerId) => boolean;
+  /** Connected, or a message opens a connection. */
+  isStraight: (peer: PeerId) => boolean;
   epochOf: (peer: PeerId) => number;
   nameOf: (peer: PeerId) => string | null;
   peerNamed: (name: string) => PeerId | null;
@@ -96,7 +98,7 @@ class Calls implements CallsCore {
     const post = createCallPost(carrier, sink);
     const nameOf = (peer: PeerId): string | null => (peer === self ? name : args.nameOf(peer));
     const epochOf = (peer: PeerId): number => (peer === self ? epoch : args.epochOf(peer));
-    const { members, isConnected, find, options } = args;
+    const { members, isConnected, isStraight, find, options } = args;
     const { budget, balancer, strategy } = options;
     this.#post = post;
     this.#candidates = createCandidates({
@@ -111,6 +113,7 @@ class Calls implements CallsCore {
         breakers,
         members,
         isConnected,
+        isStraight,
       },
     });
     this.#out = new CallsOut(scope, {
@@ -210,7 +213,7 @@ class Calls implements CallsCore {
       breaker: 'closed',
       probes: 0,
     } as const;
-    const plan: Plan = { stamp: 0, list: [candidate], offers: new Map([[self, hosted.offer]]) };
+    const plan: Plan = { stamp: 0, list: [candidate], around: [], offers: new Map([[self, hosted.offer]]) };
     this.#here.set(hosted, plan);
     return plan;
   }
@@ -291,9 +294,11 @@ class Calls implements CallsCore {
     receive: (event) => {
       switch (event.type) {
         case 'peer-open':
+          this.#candidates.changed([]);
           this.#in.opened(event.peer, event.epoch);
           return this.#out.opened(event.peer, event.epoch);
         case 'peer-close':
+          this.#candidates.changed([]);
           this.#post.closed(event.peer);
           this.#in.closed(event.peer);
           return this.#out.closed(event.peer);

@@ -650,6 +650,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         ...{ options: { ...callingDefaults, serialize: settings.calls.serialize }, host: executes, find, breakers },
         connected: peers.connected().map((peer) => ({ peer, epoch: peers.epochOf(peer) })),
         ...{ members: () => membersNow(), isConnected: peers.isConnected, epochOf: peers.epochOf },
+        isStraight: (peer) => peers.reach(peer) !== 'none',
         ...{ nameOf: relay.nameOf, peerNamed: (name) => peers.named(name) ?? peerCalled(name), ...calls.memory() },
       }),
     );

@@ -5,7 +5,14 @@ import { test } from 'node:test';
 import type { CallContext, CallEvents } from '../../actors/service-api.ts';
 import { encodeEnvelope, wireVersion } from '../../machines/wire/envelope.ts';
 import { createHandCluster, type HandNode } from './hand-cluster.ts';
-import { answers, createHandCatalog, createHandServices, type HandMethod, watched } from './hand-services.ts';
+import {
+  answers,
+  createHandCatalog,
+  createHandServices,
+  type HandMethod,
+  type HandServices,
+  watched,
+} from './hand-services.ts';
 
 /** A chain, or a triangle without one side: those named are not connected. */
 const gather = (count: number, cuts: readonly (readonly [number, number])[], methods: Record<string, HandMethod>) => {
@@ -201,4 +208,29 @@ test('who hands over too much is told so, and nothing of it is executed', () => 
   for (let many = 1; many <= 20; many++) hand(hands, at(1), at(2), ['p-n3', [], null, 'call', [many, input]]);
   assert.ok((at(2).counts.get('relay_refused_total OVERLOADED') ?? 0) > 0);
   assert.equal(last.services.begun.length, 0);
+});
+
+test('whoever is reached straight on is called first, and others only if nobody else is there', () => {
+  const hands = createHandCluster();
+  const catalog = createHandCatalog();
+  const [n1, n2, n3] = ['n1', 'n2', 'n3'].map((name) => {
+    const services = createHandServices(`p-${name}`, catalog, name === 'n1' ? {} : { sums: { add } });
+    return { ...hands.start(name, { services }), services };
+  }) as [HandNode, HandNode & { services: HandServices }, HandNode & { services: HandServices }];
+  hands.until(() => [n1, n2, n3].every(({ api }) => api.status().state === 'ready'));
+  hands.pass(2_000);
+  hands.network.disconnect(n1.peer, n3.peer);
+  hands.pass(20);
+  const sum = (more: object = {}): unknown => {
+    const end = watched();
+    n1.api.calls.call({ service: 'sums', method: 'add', input: [1], strategy: 'round-robin', ...more }, end);
+    hands.pass(20);
+    return end.value;
+  };
+  for (let calls = 0; calls < 6; calls++) assert.equal(sum(), 1);
+  assert.deepEqual([n2.services.begun.length, n3.services.begun.length], [6, 0]);
+  assert.equal(sum({ node: 'n3' }), 1, 'who is named is called');
+  catalog.withdraw('p-n2');
+  assert.equal(sum(), 1);
+  assert.equal(n3.services.begun.length, 2);
 });
