@@ -1,0 +1,86 @@
+// What a node knows for its graph actor, whatever becomes of that, and the calls of those who run graphs. A graph is checked here, before
+// the actor hears of it: against itself, and against what is offered now.
+import { type Failure, failure } from '../machines/errors.ts';
+import { checkGraph, checkOffered } from '../machines/graph/index.ts';
+import type { GraphActorEvent, GraphArguments, GraphRequest } from './graph.ts';
+import type { GraphApi, GraphOptions } from './graph-api.ts';
+import type { CatalogApi } from './service-api.ts';
+import type { Cell } from './supervise.ts';
+
+export type GraphDoorArguments = {
+  name: string;
+  catalog: Pick<CatalogApi, 'find'>;
+  isStopping: () => boolean;
+  cell: () => Cell<GraphActorEvent> | null;
+};
+
+export interface GraphDoor {
+  readonly api: GraphApi;
+  /** What a new incarnation of the actor is given. */
+  memory(): Pick<GraphArguments, 'onRunning'>;
+  undelivered(event: GraphActorEvent): void;
+}
+
+type Checked = { failure: Failure } | Pick<GraphRequest, 'plan' | 'idempotent'>;
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What whoever runs it says of its times stands in place of what the graph says, and is checked like it. */
+const withOptions = (graph: unknown, { timeoutMs, compensateMs, concurrency }: GraphOptions): unknown => {
+  const own = Object.entries({ timeoutMs, compensateMs, concurrency }).filter(([, value]) => value !== undefined);
+  return own.length === 0 || !isRecord(graph) ? graph : { ...graph, ...Object.fromEntries(own) };
+};
+
+export const createGraphDoor = ({ name, catalog, isStopping, cell }: GraphDoorArguments): GraphDoor => {
+  let running = 0;
+
+  const check = (graph: unknown, options: GraphOptions): Checked => {
+    const checked = checkGraph(withOptions(graph, options));
+    if (!checked.ok) return checked;
+    const offered = checkOffered(checked.plan, (lookup) => catalog.find(lookup));
+    return offered.ok ? { plan: checked.plan, idempotent: offered.idempotent } : offered;
+  };
+  const refused = (request: GraphRequest, why: Failure): void => {
+    if (request.isOver) return;
+    request.isOver = true;
+    request.on.end({ ok: false, failure: why });
+  };
+
+  return {
+    api: {
+      check(graph, options = {}) {
+        const checked = check(graph, options);
+        return 'failure' in checked ? checked.failure : null;
+      },
+      run(graph, options, on) {
+        const none = { cancel() {} };
+        const actor = cell();
+        const refuse = (why: Failure): typeof none => {
+          on.end({ ok: false, failure: why });
+          return none;
+        };
+        if (isStopping()) return refuse(failure('STOPPING', `${name} is stopping`));
+        if (actor === null) return refuse(failure('NOT_READY', `${name} is starting`));
+        const checked = check(graph, options);
+        if ('failure' in checked) return refuse(checked.failure);
+        const request: GraphRequest = { ...checked, options, on, isOver: false };
+        actor.send({ type: 'run', request });
+        return {
+          cancel() {
+            if (!request.isOver) actor.send({ type: 'cancel', request });
+          },
+        };
+      },
+      running: () => running,
+    },
+    memory: () => ({
+      onRunning(runs) {
+        running = runs;
+      },
+    }),
+    undelivered(event) {
+      if (event.type === 'run') refused(event.request, failure('NOT_READY', `the graph actor of ${name} is being restarted`));
+    },
+  };
+};
