@@ -9,6 +9,7 @@ import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from 
 import type { Plain } from '../machines/replicator/types.ts';
 import type { NotableBreaker } from './breakers-api.ts';
 import type { Found } from './discovery.ts';
+import type { GraphApi } from './graph-api.ts';
 import type { RoutesApi } from './routes-door.ts';
 import type { BreakersApi, CallsApi, CatalogApi, ServiceHost } from './service-api.ts';
 
@@ -224,6 +225,8 @@ export interface NodeApi extends BreakersApi {
   readonly calls: CallsApi;
   /** What this node offers to be called. */
   readonly host: ServiceHost;
+  /** Calls that hang on each other, as one. */
+  readonly graph: GraphApi;
   readonly routes: RoutesApi;
   status(): NodeStatus;
   /** Called after the status changed, at most once a turn. Returns what ends it. */

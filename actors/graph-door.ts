@@ -4,11 +4,15 @@ import { type Failure, failure } from '../machines/errors.ts';
 import { checkGraph, checkOffered } from '../machines/graph/index.ts';
 import type { GraphActorEvent, GraphArguments, GraphRequest } from './graph.ts';
 import type { GraphApi, GraphOptions } from './graph-api.ts';
+import type { ClockPort } from './ports/index.ts';
 import type { CatalogApi } from './service-api.ts';
 import type { Cell } from './supervise.ts';
 
 export type GraphDoorArguments = {
   name: string;
+  clock: ClockPort;
+  /** How long a stop of the node waits for runs: half of it to end, half to undo. */
+  graceMs: number;
   catalog: Pick<CatalogApi, 'find'>;
   isStopping: () => boolean;
   cell: () => Cell<GraphActorEvent> | null;
@@ -19,6 +23,8 @@ export interface GraphDoor {
   /** What a new incarnation of the actor is given. */
   memory(): Pick<GraphArguments, 'onRunning'>;
   undelivered(event: GraphActorEvent): void;
+  /** `done` once no run is under way: they may end, then they are cancelled, and then they are not waited for any more. */
+  drain(done: () => void): void;
 }
 
 type Checked = { failure: Failure } | Pick<GraphRequest, 'plan' | 'idempotent'>;
@@ -32,8 +38,9 @@ const withOptions = (graph: unknown, { timeoutMs, compensateMs, concurrency }: G
   return own.length === 0 || !isRecord(graph) ? graph : { ...graph, ...Object.fromEntries(own) };
 };
 
-export const createGraphDoor = ({ name, catalog, isStopping, cell }: GraphDoorArguments): GraphDoor => {
-  let running = 0;
+export const createGraphDoor = ({ name, clock, graceMs, catalog, isStopping, cell }: GraphDoorArguments): GraphDoor => {
+  let running: ReadonlySet<GraphRequest> = new Set();
+  let onIdle: () => void = () => {};
 
   const check = (graph: unknown, options: GraphOptions): Checked => {
     const checked = checkGraph(withOptions(graph, options));
@@ -72,15 +79,31 @@ export const createGraphDoor = ({ name, catalog, isStopping, cell }: GraphDoorAr
           },
         };
       },
-      running: () => running,
+      running: () => running.size,
     },
     memory: () => ({
       onRunning(runs) {
         running = runs;
+        if (runs.size === 0) onIdle();
       },
     }),
     undelivered(event) {
       if (event.type === 'run') refused(event.request, failure('NOT_READY', `the graph actor of ${name} is being restarted`));
+    },
+    drain(done) {
+      if (running.size === 0) return done();
+      let isOver = false;
+      const finish = (): void => {
+        if (isOver) return;
+        isOver = true;
+        timer.cancel();
+        done();
+      };
+      onIdle = finish;
+      let timer = clock.after(graceMs / 2, () => {
+        timer = clock.after(graceMs / 2, finish);
+        for (const request of [...running]) cell()?.send({ type: 'cancel', request });
+      });
     },
   };
 };

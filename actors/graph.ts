@@ -49,7 +49,8 @@ export type GraphArguments = {
   clock: ClockPort;
   sink: SinkPort;
   calls: () => CallsApi;
-  onRunning: (runs: number) => void;
+  /** After each that begins or ends; all that are under way, which is changed in place. */
+  onRunning: (runs: ReadonlySet<GraphRequest>) => void;
 };
 
 type Open = { readonly attempt: number; readonly handle: () => CallHandle | null; isOver: boolean };
@@ -66,6 +67,7 @@ const openKey = ({ kind, step: name }: CallOf): string => `${kind} ${name}`;
 
 export const createGraphs = (scope: Scope, { clock, sink, calls, onRunning }: GraphArguments): Component<GraphActorEvent> => {
   const runs = new Map<GraphRequest, Run>();
+  const requests = new Set<GraphRequest>();
 
   const begin = (request: GraphRequest): void => {
     if (runs.size >= limits.runsMax) {
@@ -79,7 +81,8 @@ export const createGraphs = (scope: Scope, { clock, sink, calls, onRunning }: Gr
       alarm: createAlarm(clock, scope.after, () => send(run, { type: 'wake' })),
     };
     runs.set(request, run);
-    onRunning(runs.size);
+    requests.add(request);
+    onRunning(requests);
     send(run, { type: 'begin' });
   };
 
@@ -112,9 +115,10 @@ export const createGraphs = (scope: Scope, { clock, sink, calls, onRunning }: Gr
   const end = (run: Run, tell: () => void): void => {
     run.alarm.cancel();
     runs.delete(run.request);
+    requests.delete(run.request);
     run.request.isOver = true;
-    onRunning(runs.size);
     tell();
+    onRunning(requests);
   };
 
   // -------------------------------------------------------------- one call

@@ -21,6 +21,8 @@ import { createDiscoveryActor, type DiscoveryActorEvent, discoveryAddress } from
 import { createGenesisActor, type GenesisActorEvent, genesisAddress } from './genesis.ts';
 import { createGossipActor, type GossipActorEvent, gossipAddress, gossipTopic } from './gossip.ts';
 import { createGossipDoor } from './gossip-door.ts';
+import { createGraphs, type GraphActorEvent, graphAddress } from './graph.ts';
+import { createGraphDoor } from './graph-door.ts';
 import { createGroup, type GroupEvent } from './group.ts';
 import { groupDoor, refuseEvent } from './group-door.ts';
 import { createHosting, formOperations } from './hosting.ts';
@@ -210,6 +212,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let discoveryCell: Cell<DiscoveryActorEvent> | null = null;
   let gossipCell: Cell<GossipActorEvent> | null = null;
   let catalogCell: Cell<CatalogActorEvent> | null = null;
+  let graphCell: Cell<GraphActorEvent> | null = null;
   let replicatorCell: Cell<ReplicatorEvent> | null = null;
   let routesCell: Cell<RoutesActorEvent> | null = null;
   let callsCell: Cell<CallsEvent> | null = null;
@@ -347,6 +350,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const serviceHost = createServiceHost({ name: settings.name, self: network.self, clock, sink, ...settings.calls });
   const calls = createCallsDoor({
     ...{ name: settings.name, epoch, sink, isStopping: () => draining !== null, cell: () => callsCell },
+  });
+  const graphs = createGraphDoor({
+    ...{ name: settings.name, clock, graceMs: settings.calls.graceMs, catalog: catalog.api },
+    ...{ isStopping: () => draining !== null, cell: () => graphCell },
   });
   const routes = createRoutesDoor({
     ...{ self: network.self, name: settings.name, clock, peers, members: () => membersNow() },
@@ -660,6 +667,11 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         ...{ isMember: gossip.isMember, nameOf: peers.nameOf, onCore: relay.onCore },
       }),
     );
+    graphCell = host<GraphActorEvent>(
+      graphAddress,
+      (scope) => createGraphs(scope, { clock, sink, calls: () => calls.api, ...graphs.memory() }),
+      graphs.undelivered,
+    );
     genesisCell = host<GenesisActorEvent>(genesisAddress, (scope) =>
       createGenesisActor(scope, {
         ...{ cluster: settings.cluster, self, bootstrap: settings.bootstrap, groups: settings.groups, genesis },
@@ -741,7 +753,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     changed();
     withdraw();
     // What runs needs all that the node has.
-    serviceHost.stop(handOver);
+    graphs.drain(() => serviceHost.stop(handOver));
   };
 
   const handOver = (): void => {
@@ -790,6 +802,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     replica: replica.api,
     calls: calls.api,
     host: serviceHost,
+    graph: graphs.api,
     ...breakers.api,
     routes: routes.api,
     status: () => store.getSnapshot().context,

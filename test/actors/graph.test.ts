@@ -53,7 +53,7 @@ const makeWorld = () => {
   let isStopping = false;
   let cell: Cell<GraphActorEvent> | null = null;
   const door = createGraphDoor({
-    name: 'n1',
+    ...{ name: 'n1', clock, graceMs: 1_000 },
     catalog: {
       find: ({ name }) => ({ ok: true, entries: name === 's' ? [{ offer: { methods } } as unknown as Entry] : [] }),
     },
@@ -232,6 +232,28 @@ test('the node stops: every run ends, and says what was not undone', () => {
   assert.deepEqual(one.outcome().notUndone, ['a']);
   assert.equal(one.outcome().failure!.code, 'GRAPH_FAILED');
   assert.equal(run(graph).refusal().code, 'NOT_READY');
+});
+
+test('a stop of the node lets runs end, then undo, and then waits no longer', () => {
+  const { run, ends, door, clock, made } = makeWorld();
+  let drained = 0;
+  door.drain(() => drained++);
+  assert.equal(drained, 1, 'nothing runs');
+  const [quick, slow] = [run({ steps: { a: call } }), run({ steps: { a: { ...call, compensate: undo } } })];
+  door.drain(() => drained++);
+  clock.pass(499);
+  ends(0, { value: 1 });
+  assert.equal(quick.outcome().failure, null);
+  assert.equal(slow.ends.length, 0);
+  clock.pass(1);
+  assert.equal(made[2]!.call.method, 'undo');
+  assert.equal(drained, 1);
+  ends(2, { value: null });
+  assert.deepEqual([slow.outcome().failure!.code, drained], ['CANCELLED', 2]);
+  run({ steps: { a: { ...call, compensate: undo } } });
+  door.drain(() => drained++);
+  clock.pass(1_000);
+  assert.equal(drained, 3);
 });
 
 test('the actor fails: its runs end once, with what is known, and the next ones find a new one', () => {

@@ -25,6 +25,7 @@ import {
 import { realClock } from '../../../src/clock.ts';
 import { FakeCatalog } from './fake-catalog.ts';
 import { FakeReplica } from './fake-replica.ts';
+import { createGraphsAlone } from './graphs.ts';
 
 const textOf = (key: Uint8Array): string => Buffer.from(key).toString('latin1');
 const keyOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'));
@@ -148,6 +149,7 @@ export class FakeNode implements NodeApi {
     ...{ name: 'n1', self: 'p1', clock: realClock, sink: { log: () => {}, count: () => {} }, ...callsDefaults },
   });
   readonly calls = createLocalCalls({ name: 'n1', self: 'p1', clock: realClock, host: this.host });
+  readonly graph = createGraphsAlone({ calls: this.calls, catalog: this.catalog });
   /** What this node knows of ways. */
   routed: NamedRoute | null = null;
   readonly routes: NodeApi['routes'] = {
