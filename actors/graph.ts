@@ -8,10 +8,10 @@ import {
   type GraphEffect,
   type GraphEvent,
   type GraphRun,
+  keep,
   type Plan,
   type PlannedCall,
   step,
-  weigh,
 } from '../machines/graph/index.ts';
 import { type Alarm, createAlarm } from './alarm.ts';
 import type { GraphEvents, GraphOptions } from './graph-api.ts';
@@ -207,11 +207,11 @@ const createStream = () => {
     items,
     /** Null, or why it is not taken. */
     take(value: unknown): string | null {
-      const bytes = weigh(value, bytesLeft);
-      if (bytes === null || items.length >= limits.streamItemsMax)
+      const kept = keep(value, bytesLeft);
+      if (kept === null || items.length >= limits.streamItemsMax)
         return `its stream has more than ${limits.streamItemsMax} items or ${limits.streamBytesMax} bytes, or holds what is no plain data`;
-      bytesLeft -= bytes;
-      items.push(value);
+      bytesLeft -= kept.bytes;
+      items.push(kept.value);
       return null;
     },
   };

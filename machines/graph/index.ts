@@ -7,4 +7,4 @@ export type { Plan, PlannedCall, PlannedStep } from './plan.ts';
 export { literal } from './references.ts';
 export { createRun, type GraphRun, type RunInput } from './state.ts';
 export * from './types.ts';
-export { weigh } from './values.ts';
+export { keep } from './values.ts';

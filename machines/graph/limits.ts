@@ -15,7 +15,7 @@ export const graphLimits = {
   depthMax: 32,
   /** References to earlier results, in all steps together. */
   referencesMax: 4_096,
-  /** All inputs together, as weighed by `weigh`. */
+  /** All inputs together, as it is copied. */
   graphBytesMax: 1 << 20,
   /** What one step is given once its references are filled in; it has to fit a message. */
   inputBytesMax: 2 << 20,

@@ -12,7 +12,7 @@ import { outcomeOf, reportOf } from './report.ts';
 import { type GraphRun, isSettled, type Progress, type Root, type Turn } from './state.ts';
 import { count, fill, isDoubtful, lookUpIn, retryAt } from './tries.ts';
 import type { Because, GraphEffect, GraphEvent } from './types.ts';
-import { isSame, placeOf, weigh } from './values.ts';
+import { isSame, keep, placeOf } from './values.ts';
 
 /** Takes in one event. Changes `run`; the effects are to be done in their order. */
 export const step = (run: GraphRun, givenMs: number, event: GraphEvent): GraphEffect[] => {
@@ -171,13 +171,13 @@ const onEnded = (run: GraphRun, turn: Turn, ended: Extract<GraphEvent, { type: '
 
 const succeed = (run: GraphRun, turn: Turn, progress: Progress, value: unknown): void => {
   progress.happened = 'yes';
-  const bytes = weigh(value, max.resultsBytesMax - run.resultsBytes);
-  if (bytes === null) {
+  const kept = keep(value, max.resultsBytesMax - run.resultsBytes);
+  if (kept === null) {
     const message = `it ended well, but its result is no plain data, or all results are more than ${max.resultsBytesMax} bytes`;
     return fail(run, turn, progress, failure('TOO_LARGE', message));
   }
-  run.resultsBytes += bytes;
-  progress.result = value ?? null;
+  run.resultsBytes += kept.bytes;
+  progress.result = kept.value;
   settle(run, turn, progress, 'done');
 };
 

@@ -110,11 +110,11 @@ const copyRecord = (walk: Walk, record: Fields, path: readonly Part[], depth: nu
 /** Lists and records inside each other in what comes from a call. */
 const resultDepthMax = 100;
 
-/** What a result weighs; null: more than `bytesMax`, or no plain data. */
-export const weigh = (value: unknown, bytesMax: number): number | null => {
+/** A result as it is kept, and what it weighs; null: that is more than `bytesMax`, or it is no plain data. */
+export const keep = (value: unknown, bytesMax: number): { value: unknown; bytes: number } | null => {
   const walk = walkOf(bytesMax, resultDepthMax);
-  copy(walk, value === undefined ? null : value);
-  return walk.wrong === null ? bytesMax - walk.bytesLeft : null;
+  const copied = copy(walk, value === undefined ? null : value);
+  return walk.wrong === null ? { value: copied, bytes: bytesMax - walk.bytesLeft } : null;
 };
 
 /** The same data: lists in their order, records in any. */

@@ -53,6 +53,10 @@ test('what goes in is a copy, and what comes out of a step is never taken for a 
   input[0].list.push(2);
   assert.deepEqual(driven.inputOf('c'), { $from: 'b', list: [1] });
   assert.deepEqual(result.list, [1]);
+  result.list.push(3);
+  driven.done('b');
+  driven.done('c');
+  assert.deepEqual(driven.outcome!.steps.a!.result, { $from: 'b', list: [1] }, 'nor does what came out change');
 });
 
 test('at most so many at the same time, in the order of the graph', () => {
