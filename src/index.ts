@@ -11,6 +11,7 @@ export type {
   WriteOptions,
 } from '../actors/api.ts';
 export { StorageFault } from '../actors/ports/index.ts';
+export type { Graph, GraphStep, StepReport } from '../machines/graph/index.ts';
 export { Entry, type Written } from '../machines/register/entry.ts';
 export type {
   Fence,
@@ -36,6 +37,22 @@ export {
 } from './catalog/index.ts';
 export type { NodeConfig, NodeConfigInput } from './config/index.ts';
 export { type ErrorCode, PolityError } from './errors.ts';
+export {
+  defineGraph,
+  failureOf,
+  GraphBuilder,
+  GraphError,
+  type GraphLimits,
+  type GraphResult,
+  GraphRun,
+  literal,
+  orElse,
+  type Ref,
+  type RefTo,
+  type RunOptions,
+  ref,
+  type WithRefs,
+} from './graph/index.ts';
 export { type Announcement, createNode, Node, type PutOptions, Register } from './node.ts';
 export type {
   ConsumeOptions,

@@ -79,3 +79,34 @@ export const parseJsonBytes = (bytes: Uint8Array, depthMax: number, what: string
   }
   return parseJson(text, depthMax, what);
 };
+
+// ---------------------------------------------------------------- twice
+
+const space = /[ \t\r\n]*/y;
+
+/** The field of an object that is there twice, of which `JSON.parse` keeps the last and says nothing. The text is JSON. */
+export const fieldGivenTwice = (text: string): string | null => {
+  /** Of each object or list that is open; lists have no names. */
+  const open: (Set<string> | null)[] = [];
+  for (let at = 0; at < text.length; ) {
+    const unit = text.charCodeAt(at);
+    if (unit !== quote) {
+      if (unit === 0x7b) open.push(new Set());
+      else if (unit === 0x5b) open.push(null);
+      else if (unit === 0x7d || unit === 0x5d) open.pop();
+      at++;
+      continue;
+    }
+    const end = endOfString(text, at + 1);
+    space.lastIndex = end;
+    space.exec(text);
+    const names = open.at(-1);
+    if (names != null && text[space.lastIndex] === ':') {
+      const name = JSON.parse(text.slice(at, end)) as string;
+      if (names.has(name)) return name;
+      names.add(name);
+    }
+    at = end;
+  }
+  return null;
+};

@@ -87,7 +87,7 @@ export interface RouteMetrics {
 
 type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica' | 'catalog' | 'breakers'>;
 
-export type StreamKind = 'watch' | 'replica' | 'services' | 'events' | 'backup' | 'call';
+export type StreamKind = 'watch' | 'replica' | 'services' | 'events' | 'backup' | 'call' | 'run';
 
 export interface Metrics {
   readonly registry: Registry;

@@ -16,6 +16,7 @@ import { createNodeTree } from '../actors/node.ts';
 import { type SinkPort, type StorageFailure, StorageFault, type StoragePort } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { failure } from '../machines/errors.ts';
+import type { Graph } from '../machines/graph/index.ts';
 import { Entry, type Written } from '../machines/register/entry.ts';
 import type { RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
 import { deleteOf, type Guards, onlyIf, type PutWords, putOf, writtenOf } from '../machines/register/words.ts';
@@ -26,6 +27,7 @@ import { realClock } from './clock.ts';
 import { type NodeConfigInput, resolveConfig } from './config/index.ts';
 import { contextOf, createLookup, type SourcePlan } from './discovery/index.ts';
 import { PolityError } from './errors.ts';
+import { type GraphBuilder, GraphRun, type RunOptions } from './graph/index.ts';
 import { createLog } from './log.ts';
 import { localPort, type OpenQueue, openQueue } from './queue/index.ts';
 import { realRandom } from './random.ts';
@@ -244,6 +246,18 @@ export class Node {
     options?: ServiceCallOptions,
   ): ServiceClient<Methods> {
     return clientOf(this.api.calls, definition, options, null);
+  }
+
+  /**
+   * Runs calls that hang on each other: each as soon as what it needs is there, side by side, at most 30 s in all unless the graph says
+   * otherwise. If one fails, what had happened is undone, where the graph says how. The whole graph is checked before anything is
+   * called. Await `result`, or look at each step as it ends.
+   */
+  run<Results = Readonly<Record<string, unknown>>>(
+    graph: Graph | GraphBuilder<Results>,
+    options?: RunOptions,
+  ): GraphRun<Results> {
+    return new GraphRun(this.api.graph, graph, options);
   }
 
   changeGroup(group: string, change: GroupChange, options: CallOptions = {}): Promise<{ index: number }> {

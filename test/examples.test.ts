@@ -149,6 +149,18 @@ test('todo: two change one list, also while one of them is away, and both have e
   }
 });
 
+test('order: four services as one, and what had happened is undone', { timeout: 60_000 }, async () => {
+  const well = run('order');
+  assert.equal(await well.ended, 0, well.out());
+  assert.match(well.out(), /ship done\non its way: a chair to 1 Long Lane, 120 for A-17\n1 reserved/);
+  const poor = run('order', 'poor');
+  assert.equal(await poor.ended, 0, poor.out());
+  assert.match(
+    poor.out(),
+    /charge failed\nship skipped\nreserve compensated: done\nGRAPH_FAILED: step 'charge' failed: there are no 120 on this card\n0 reserved/,
+  );
+});
+
 test('seats: the simulator finds that one is sold twice, and that the careful way holds', { timeout: 60_000 }, async () => {
   const careless = run('seats');
   assert.equal(await careless.ended, 1, careless.out());

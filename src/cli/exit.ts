@@ -31,7 +31,8 @@ export const exitOf = (error: unknown): ExitName => {
   if (error instanceof CommandError) return error.exit;
   if (!(error instanceof PolityError)) return 'failed';
   if (error.code === 'UNREACHABLE') return 'unreachable';
-  return error.definite ? 'failed' : 'unknown';
+  // What happened is told step by step.
+  return error.definite || error.code === 'GRAPH_FAILED' ? 'failed' : 'unknown';
 };
 
 const hints: Partial<Record<string, string>> = {

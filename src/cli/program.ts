@@ -77,6 +77,18 @@ const addKv = (program: Command): void => {
     .action(async (prefix, options) => (await load()).watch(prefix ?? '', options));
 };
 
+const addRun = (program: Command): void => {
+  program
+    .command('run <file>')
+    .description('run a graph of calls and tell each step as it ends; - reads it from standard input; Ctrl-C gives it up')
+    .option('--check', 'only say whether it would run now')
+    .option('--principal <name>', 'for whom')
+    .option('--node <url>', 'HTTP of a node, several with commas (default: POLITY_NODE or http://127.0.0.1:7501)')
+    .option('--token-file <file>', 'file with the HTTP token (default: POLITY_TOKEN)')
+    .option('--json', 'machine output, one object a step')
+    .action(async (file, options) => (await import('./run.ts')).run(file, options));
+};
+
 const placed = (command: Command): Command =>
   reaching(command)
     .option('--type <type>', 'register, latest, counter, tally, flag, off-flag, set, map, tree, list or text')
@@ -408,6 +420,7 @@ export const createProgram = (): Command => {
   addKv(program);
   addReplica(program);
   addQueue(program);
+  addRun(program);
   addLocks(program);
   addCare(program);
   addTools(program);

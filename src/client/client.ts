@@ -12,6 +12,7 @@ import { HeldLease, HeldLock, type Lease, type Lock } from './leases.ts';
 import { encode, invalid, type Parameters, queryOf } from './query.ts';
 import { queuesOver } from './queues.ts';
 import { createReplica, type ReplicaClient } from './replica.ts';
+import { createRunsClient, type RunsClient } from './runs.ts';
 import { createServices, type ServicesClient } from './services.ts';
 import { type WatchEvent, type WatchOptions, watch } from './watch.ts';
 
@@ -86,6 +87,8 @@ export interface Client extends Disposable, CallsClient {
   };
   /** Data that every node may change without asking. */
   readonly replica: ReplicaClient;
+  /** Graphs of calls. */
+  readonly runs: RunsClient;
   /** Which services of other nodes the node that answers does not call. */
   readonly breakers: BreakersClient;
   /** Who offers what to be called. */
@@ -149,6 +152,7 @@ class HttpClient implements Client {
   readonly call: CallsClient['call'];
   readonly stream: CallsClient['stream'];
   readonly replica: ReplicaClient;
+  readonly runs: RunsClient;
   readonly breakers: BreakersClient = createBreakersClient((attempted, call) => this.#run(attempted, call));
   readonly services: ServicesClient;
   readonly queue: OpenQueue;
@@ -163,6 +167,7 @@ class HttpClient implements Client {
     });
     this.call = calls.call;
     this.stream = calls.stream;
+    this.runs = createRunsClient({ attempts: this.#attempts, run: (attempted, call) => this.#run(attempted, call) });
     const ports = {
       run: (attempted: Attempted, call: CallOptions) => this.#run(attempted, call),
       attempts: () => new Attempts(this.#wires, Number.POSITIVE_INFINITY),

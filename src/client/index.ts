@@ -67,5 +67,6 @@ export type {
   ReplicaValue,
   TreeChange,
 } from './replica.ts';
+export { type RunEnd, RunError, type RunOptions, type RunsClient } from './runs.ts';
 export type { ServicesCallOptions, ServicesClient, WatchedService } from './services.ts';
 export type { WatchEvent, WatchOptions } from './watch.ts';

@@ -28,6 +28,8 @@ export type GatewayLimits = {
   backupsMax: number;
   /** Calls of services whose result is a stream. */
   callStreamsMax: number;
+  /** Graphs whose steps are told as they end. */
+  runsMax: number;
   /** What may wait for a slow reader of a stream before it is ended. */
   streamBytesMax: number;
   /** Silence on a stream after which it says how far it is. */
@@ -60,6 +62,7 @@ export const gatewayLimits: GatewayLimits = {
   eventSocketsMax: 128,
   backupsMax: 2,
   callStreamsMax: 512,
+  runsMax: 128,
   streamBytesMax: 4 << 20,
   heartbeatMs: 10_000,
   streamGraceMs: 5_000,

@@ -27,6 +27,7 @@ import { registerRoutes } from './register.ts';
 import { createReplicaRoutes } from './replica.ts';
 import { replicasRoutes } from './replicas.ts';
 import { methodsOf, type Route } from './routes.ts';
+import { createRunRoutes } from './run.ts';
 import { createServiceRoutes } from './services.ts';
 import { createWatches } from './watch.ts';
 
@@ -112,6 +113,7 @@ export const everyRoute = (metrics: Metrics): readonly Route[] => {
     ...createReplicaRoutes(ports).routes,
     ...createServiceRoutes(ports).routes,
     ...createCallRoutes(ports).routes,
+    ...createRunRoutes(ports).routes,
     ...createWatches(ports).routes,
     ...createBackups(ports).routes,
   ];
@@ -127,6 +129,7 @@ class GatewayServer implements Gateway {
   readonly #replica: ReturnType<typeof createReplicaRoutes>;
   readonly #services: ReturnType<typeof createServiceRoutes>;
   readonly #calls: ReturnType<typeof createCallRoutes>;
+  readonly #runs: ReturnType<typeof createRunRoutes>;
   readonly #backups: ReturnType<typeof createBackups>;
   readonly #events: ReturnType<typeof createEventSockets>;
   /** Requests that have no answer yet. */
@@ -149,6 +152,7 @@ class GatewayServer implements Gateway {
     this.#replica = createReplicaRoutes(ports);
     this.#services = createServiceRoutes(ports);
     this.#calls = createCallRoutes(ports);
+    this.#runs = createRunRoutes(ports);
     this.#backups = createBackups(ports);
     this.#events = createEventSockets(ports);
     this.#routes = [
@@ -156,6 +160,7 @@ class GatewayServer implements Gateway {
       ...this.#replica.routes,
       ...this.#services.routes,
       ...this.#calls.routes,
+      ...this.#runs.routes,
       ...this.#watches.routes,
       ...this.#backups.routes,
     ];
@@ -348,6 +353,7 @@ class GatewayServer implements Gateway {
     this.#replica.close(why);
     this.#services.close(why);
     this.#calls.close(why);
+    this.#runs.close(why);
     this.#backups.close(why);
     this.#events.close(why.message);
     // No new connections; those that wait for an answer get it.
