@@ -40,7 +40,7 @@ const checkNames = (problems: Problems, steps: readonly ReadStep[], places: Plac
 
 // ---------------------------------------------------------------- edges
 
-const edgesOf = (step: ReadStep, at: number, steps: readonly ReadStep[], places: Places): Edges => {
+const edgesOf = (step: ReadStep, places: Places): Omit<Edges, 'handles'> => {
   const references = namingsOf(step).flatMap((one) => one.references);
   const placesOf = (names: readonly string[]): number[] => [...new Set(names.map((name) => places.get(name)!))];
   const isNeeded = ({ of, or }: Referred): boolean => of === 'result' && or === null;
@@ -51,7 +51,6 @@ const edgesOf = (step: ReadStep, at: number, steps: readonly ReadStep[], places:
       ...references.filter((one) => !isNeeded(one)).map((one) => one.step),
       ...step.when.flatMap((one) => ('step' in one ? [one.step] : [])),
     ]),
-    handles: steps.flatMap((other, place) => (places.get(other.onError) === at ? [place] : [])),
   };
 };
 
@@ -117,11 +116,20 @@ const checkErrorSteps = (
 
 // ---------------------------------------------------------------- what is certain
 
+/** Of places; what of many steps is known of many others has to be joined quickly. */
+type PlaceSet = Uint32Array;
+
+const holds = (set: PlaceSet, at: number): boolean => ((set[at >>> 5]! >>> (at & 31)) & 1) === 1;
+const enter = (set: PlaceSet, at: number): void => void (set[at >>> 5]! |= 1 << (at & 31));
+const join = (set: PlaceSet, other: PlaceSet): void => {
+  for (const [at, bits] of other.entries()) set[at]! |= bits;
+};
+
 type Certain = {
   /** Of each step: whose results are there when it runs, at least these. */
-  readonly sure: readonly ReadonlySet<number>[];
+  readonly sure: readonly PlaceSet[];
   /** The same, but for what an error step asks of steps that run before anything has failed: it would be skipped without. */
-  readonly given: readonly ReadonlySet<number>[];
+  readonly given: readonly PlaceSet[];
   readonly errorSteps: ReadonlySet<number>;
 };
 
@@ -132,21 +140,30 @@ const certainOf = (
   edges: readonly Edges[],
   errorSteps: ReadonlySet<number>,
 ): Certain => {
-  const sure: Set<number>[] = [];
-  const given: Set<number>[] = [];
+  const sure: PlaceSet[] = [];
+  const given: PlaceSet[] = [];
   /** It is done unless the run fails. */
   const isBound: boolean[] = [];
+  const add = (set: PlaceSet, others: readonly number[]): PlaceSet => {
+    for (const other of others) {
+      enter(set, other);
+      join(set, sure[other]!);
+    }
+    return set;
+  };
   for (const at of order) {
     const { needs, follows, handles } = edges[at]!;
     const { when, onError } = steps[at]!;
     isBound[at] = when.length === 0 && onError !== 'continue' && needs.every((other) => isBound[other]);
-    const [first, ...others] = handles;
-    const shared = first === undefined ? [] : [...sure[first]!].filter((one) => others.every((other) => sure[other]!.has(one)));
     const isAlike = (other: number): boolean => errorSteps.has(at) === errorSteps.has(other);
     // What an error step only comes behind may have been skipped because of the failure.
     const alike = [...needs.filter(isAlike), ...follows.filter((other) => isAlike(other) && isBound[other])];
-    given[at] = new Set([...shared, ...alike.flatMap((other) => [other, ...sure[other]!])]);
-    sure[at] = new Set([...given[at], ...needs.flatMap((other) => [other, ...sure[other]!])]);
+    const [first, ...others] = handles;
+    // Of several failures it is only certain what came before all of them.
+    const shared = first === undefined ? new Uint32Array(Math.ceil(steps.length / 32)) : sure[first]!.slice();
+    for (const other of others) for (const word of shared.keys()) shared[word]! &= sure[other]![word]!;
+    given[at] = add(shared, alike);
+    sure[at] = add(given[at].slice(), needs);
   }
   return { sure, given, errorSteps };
 };
@@ -162,7 +179,7 @@ const whyAbsent = (
   if (onError === 'continue') return `'${name}' may fail without failing the run`;
   if (!errorSteps.has(at) || errorSteps.has(other)) return null;
   if (edges[at]!.handles.includes(other)) return `'${name}' has failed then`;
-  return given[at]!.has(other) ? null : `'${name}' may not have run then`;
+  return holds(given[at]!, other) ? null : `'${name}' may not have run then`;
 };
 
 const checkReferences = (
@@ -182,7 +199,7 @@ const checkReferences = (
       }
     for (const one of (step.compensate?.references ?? []).filter(isStrict)) {
       const place = places.get(one.step)!;
-      if (place === at || known.sure[at]!.has(place)) continue;
+      if (place === at || holds(known.sure[at]!, place)) continue;
       const why = `'${one.step}' may not have run then`;
       tell(problems, ['steps', step.name, 'compensate', 'input'], `refers to ${referenceText(one)}, but ${why}${remedy}`);
     }
@@ -199,7 +216,9 @@ export const linkSteps = (
   const places: Places = new Map(steps.map(({ name }, at) => [name, at]));
   checkNames(problems, steps, places);
   if (problems.count > 0) return null;
-  const edges = steps.map((step, at) => edgesOf(step, at, steps, places));
+  const handles = steps.map((): number[] => []);
+  for (const [at, step] of steps.entries()) if (isHandled(step)) handles[places.get(step.onError)!]!.push(at);
+  const edges = steps.map((step, at) => ({ ...edgesOf(step, places), handles: handles[at]! }));
   const order = orderOf(problems, steps, edges);
   if (order === null) return null;
   const errorSteps = errorStepsOf(order, edges);
@@ -207,10 +226,11 @@ export const linkSteps = (
   checkReferences(problems, steps, edges, places, certainOf(steps, order, edges, errorSteps));
   if (problems.count > 0) return null;
   const waiting = edges.map(waitedFor);
+  const dependents = steps.map((): number[] => []);
+  for (const [at, others] of waiting.entries()) for (const other of others) dependents[other]!.push(at);
   const planned = steps.map((step, at) => ({
     ...{ ...step, ...edges[at]!, at, isErrorStep: errorSteps.has(at) },
-    dependents: [...steps.keys()].filter((other) => waiting[other]!.includes(at)),
-    waitsFor: waiting[at]!.length,
+    ...{ dependents: dependents[at]!, waitsFor: waiting[at]!.length },
   }));
   return { steps: planned, places, order };
 };

@@ -3,7 +3,7 @@
 // is written with one `$` more, which is taken off again.
 import { graphLimits as max } from './limits.ts';
 import type { FailureReference, Reference } from './types.ts';
-import { copy, type Fields, isRecord, type Part, placeOf, type Walk, walkOf } from './values.ts';
+import { copy, copyPart, type Fields, isRecord, type Part, placeOf, stop, type Walk, walkOf } from './values.ts';
 
 /** A reference as it was read. */
 export type Referred = {
@@ -44,11 +44,11 @@ export const referenceText = ({ step, path }: Referred): string => placeOf([step
 // ---------------------------------------------------------------- reading and filling an input
 
 /** A copy of data in which nothing is a reference, whatever it looks like: results, and what was given as `or`. */
-const copyLiteral = (walk: Walk, value: unknown, path: readonly Part[]): unknown => {
-  const inner = walkOf(walk.bytesLeft, literalDepthMax);
+const copyLiteral = (walk: Walk, value: unknown): unknown => {
+  const inner = walkOf({ bytesMax: walk.bytesLeft, depthMax: literalDepthMax, path: walk.path });
   const copied = copy(inner, value === undefined ? null : value);
   walk.bytesLeft = inner.bytesLeft;
-  if (inner.wrong !== null) walk.wrong ??= { ...inner.wrong, path: [...path, ...inner.wrong.path] };
+  walk.wrong ??= inner.wrong;
   return copied;
 };
 
@@ -61,18 +61,15 @@ export const readInput = (
   input: unknown,
   on: (referred: Referred, at: readonly Part[]) => void,
 ): { input: unknown; walk: Walk } => {
-  const walk = walkOf(bytesMax, max.depthMax, (record, within, at) => {
+  const walk = walkOf({ bytesMax, depthMax: max.depthMax, path }, (record, within) => {
     const referred = readReference(record);
     if (referred === null) return null;
-    if (typeof referred === 'string') {
-      within.wrong ??= { path: at, message: referred, code: 'INVALID_REQUEST' };
-      return { value: null };
-    }
-    const or = referred.or === null ? null : { value: copyLiteral(within, referred.or.value, [...at, 'or']) };
-    on({ ...referred, or }, at);
+    if (typeof referred === 'string') return { value: stop(within, referred) };
+    const or = referred.or === null ? null : { value: copyLiteral(within, referred.or.value) };
+    on({ ...referred, or }, within.path);
     return { value: formReference({ ...referred, or }) };
   });
-  return { input: copy(walk, input === undefined ? null : input, path), walk };
+  return { input: copy(walk, input === undefined ? null : input), walk };
 };
 
 /** What stands for a reference, or why there is nothing. */
@@ -80,26 +77,24 @@ export type LookUp = (referred: Referred) => { found: true; value: unknown } | {
 
 /** An input with what its references stand for. What is wrong is in the walk. */
 export const fillInput = (input: unknown, lookUp: LookUp, called = 'input'): { input: unknown; walk: Walk } => {
-  const walk = walkOf(max.inputBytesMax, max.depthMax, (record, within, at) => {
+  const limits = { bytesMax: max.inputBytesMax, depthMax: max.depthMax, path: [called] };
+  const walk = walkOf(limits, (record, within) => {
     const referred = readReference(record);
-    if (referred === null) return unescaped(within, record, at);
+    if (referred === null) return unescaped(within, record);
     // What was not refused when it was read is none of these.
     if (typeof referred === 'string') return null;
     const looked = lookUp(referred);
-    if (looked.found) return { value: copyLiteral(within, looked.value, at) };
-    within.wrong ??= { path: at, message: looked.why, code: 'INVALID_REQUEST' };
-    return { value: null };
+    return { value: looked.found ? copyLiteral(within, looked.value) : stop(within, looked.why) };
   });
-  return { input: copy(walk, input, [called]), walk };
+  return { input: copy(walk, input), walk };
 };
 
 /** A record of the user's that looks like a reference, without its one `$` more. */
-const unescaped = (walk: Walk, record: Fields, at: readonly Part[]): { value: unknown } | null => {
+const unescaped = (walk: Walk, record: Fields): { value: unknown } | null => {
   const names = Object.keys(record);
   if (!names.some((name) => looksLike.test(name))) return null;
   const copied: Record<string, unknown> = {};
-  for (const name of names)
-    copied[looksLike.test(name) ? name.slice(1) : name] = copy(walk, record[name], [...at, name], at.length);
+  for (const name of names) copied[looksLike.test(name) ? name.slice(1) : name] = copyPart(walk, name, record[name]);
   return { value: copied };
 };
 

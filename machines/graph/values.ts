@@ -40,69 +40,81 @@ export type Walk = {
   /** What all values of this walk may still weigh. */
   bytesLeft: number;
   readonly depthMax: number;
+  /** Where it is; the first parts say what is walked through. */
+  readonly path: Part[];
+  readonly rootParts: number;
   wrong: { path: readonly Part[]; message: string; code: 'INVALID_REQUEST' | 'TOO_LARGE' } | null;
   /** Answers in place of a record, if it wants to. */
-  readonly replace: ((record: Fields, walk: Walk, path: readonly Part[]) => { value: unknown } | null) | null;
+  readonly replace: ((record: Fields, walk: Walk) => { value: unknown } | null) | null;
 };
 
-export const walkOf = (bytesMax: number, depthMax: number, replace: Walk['replace'] = null): Walk => ({
-  ...{ bytesLeft: bytesMax, depthMax, wrong: null, replace },
+export const walkOf = (
+  { bytesMax, depthMax, path = [] }: { bytesMax: number; depthMax: number; path?: readonly Part[] },
+  replace: Walk['replace'] = null,
+): Walk => ({
+  ...{ bytesLeft: bytesMax, depthMax, path: [...path], rootParts: path.length, wrong: null, replace },
 });
 
 /** Of each value, whatever it is; about what MessagePack takes. */
 const valueBytes = 8;
 
-const stop = (
-  walk: Walk,
-  path: readonly Part[],
-  message: string,
-  code: 'INVALID_REQUEST' | 'TOO_LARGE' = 'INVALID_REQUEST',
-) => {
-  walk.wrong ??= { path, message, code };
+/** Nothing after this is looked at. */
+export const stop = (walk: Walk, message: string, code: 'INVALID_REQUEST' | 'TOO_LARGE' = 'INVALID_REQUEST'): null => {
+  walk.wrong ??= { path: [...walk.path], message, code };
+  return null;
 };
 
-const pay = (walk: Walk, path: readonly Part[], bytes: number): void => {
+const pay = (walk: Walk, bytes: number): void => {
   walk.bytesLeft -= bytes;
-  if (walk.bytesLeft < 0) stop(walk, path, 'is too large', 'TOO_LARGE');
+  if (walk.bytesLeft < 0) stop(walk, 'is too large', 'TOO_LARGE');
 };
 
 /** A copy, of which nothing is right once `walk.wrong` is set. Absent fields are left out. */
-export const copy = (walk: Walk, value: unknown, path: readonly Part[] = [], depth = 0): unknown => {
-  pay(walk, path, valueBytes);
+export const copy = (walk: Walk, value: unknown): unknown => {
+  pay(walk, valueBytes);
   if (walk.wrong !== null) return null;
   if (value === null || typeof value === 'boolean' || typeof value === 'number') return value;
-  if (typeof value === 'string') return copyText(walk, value, path);
+  if (typeof value === 'string') return copyText(walk, value);
   if (value instanceof Uint8Array) {
-    pay(walk, path, value.byteLength);
+    pay(walk, value.byteLength);
     return walk.wrong === null ? Uint8Array.from(value) : null;
   }
-  if (depth >= walk.depthMax) return stop(walk, path, `has more than ${walk.depthMax} lists and records inside each other`);
-  if (Array.isArray(value)) return copyList(walk, value as unknown[], path, depth);
-  if (isRecord(value)) return copyRecord(walk, value, path, depth);
-  return stop(walk, path, `is no plain data, but ${typeof value === 'object' ? 'an object of a class' : `a ${typeof value}`}`);
+  if (walk.path.length - walk.rootParts >= walk.depthMax)
+    return stop(walk, `has more than ${walk.depthMax} lists and records inside each other`);
+  if (Array.isArray(value)) return copyList(walk, value as unknown[]);
+  if (isRecord(value)) return copyRecord(walk, value);
+  return stop(walk, `is no plain data, but ${typeof value === 'object' ? 'an object of a class' : `a ${typeof value}`}`);
 };
 
-const copyText = (walk: Walk, text: string, path: readonly Part[]): unknown => {
-  pay(walk, path, text.length);
-  return isWellFormed(text) ? text : stop(walk, path, 'has half a character (a lone surrogate)');
-};
-
-const copyList = (walk: Walk, list: readonly unknown[], path: readonly Part[], depth: number): unknown => {
-  const copied: unknown[] = [];
-  for (let at = 0; at < list.length && walk.wrong === null; at++) copied.push(copy(walk, list[at], [...path, at], depth + 1));
+/** Of what lies in the one where the walk is. */
+export const copyPart = (walk: Walk, part: Part, value: unknown): unknown => {
+  walk.path.push(part);
+  const copied = copy(walk, value);
+  walk.path.pop();
   return copied;
 };
 
-const copyRecord = (walk: Walk, record: Fields, path: readonly Part[], depth: number): unknown => {
-  const replaced = walk.replace?.(record, walk, path) ?? null;
+const copyText = (walk: Walk, text: string): unknown => {
+  pay(walk, text.length);
+  return isWellFormed(text) ? text : stop(walk, 'has half a character (a lone surrogate)');
+};
+
+const copyList = (walk: Walk, list: readonly unknown[]): unknown => {
+  const copied: unknown[] = [];
+  for (let at = 0; at < list.length && walk.wrong === null; at++) copied.push(copyPart(walk, at, list[at]));
+  return copied;
+};
+
+const copyRecord = (walk: Walk, record: Fields): unknown => {
+  const replaced = walk.replace?.(record, walk) ?? null;
   if (replaced !== null) return replaced.value;
   const copied: Record<string, unknown> = {};
   for (const name of Object.keys(record)) {
     if (record[name] === undefined) continue;
-    if (name === '__proto__') stop(walk, path, "has a field '__proto__'");
-    pay(walk, path, name.length);
+    if (name === '__proto__') stop(walk, "has a field '__proto__'");
+    pay(walk, name.length);
     if (walk.wrong !== null) return null;
-    copied[name] = copy(walk, record[name], [...path, name], depth + 1);
+    copied[name] = copyPart(walk, name, record[name]);
   }
   return copied;
 };
@@ -112,7 +124,7 @@ const resultDepthMax = 100;
 
 /** A result as it is kept, and what it weighs; null: that is more than `bytesMax`, or it is no plain data. */
 export const keep = (value: unknown, bytesMax: number): { value: unknown; bytes: number } | null => {
-  const walk = walkOf(bytesMax, resultDepthMax);
+  const walk = walkOf({ bytesMax, depthMax: resultDepthMax });
   const copied = copy(walk, value === undefined ? null : value);
   return walk.wrong === null ? { value: copied, bytes: bytesMax - walk.bytesLeft } : null;
 };
