@@ -151,7 +151,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     ...{ options: settings.breaker, identity: `${network.self} ${epoch}`, clock, sink, nameOf: peers.nameOf, peerCalled },
   });
   const breakers = options.tapBreakers?.(ownBreakers, clock) ?? ownBreakers;
-  breakers.onChanged(() => changed());
+  breakers.onChanged(() => {
+    routes.changed();
+    changed();
+  });
 
   life.start();
   const store = createStore({
@@ -357,6 +360,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   });
   const routes = createRoutesDoor({
     ...{ self: network.self, name: settings.name, clock, peers, members: () => membersNow() },
+    ...{ find: catalog.api.find, isOpen: (peer, service) => breakers.at(peer, service).breaker === 'open' },
     cell: () => routesCell,
   });
 
@@ -442,6 +446,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     catalogCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     replicatorCell?.send({ type: 'peer-open', peer });
     routesCell?.send({ type: 'opened', peer });
+    routes.changed();
     callsCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
@@ -462,6 +467,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     catalogCell?.send({ type: 'peer-close', peer });
     replicatorCell?.send({ type: 'peer-close', peer });
     routesCell?.send({ type: 'closed', peer });
+    routes.changed();
     callsCell?.send({ type: 'peer-close', peer });
     relayCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
@@ -646,7 +652,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         createRoutesActor(scope, {
           ...{ options: settings.routes, checkAll: options.checkAll ?? false, ports, router },
           connected: peers.statuses().filter((peer) => peer.connected),
-          ...{ reach: peers.reach, ...routes.memory() },
+          ...{ reach: peers.reach, find: catalog.api.find, ...routes.memory() },
         }),
       routes.undelivered,
     );

@@ -5,8 +5,11 @@ import type { Change, MemberView } from '../machines/membership/index.ts';
 import { type RoutesState, type RouteView, routeView, wayTo } from '../machines/routes/index.ts';
 import type { Outcome } from './api.ts';
 import type { Peers } from './peers.ts';
+import type { PlaceLookup } from './places.ts';
+import { createPlacesDoor, type Place } from './places-door.ts';
 import type { ClockPort, PeerId } from './ports/index.ts';
 import type { RoutesActorEvent, RoutesArguments } from './routes.ts';
+import type { CatalogApi } from './service-api.ts';
 import type { Cell } from './supervise.ts';
 
 /** To whom it is handed: the peer itself, or who takes it there. */
@@ -36,13 +39,22 @@ export interface RoutesApi {
    * How and why, of a node by its name or peer id. With `ask` it is looked for if it is not known. MEMBER_NOT_FOUND: nobody is called so.
    */
   describe(node: string, ask: boolean, done: (outcome: Outcome<NamedRoute>) => void): void;
+  /**
+   * Where something that is offered is to be had: here, at the node that is preferred (its name or peer id), then where it is nearest,
+   * and only where all is well. `done` at once from the catalog, or within 5 s from what others say and its owner confirms; nobody
+   * offers it: an empty list. INVALID_REQUEST: the look-up makes no sense.
+   */
+  locate(lookup: PlaceLookup, prefer: string | null, done: (outcome: Outcome<readonly Place[]>) => void): void;
 }
 
 export type RoutesDoorArguments = {
   self: PeerId;
   name: string;
   clock: ClockPort;
-  peers: Pick<Peers, 'reach' | 'nameOf' | 'statuses'>;
+  peers: Pick<Peers, 'reach' | 'nameOf' | 'statuses' | 'isConnected'>;
+  find: CatalogApi['find'];
+  /** Its breaker is open. */
+  isOpen: (peer: PeerId, service: string) => boolean;
   members: () => MemberView[];
   cell: () => Cell<RoutesActorEvent> | null;
 };
@@ -51,6 +63,8 @@ export interface RoutesDoor {
   readonly api: RoutesApi;
   /** The machine's state, for who relays; null: the actor does not run. */
   state(): RoutesState | null;
+  /** Connections or breakers are others than before. */
+  changed(): void;
   members(changes: readonly Change[]): void;
   memory(): Pick<RoutesArguments, 'isEvicted' | 'onState'>;
   undelivered(event: RoutesActorEvent): void;
@@ -85,11 +99,23 @@ export const createRoutesDoor = (args: RoutesDoorArguments): RoutesDoor => {
     return { ...view, node: nameOf(peer), over, isDialable: view.how !== 'self' && peers.reach(peer) === 'wait' };
   };
 
+  const places = createPlacesDoor({
+    ...{ self, name, clock, members, nameOf, peerOf, find: args.find, isOpen: args.isOpen },
+    ...{ isConnected: peers.isConnected, state: () => now },
+    ask(lookup, done) {
+      const actor = cell();
+      if (actor === null) done([]);
+      else actor.send({ type: 'locate', lookup, done });
+    },
+  });
+
   const starting = (): Failure => failure('NOT_READY', `${name} is starting`);
 
   return {
     state: () => now,
+    changed: places.changed,
     api: {
+      locate: places.locate,
       wayTo(peer) {
         const reach = peers.reach(peer);
         if (reach === 'open' || now === null) return reach === 'none' ? 'none' : { via: peer };
@@ -111,6 +137,7 @@ export const createRoutesDoor = (args: RoutesDoorArguments): RoutesDoor => {
       },
     },
     members(changes) {
+      if (changes.some(({ before, after }) => before !== after)) places.changed();
       for (const { peer, before, after } of changes) {
         if (peer === self || before === after) continue;
         if (after === 'evicted') evicted.add(peer);
@@ -127,6 +154,7 @@ export const createRoutesDoor = (args: RoutesDoorArguments): RoutesDoor => {
     }),
     undelivered(event) {
       if (event.type === 'find') event.done(null);
+      if (event.type === 'locate') event.done([]);
       if (event.type === 'delivery') event.delivery.answer(null);
     },
   };

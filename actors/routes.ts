@@ -1,5 +1,7 @@
 // Over whom members are reached that this node has no connection to (row R4): drives machines/routes over the control lane. Whoever asks
 // is the peer that the connection proves; what is answered is a hint, taken when it is used and dropped when it fails.
+
+import type { Offered } from '../machines/routes/index.ts';
 import {
   createRoutes,
   formRouteAnswer,
@@ -15,8 +17,10 @@ import {
   type Way,
 } from '../machines/routes/index.ts';
 import { createAlarm } from './alarm.ts';
+import { createPlacesRoom, type PlaceLookup } from './places.ts';
 import type { PeerId, Ports, SinkPort } from './ports/index.ts';
 import type { Delivery, Router } from './router.ts';
+import type { CatalogApi } from './service-api.ts';
 import type { Component, Scope } from './supervise.ts';
 
 export const routesAddress = 'routes';
@@ -28,7 +32,9 @@ export type RoutesActorEvent =
   | { type: 'measured'; peer: PeerId; rttMs: number }
   /** `done` once, in this turn if it is known; null: nobody reaches it. */
   | { type: 'find'; target: PeerId; done: (way: Way | null) => void }
-  | { type: 'broken'; target: PeerId; via: PeerId };
+  | { type: 'broken'; target: PeerId; via: PeerId }
+  /** `done` once: who offers it, as they say themselves. */
+  | { type: 'locate'; lookup: PlaceLookup; done: (places: readonly Offered[]) => void };
 
 export type RoutesArguments = {
   options: RoutesOptions;
@@ -36,6 +42,7 @@ export type RoutesArguments = {
   router: Router;
   checkAll: boolean;
   connected: readonly { peerId: PeerId; rttMs: number | null }[];
+  find: CatalogApi['find'];
   reach: (peer: PeerId) => 'open' | 'wait' | 'none';
   /** Thrown out: nothing is asked or answered for it. */
   isEvicted: (peer: PeerId) => boolean;
@@ -69,6 +76,10 @@ export const createRoutesActor = (scope: Scope, args: RoutesArguments): Componen
   /** Who waits: for a way, and for what this node answers. The machine ends each of them. */
   const finds = new Map<number, (way: Way | null) => void>();
   const asked = new Map<number, (body: unknown) => void>();
+  const places = createPlacesRoom(scope, {
+    ...{ options: args.options, ports, router, find: args.find, address: routesAddress },
+    near: () => [...state.near.keys()],
+  });
   let lastNumber = 0;
   const count = createCounting(sink, state.counts);
   const alarm = createAlarm(clock, scope.after, () => run({ type: 'wake' }));
@@ -114,13 +125,16 @@ export const createRoutesActor = (scope: Scope, args: RoutesArguments): Componen
     alarm.at(state.deadlineMs);
   };
 
-  const onDelivery = ({ peer, type, body, timeLeftMs, answer }: Delivery): void => {
+  const onDelivery = (delivery: Delivery): void => {
+    const { peer, type, body, timeLeftMs, answer } = delivery;
+    if (args.isEvicted(peer)) return answer(null);
+    if (places.receive(delivery)) return;
     if (type !== questionType) return router.refuse(peer, 'TYPE_UNKNOWN', `no such message to routes: ${type.slice(0, 32)}`);
     const parsed = parseRouteQuestion(body);
     if (!parsed.ok) return router.refuse(peer, parsed.refused, parsed.message);
     const { question } = parsed;
     // Who was thrown out is neither told the way nor shown it.
-    if (args.isEvicted(peer) || args.isEvicted(question.target)) return answer(formRouteAnswer(null));
+    if (args.isEvicted(question.target)) return answer(formRouteAnswer(null));
     const number = ++lastNumber;
     asked.set(number, answer);
     run({ type: 'asked', asked: number, from: peer, question, timeLeftMs, isDialable: reach(question.target) === 'wait' });
@@ -135,6 +149,11 @@ export const createRoutesActor = (scope: Scope, args: RoutesArguments): Componen
   return {
     receive(event) {
       switch (event.type) {
+        case 'locate':
+          return places.locate(event.lookup, event.done);
+        case 'opened':
+          places.news();
+          return run(event);
         case 'delivery':
           return onDelivery(event.delivery);
         case 'find': {
@@ -147,6 +166,7 @@ export const createRoutesActor = (scope: Scope, args: RoutesArguments): Componen
       }
     },
     stop() {
+      places.stop();
       const waiting = [...finds.values()];
       finds.clear();
       for (const done of waiting) done(null);

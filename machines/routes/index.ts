@@ -17,4 +17,4 @@ export {
 export { createRoutes, type RouteCounts, type RoutesState } from './state.ts';
 export * from './types.ts';
 export { type RouteView, routeView } from './view.ts';
-export { wayTo } from './ways.ts';
+export { wayAvoiding, wayTo } from './ways.ts';

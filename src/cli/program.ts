@@ -292,9 +292,12 @@ const addCluster = (program: Command): void => {
     .option('--cluster <name>', "the cluster's name, for sources (default: POLITY_CLUSTER or polity)")
     .option('--secret-file <file>', 'file with the cluster secret, for sources that need it (default: POLITY_SECRET_FILE)')
     .action(async (sources, options) => (await import('./discover.ts')).discover(sources, options));
-  reaching(program.command('route <name>'))
+  reaching(program.command('route [name]'))
     .description('how a node reaches another: straight on or over whom, and why; by name or peer id')
     .option('--ask', 'look for a way if none is known')
+    .option('--offers <offer>', 'instead: where a node would go for what is offered under this name')
+    .option('--range <range>', 'of versions, with --offers')
+    .option('--prefer <node>', 'this node before nearer ones, with --offers')
     .action(async (name, options) => (await import('./route.ts')).route(name, options));
   reaching(program.command('services [name]'))
     .description('who offers what; with a name: its versions, their methods and owners')

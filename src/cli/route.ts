@@ -1,8 +1,9 @@
-// `polity route`: how a node reaches another, and why.
+// `polity route`: how a node reaches another, and why; or where it would go for something that is offered.
+import { CommandError, UsageError } from './exit.ts';
 import { print, printJson, table } from './output.ts';
 import { type ReachOptions, withClient } from './reach.ts';
 
-export type RouteOptions = ReachOptions & { ask?: boolean };
+export type RouteOptions = ReachOptions & { ask?: boolean; offers?: string; range?: string; prefer?: string };
 
 type Fields = Record<string, unknown>;
 
@@ -24,7 +25,36 @@ const whyOf = ({ how, isDialable, isAsking }: Fields): string => {
   return whys[String(how)] ?? '-';
 };
 
-export const route = (node: string, options: RouteOptions): Promise<void> =>
+const places = (name: string, options: RouteOptions): Promise<void> =>
+  withClient(options, async (client) => {
+    const { range, prefer } = options;
+    const found = await client.locate(name, {
+      ...(range === undefined ? {} : { range }),
+      ...(prefer === undefined ? {} : { prefer }),
+    });
+    if (options.json === true) printJson({ places: found });
+    else if (found.length > 0)
+      print(
+        table(
+          ['NODE', 'VERSION', 'LATENCY', 'PEER'],
+          found.map(({ node, version, latencyMs, owner }) => [
+            ...[String(node ?? '-'), String(version ?? '-'), ms(latencyMs), String(owner ?? '-')],
+          ]),
+        ),
+      );
+    if (found.length === 0) throw new CommandError(`nobody offers ${name}`);
+  });
+
+export const route = (node: string | undefined, options: RouteOptions): Promise<void> => {
+  const { offers, range, prefer } = options;
+  if ((node === undefined) === (offers === undefined)) throw new UsageError('name a node, or --offers what is looked for');
+  if (offers !== undefined) return places(offers, options);
+  if (node === undefined || range !== undefined || prefer !== undefined)
+    throw new UsageError('--range and --prefer are for --offers');
+  return toNode(node, options);
+};
+
+const toNode = (node: string, options: RouteOptions): Promise<void> =>
   withClient(options, async (client) => {
     const found = await client.route(node, { ask: options.ask === true });
     if (options.json === true) return printJson(found);

@@ -106,6 +106,11 @@ export interface Client extends Disposable, CallsClient {
   ): Promise<{ peers: Record<string, unknown>[]; failures: Record<string, unknown>[] }>;
   /** How the node that answers first reaches another, by its name or peer id; with `ask` it looks for a way if it knows none. */
   route(node: string, options?: CallOptions & { ask?: boolean }): Promise<Record<string, unknown>>;
+  /** Where the node that answers first would go for something that is offered, the best place first; `prefer`: a node's name or peer id. */
+  locate(
+    name: string,
+    options?: CallOptions & { kind?: string; range?: string; prefer?: string },
+  ): Promise<Record<string, unknown>[]>;
   /** Throws a member out: its peer id (not its name) counts as evicted for a week, at members that restart, too. */
   evict(peerId: string, options?: CallOptions): Promise<void>;
   groups: {
@@ -419,6 +424,14 @@ class HttpClient implements Client {
 
   route(node: string, { ask = false, ...options }: CallOptions & { ask?: boolean } = {}): ReturnType<Client['route']> {
     return this.#plain(`/v1/routes/${encode('the node', node)}${ask ? '?ask=true' : ''}`, options);
+  }
+
+  async locate(
+    name: string,
+    { kind, range, prefer, ...options }: CallOptions & { kind?: string; range?: string; prefer?: string } = {},
+  ): ReturnType<Client['locate']> {
+    const { places } = await this.#plain(`/v1/routes${queryOf({ name, kind, range, prefer })}`, options);
+    return fieldsOf(places);
   }
 
   readonly groups: Client['groups'] = {

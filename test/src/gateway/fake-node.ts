@@ -3,6 +3,7 @@
 import type { BackupPart, CallOptions, GroupChange, NodeApi, NodeStatus, Outcome, WatchMessage } from '../../../actors/api.ts';
 import type { Found } from '../../../actors/discovery.ts';
 import { createLocalCalls } from '../../../actors/local-calls.ts';
+import type { Place } from '../../../actors/places-door.ts';
 import type { NamedRoute } from '../../../actors/routes-door.ts';
 import type { BreakerReport } from '../../../actors/service-api.ts';
 import { callsDefaults } from '../../../actors/service-api.ts';
@@ -152,10 +153,12 @@ export class FakeNode implements NodeApi {
   readonly graph = createGraphsAlone({ calls: this.calls, catalog: this.catalog });
   /** What this node knows of ways. */
   routed: NamedRoute | null = null;
+  places: readonly Place[] = [];
   readonly routes: NodeApi['routes'] = {
     wayTo: () => 'none',
     find: (_peer, done) => done(null),
     broken() {},
+    locate: (_lookup, _prefer, done) => done({ ok: true, value: this.places }),
     describe: (node, _ask, done) =>
       this.routed === null
         ? done({ ok: false, failure: { code: 'MEMBER_NOT_FOUND', message: `nobody is called ${node}` } })

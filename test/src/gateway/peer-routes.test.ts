@@ -30,6 +30,16 @@ test('a route says how and why; a node that nobody knows is no node', async () =
     assert.equal((await ask(gateway, 'GET', `/v1/routes/${path}`)).status, 400, path);
   const env = { POLITY_NODE: gateway.url };
   const [shown, json] = await Promise.all([polity(['route', 'n3'], { env }), polity(['route', 'n3', '--json'], { env })]);
+  node.places = [{ owner: 'peer-n2', version: '1.2.0', latencyMs: 0.4, node: 'n2' }];
+  assert.deepEqual((await ask(gateway, 'GET', '/v1/routes?name=sums&range=^1&prefer=n2')).json, { places: node.places });
+  for (const query of ['', '?range=1', '?name=sums&kind=thing', '?name=sums&prefer=a%20b'])
+    assert.equal((await ask(gateway, 'GET', `/v1/routes${query}`)).status, 400, query);
+  const [places, wrong] = await Promise.all([
+    polity(['route', '--offers', 'sums', '--prefer', 'n2'], { env }),
+    polity(['route', 'n2', '--offers', 'sums'], { env }),
+  ]);
+  assert.match(places.stdout, /n2 +1.2.0 +0.4 ms +peer-n2/);
+  assert.equal(wrong.code, 2);
   assert.match(shown.stdout, /n3 +relayed +n2 → n3 +1.5 ms +1s +29s +1 +there is no connection/);
   assert.deepEqual(JSON.parse(json.stdout), JSON.parse(JSON.stringify(relayed)));
 });
