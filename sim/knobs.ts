@@ -9,7 +9,7 @@ import { limits } from '../machines/wire/limits.ts';
 import { drawnFaults, type Fault } from './nemesis/index.ts';
 import { addressOf } from './network.ts';
 import { type Scenario, scenarios } from './scenarios/index.ts';
-import { type Work, works } from './workloads/index.ts';
+import { drawnWorks, type Work } from './workloads/index.ts';
 import type { Chance } from './world.ts';
 
 export type Knobs = {
@@ -78,7 +78,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     nodes: pick('nodes', [1, 2, 3, 3, 3, 3, 3, 4, 5, 5]),
     groups: pick('groups', [['kv'], ['kv'], ['kv'], ['kv', 'g2'], ['kv', 'g2', 'g3']]),
     clients: knob('clients').between(1, 9),
-    works: ['register', ...works.filter((work) => work !== 'register' && knob(`work ${work}`).happens(0.3))],
+    works: ['register', ...drawnWorks.filter((work) => work !== 'register' && knob(`work ${work}`).happens(0.3))],
     keys: knob('keys').between(1, 5),
     paddingBytes: pick('padding', [0, 0, 0, 100, 2_000]),
     thinkMs: pick('think', [1, 20, 200, 3_000]),

@@ -10,6 +10,7 @@ import { flappingLeader } from './flapping-leader.ts';
 import { lateAnswers } from './late-answers.ts';
 import { membership } from './membership.ts';
 import { partitions } from './partitions.ts';
+import { queues } from './queues.ts';
 import { reconfigurationUnderFire } from './reconfiguration-under-fire.ts';
 import { replica } from './replica.ts';
 import { rollingRestart } from './rolling-restart.ts';
@@ -35,5 +36,6 @@ export const scenarios: readonly Scenario[] = [
   badMoments,
   discovery,
   replica,
+  queues,
   allAtOnce,
 ];

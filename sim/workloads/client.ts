@@ -36,7 +36,7 @@ type Answer = Outcome<RegisterResult> | 'silence' | 'not sent';
 const attemptsMax = 4;
 /** Failures that tell what the command did, whichever attempt it was: nothing. */
 const answersOfTheRegister: ReadonlySet<string> = new Set<ErrorCode>([
-  ...(['CAS_MISMATCH', 'KEY_NOT_FOUND', 'FENCED', 'LOCK_HELD', 'LEASE_NOT_FOUND'] as const),
+  ...(['CAS_MISMATCH', 'KEY_NOT_FOUND', 'FENCED', 'LOCK_HELD', 'LEASE_NOT_FOUND', 'RECEIPT_EXPIRED'] as const),
 ]);
 
 export class Client {
@@ -80,6 +80,13 @@ export class Client {
 
   get keysMax(): number {
     return this.#world.keys;
+  }
+
+  /** All wall clocks show what the one shows that was ever farthest ahead. */
+  catchUpClocks(): void {
+    const skews = this.#world.nodes.map(({ skew }) => skew);
+    const aheadMs = Math.max(...skews.map(({ farthestAheadMs }) => farthestAheadMs));
+    for (const skew of skews) skew.wallAheadMs = aheadMs;
   }
 
   after(delayMs: number, run: () => void): void {

@@ -1,2 +1,2 @@
 // The door of the workloads.
-export { type Work, Workload, type WorkloadOptions, works } from './workload.ts';
+export { drawnWorks, type Work, Workload, type WorkloadOptions, works } from './workload.ts';

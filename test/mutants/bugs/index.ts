@@ -4,6 +4,7 @@ import { disk } from './disk.ts';
 import { gossip } from './gossip.ts';
 import { history } from './history.ts';
 import { members } from './members.ts';
+import { queues } from './queues.ts';
 import { reads } from './reads.ts';
 import { replicas } from './replicas.ts';
 import { replication } from './replication.ts';
@@ -23,5 +24,6 @@ export const mutants: readonly Mutant[] = [
   ...gossip,
   ...replicas,
   ...rounds,
+  ...queues,
   ...history,
 ];

@@ -1,9 +1,12 @@
 // A register on one machine that does what it says, or, with a bug, nearly: what the workloads have to notice.
 import type { NodeApi, Outcome, WatchMessage } from '../../../actors/api.ts';
 import { failure } from '../../../machines/errors.ts';
+import type { QueueRead } from '../../../machines/queue/index.ts';
+import { apply, createRegister, encodeCommand, query } from '../../../machines/register/index.ts';
 import type { FencingToken, KeyValue, RegisterEvent, RegisterResult, RegisterWrite } from '../../../machines/register/types.ts';
 import type { SimulatedNode } from '../../../sim/node.ts';
 import type { Chance, World } from '../../../sim/world.ts';
+import { createKeyspaceMap } from '../../machines/register/keyspace-map.ts';
 
 export type Bug =
   | 'none'
@@ -18,7 +21,11 @@ export type Bug =
   /** What expired comes back for a moment. */
   | 'undead'
   /** A watcher is not told of every event. */
-  | 'deaf';
+  | 'deaf'
+  /** Acknowledges a message that is sent now and then without keeping it. */
+  | 'leaky'
+  /** Acknowledges that a message is done now and then without removing it. */
+  | 'stubborn';
 
 type Holder = { owner: string; lease: string; token: FencingToken };
 
@@ -33,6 +40,9 @@ export class Twin {
   readonly #keys = new Map<string, KeyValue & { reads: number }>();
   readonly #holders = new Map<string, Holder>();
   readonly #watchers = new Set<(event: RegisterEvent, index: number) => void>();
+  readonly #queues = createRegister();
+  readonly #keyspace = createKeyspaceMap();
+  readonly skew = { wallAheadMs: 0, farthestAheadMs: 0 };
   #index = 0;
   #puts = 0;
 
@@ -64,6 +74,7 @@ export class Twin {
     const done = (outcome: Outcome<RegisterResult>): void => this.#later(() => answer(outcome));
     const index = ++this.#index;
     const at = { index, term: 1 };
+    if (write.op.startsWith('queue-')) return done(this.#queue(write, index));
     switch (write.op) {
       case 'put':
       case 'delete':
@@ -83,6 +94,20 @@ export class Twin {
       default:
         return done(refused('INVALID_REQUEST'));
     }
+  }
+
+  /** The machine itself, for queues have no twin that is much simpler; with a bug it is not asked. */
+  #queue(write: RegisterWrite, index: number): Outcome<RegisterResult> {
+    const at = { index, term: 1 };
+    const strikes = ++this.#puts % everySoOften === 0;
+    if (this.#bug === 'leaky' && strikes && write.op === 'queue-send')
+      return { ok: true, value: { op: 'queue-send', queue: write.queue, message: index, duplicate: false, ...at } };
+    if (this.#bug === 'stubborn' && strikes && write.op === 'queue-ack')
+      return { ok: true, value: { op: 'queue-ack', queue: write.queue, message: write.receipt.message, ...at } };
+    const entry = { ...at, timeMs: this.#world.nowMs, data: encodeCommand({ write }) };
+    const { outcome, writes } = apply(this.#queues, entry, this.#keyspace.read);
+    this.#keyspace.write(writes);
+    return outcome.ok ? { ok: true, value: outcome.result } : outcome;
   }
 
   #change(write: Extract<RegisterWrite, { op: 'put' | 'delete' }>, index: number): Outcome<RegisterResult> {
@@ -109,8 +134,15 @@ export class Twin {
     return result;
   }
 
+  #readQueue(read: QueueRead): Outcome<RegisterResult> {
+    this.#queue({ op: 'queue-receive', queue: 'nothing', max: 1, waitMs: 0 }, ++this.#index);
+    const outcome = query(this.#queues, this.#keyspace.read, read, this.#index);
+    return outcome.ok ? { ok: true, value: outcome.result } : outcome;
+  }
+
   read(read: { op: string; key: string }, _options: unknown, answer: (outcome: Outcome<RegisterResult>) => void): void {
     const done = (outcome: Outcome<RegisterResult>): void => this.#later(() => answer(outcome));
+    if (read.op.startsWith('queue-')) return done(this.#readQueue(read as unknown as QueueRead));
     const found = this.#keys.get(read.key) ?? null;
     const index = this.#index;
     if (found?.expiresAtMs == null) return done({ ok: true, value: { op: 'get', found, index } });
