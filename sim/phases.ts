@@ -1,6 +1,6 @@
 // The life of a simulated cluster: it forms, it suffers, a majority of it is mended and must do without the rest, then everybody is,
 // and all must be well again within a bound. Whatever breaks ends it with a verdict.
-import type { RegisterResult } from '../machines/register/types.ts';
+import type { RegisterRead, RegisterResult } from '../machines/register/types.ts';
 import type { Criers } from './criers.ts';
 import type { Knobs } from './knobs.ts';
 import type { Nemesis, Scene } from './nemesis/index.ts';
@@ -8,6 +8,7 @@ import { breakRest } from './nemesis/rest.ts';
 import type { SimulatedNode } from './node.ts';
 import type { Replicas } from './replica/index.ts';
 import type { Workload } from './workloads/index.ts';
+import { inTurn } from './workloads/job.ts';
 
 export type Verdict = 'held' | 'crash' | 'liveness' | 'correctness';
 
@@ -161,12 +162,20 @@ export const liveThrough = (phases: Phases): void => {
     let open = 0;
     const compare = (node: SimulatedNode): boolean =>
       node.enter('compare', (api) =>
-        api.read({ op: 'list', prefix: '', limit: 1_000 }, { group, consistency: 'local', timeoutMs: 5_000 }, (outcome) => {
-          contents.set(node.name, outcome.ok ? describeContent(outcome.value) : outcome.failure.code);
-          world.after(50, () => {
-            open--;
-          });
-        }),
+        inTurn(
+          contentReads,
+          (read, next) =>
+            api.read(read, { group, consistency: 'local', timeoutMs: 5_000 }, (outcome) => {
+              const content = outcome.ok ? describeContent(outcome.value) : outcome.failure.code;
+              contents.set(node.name, `${contents.get(node.name) ?? ''}${content} `);
+              next();
+            }),
+          () => {
+            world.after(50, () => {
+              open--;
+            });
+          },
+        ),
       );
     const agree = (): boolean => {
       if (open > 0) return false;
@@ -270,7 +279,18 @@ export const describeNode = (node: SimulatedNode): string => {
   return `${status.state}${status.reason === null ? '' : ` (${status.reason})`} [${groups.join('; ')}] sees ${peers.join(' ')}`;
 };
 
-const describeContent = (result: RegisterResult): string =>
-  result.op === 'list'
+/** What is told of all there is. */
+const contentReads: readonly RegisterRead[] = [
+  { op: 'list', prefix: '', limit: 1_000 },
+  { op: 'queue-list', limit: 1_000 },
+];
+
+const describeContent = (result: RegisterResult): string => {
+  if (result.op === 'queue-list')
+    return result.queues
+      .map(({ queue, ready, delayed, out, dead, bytes }) => `${queue}=${[ready, delayed, out, dead, bytes].join('.')}`)
+      .join(' ');
+  return result.op === 'list'
     ? result.items.map((item) => `${item.key}=${item.value.join('.')}@${item.index}v${item.version}`).join(' ')
     : result.op;
+};

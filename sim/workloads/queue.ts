@@ -13,6 +13,7 @@ const dwellMsMax = 600;
 const takeOutMs = 1_000;
 const extendMs = 500;
 const resends = 3;
+const againMsMax = 2_000;
 
 type Op<Name extends RegisterWrite['op']> = Extract<RegisterWrite, { op: Name }>;
 type Of<Name extends RegisterResult['op']> = Extract<RegisterResult, { op: Name }>;
@@ -66,7 +67,8 @@ export const queue = (): Job => {
             wrong ??= `${name}: ${value} was sent under one id and is both ${sent.message} and ${result.message}`;
           sent.message = result.message;
           sent.end = 'ok';
-          return how === 'twice' && left === resends ? attempt(left - 1) : done();
+          if (how !== 'twice' || left < resends) return done();
+          return client.after(chance.between(0, againMsMax), () => attempt(left - 1));
         }
         isInDoubt ||= ending.type === 'info';
         if (sent.end === 'ok') return done();

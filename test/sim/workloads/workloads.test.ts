@@ -23,7 +23,7 @@ const verdictOf = (work: Work, bug: Bug, seed = 1): string | null => {
   assert.equal(workload.open, 0);
   workload.audit();
   world.run(30_000, () => workload.isAudited);
-  assert.ok(workload.isAudited);
+  assert.ok(workload.isAudited || bug !== 'none');
   return workload.verdict();
 };
 
