@@ -1,6 +1,6 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
 // can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery,
-// replica-local, replica-memory, replica-converge, replica-repair, replica-peers, replica-orbitdb; all of them by default.
+// queues, replica-local, replica-memory, replica-converge, replica-repair, replica-peers, replica-orbitdb; all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -13,6 +13,7 @@ import { measureGossip } from './gossip.ts';
 import { measureIdle } from './idle.ts';
 import { measureLimits } from './limits.ts';
 import { measureMesh } from './mesh.ts';
+import { measureQueues } from './queues.ts';
 import { measureReplicaConverge } from './replica-converge.ts';
 import { measureReplicaLocal, measureReplicaMemory } from './replica-local.ts';
 import { measureReplicaOrbit } from './replica-orbitdb.ts';
@@ -37,6 +38,7 @@ const parts: Record<string, (options: Options) => Promise<Measured>> = {
   mesh: async ({ quick }) => ({ rows: measureMesh(quick) }),
   discovery: async ({ quick }) => ({ rows: await measureDiscovery(quick) }),
   gossip: async ({ quick }) => ({ rows: measureGossip(quick) }),
+  queues: ({ quick }) => measureQueues(quick),
   'replica-local': ({ quick }) => measureReplicaLocal(quick),
   'replica-memory': async () => ({ rows: await measureReplicaMemory() }),
   'replica-converge': ({ quick }) => measureReplicaConverge(quick),

@@ -13,7 +13,12 @@ export type MemberPlan = {
   joinPorts: number[];
 };
 
-export type MemberQuestion = { type: 'role' } | { type: 'load'; clients: number; forMs: number } | { type: 'stop' };
+/** 'put' a key; 'send' a message to a queue; 'work': receive one and acknowledge it. */
+export type MemberLoad = 'put' | 'send' | 'work';
+export type MemberQuestion =
+  | { type: 'role' }
+  | { type: 'load'; kind: MemberLoad; clients: number; forMs: number }
+  | { type: 'stop' };
 export type MemberAnswer =
   | { type: 'ready' }
   | { type: 'role'; role: string }
@@ -39,13 +44,25 @@ const node = await createNode({
 const kv = node.kv();
 const value = new Uint8Array(100);
 
-const loadItself = async (clients: number, forMs: number): Promise<Load> => {
+const jobs = node.queue('jobs', { raw: true });
+
+const loads: Record<MemberLoad, (client: number, request: number) => Promise<unknown>> = {
+  put: (client, request) => kv.put(`c${client}-${request % keysOfClient}`, value),
+  send: () => jobs.send(value),
+  async work() {
+    const [delivery] = await jobs.receive({ waitMs: 1_000 });
+    if (delivery === undefined) throw new Error('the queue is empty');
+    await delivery.ack();
+  },
+};
+
+const loadItself = async (kind: MemberLoad, clients: number, forMs: number): Promise<Load> => {
   const tally = new Tally(forMs);
   const client = async (id: number): Promise<void> => {
     for (let requests = 0; !tally.isOver; ) {
       const startMs = performance.now();
       try {
-        await kv.put(`c${id}-${requests++ % keysOfClient}`, value);
+        await loads[kind](id, requests++);
         tally.acknowledged(startMs);
       } catch {
         tally.failed();
@@ -59,7 +76,8 @@ const loadItself = async (clients: number, forMs: number): Promise<Load> => {
 
 process.on('message', async (question: MemberQuestion) => {
   if (question.type === 'role') answer({ type: 'role', role: node.status().groups[0]?.role ?? 'none' });
-  if (question.type === 'load') answer({ type: 'load', load: await loadItself(question.clients, question.forMs) });
+  if (question.type === 'load')
+    answer({ type: 'load', load: await loadItself(question.kind, question.clients, question.forMs) });
   if (question.type !== 'stop') return;
   await node.stop();
   answer({ type: 'stopped' });
@@ -67,4 +85,5 @@ process.on('message', async (question: MemberQuestion) => {
 });
 process.on('disconnect', () => process.exit(0));
 await node.ready();
+await jobs.configure({ messagesMax: 1_000_000 });
 answer({ type: 'ready' });

@@ -6,7 +6,7 @@ import { freePorts, until } from '../test/e2e/cluster.ts';
 import { gone, makeDirectory, owned, removeDirectory } from './children.ts';
 import { loadFrom, loopback } from './generator.ts';
 import type { Load } from './load.ts';
-import type { MemberAnswer, MemberPlan, MemberQuestion } from './member.ts';
+import type { MemberAnswer, MemberLoad, MemberPlan, MemberQuestion } from './member.ts';
 
 const program = fileURLToPath(new URL('member.ts', import.meta.url));
 const stopMsMax = 8_000;
@@ -107,9 +107,9 @@ export class Members {
   }
 
   /** Load through the embedded API of the leader. */
-  async embedded(clients: number, forMs: number): Promise<Load> {
+  async embedded(clients: number, forMs: number, kind: MemberLoad = 'put'): Promise<Load> {
     const leader = await this.#leader();
-    return (await leader.ask('load', { type: 'load', clients, forMs }, forMs)).load;
+    return (await leader.ask('load', { type: 'load', kind, clients, forMs }, forMs)).load;
   }
 
   /** Load over HTTP, clients spread over all members. */
