@@ -86,22 +86,24 @@ export class ServiceContext {
     this.#controller?.abort(new PolityError(failure('DEADLINE_EXCEEDED', `the time of ${service}.${method} is over`)));
   }
 
+  // Made when they are read, so that a handler may take them out of its context: `(input, { client }) => …`.
+
   /** As `node.call`, within this call. */
-  call(service: string, method: string, input?: unknown, options?: ServiceCallOptions): Promise<unknown> {
-    return callService(this.#calls, service, method, input, options, this.#call);
+  get call(): (service: string, method: string, input?: unknown, options?: ServiceCallOptions) => Promise<unknown> {
+    return (service, method, input, options) => callService(this.#calls, service, method, input, options, this.#call);
   }
 
   /** As `node.stream`, within this call. */
-  stream(service: string, method: string, input?: unknown, options?: ServiceCallOptions): ServiceStream<unknown> {
-    return streamService(this.#calls, service, method, input, options, this.#call);
+  get stream(): (service: string, method: string, input?: unknown, options?: ServiceCallOptions) => ServiceStream<unknown> {
+    return (service, method, input, options) => streamService(this.#calls, service, method, input, options, this.#call);
   }
 
   /** As `node.service`, within this call. */
-  client<Methods extends MethodDefinitions>(
+  get client(): <Methods extends MethodDefinitions>(
     definition: ServiceDefinition<Methods>,
     options?: ServiceCallOptions,
-  ): ServiceClient<Methods> {
-    return clientOf(this.#calls, definition, options, this.#call);
+  ) => ServiceClient<Methods> {
+    return (definition, options) => clientOf(this.#calls, definition, options, this.#call);
   }
 
   /** For the host: the call within which a handler works. */

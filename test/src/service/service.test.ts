@@ -93,8 +93,9 @@ test('a call within a call goes on with its principal, its deadline and its chai
     },
   });
   node.serve(outer, {
-    ask: (_input, context) => context.client(inner).tell(),
-    fail: (_input, context) => context.call('inner', 'fail'),
+    // Taken out of the context, as people do.
+    ask: (_input, { client }) => client(inner).tell(),
+    fail: (_input, { call }) => call('inner', 'fail'),
   });
   assert.deepEqual(await node.call('outer', 'ask', null, { principal: 'ada', timeoutMs: 500 }), {
     ...{ chain: ['n1 outer.ask', 'n1 inner.tell'], principal: 'ada', isBounded: true },
