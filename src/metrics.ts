@@ -7,6 +7,7 @@ import type { GossipApi, NodeApi, NodeStatus, ReplicaApi, ReplicasView } from '.
 import type { SinkPort } from '../actors/ports/index.ts';
 import type { BreakerReport, CatalogApi, CatalogSummary } from '../actors/service-api.ts';
 import { metricOf } from '../machines/breaker/index.ts';
+import { createServiceMetrics } from './service/metrics.ts';
 
 type Row = { help: string; labels: readonly string[] };
 
@@ -85,7 +86,7 @@ export interface RouteMetrics {
   observe(status: number, seconds: number): void;
 }
 
-type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica' | 'catalog' | 'breakers'>;
+type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica' | 'catalog' | 'host' | 'breakers'>;
 
 export type StreamKind = 'watch' | 'replica' | 'services' | 'events' | 'backup' | 'call' | 'run';
 
@@ -324,6 +325,7 @@ export const createMetrics = (node: { name: string; version: string }): Metrics 
   createGossipGauges(registry, () => api?.gossip ?? null);
   createReplicaGauges(registry, () => api?.replica ?? null);
   createCatalogGauges(registry, () => api?.catalog ?? null);
+  createServiceMetrics(registry, () => api?.host ?? null);
   createBreakerGauge(registry, () => api?.breakers() ?? []);
   const leaderChanges = new Counter({
     name: 'polity_raft_leader_changes_total',

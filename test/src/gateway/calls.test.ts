@@ -198,3 +198,21 @@ test('the client: results, refusals, streams', async () => {
   await assert.rejects(client.call('shop/v', 'echo', new Date()), { code: 'INVALID_REQUEST' });
   await assert.rejects(client.call('nobody', 'echo', null, { timeoutMs: 300 }), { code: 'SERVICE_NOT_FOUND' });
 });
+
+test('what became of calls is among the metrics', async () => {
+  const text = (await ask(gateway, 'GET', '/metrics')).bytes.toString();
+  const shown = (line: string): number => Number(new RegExp(`^polity_service_${line} ([0-9.]+)$`, 'm').exec(text)?.[1]);
+  const ok = shown('calls_total\\{service="shop/v",outcome="ok"\\}');
+  assert.ok(
+    ok > 50,
+    text
+      .split('\n')
+      .filter((line) => line.includes('_service_'))
+      .join('\n'),
+  );
+  assert.ok(shown('calls_total\\{service="shop/v",outcome="SERVICE_REFUSED"\\}') >= 2);
+  assert.equal(shown('refused_total\\{service="shop/v",why="principal"\\}'), 1);
+  assert.equal(shown('running\\{service="shop/v",version="1.2.0"\\}'), 1);
+  assert.ok(shown('seconds_bucket\\{service="shop/v",le="\\+Inf"\\}') >= ok);
+  assert.ok(shown('seconds_count\\{service="shop/v"\\}') >= ok);
+});
