@@ -6,6 +6,7 @@ import type { Knobs } from './knobs.ts';
 import type { Nemesis, Scene } from './nemesis/index.ts';
 import { breakRest } from './nemesis/rest.ts';
 import type { SimulatedNode } from './node.ts';
+import type { Offerers } from './offerers.ts';
 import type { Replicas } from './replica/index.ts';
 import type { Workload } from './workloads/index.ts';
 import { inTurn } from './workloads/job.ts';
@@ -41,6 +42,7 @@ export type Phases = {
   nemesis: Nemesis;
   workload: Workload;
   criers: Criers;
+  offerers: Offerers;
   /** Null: there are no replicated objects. */
   replicas: Replicas | null;
   knobs: Knobs;
@@ -75,7 +77,7 @@ const breakConnections = ({ nodes, network }: Scene): void => {
 };
 
 export const liveThrough = (phases: Phases): void => {
-  const { scene, nemesis, workload, criers, replicas, knobs, timeMs, look, eventsMax = stepsMax } = phases;
+  const { scene, nemesis, workload, criers, offerers, replicas, knobs, timeMs, look, eventsMax = stepsMax } = phases;
   const { world, nodes, operator, groups } = scene;
 
   /** Lets time pass and looks at what happened; true if `until` came. */
@@ -240,6 +242,7 @@ export const liveThrough = (phases: Phases): void => {
 
   form();
   criers.start();
+  offerers.start();
   workload.start();
   replicas?.start();
   nemesis.start();
@@ -264,6 +267,13 @@ export const liveThrough = (phases: Phases): void => {
     'all hear all that holds',
     () => whyNotAllHeard() === null,
     () => whyNotAllHeard() ?? '',
+  );
+  offerers.stop();
+  pass(offerers.restMs);
+  demand(
+    'all agree who offers what',
+    () => offerers.whyNotAgreed(nodes) === null,
+    () => offerers.whyNotAgreed(nodes) ?? '',
   );
   if (replicas !== null) demandReplicas(replicas);
 };

@@ -5,6 +5,7 @@ import { Cluster, describeError } from './cluster.ts';
 import { Criers } from './criers.ts';
 import { drawKnobs, type Knobs, settingsOf } from './knobs.ts';
 import { countOfFaults, type Fault, type FaultDone } from './nemesis/index.ts';
+import { Offerers, offerersCatalog } from './offerers.ts';
 import { Broken, liveThrough, type Verdict } from './phases.ts';
 import { createTeller, type Listen } from './record.ts';
 import { Replicas } from './replica/index.ts';
@@ -102,7 +103,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const knobs = drawKnobs((label) => world.chance(label), setBy(options));
   const { listen } = options;
   const cluster = new Cluster(world, knobs, {
-    settings: (name, names) => settingsOf(name, names, knobs),
+    settings: (name, names) => ({ ...settingsOf(name, names, knobs), catalog: offerersCatalog }),
     without: options.without ?? [],
     hasOwnKeys: true,
     teller: listen === undefined ? undefined : (network) => createTeller(world, network, listen, options.steps ?? false),
@@ -113,6 +114,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   });
   const { nodes, scene, nemesis, judge } = cluster;
   const criers = new Criers(world, nodes);
+  const offerers = new Offerers(world, nodes, (peer, epoch) => criers.judge.spoke(peer, epoch));
   const operationsMax = options.operations ?? Number.POSITIVE_INFINITY;
   const workload = new Workload(world, nodes, { ...knobs, operationsMax });
   const { replicaClients, replicaThinkMs: thinkMs } = knobs;
@@ -123,6 +125,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     cluster.look();
     if (replicas !== null && replicas.violation !== null) throw new Broken('correctness', replicas.violation);
     if (criers.judge.violation !== null) throw new Broken('correctness', criers.judge.violation);
+    if (offerers.violation !== null) throw new Broken('correctness', offerers.violation);
   };
 
   let verdict: Verdict = 'held';
@@ -130,7 +133,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   let isLived = false;
   try {
     const { timeMs = timeMsDefault, eventsMax } = options;
-    liveThrough({ scene, nemesis, workload, criers, replicas, knobs, timeMs, look, eventsMax });
+    liveThrough({ scene, nemesis, workload, criers, offerers, replicas, knobs, timeMs, look, eventsMax });
     isLived = true;
   } catch (error) {
     verdict = error instanceof Broken ? error.verdict : 'crash';

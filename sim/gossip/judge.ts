@@ -41,11 +41,16 @@ export class GossipJudge {
     this.#nowMs = nowMs;
   }
 
+  /** It announced something, be it what nobody judges here: whatever an earlier process of it announced has ended. */
+  spoke(source: string, epoch: number): void {
+    this.#latest.set(source, Math.max(epoch, this.#latest.get(source) ?? 0));
+  }
+
   /** Answers the announcement's key. */
   said(by: Speaker, sequence: number, ttlMs: number, body: Uint8Array): string {
     const { peer: source, epoch } = by;
     const key = keyOf(source, epoch, sequence);
-    this.#latest.set(source, Math.max(epoch, this.#latest.get(source) ?? 0));
+    this.spoke(source, epoch);
     this.#said.set(key, { by, source, epoch, sequence, endsMs: this.#nowMs() + ttlMs, body });
     return key;
   }

@@ -1,5 +1,6 @@
 // All mutants, in the order in which they are told.
 import type { Mutant } from '../mutant.ts';
+import { catalog } from './catalog.ts';
 import { disk } from './disk.ts';
 import { gossip } from './gossip.ts';
 import { history } from './history.ts';
@@ -22,6 +23,7 @@ export const mutants: readonly Mutant[] = [
   ...snapshots,
   ...requests,
   ...gossip,
+  ...catalog,
   ...replicas,
   ...rounds,
   ...queues,
