@@ -27,7 +27,11 @@ export const judgeOf = (what: string): string => {
   if (/^n\d+ finds .* of itself and offers /.test(what)) return 'a node does not find what it offers';
   const said = /\bsays ([A-Z_]+)/.exec(what)?.[1];
   if (said !== undefined) return `a replica says ${said}`;
-  if (/^(?:n\d+ serves a write|every node is|clients are served|all agree who offers what|every call ends|all nodes hold|the cluster forms)/.test(what))
+  if (
+    /^(?:n\d+ serves a write|every node is|clients are served|all agree who offers what|every call ends|all nodes hold|the cluster forms)/.test(
+      what,
+    )
+  )
     return what.split(':')[0]!.replace(/^n\d+ /, 'a node ');
   return what;
 };
