@@ -226,13 +226,23 @@ export class CallsIn implements IncomingOwner {
     return failure('SERVICE_FAILED', `${what} of ${address} cannot be sent: ${message}`);
   }
 
-  /** As much of what the reader wants as its lane has room for. */
+  /** As much of what the reader wants as its lane has room for. A handler that answers at once is not called within its own call. */
   #hand(call: IncomingCall): void {
-    const more = Math.min(call.asked, rpcLimits.handlerCreditMax - call.handed);
-    if (more < 1 || call.handle === null || call.waiters.some(({ caller }) => this.#args.post.isSlow(caller.peer))) return;
-    call.asked -= more;
-    call.handed += more;
-    call.handle.more(more);
+    if (call.isHanding) return;
+    call.isHanding = true;
+    for (;;) {
+      const more = Math.min(call.asked, rpcLimits.handlerCreditMax - call.handed);
+      if (more < 1 || call.handle === null || this.#isSlow(call)) break;
+      call.asked -= more;
+      call.handed += more;
+      call.handle.more(more);
+    }
+    call.isHanding = false;
+  }
+
+  #isSlow({ waiters }: IncomingCall): boolean {
+    for (const { caller } of waiters) if (this.#args.post.isSlow(caller.peer)) return true;
+    return false;
   }
 
   ended(call: IncomingCall, outcome: Outcome<unknown>): void {

@@ -32,6 +32,7 @@ export class IncomingCall implements CallEvents {
   /** Items that the caller asked for and the handler was not told of yet, and those that it was told of and has not made. */
   asked = 0;
   handed = 0;
+  isHanding = false;
   /** Items that left. */
   items = 0;
   isStream: boolean;

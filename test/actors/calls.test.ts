@@ -169,3 +169,257 @@ test('what a service refuses or breaks is told as it is, and not tried again', (
   });
   assert.equal(services.get('n2')!.begun.length, 1);
 });
+
+// ---------------------------------------------------------------- once, and what is remembered
+
+/** Ends when it is told to; counts how often it ran. */
+const gate = () => {
+  const open: (() => void)[] = [];
+  let cancelled = 0;
+  const method: HandMethod = {
+    invoke(input, _context, on) {
+      open.push(() => on.end({ ok: true, value: input }));
+      return {
+        cancel() {
+          cancelled++;
+        },
+      };
+    },
+  };
+  return {
+    method,
+    release: () => open.splice(0).map((run) => run()).length,
+    get waiting() {
+      return open.length;
+    },
+    get cancelled() {
+      return cancelled;
+    },
+  };
+};
+
+const cut = ({ hands }: ReturnType<typeof cluster>, a: string, b: string) => hands.network.disconnect(a, b);
+const join = ({ hands, n1, n2 }: ReturnType<typeof cluster>) => hands.connect(n1, n2);
+
+test('who lost the connection asks the same process again, and is told what became of the one execution', () => {
+  const { method, release, ...gated } = gate();
+  void gated;
+  const world = cluster({ n2: { jobs: { do: method } } });
+  const { hands, n1, n2, call, services } = world;
+  const running = call(n1, 'jobs', 'do', 'a');
+  hands.pass(5);
+  cut(world, n1.peer, n2.peer);
+  hands.pass(50);
+  assert.equal(running.code, 'waits');
+  join(world);
+  hands.pass(10);
+  release();
+  hands.pass(10);
+  assert.equal(running.value, 'a');
+  // The answer is lost with the connection: it is given again, and nothing is executed again.
+  const answered = call(n1, 'jobs', 'do', 'b');
+  hands.pass(5);
+  hands.lose((_letter, { type }) => type === 'answered');
+  release();
+  hands.pass(5);
+  hands.lose(() => false);
+  cut(world, n1.peer, n2.peer);
+  join(world);
+  hands.pass(10);
+  assert.equal(answered.value, 'b');
+  assert.equal(services.get('n2')!.begun.length, 2);
+  assert.equal(n2.counts.get('calls_repeated_total'), 2);
+});
+
+test('a process that began anew knows nothing: what was not idempotent is not executed again', () => {
+  const { method } = gate();
+  const world = cluster({ n2: { jobs: { do: method, redo: { ...method, idempotent: true } } }, n3: {} });
+  const { hands, n1, n2, call, start, services, catalog } = world;
+  const once = call(n1, 'jobs', 'do');
+  hands.pass(5);
+  const contents = hands.kill(n2);
+  catalog.withdraw(n2.peer);
+  hands.pass(20);
+  start('n2', { contents });
+  hands.pass(200);
+  assert.equal(once.code, 'OUTCOME_UNKNOWN');
+  assert.equal(services.get('n2')!.begun.length, 0);
+});
+
+test('what is idempotent goes to another node at once when the connection is lost', () => {
+  const { method } = gate();
+  const world = cluster({
+    n2: { jobs: { do: { ...method, idempotent: true } } },
+    n3: { jobs: { do: answers(() => 'n3', true) } },
+  });
+  const { hands, n1, n2, call, services } = world;
+  const calls = [1, 2, 3, 4].map(() => call(n1, 'jobs', 'do', null, { strategy: 'round-robin' }));
+  hands.pass(5);
+  assert.equal(services.get('n2')!.running.size, 2);
+  cut(world, n1.peer, n2.peer);
+  hands.pass(10);
+  assert.deepEqual(
+    calls.map(({ value }) => value),
+    ['n3', 'n3', 'n3', 'n3'],
+  );
+});
+
+test('the same id twice is one execution: it is joined while it runs, and told when it has ended', () => {
+  const { method, release } = gate();
+  const { hands, n1, n2, n3, call, services } = cluster({ n2: { jobs: { do: method } } });
+  const calls = [1, 2].map(() => call(n1, 'jobs', 'do', 'x', { requestId: 'r1' }));
+  const here = [1, 2].map(() => call(n2, 'jobs', 'do', 'y', { requestId: 'r1' }));
+  const other = call(n3, 'jobs', 'do', 'z', { requestId: 'r1' });
+  hands.pass(5);
+  assert.equal(services.get('n2')!.begun.length, 3, 'ids are of their callers');
+  calls[0]!.handle.cancel();
+  hands.pass(5);
+  assert.equal(services.get('n2')!.running.size, 3, 'another one waits for it');
+  release();
+  hands.pass(5);
+  assert.deepEqual(
+    [calls[0]!.code, calls[1]!.value, here[0]!.value, here[1]!.value, other.value],
+    ['CANCELLED', 'x', 'y', 'y', 'z'],
+  );
+  const later = call(n1, 'jobs', 'do', 'x', { requestId: 'r1' });
+  hands.pass(5);
+  assert.equal(later.value, 'x');
+  const wrong = call(n1, 'jobs', 'do', 'other', { requestId: 'r1' });
+  hands.pass(5);
+  assert.equal(wrong.code, 'IDEMPOTENCY_CONFLICT');
+  assert.equal(services.get('n2')!.begun.length, 3);
+  hands.pass(121_000);
+  call(n1, 'jobs', 'do', 'x', { requestId: 'r2' });
+  const anew = call(n1, 'jobs', 'do', 'x', { requestId: 'r1' });
+  hands.pass(5);
+  assert.equal(anew.code, 'waits', 'after its time it is forgotten');
+});
+
+test('a caller that cancels, or whose process dies, ends what runs for it', () => {
+  const doing = gate();
+  const world = cluster({ n2: { jobs: { do: doing.method } } });
+  const { hands, n1, n2, call, services } = world;
+  const cancelled = call(n1, 'jobs', 'do');
+  hands.pass(5);
+  cancelled.handle.cancel();
+  assert.equal(cancelled.code, 'CANCELLED');
+  hands.pass(5);
+  assert.equal(doing.cancelled, 1);
+  call(n1, 'jobs', 'do');
+  hands.pass(5);
+  hands.kill(n1);
+  hands.pass(10);
+  assert.equal(services.get('n2')!.running.size, 1, 'it may come back');
+  hands.pass(6_000);
+  assert.equal(services.get('n2')!.running.size, 0);
+  assert.equal(n2.api.status().state, 'ready');
+});
+
+test('an idempotent call is put to a second node if the first is slow, and the first answer is heard', () => {
+  const { method } = gate();
+  const slow = { ...method, idempotent: true };
+  const world = cluster({ n2: { jobs: { do: slow } }, n3: { jobs: { do: slow } } });
+  const { hands, n1, call, services } = world;
+  const end = call(n1, 'jobs', 'do', 7, { hedgeAfterMs: 30 });
+  hands.pass(20);
+  const begun = () => services.get('n2')!.begun.length + services.get('n3')!.begun.length;
+  assert.equal(begun(), 1);
+  hands.pass(30);
+  assert.equal(begun(), 2);
+  assert.equal(end.code, 'waits');
+  end.handle.cancel();
+  hands.pass(5);
+  assert.equal(services.get('n2')!.running.size + services.get('n3')!.running.size, 0);
+  const never = cluster({ n2: { jobs: { do: method } } });
+  assert.equal(never.call(never.n1, 'jobs', 'do', 7, { hedgeAfterMs: 30 }).code, 'INVALID_REQUEST');
+});
+
+// ---------------------------------------------------------------- streams
+
+/** Gives numbers as they are asked for, up to `count`. */
+const counting = (count: number, told: { asked: number } = { asked: 0 }): HandMethod => ({
+  ...{ isStream: true, idempotent: true },
+  invoke(_input, _context, on) {
+    let next = 0;
+    return {
+      more(items) {
+        told.asked += items;
+        for (let item = 0; item < items && next < count; item++) on.item(next++);
+        if (next === count) {
+          next++;
+          on.end({ ok: true, value: null });
+        }
+      },
+    };
+  },
+});
+
+test('a stream sends what was asked for, in its order, and then its end', () => {
+  const told = { asked: 0 };
+  const { hands, n1, call } = cluster({ n2: { numbers: { count: counting(100, told) } } });
+  const end = call(n1, 'numbers', 'count');
+  hands.pass(5);
+  assert.deepEqual([end.items.length, told.asked], [0, 0]);
+  end.handle.more(3);
+  hands.pass(5);
+  assert.deepEqual([end.items, told.asked], [[0, 1, 2], 3]);
+  end.handle.more(1_000);
+  hands.pass(50);
+  assert.equal(end.code, 'ok');
+  assert.deepEqual(
+    end.items,
+    Array.from({ length: 100 }, (_, at) => at),
+  );
+});
+
+test('a lane that takes no more stops the handler, not the memory; what it takes later goes on', () => {
+  const told = { asked: 0 };
+  const { hands, n1, n2, call } = cluster({ n2: { numbers: { count: counting(10_000, told) } } });
+  const end = call(n1, 'numbers', 'count');
+  hands.pass(5);
+  hands.network.full = ({ from, lane }) => from === n2.peer && lane === 'calls';
+  end.handle.more(10_000);
+  hands.pass(50);
+  assert.ok(told.asked <= 32, `${told.asked} were asked of the handler`);
+  hands.network.full = () => false;
+  for (let round = 0; round < 3; round++) {
+    hands.network.tell(n2.peer, { type: 'drain', peer: n1.peer, lane: 'calls' });
+    hands.pass(20);
+  }
+  assert.deepEqual([end.code, end.items.length], ['ok', 10_000]);
+});
+
+test('a stream ends with the connection: who has a part of it is told so, and its handler is cancelled', () => {
+  const world = cluster({ n2: { numbers: { count: counting(1_000) } }, n3: { numbers: { count: counting(1_000) } } });
+  const { hands, n1, call, services, n2, n3 } = world;
+  const begun = call(n1, 'numbers', 'count');
+  begun.handle.more(5);
+  const fresh = call(n1, 'numbers', 'count');
+  hands.pass(5);
+  for (const node of [n2, n3]) cut(world, n1.peer, node.peer);
+  hands.pass(5);
+  assert.equal(begun.code, 'OUTCOME_UNKNOWN');
+  assert.equal(begun.items.length, 5);
+  assert.equal(fresh.items.length, 0);
+  hands.pass(60_000);
+  assert.ok(fresh.code !== 'waits' && fresh.code !== 'ok');
+  assert.equal(services.get('n2')!.running.size + services.get('n3')!.running.size, 0);
+});
+
+test('with serialize, a call of this node goes the way of all others', () => {
+  const give = answers(() => ({ at: new Date(0) }));
+  const { hands, n1, call } = cluster(
+    { n1: { sums: { add, give, count: counting(5) } } },
+    { calls: { limits: { node: null, principal: null, nodesMax: 1, principalsMax: 1 }, serialize: true, graceMs: 1 } },
+  );
+  const sum = call(n1, 'sums', 'add', [1, 2]);
+  const unfit = call(n1, 'sums', 'add', [() => {}]);
+  const given = call(n1, 'sums', 'give');
+  const items = call(n1, 'sums', 'count');
+  items.handle.more(10);
+  hands.pass(5);
+  assert.deepEqual(
+    [sum.value, unfit.code, given.code, items.items.length, items.code],
+    [3, 'INVALID_REQUEST', 'SERVICE_FAILED', 5, 'ok'],
+  );
+});

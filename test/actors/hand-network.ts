@@ -33,6 +33,8 @@ export type HandNetwork = {
   connected(a: PeerId, b: PeerId): boolean;
   /** While it answers true, lanes refuse what is sent. */
   full: (letter: Letter) => boolean;
+  /** An event of its port, as a test wants it. */
+  tell(to: PeerId, event: NetworkEvent): void;
 };
 
 const deliveriesMax = 100_000;
@@ -54,6 +56,7 @@ export const createHandNetwork = (): HandNetwork => {
   const network: HandNetwork = {
     letters,
     full: () => false,
+    tell: emit,
     port(self) {
       const dropped: string[] = [];
       const dialled: string[] = [];
