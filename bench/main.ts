@@ -1,5 +1,5 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
-// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery,
+// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery, routes,
 // queues, replica-local, replica-memory, replica-converge, replica-repair, replica-peers, replica-orbitdb; all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
@@ -19,6 +19,7 @@ import { measureReplicaLocal, measureReplicaMemory } from './replica-local.ts';
 import { measureReplicaOrbit } from './replica-orbitdb.ts';
 import { measureReplicaPeers } from './replica-peers.ts';
 import { measureReplicaRepair } from './replica-repair.ts';
+import { measureRoutes } from './routes.ts';
 import { measureSim } from './sim.ts';
 
 /** What a part measured: the rows that people read and, beside them, what they were made of. */
@@ -39,6 +40,7 @@ const parts: Record<string, (options: Options) => Promise<Measured>> = {
   discovery: async ({ quick }) => ({ rows: await measureDiscovery(quick) }),
   gossip: async ({ quick }) => ({ rows: measureGossip(quick) }),
   queues: ({ quick }) => measureQueues(quick),
+  routes: async ({ quick }) => ({ rows: await measureRoutes(quick) }),
   'replica-local': ({ quick }) => measureReplicaLocal(quick),
   'replica-memory': async () => ({ rows: await measureReplicaMemory() }),
   'replica-converge': ({ quick }) => measureReplicaConverge(quick),
