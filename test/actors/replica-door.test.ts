@@ -145,6 +145,8 @@ test('what was answered before it was on the disk, and is lost, was told to nobo
     node.api.replica.change('or-set', 's', { type: 'add', element }, done, { sync });
     return () => isDone;
   };
+  // So that nothing else has a reason to write.
+  cluster.pass(5_000);
   const answered = add(n1, 'lost', 'never');
   assert.ok(answered());
   // A comparison would not wait for company.

@@ -106,7 +106,7 @@ test('what goes wrong is a problem with its status', async () => {
     'INVALID_REQUEST',
     true,
   ]);
-  assert.deepEqual(await problem(ask(gateway, 'GET', '/v1/services/shop%2Fv/echo')), [405, 'METHOD_NOT_ALLOWED', true]);
+  assert.deepEqual(await problem(ask(gateway, 'PUT', '/v1/services/shop%2Fv/echo')), [405, 'METHOD_NOT_ALLOWED', true]);
   const refused = await post('refuse');
   assert.deepEqual(
     [refused.status, refused.json.details],
