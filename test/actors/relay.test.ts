@@ -202,6 +202,28 @@ test('nobody answers for another, makes a parcel run in circles, or passes for w
   assert.ok((at(1).counts.get('messages_refused_total SPOKE_FOR_ANOTHER') ?? 0) >= 1);
 });
 
+test('only the neighbour to whom a call was given brings its answer', () => {
+  const never: HandMethod = { invoke: () => undefined };
+  const { hands, at, call } = gather(4, [[1, 4]], { never });
+  let number = 0;
+  let via = '';
+  hands.lose((letter, { target, body }) => {
+    if (number > 0 || target !== 'relay') return false;
+    number = ((body as unknown[])[4] as number[])[0]!;
+    via = letter.to;
+    return false;
+  });
+  const pending = call(at(1), 'never', null, { timeoutMs: 5_000 });
+  hands.pass(20);
+  const [given, other] = via === 'p-n2' ? [at(2), at(3)] : [at(3), at(2)];
+  const news = [number, 'p-n4', 'call', 'UNREACHABLE', 'it says'];
+  hand(hands, other, at(1), ['p-n1', ['p-n4'], [], 'answered', [number, 0, new Uint8Array([1])]]);
+  hand(hands, other, at(1), ['p-n1', [], [], 'undelivered', news]);
+  assert.equal(pending.code, 'waits');
+  hand(hands, given, at(1), ['p-n1', ['p-n4'], [], 'answered', [number, 0, new Uint8Array([1])]]);
+  assert.equal(pending.value, 1);
+});
+
 test('who hands over too much is told so, and nothing of it is executed', () => {
   const { hands, at, last } = gather(3, [[1, 3]], { add });
   const input = new Uint8Array(1 << 20);
