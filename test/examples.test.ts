@@ -91,6 +91,21 @@ test('leader-job: one leads at a time; after its kill -9 another goes on where i
   );
 });
 
+test('jobs: two workers do all of them, also what one had when it was killed', { timeout: 30_000 }, async () => {
+  const [first, second] = [run('jobs', 'work', 'first'), run('jobs', 'work', 'second')];
+  assert.equal(await run('jobs', 'send', '12').ended, 0);
+  await printed(first, /first did job/);
+  first.child.kill('SIGKILL');
+  assert.equal(await second.ended, 0, second.out());
+  const done = [first, second].flatMap((worker) =>
+    [...worker.out().matchAll(/did job (\d+)/g)].map((match) => Number(match[1])),
+  );
+  assert.deepEqual(
+    [...new Set(done)].sort((a, b) => a - b),
+    Array.from({ length: 12 }, (_, at) => at + 1),
+  );
+});
+
 test('cache: knows what was there, follows what changes, and survives a restart of the node', { timeout: 30_000 }, async () => {
   using client = createClient({ urls: [url], timeoutMs: 10_000 });
   await client.put('config/a', '1');
