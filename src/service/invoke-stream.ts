@@ -60,32 +60,51 @@ export class StreamInvocation extends Invocation {
   }
 
   #take(items: Items): void {
+    let next: IteratorResult<unknown> | Promise<IteratorResult<unknown>>;
     try {
-      const next = items.next();
-      if (!isThenable(next)) return this.#took(next);
-      (next as Promise<IteratorResult<unknown>>).then(
-        (result) => this.#took(result),
-        (error: unknown) => this.#ended(() => this.threw(error)),
-      );
+      next = items.next();
     } catch (error) {
-      this.threw(error);
+      return this.#broke(error);
     }
+    if (!isThenable(next)) return this.#took(next);
+    (next as Promise<IteratorResult<unknown>>).then(
+      (result) => this.#took(result),
+      (error: unknown) => this.#broke(error),
+    );
   }
 
   #took({ done, value }: IteratorResult<unknown>): void {
     if (this.isCancelled || this.isOver) return;
-    if (done === true) return this.succeed(null);
+    if (done === true) {
+      this.#items = null;
+      return this.succeed(null);
+    }
+    if (!isThenable(value)) return this.#give(value);
+    // A list of promises, as `for await` takes it.
+    value.then(
+      (one) => {
+        if (!this.isCancelled && !this.isOver) this.#give(one);
+      },
+      (error: unknown) => {
+        if (!this.isCancelled && !this.isOver) this.threw(error);
+      },
+    );
+  }
+
+  /** What gives items gives none any more, and is not to be closed either. What was left ends as left. */
+  #broke(error: unknown): void {
+    if (this.isCancelled || this.isOver) return;
+    this.#items = null;
+    this.threw(error);
+  }
+
+  #give(value: unknown): void {
     this.checked(value, (item) => {
       this.#isBusy = false;
       if (this.isCancelled || this.isOver) return;
       this.on.item(item ?? null);
       this.#go();
     });
-  }
-
-  /** What was closed ends as closed. */
-  #ended(run: () => void): void {
-    if (!this.isOver && !this.isCancelled) run();
   }
 
   /** Lets the handler clean up; what it gives to that nobody hears. */

@@ -239,6 +239,8 @@ test('lists are streams, texts are none; an empty one ends', async () => {
     return items;
   };
   assert.deepEqual([await all([1, 2]), await all([]), await all([undefined])], [[1, 2], [], [null]]);
+  assert.deepEqual(await all([Promise.resolve(1), 2]), [1, 2]);
+  assert.equal((await failureIn(all([1, Promise.reject(new ServiceError('NO', 'no'))]))).code, 'SERVICE_REFUSED');
   assert.equal((await all(Array.from({ length: 5_000 }, (_, n) => n))).length, 5_000);
   assert.equal((await failureIn(all('text'))).code, 'SERVICE_FAILED');
   const one: unknown[] = [];
@@ -246,6 +248,37 @@ test('lists are streams, texts are none; an empty one ends', async () => {
   assert.deepEqual(one, [7]);
   const asked = await failureIn(node.call('any', 'all', [1]));
   assert.deepEqual([asked.code, asked.message], ['INVALID_REQUEST', 'any.all gives a stream, and is called for one result']);
+});
+
+test('what gives items is closed once, where it was not at its end', async () => {
+  const node = alone();
+  const told: string[] = [];
+  const items = (input: unknown): AsyncIterable<unknown> => ({
+    [Symbol.asyncIterator]: () => {
+      let n = 0;
+      return {
+        async next() {
+          if (n === 1 && input === 'throws') throw new Error('broken');
+          return n++ < 2 ? { done: false, value: n } : { done: true, value: undefined };
+        },
+        async return() {
+          told.push(`closed ${String(input)}`);
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  });
+  const any = defineService({ name: 'any', version: '1.0.0', methods: { all: { stream: true } } });
+  node.serve(any, { all: items });
+  for await (const _ of node.stream('any', 'all', 'whole'));
+  for await (const _ of node.stream('any', 'all', 'left')) break;
+  await node.stream('any', 'all', 'throws').next();
+  await assert.rejects(async () => {
+    for await (const _ of node.stream('any', 'all', 'throws'));
+  });
+  await settled();
+  assert.deepEqual(told, ['closed left']);
+  assert.equal(node.host.view()[0]?.bulkhead.running, 0);
 });
 
 test('a stream whose handler never begins is left all the same', async () => {
