@@ -78,7 +78,7 @@ export class CallsIn implements IncomingOwner {
         if (calls.size === 0 && unheard.length === 0) this.#callers.delete(other);
     const { nameOf, epochOf } = this.#args;
     const name = nameOf(peer) ?? peer;
-    const caller: Caller = { peer, name, epoch: epochOf(peer), calls: new Map(), unheard: [], serial: 0 };
+    const caller: Caller = { peer, name, epoch: epochOf(peer), calls: new Map(), unheard: [], heardTo: 0, serial: 0 };
     this.#callers.set(peer, caller);
     return caller;
   }
@@ -105,9 +105,14 @@ export class CallsIn implements IncomingOwner {
   /** Answers come in order: whoever heard this one has heard those before it. */
   #noteHeard(caller: Caller, heard: number): void {
     const { unheard } = caller;
-    let at = 0;
-    while (at < unheard.length && unheard[at]!.serial <= heard) forget(this.#args.memory, unheard[at++]!);
-    if (at > 0) unheard.splice(0, at);
+    let { heardTo } = caller;
+    while (heardTo < unheard.length && unheard[heardTo]!.serial <= heard) forget(this.#args.memory, unheard[heardTo++]!);
+    // Not one by one: to shorten a list at its front moves all that is left.
+    if (heardTo * 2 >= unheard.length) {
+      unheard.splice(0, heardTo);
+      heardTo = 0;
+    }
+    caller.heardTo = heardTo;
   }
 
   #calledAgain(caller: Caller, message: CallMessage, known: Remembered): void {
@@ -362,6 +367,7 @@ export class CallsIn implements IncomingOwner {
     const caller = this.#callers.get(peer);
     if (caller === undefined) return;
     caller.unheard = [];
+    caller.heardTo = 0;
     const untilMs = this.#args.clock.nowMs() + rpcLimits.reaskMs;
     for (const [number, call] of [...caller.calls]) {
       this.#leave(call, caller, number);

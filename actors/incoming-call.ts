@@ -13,6 +13,8 @@ export type Caller = {
   readonly calls: Map<number, IncomingCall>;
   /** Answers that it may not have heard, in their order; each is remembered until it has. */
   unheard: Remembered[];
+  /** Of those, so many were heard. */
+  heardTo: number;
   serial: number;
 };
 
