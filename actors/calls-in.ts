@@ -89,8 +89,11 @@ export class CallsIn implements IncomingOwner {
     const caller = this.#callerOf(peer);
     const { number } = message;
     if (caller.unheard.length > 0) this.#noteHeard(caller, message.heard);
+    const underWay = caller.calls.get(number);
+    // Its node heard of the end of a connection when it had sent this on the next one, and asked once more: it is answered once.
+    if (underWay?.address === addressOf(message)) return this.#args.sink.count('calls_repeated_total');
     // Numbers are given once.
-    if (caller.calls.has(number)) return this.#args.refuse(peer, 'MESSAGE_MALFORMED', `call ${number} is under way already`);
+    if (underWay !== undefined) return this.#args.refuse(peer, 'MESSAGE_MALFORMED', `call ${number} is under way already`);
     const known = recall(this.#args.memory, peer, message.requestId);
     if (known !== undefined) return this.#calledAgain(caller, message, known);
     if (message.epoch > 0 && (message.epoch !== this.#args.epoch || this.#args.hasForgotten))

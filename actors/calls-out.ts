@@ -432,7 +432,9 @@ export class CallsOut implements CallOwner {
 
   #fail(out: OutgoingCall, why: Failure): void {
     if (out.isOver) return;
-    this.#finish(out, { ok: false, failure: describeFailure(out, endOf(why, out.isInDoubt), this.#args) });
+    // What one of two says is not known of the other.
+    const isInDoubt = out.isInDoubt || out.open.some(({ state }) => state !== 'waits');
+    this.#finish(out, { ok: false, failure: describeFailure(out, endOf(why, isInDoubt), this.#args) });
   }
 
   #finish(out: OutgoingCall, outcome: Outcome<unknown>): void {
