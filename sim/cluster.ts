@@ -9,7 +9,7 @@ import { LateReader } from './late-reader.ts';
 import { Sources } from './lookup.ts';
 import { Atlas, Nemesis, Scene } from './nemesis/index.ts';
 import { Network } from './network.ts';
-import { SimulatedNode } from './node.ts';
+import { SimulatedNode, type SimulatedNodeOptions } from './node.ts';
 import { Operator } from './operator.ts';
 import { Broken } from './phases.ts';
 import { ClockSkew } from './process.ts';
@@ -27,6 +27,8 @@ export type ClusterOptions = {
   disk?: Pick<DiskOptions, 'lies' | 'keepsFirst'>;
   /** No application's: the simulator may read and write keys of its own (sim/late-reader.ts, sim/nemesis/burst.ts). */
   hasOwnKeys?: boolean;
+  /** Stands between calls and their breakers. */
+  tapBreakers?: SimulatedNodeOptions['tapBreakers'] | undefined;
 };
 
 const publishLossDefault = 0.01;
@@ -65,7 +67,9 @@ export class Cluster {
     const sources = knobs.isFound ? new Sources(world, sourceTraits) : null;
     const names = Array.from({ length: knobs.nodes }, (_, at) => `n${at + 1}`);
     const disk = { ...options.disk, syncMs: knobs.syncMs, remembers: knobs.faults.includes('dropped-tail') };
-    const nodes = names.map((name) => this.#machine(name, options.settings(name, names), { knobs, disk, sources }));
+    const nodes = names.map((name) =>
+      this.#machine(name, options.settings(name, names), { knobs, disk, sources, tapBreakers: options.tapBreakers }),
+    );
     this.nodes = nodes;
     const { groups } = knobs;
     const atlas = new Atlas(nodes, groups, (replica) => this.judge.damaged(replica));
@@ -80,13 +84,23 @@ export class Cluster {
   #machine(
     name: string,
     settings: NodeSettings,
-    { knobs, disk, sources }: { knobs: Knobs; disk: DiskOptions; sources: Sources | null },
+    {
+      knobs,
+      disk,
+      sources,
+      tapBreakers,
+    }: Pick<ClusterOptions, 'tapBreakers'> & {
+      knobs: Knobs;
+      disk: DiskOptions;
+      sources: Sources | null;
+    },
   ): SimulatedNode {
     const { judge, teller } = this;
     const chance = this.#world.chance(`machine ${name}`);
     return new SimulatedNode(this.#world, this.network, {
       ...{ name, settings, turnMs: knobs.turnMs, disk },
       ...(sources === null ? {} : { sources }),
+      ...(tapBreakers === undefined ? {} : { tapBreakers }),
       skew: new ClockSkew(1 + knobs.drift * (2 * chance.fraction() - 1), chance.between(-5_000, 5_000)),
       observe: (node, observation) => this.#observe(node, observation),
       ...(teller === null || teller.stepped === null ? {} : { observeStep: teller.stepped }),

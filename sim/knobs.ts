@@ -4,6 +4,7 @@
 import { roundsAt } from '../actors/replica-registrar.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { settingsDefaults } from '../actors/settings.ts';
+import { breakerDefaults } from '../machines/breaker/index.ts';
 import { raftDefaults } from '../machines/raft/types.ts';
 import { limits } from '../machines/wire/limits.ts';
 import { drawnFaults, type Fault } from './nemesis/index.ts';
@@ -67,6 +68,12 @@ export type Knobs = {
   replicaRoundMs: number;
   /** The log of replicated objects is cut when it is so long. */
   replicaLogBytes: number;
+  /** Clients that call services; 0: there are no services. */
+  callClients: number;
+  /** They think so long between two calls, at most. */
+  callThinkMs: number;
+  /** Of breakers, where there are services: failures that open one, calls that try, for how long it is open first. */
+  callBreakers: [number, number, number];
 };
 
 /** `set` by whoever runs it, or by a scenario that knows what was drawn. */
@@ -113,6 +120,9 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     replicaThinkMs: pick('replica think', [20, 100, 400]),
     replicaGossipLoss: pick('replica gossip', [0.01, 0.1, 0.4]),
     replicaRoundMs: 10_000,
+    callClients: 0,
+    callThinkMs: pick('call think', [30, 100, 300]),
+    callBreakers: [pick('call failures', [2, 3, 5]), pick('call probes', [1, 1, 3]), pick('call open', [300, 1_000, 3_000])],
     replicaLogBytes: pick('replica log', [1_000, 10_000, settingsDefaults.replicaLogBytes]),
   };
   const given = set(drawn);
@@ -155,5 +165,20 @@ export const settingsOf = (name: string, names: readonly string[], knobs: Knobs)
     watchEventsMax: knobs.watchEventsMax,
     replicaLogBytes: knobs.replicaLogBytes,
     rounds: roundsAt(knobs.replicaRoundMs),
+    ...(knobs.callClients === 0 ? {} : settingsOfCalls(knobs)),
   };
 };
+
+/** Breakers that open soon and not for long, limits that only some meet: a short run shows both. */
+const settingsOfCalls = ({ callBreakers: [failuresMax, probes, openMs] }: Knobs): Pick<NodeSettings, 'breaker' | 'calls'> => ({
+  breaker: { ...breakerDefaults, failuresMax, probes, openMs, openMsMax: 4 * openMs, window: { by: 'time', ms: 10_000 } },
+  calls: {
+    ...settingsDefaults.calls,
+    graceMs: 1_000,
+    limits: {
+      ...settingsDefaults.calls.limits,
+      node: { tokens: 1_000_000, periodMs: 1_000, burst: 1_000_000 },
+      principal: { tokens: 30, periodMs: 1_000, burst: 30 },
+    },
+  },
+});

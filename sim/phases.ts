@@ -1,6 +1,7 @@
 // The life of a simulated cluster: it forms, it suffers, a majority of it is mended and must do without the rest, then everybody is,
 // and all must be well again within a bound. Whatever breaks ends it with a verdict.
 import type { RegisterRead, RegisterResult } from '../machines/register/types.ts';
+import type { Calls } from './calls/index.ts';
 import type { Criers } from './criers.ts';
 import type { Knobs } from './knobs.ts';
 import type { Nemesis, Scene } from './nemesis/index.ts';
@@ -45,6 +46,8 @@ export type Phases = {
   offerers: Offerers;
   /** Null: there are no replicated objects. */
   replicas: Replicas | null;
+  /** Null: there are no services. */
+  calls: Calls | null;
   knobs: Knobs;
   timeMs: number;
   /** Events after which there is no end in sight. */
@@ -77,7 +80,7 @@ const breakConnections = ({ nodes, network }: Scene): void => {
 };
 
 export const liveThrough = (phases: Phases): void => {
-  const { scene, nemesis, workload, criers, offerers, replicas, knobs, timeMs, look, eventsMax = stepsMax } = phases;
+  const { scene, nemesis, workload, criers, offerers, replicas, calls, knobs, timeMs, look, eventsMax = stepsMax } = phases;
   const { world, nodes, operator, groups } = scene;
 
   /** Lets time pass and looks at what happened; true if `until` came. */
@@ -205,6 +208,35 @@ export const liveThrough = (phases: Phases): void => {
     look();
   };
 
+  /** Everybody is served, what is asked for too often sheds what matters least, and nothing is left behind. */
+  const demandCalls = (of: Calls): void => {
+    demand(
+      'every call of a service ends',
+      () => of.open === 0,
+      () => `${of.open} are open`,
+    );
+    of.mend();
+    demand(
+      'services are called everywhere, and breakers close',
+      () => of.whyNotServed() === null,
+      () => of.whyNotServed() ?? '',
+    );
+    of.flood();
+    pass(of.floodMs);
+    demand(
+      'every call of a service ends',
+      () => of.open === 0,
+      () => `${of.open} are open`,
+    );
+    demand(
+      'nothing is executed for nobody',
+      () => of.whyNotIdle() === null,
+      () => of.whyNotIdle() ?? '',
+    );
+    of.judgeTheEnd();
+    look();
+  };
+
   const form = (): void => {
     for (const node of nodes) world.after(world.chance(`start ${node.name}`).between(0, 300), () => node.start());
     demand('the cluster forms', () => allReady(nodes));
@@ -245,6 +277,7 @@ export const liveThrough = (phases: Phases): void => {
   offerers.start();
   workload.start();
   replicas?.start();
+  calls?.start();
   nemesis.start();
   pass(timeMs);
   mend();
@@ -252,6 +285,7 @@ export const liveThrough = (phases: Phases): void => {
   demandService(nodes, 'every node');
   workload.stop();
   replicas?.stop();
+  calls?.stop();
   demand(
     'every call ends',
     () => workload.open === 0,
@@ -276,6 +310,7 @@ export const liveThrough = (phases: Phases): void => {
     () => offerers.whyNotAgreed(nodes) ?? '',
   );
   if (replicas !== null) demandReplicas(replicas);
+  if (calls !== null) demandCalls(calls);
 };
 
 export const describeNode = (node: SimulatedNode): string => {

@@ -1,5 +1,6 @@
 // One seed, one life of a cluster: what is drawn (sim/knobs.ts), lived (sim/phases.ts) and judged. The result is plain data.
 import { groupKeys, keyText } from '../actors/keyspace.ts';
+import { Calls } from './calls/index.ts';
 import type { HistoryEvent } from './checkers/index.ts';
 import { Cluster, describeError } from './cluster.ts';
 import { Criers } from './criers.ts';
@@ -55,6 +56,8 @@ export type RunResult = {
   operations: number;
   /** Changes of replicated objects that were made. */
   replicaChanges: number;
+  /** Calls of services that were made, by how they ended. */
+  calls: Record<string, number>;
   endings: Record<string, number>;
   /** How often each fault was done. */
   done: Record<string, number>;
@@ -106,6 +109,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     settings: (name, names) => ({ ...settingsOf(name, names, knobs), catalog: offerersCatalog }),
     without: options.without ?? [],
     hasOwnKeys: true,
+    tapBreakers: knobs.callClients === 0 ? undefined : (life, door, clock) => calls!.tapBreakers(life, door, clock),
     teller: listen === undefined ? undefined : (network) => createTeller(world, network, listen, options.steps ?? false),
     disk: {
       lies: options.planted === 'lying-disk',
@@ -120,10 +124,14 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const { replicaClients, replicaThinkMs: thinkMs } = knobs;
   const replicas =
     replicaClients === 0 ? null : new Replicas(world, nodes, { clients: replicaClients, thinkMs, changesMax: operationsMax });
+  const { callClients, callThinkMs } = knobs;
+  const calls =
+    callClients === 0 ? null : new Calls(world, nodes, { clients: callClients, thinkMs: callThinkMs, callsMax: operationsMax });
   const look = (): void => {
     cluster.teller?.clients(workload.history);
     cluster.look();
     if (replicas !== null && replicas.violation !== null) throw new Broken('correctness', replicas.violation);
+    if (calls !== null && calls.violation !== null) throw new Broken('correctness', calls.violation);
     if (criers.judge.violation !== null) throw new Broken('correctness', criers.judge.violation);
     if (offerers.violation !== null) throw new Broken('correctness', offerers.violation);
   };
@@ -133,7 +141,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   let isLived = false;
   try {
     const { timeMs = timeMsDefault, eventsMax } = options;
-    liveThrough({ scene, nemesis, workload, criers, offerers, replicas, knobs, timeMs, look, eventsMax });
+    liveThrough({ scene, nemesis, workload, criers, offerers, replicas, calls, knobs, timeMs, look, eventsMax });
     isLived = true;
   } catch (error) {
     verdict = error instanceof Broken ? error.verdict : 'crash';
@@ -149,6 +157,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     ...{ seed, verdict, reason, hash: trace.hash, steps: world.steps, virtualMs: Math.round(world.nowMs) },
     ...{ acknowledged: workload.acknowledged, operations: workload.history.length / 2 },
     replicaChanges: replicas?.changes ?? 0,
+    calls: Object.fromEntries(calls?.judge.endings ?? []),
     ...{ endings: Object.fromEntries(workload.endings), done: countOfFaults(nemesis.done) },
     ...{ faults: nemesis.done, knobs, history: workload.history, lines: trace.lines },
   };

@@ -21,6 +21,9 @@ const unused: readonly (keyof Knobs)[] = [
   'replicaGossipLoss',
   'replicaRoundMs',
   'replicaLogBytes',
+  'callClients',
+  'callThinkMs',
+  'callBreakers',
 ];
 
 /** Of a wrong answer, a little of what came after it says how it came to be seen. */

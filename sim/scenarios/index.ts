@@ -1,6 +1,7 @@
 // The door of the scenarios, in the order in which they are listed.
 import { allAtOnce } from './all-at-once.ts';
 import { badMoments } from './bad-moments.ts';
+import { calls } from './calls.ts';
 import { calm } from './calm.ts';
 import { clockTrouble } from './clock-trouble.ts';
 import { crashes } from './crashes.ts';
@@ -37,5 +38,6 @@ export const scenarios: readonly Scenario[] = [
   discovery,
   replica,
   queues,
+  calls,
   allAtOnce,
 ];

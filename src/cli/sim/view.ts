@@ -14,14 +14,17 @@ const barEveryMs = 100;
 
 const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
+const sumOf = (counts: Record<string, number>): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
+
 export const lineOf = ({ seed, verdict, facts }: Outcome): string => {
   if (facts === null) return `seed ${seed}: ${verdict}`;
   if (isMeshFacts(facts)) return meshLineOf(facts);
-  const { hash, knobs, virtualMs, steps, acknowledged, operations, replicaChanges, faults } = facts;
+  const { hash, knobs, virtualMs, steps, acknowledged, operations, replicaChanges, calls, faults } = facts;
   const what = [
     ...[counted(knobs.nodes, 'node'), `${(virtualMs / 1000).toFixed(0)} s`, counted(steps, 'event')],
     ...[counted(Math.ceil(operations), 'call'), counted(acknowledged, 'write')],
     ...(replicaChanges === 0 ? [] : [`${counted(replicaChanges, 'change')} of replicas`]),
+    ...(Object.keys(calls).length === 0 ? [] : [`${counted(sumOf(calls), 'call')} of services, ${calls.ok ?? 0} ok`]),
     counted(faults.length, 'fault'),
   ];
   return `seed ${seed}: ${verdict}; ${what.join(', ')}; trace ${hash}`;

@@ -1,0 +1,2 @@
+// The door of calls under fire.
+export { Calls, type CallsOptions } from './calls.ts';
