@@ -1,6 +1,6 @@
 // Calls of other nodes, executed here: each once, however often it is asked, as long as this process lives. Handlers hear of a stream's
 // reader only what its lane has room for, and of a caller that is gone.
-import { type Failure, failure } from '../machines/errors.ts';
+import { errorTable, type Failure, failure } from '../machines/errors.ts';
 import {
   type CallMemory,
   type CallMessage,
@@ -48,6 +48,9 @@ export type CallsInArguments = {
   epochOf: (peer: PeerId) => number;
   refuse: Refuse;
 };
+
+const mayBeAskedAgain = (result: CallResult): boolean =>
+  'failure' in result && errorTable[result.failure.code].definite && errorTable[result.failure.code].retryable;
 
 const idText = (id: RequestId): string => (typeof id === 'number' ? `#${id.toString(36)}` : id);
 
@@ -283,7 +286,9 @@ export class CallsIn implements IncomingOwner {
     call.handle = null;
     if (entry !== null) {
       this.#running.delete(entry);
-      conclude(memory, clock.nowMs(), entry, this.#kept(call, result));
+      // Nothing was done: whoever asks again asks for the first time.
+      if (mayBeAskedAgain(result)) forget(memory, entry);
+      else conclude(memory, clock.nowMs(), entry, this.#kept(call, result));
     }
     for (const { caller, number } of waiters) {
       caller.calls.delete(number);

@@ -81,3 +81,19 @@ test('neither is it while the first is being worked on', () => {
     [],
   );
 });
+
+test('who was refused before anything was done is not refused for that when he asks again under the same id', () => {
+  const { hands, n1, n2 } = cluster({ n2: { add: answers(() => 1) } });
+  const ask = () => {
+    const end = watched();
+    n1.api.calls.call({ service: 's', method: 'add', input: null, requestId: 'mine', timeoutMs: 300 }, end);
+    hands.pass(400);
+    return end;
+  };
+  n2.services.refusing = failure('RATE_LIMITED', 'not so fast', { retryAfterMs: 10 });
+  assert.equal(ask().code, 'RATE_LIMITED');
+  n2.services.refusing = null;
+  assert.equal(ask().value, 1);
+  assert.equal(ask().value, 1);
+  assert.equal(n2.services.begun.length, 1, 'what was done is not done again');
+});
