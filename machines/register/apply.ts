@@ -4,9 +4,12 @@ import { type Failure, failure } from '../errors.ts';
 import { executeQueue, isQueueWrite } from '../queue/index.ts';
 import { decodeCommand } from './command.ts';
 import { schedule } from './expiry.ts';
+import { requireRegister } from './fault.ts';
 import { encodeLease, encodeLock, encodeValue, leaseKey, lockKey, type ValueRecord, valueKey } from './keyspace.ts';
 import { once } from './sessions.ts';
-import { type Lease, type RegisterState, requireRegister } from './state.ts';
+import type { Lease, RegisterState } from './state.ts';
+import { applyTopicWrite } from './topic/apply.ts';
+import { isTopicWrite } from './topic/command.ts';
 import {
   detachKey,
   extendLease,
@@ -74,6 +77,7 @@ export const apply = (state: RegisterState, entry: AppliedEntry, read: KeyspaceR
 
 const execute = (turn: Turn, write: RegisterWrite): RegisterOutcome => {
   if (isQueueWrite(write)) return executeQueue(turn, write);
+  if (isTopicWrite(write)) return applyTopicWrite(turn, write);
   switch (write.op) {
     case 'put':
       return put(turn, write);

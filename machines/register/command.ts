@@ -25,6 +25,7 @@ import {
   readText,
 } from '../wire/octets.ts';
 import { inkToken, readId, readKey, readToken } from './command-fields.ts';
+import { inkTopicWrite, isTopicWrite, readTopicWrite, topicOpNumbers } from './topic/command.ts';
 import type { Condition, Fence, RegisterCommand, RegisterWrite } from './types.ts';
 
 /** Another layout gets another number, enabled by a log entry once all members read it (decision 16). */
@@ -41,6 +42,7 @@ const opNumbers = {
   'lock-acquire': 6,
   'lock-release': 7,
   expire: 8,
+  ...topicOpNumbers,
 } as const satisfies Record<Exclude<RegisterWrite['op'], QueueWrite['op']>, number>;
 
 const flag = { valueCondition: 1, indexCondition: 2, fence: 4, ttl: 8, lease: 16 } as const;
@@ -67,7 +69,7 @@ export const encodeCommand = ({ write, session }: RegisterCommand): Uint8Array =
 /** A value or a body can be large, so it stands last and is copied once. */
 const tailOf = (write: RegisterWrite): Uint8Array | undefined => {
   if (write.op === 'put') return write.value;
-  return write.op === 'queue-send' ? write.body : undefined;
+  return write.op === 'queue-send' || write.op === 'topic-publish' ? write.body : undefined;
 };
 
 const inkGuards = (into: Ink, condition: Condition | undefined, fence: Fence | undefined): void => {
@@ -85,6 +87,7 @@ const guardFlags = (condition: Condition | undefined, fence: Fence | undefined):
 
 const inkWrite = (into: Ink, write: RegisterWrite): void => {
   if (isQueueWrite(write)) return inkQueueWrite(into, write);
+  if (isTopicWrite(write)) return inkTopicWrite(into, write);
   inkByte(into, opNumbers[write.op]);
   switch (write.op) {
     case 'put': {
@@ -222,6 +225,6 @@ const readWrite = (cursor: Cursor): RegisterWrite | null => {
     case opNumbers.expire:
       return { op: 'expire' };
     default:
-      return readQueueWrite(cursor, number);
+      return readQueueWrite(cursor, number) ?? readTopicWrite(cursor, number);
   }
 };

@@ -6,6 +6,8 @@ import type { QueueResult } from '../queue/types.ts';
 import { limits } from '../wire/limits.ts';
 import { decodeCommand, encodeCommand } from './command.ts';
 import { parseRead } from './parse.ts';
+import { formTopicResult, isTopicOp, isTopicResult, parseTopicResult } from './topic/forms.ts';
+import type { TopicResult } from './topic/types.ts';
 import type { FencingToken, KeyValue, RegisterOutcome, RegisterRead, RegisterResult, RegisterWrite } from './types.ts';
 
 // ---------------------------------------------------------------- requests
@@ -52,6 +54,7 @@ const isQueueResult = (result: RegisterResult): result is QueueResult => isQueue
 /** `[op, index, …]`, the rest by op. */
 export const formResult = (result: RegisterResult): unknown => {
   if (isQueueResult(result)) return formQueueResult(result);
+  if (isTopicResult(result)) return formTopicResult(result);
   const head = [result.op, result.index];
   switch (result.op) {
     case 'put':
@@ -113,7 +116,7 @@ const parseHolder = (form: unknown): { owner: string; lease: string; token: Fenc
   return isId(owner) && isId(lease) && token !== null ? { owner, lease, token } : null;
 };
 
-type OwnOp = Exclude<RegisterResult['op'], QueueResult['op']>;
+type OwnOp = Exclude<RegisterResult['op'], QueueResult['op'] | TopicResult['op']>;
 
 /** How many elements the form of each result has. */
 const lengths: Record<OwnOp, number> = {
@@ -134,6 +137,7 @@ const lengths: Record<OwnOp, number> = {
 export const parseResult = (form: unknown): RegisterResult | null => {
   if (!Array.isArray(form)) return null;
   if (isQueueOp(form[0])) return parseQueueResult(form);
+  if (isTopicOp(form[0])) return parseTopicResult(form);
   const [op, index, ...rest] = form as [OwnOp, unknown, ...unknown[]];
   if (typeof op !== 'string' || !Object.hasOwn(lengths, op) || form.length !== lengths[op] || !isCount(index)) return null;
   return lengths[op] === 3 && op !== 'expire' ? parseAnswer(op, index, rest) : parseWritten(op, index, rest);

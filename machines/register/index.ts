@@ -3,6 +3,7 @@
 export { type Applied, type AppliedEntry, apply } from './apply.ts';
 export { type DecodedCommand, decodeCommand, encodeCommand } from './command.ts';
 export { createDigest, digest, type KeyspaceDigest } from './digest.ts';
+export { RegisterFault } from './fault.ts';
 export type { Parsed } from './fields.ts';
 export {
   formOutcome,
@@ -26,9 +27,9 @@ export {
   dump,
   nextExpiryMs,
   type RegisterCounts,
-  RegisterFault,
   type RegisterLimits,
   type RegisterState,
   registerLimits,
 } from './state.ts';
+export * from './topic/index.ts';
 export type * from './types.ts';

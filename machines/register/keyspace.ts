@@ -4,6 +4,7 @@
 //   m<lock>     format, owner, lease, token (term, index)                      'm' as in mutex
 //   s<u64>      by index of the entry: format, session id, timeMs, digest, outcome
 //   v<key>      format and flags, index, term, createIndex, version, [expiresAtMs], [lease], value
+//   r t u w     topics (topic/records.ts)
 // Keys, leases and locks stand as their UTF-8, whose byte order is the order of code points, so `list` by prefix is one range.
 
 import {
@@ -26,7 +27,7 @@ import {
   writeUtf8,
 } from '../wire/octets.ts';
 import { digestBytes } from './command.ts';
-import { requireRegister } from './state.ts';
+import { requireRegister } from './fault.ts';
 import type { FencingToken, KeyValue } from './types.ts';
 
 export const recordKind = { lease: 0x6c, lock: 0x6d, session: 0x73, value: 0x76 } as const;

@@ -20,6 +20,8 @@ import {
   ttlOf,
   wrong,
 } from './fields.ts';
+import { isTopicReadOp, isTopicWriteOp, topicReadOf, topicWriteOf } from './topic/parse.ts';
+import type { TopicRead, TopicWrite } from './topic/types.ts';
 import type { Condition, Fence, RegisterRead, RegisterWrite } from './types.ts';
 
 const conditionOf = (check: Check, value: unknown): Condition => {
@@ -56,13 +58,14 @@ const fieldsOfWrite = {
   'lease-revoke': ['op', 'lease'],
   'lock-acquire': ['op', 'lock', 'lease', 'owner'],
   'lock-release': ['op', 'lock', 'token'],
-} as const satisfies Record<Exclude<RegisterWrite['op'], 'expire' | QueueWrite['op']>, readonly string[]>;
+} as const satisfies Record<Exclude<RegisterWrite['op'], 'expire' | QueueWrite['op'] | TopicWrite['op']>, readonly string[]>;
 
 const writeOf = (check: Check, value: unknown): RegisterWrite | null => {
   const op = isFields(value) ? value.op : undefined;
   if (typeof op === 'string' && isQueueWriteOp(op)) return queueWriteOf(check, op, value);
+  if (isTopicWriteOp(op)) return topicWriteOf(check, op, value);
   if (typeof op !== 'string' || !Object.hasOwn(fieldsOfWrite, op)) {
-    wrong(check, `op must be one of ${Object.keys(fieldsOfWrite).join(', ')}, or one of queues`);
+    wrong(check, `op must be one of ${Object.keys(fieldsOfWrite).join(', ')}, or one of queues or topics`);
     return null;
   }
   const known = op as keyof typeof fieldsOfWrite;
@@ -115,7 +118,7 @@ const fieldsOfRead = {
   list: ['op', 'prefix', 'after', 'limit'],
   'lock-get': ['op', 'lock'],
   'lease-get': ['op', 'lease'],
-} as const satisfies Record<Exclude<RegisterRead['op'], QueueRead['op']>, readonly string[]>;
+} as const satisfies Record<Exclude<RegisterRead['op'], QueueRead['op'] | TopicRead['op']>, readonly string[]>;
 
 const limitOf = (check: Check, value: unknown): number => {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= limits.listItemsMax) return value;
@@ -126,8 +129,9 @@ const limitOf = (check: Check, value: unknown): number => {
 const readOf = (check: Check, value: unknown): RegisterRead | null => {
   const op = isFields(value) ? value.op : undefined;
   if (typeof op === 'string' && isQueueReadOp(op)) return queueReadOf(check, op, value);
+  if (isTopicReadOp(op)) return topicReadOf(check, op, value);
   if (typeof op !== 'string' || !Object.hasOwn(fieldsOfRead, op)) {
-    wrong(check, `op must be one of ${Object.keys(fieldsOfRead).join(', ')}, or one of queues`);
+    wrong(check, `op must be one of ${Object.keys(fieldsOfRead).join(', ')}, or one of queues or topics`);
     return null;
   }
   const known = op as keyof typeof fieldsOfRead;

@@ -5,6 +5,8 @@ import { limits } from '../wire/limits.ts';
 import { decodeValue, nameOf, valueKey, valueRange } from './keyspace.ts';
 import { isReserved, reservedKeys } from './reserved.ts';
 import type { RegisterState } from './state.ts';
+import { isTopicRead, queryTopics } from './topic/read.ts';
+import type { TopicRead } from './topic/types.ts';
 import type { KeyspaceReader, KeyValue, RegisterOutcome, RegisterRead, RegisterResult } from './types.ts';
 
 export type ListRequest = Extract<RegisterRead, { op: 'list' }>;
@@ -21,14 +23,16 @@ export const query = (
 ): RegisterOutcome =>
   isQueueRead(request)
     ? queryQueues(state.queues, read, request, appliedIndex)
-    : { ok: true, result: answer(state, read, request, appliedIndex) };
+    : isTopicRead(request)
+      ? queryTopics(state.topics, read, request, appliedIndex)
+      : { ok: true, result: answer(state, read, request, appliedIndex) };
 
 const isQueueRead = (request: PointRequest): request is QueueRead => isQueueReadOp(request.op);
 
 const answer = (
   state: RegisterState,
   read: KeyspaceReader,
-  request: Exclude<PointRequest, QueueRead>,
+  request: Exclude<PointRequest, QueueRead | TopicRead>,
   index: number,
 ): RegisterResult => {
   switch (request.op) {

@@ -2,8 +2,11 @@
 // log would have given.
 import { queueKind, restoreQueue } from '../queue/index.ts';
 import { schedule } from './expiry.ts';
+import { requireRegister } from './fault.ts';
 import { decodeLease, decodeLock, decodeSession, decodeValue, indexOf, nameOf, recordKind } from './keyspace.ts';
-import { type Lease, type RegisterState, requireRegister } from './state.ts';
+import type { Lease, RegisterState } from './state.ts';
+import { topicKind } from './topic/records.ts';
+import { restoreMessage, restoreRemnant, restoreSubscription, restoreTopic } from './topic/restore.ts';
 
 /** Takes one page of the keyspace; all pages, in key order, on a fresh state. Throws a RegisterFault on a record that is not ours. */
 export const restore = (state: RegisterState, records: readonly (readonly [Uint8Array, Uint8Array])[]): void => {
@@ -23,6 +26,18 @@ export const restore = (state: RegisterState, records: readonly (readonly [Uint8
         break;
       case recordKind.value:
         restoreValue(state, nameOf(key), value);
+        break;
+      case topicKind.remnant:
+        restoreRemnant(state, key, value);
+        break;
+      case topicKind.topic:
+        restoreTopic(state, nameOf(key), value);
+        break;
+      case topicKind.subscription:
+        restoreSubscription(state, key, value);
+        break;
+      case topicKind.message:
+        restoreMessage(state, key, value);
         break;
       default:
         requireRegister(false, 'KEYSPACE_SOUND', `a record of unknown kind ${key[0] ?? 'none'}`);

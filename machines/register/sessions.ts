@@ -16,8 +16,11 @@ import {
   readCount,
   readText,
 } from '../wire/octets.ts';
+import { requireRegister } from './fault.ts';
 import { decodeSession, encodeSession, sessionKey } from './keyspace.ts';
-import { requireRegister } from './state.ts';
+import { isTopicWrite } from './topic/command.ts';
+import { isTopicResult } from './topic/forms.ts';
+import { countsOfTopicResult, topicResultOf } from './topic/outcome.ts';
 import { removeSession, type Turn } from './turn.ts';
 import type { RegisterOutcome, RegisterResult, RegisterWrite } from './types.ts';
 
@@ -39,6 +42,10 @@ const encodeOutcome = (outcome: RegisterOutcome): Uint8Array => {
     inkCount(ink, result.term);
   }
   if (isQueueResult(result)) inkQueueResult(ink, result);
+  if (isTopicResult(result)) {
+    for (const count of countsOfTopicResult(result)) inkCount(ink, count);
+    return dry(ink);
+  }
   if ('expiresAtMs' in result) inkCount(ink, result.expiresAtMs);
   if ('token' in result) {
     inkCount(ink, result.token.term);
@@ -70,6 +77,7 @@ const resultOf = (
   at: { index: number; term: number },
   next: () => number,
 ): RegisterResult => {
+  if (isTopicWrite(write)) return topicResultOf(write, at, next);
   switch (write.op) {
     case 'put':
     case 'delete':

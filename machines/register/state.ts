@@ -3,6 +3,7 @@
 import { createQueues, dumpQueues, type QueueBounds, type Queues } from '../queue/index.ts';
 import { limits } from '../wire/limits.ts';
 import { createExpiries, type Expiries } from './expiry.ts';
+import { createTopics, dumpTopics, type Topics } from './topic/state.ts';
 import type { FencingToken } from './types.ts';
 
 /** What bounds the memory and the work of one entry. Part of the protocol: replicas that differ here would diverge. */
@@ -44,7 +45,7 @@ export type Lock = { owner: string; lease: string; token: FencingToken };
 export type Seen = { index: number; timeMs: number };
 
 /** What falls when log time passes. */
-export type ExpiryKind = 'key' | 'lease';
+export type ExpiryKind = 'key' | 'lease' | 'topic' | 'remnant';
 
 export type RegisterState = {
   readonly limits: RegisterLimits;
@@ -55,9 +56,10 @@ export type RegisterState = {
   locks: Map<string, Lock>;
   /** By session id, oldest first: the order of insertion is the order of the log. */
   sessions: Map<string, Seen>;
-  /** Every key with a TTL and every lease. */
+  /** Every key with a TTL, every lease, every topic that keeps something, and what is left of those that were deleted. */
   expiries: Expiries<ExpiryKind>;
   readonly queues: Queues;
+  topics: Topics;
 };
 
 /** `bounds` is for tests; every replica of a cluster must use the same. */
@@ -67,8 +69,9 @@ export const createRegister = (bounds: RegisterLimits = registerLimits, queueBou
   leases: new Map(),
   locks: new Map(),
   sessions: new Map(),
-  expiries: createExpiries('key', 'lease'),
+  expiries: createExpiries('key', 'lease', 'topic', 'remnant'),
   queues: createQueues(queueBounds),
+  topics: createTopics(),
 });
 
 /** Log time of what is due first (a key, a lease, a message), or Infinity: when the leader should propose `expire`. */
@@ -78,7 +81,14 @@ export const nextExpiryMs = (state: RegisterState): number =>
     state.queues.timers.heap[0]?.atMs ?? Number.POSITIVE_INFINITY,
   );
 
-export type RegisterCounts = { keys: number; leases: number; locks: number; sessions: number; expiringKeys: number };
+export type RegisterCounts = {
+  keys: number;
+  leases: number;
+  locks: number;
+  sessions: number;
+  expiringKeys: number;
+  topics: number;
+};
 
 export const countsOf = (state: RegisterState): RegisterCounts => ({
   keys: state.keys,
@@ -86,6 +96,7 @@ export const countsOf = (state: RegisterState): RegisterCounts => ({
   locks: state.locks.size,
   sessions: state.sessions.size,
   expiringKeys: state.expiries.of.key.size,
+  topics: state.topics.byName.size,
 });
 
 const byName = <T>(entries: Iterable<[string, T]>): [string, T][] =>
@@ -102,18 +113,8 @@ export const dump = (state: RegisterState): unknown => ({
   expiringKeys: byName(state.expiries.of.key).map(([name, { atMs }]) => ({ name, atMs })),
   expiringLeases: byName(state.expiries.of.lease).map(([name, { atMs }]) => ({ name, atMs })),
   queues: dumpQueues(state.queues),
+  expiringTopics: byName(state.expiries.of.topic).map(([name, { atMs }]) => ({ name, atMs })),
+  topics: dumpTopics(state.topics),
 });
 
-/** A broken invariant of the register, by name: the replica's disk or this program is wrong, so it must stop, not guess. */
-export class RegisterFault extends Error {
-  readonly invariant: string;
-  constructor(invariant: string, message: string) {
-    super(`${invariant}: ${message}`);
-    this.name = 'RegisterFault';
-    this.invariant = invariant;
-  }
-}
-
-export function requireRegister(holds: boolean, invariant: string, message: string): asserts holds {
-  if (!holds) throw new RegisterFault(invariant, message);
-}
+export { RegisterFault, requireRegister } from './fault.ts';

@@ -3,8 +3,11 @@
 // come to it (the sweep does a bounded number of removals an entry).
 import { sweepQueues } from '../queue/index.ts';
 import { earliest, schedule, unschedule } from './expiry.ts';
+import { requireRegister } from './fault.ts';
 import { decodeValue, leaseKey, lockKey, sessionKey, type ValueRecord, valueKey } from './keyspace.ts';
-import { type ExpiryKind, type Lease, type Lock, type RegisterState, requireRegister } from './state.ts';
+import type { ExpiryKind, Lease, Lock, RegisterState } from './state.ts';
+import { sweepRemnant, trimDue } from './topic/retention.ts';
+
 import type { KeyspaceReader, KeyspaceWrite, RegisterEvent } from './types.ts';
 
 export type Turn = {
@@ -137,6 +140,8 @@ export const sweep = (turn: Turn): void => {
 const fall: Record<ExpiryKind, (turn: Turn, name: string, left: number) => number> = {
   key: (turn, key) => expireKey(turn, key),
   lease: (turn, lease) => removeLease(turn, lease, leaseDue(turn.state, lease), 'expire'),
+  topic: trimDue,
+  remnant: sweepRemnant,
 };
 
 const expireKey = (turn: Turn, key: string): number => {

@@ -2,6 +2,7 @@
 // Requests are what users ask (any node); commands are what the log carries (only writes); results are plain data.
 import type { Failure } from '../errors.ts';
 import type { QueueRead, QueueResult, QueueWrite } from '../queue/types.ts';
+import type { TopicRead, TopicResult, TopicWrite } from './topic/types.ts';
 
 /** Holds a write back unless it is true of the key at the moment of application. */
 export type Condition =
@@ -35,6 +36,7 @@ export type RegisterWrite =
   | { op: 'lock-acquire'; lock: string; lease: string; owner: string }
   | { op: 'lock-release'; lock: string; token: FencingToken }
   | QueueWrite
+  | TopicWrite
   /** Proposed by the leader when the earliest expiry has passed, so that log time moves without other writes. */
   | { op: 'expire' };
 
@@ -49,7 +51,8 @@ export type RegisterRead =
   | { op: 'list'; prefix: string; after?: string; limit: number }
   | { op: 'lock-get'; lock: string }
   | { op: 'lease-get'; lease: string }
-  | QueueRead;
+  | QueueRead
+  | TopicRead;
 
 export type KeyValue = {
   key: string;
@@ -71,7 +74,8 @@ export type RegisterResult =
   | { op: 'list'; items: KeyValue[]; more: boolean; index: number }
   | { op: 'lock-get'; holder: { owner: string; lease: string; token: FencingToken } | null; index: number }
   | { op: 'lease-get'; lease: { ttlMs: number; expiresAtMs: number } | null; index: number }
-  | QueueResult;
+  | QueueResult
+  | TopicResult;
 
 export type RegisterOutcome = { ok: true; result: RegisterResult } | { ok: false; failure: Failure };
 
