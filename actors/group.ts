@@ -603,6 +603,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
   };
 
   const relinquish = (done: () => void): void => {
+    hosted?.register.endWaits();
     const successor = hosted?.member.state.role === 'leader' ? hosted.member.successor() : null;
     if (successor === null) return untilIdle(done);
     hosted!.member.transfer(successor, () => untilIdle(done));

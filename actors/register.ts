@@ -7,10 +7,12 @@ import {
   apply,
   createRegister,
   encodeCommand,
+  isTopicRead,
   type KeyspaceWrite,
   listRange,
   listResult,
   nextExpiryMs,
+  type PointRequest,
   query,
   type RegisterCommand,
   type RegisterOutcome,
@@ -23,6 +25,7 @@ import { keyAfter, keyText } from './keyspace.ts';
 import { type ClockPort, type StorageFailure, StorageFault } from './ports/index.ts';
 import type { RaftStore } from './raft-store.ts';
 import { createRecentRecords } from './recent.ts';
+import { createRegisterWaits } from './register-waits.ts';
 import type { Scope } from './supervise.ts';
 import { createWatchLog } from './watch.ts';
 import type { Writer } from './writer.ts';
@@ -49,6 +52,8 @@ export interface RegisterReplica {
   isKnown(idempotencyKey: string): boolean;
   /** Every record of the keyspace as of now. */
   records(): RecordPages;
+  /** Nobody waits here any more for what may come: reads that do are answered as things are. */
+  endWaits(): void;
   /** Answers reads under way with `why` and ends watchers; what this replica itself reads goes on. */
   dismiss(why: Failure): void;
   /** Dismisses everybody and closes what is open. */
@@ -86,6 +91,19 @@ export const createRegisterReplica = (args: {
     const known = recent.get(keyText(key));
     return known === undefined ? writer.get(store.stateKey(key)) : (known ?? undefined);
   };
+
+  /** While the memory is being rebuilt it holds a part of the truth. */
+  let isLoading = false;
+  const ask = (request: PointRequest): RegisterOutcome =>
+    isLoading && isTopicRead(request)
+      ? { ok: false, failure: failure('NOT_READY', 'the state of this replica is being read from its disk') }
+      : query(register, read, request, appliedIndex);
+
+  const waits = createRegisterWaits({
+    ...{ scope, clock: args.clock },
+    query: ask,
+  });
+  let touched = new Set<string>();
 
   /** Readers that hold a view open, by what ends them. */
   const readers = new Set<(why: Failure) => void>();
@@ -148,12 +166,14 @@ export const createRegisterReplica = (args: {
 
   const dismiss = (why: Failure): void => {
     for (const end of [...readers]) end(why);
+    waits.fail(why);
     events.stop();
   };
 
   return {
     load(index, done) {
       register = createRegister();
+      isLoading = true;
       writes = [];
       recent.clear();
       appliedIndex = index;
@@ -163,7 +183,9 @@ export const createRegisterReplica = (args: {
         restore(register, page);
         if (page.length > 0) return pages.next(onPage);
         pages.close();
+        isLoading = false;
         events.reset(index);
+        waits.lookAgain();
         done();
       };
       pages.next(onPage);
@@ -176,6 +198,7 @@ export const createRegisterReplica = (args: {
         recent.set(keyText(write.key), write.value);
       }
       if (result.events.length > 0) events.append(result.events);
+      for (const name of result.touched) touched.add(name);
       return result.outcome;
     },
 
@@ -189,11 +212,14 @@ export const createRegisterReplica = (args: {
     applied(index) {
       appliedIndex = index;
       events.flush(index);
+      const names = touched;
+      if (names.size > 0) touched = new Set();
+      waits.applied(index, names);
     },
 
     read(request, done) {
       if (request.op === 'list') list(request, done);
-      else done(outcomeOf(query(register, read, request, appliedIndex)));
+      else waits.answer(request, (outcome) => done(outcomeOf(outcome)));
     },
 
     watch: (prefix, from, on) => events.watch(prefix, from, on),
@@ -202,6 +228,7 @@ export const createRegisterReplica = (args: {
     isKnown: (idempotencyKey) => register.sessions.has(idempotencyKey),
 
     records: () => openPages(readers),
+    endWaits: waits.close,
     dismiss,
 
     stop(why) {

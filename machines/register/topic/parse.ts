@@ -15,7 +15,7 @@ const fieldsOfWrite = {
 } as const satisfies Record<TopicWrite['op'], readonly string[]>;
 
 const fieldsOfRead = {
-  'topic-read': ['op', 'topic', 'id', 'from', 'limit', 'waitMs', 'held'],
+  'topic-read': ['op', 'topic', 'id', 'from', 'limit', 'waitMs', 'since', 'held'],
   'topic-acknowledged': ['op', 'topic', 'sequence', 'published', 'needed', 'waitMs'],
   'topic-get': ['op', 'topic'],
   'topic-list': ['op', 'after', 'limit'],
@@ -111,6 +111,7 @@ export const topicReadOf = (check: Check, op: TopicRead['op'], value: unknown): 
         },
         limit: within(check, 'limit', fields.limit, 1, topicLimits.pageMessagesMax),
         waitMs: within(check, 'waitMs', fields.waitMs, 0, topicLimits.waitMsMax),
+        since: countOf(check, 'since', fields.since),
         ...(fields.held === undefined ? {} : { held: heldOf(check, fields.held) }),
       };
     case 'topic-acknowledged':

@@ -28,7 +28,10 @@ export const isTopicNews = (read: TopicRead, outcome: RegisterOutcome): boolean 
   if (!outcome.ok) return true;
   const { result } = outcome;
   if (read.op === 'topic-read' && result.op === 'topic-read')
-    return read.from === 0 || result.messages.length > 0 || (read.held !== undefined && !isSame(read.held.token, result.token));
+    return (
+      result.index >= read.since &&
+      (read.from === 0 || result.messages.length > 0 || (read.held !== undefined && !isSame(read.held.token, result.token)))
+    );
   if (result.op === 'topic-acknowledged') return result.acknowledged >= result.needed || result.of < result.needed;
   return true;
 };
@@ -57,9 +60,10 @@ export const queryTopics = (topics: Topics, read: KeyspaceReader, request: Topic
 const page = (
   topic: Topic | undefined,
   read: KeyspaceReader,
-  { op, id, from, limit, held, topic: name }: Read<'topic-read'>,
+  { op, id, from, limit, held, since, topic: name }: Read<'topic-read'>,
   index: number,
 ): RegisterOutcome => {
+  if (index < since) return done({ op, id: 0, first: 1, next: 1, messages: [], token: held?.token ?? null, index });
   if (id !== 0 && topic?.id !== id) return notFound(`topic '${name}' was deleted`);
   if (topic === undefined) return done({ op, id: 0, first: 1, next: 1, messages: [], token: null, index });
   const subscription = held === undefined ? undefined : topic.subscriptions.get(held.subscription);

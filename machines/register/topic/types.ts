@@ -48,7 +48,7 @@ export type TopicWrite =
 export type TopicRead =
   /**
    * Messages from number `from` on; 0: none, only where the topic ends. Waits up to `waitMs` while there is nothing to tell. `id`: only of
-   * that topic, 0 of whichever has the name now. `held`: tells too when the subscription is held otherwise than under this token.
+   * that topic, 0 of whichever has the name now. `since`: a replica that has not applied that much has nothing to tell. `held`: tells too when the subscription is held otherwise than under this token.
    */
   | {
       op: 'topic-read';
@@ -57,6 +57,7 @@ export type TopicRead =
       from: number;
       limit: number;
       waitMs: number;
+      since: number;
       held?: { subscription: string; token: FencingToken | null };
     }
   /** Waits up to `waitMs` until so many of the subscriptions that were there before `index` have handled it; 0: the most of them. */
