@@ -6,7 +6,7 @@ import type { FencingToken, RegisterOutcome } from '../types.ts';
 import { defaultRetention, topicLimits } from './limits.ts';
 import { encodeMessage, encodeSubscription, messageKey, subscriptionKey, topicKey } from './records.ts';
 import { leaveRemnant, trim, writeTopic } from './retention.ts';
-import type { Subscription, Topic } from './state.ts';
+import type { Subscription, Topic, Topics } from './state.ts';
 import type { Holder, TopicResult, TopicWrite } from './types.ts';
 import { acknowledgementsOf, newsOf } from './waits.ts';
 
@@ -127,16 +127,16 @@ const writeSubscription = (turn: Turn, topic: Topic, name: string, one: Subscrip
 };
 
 const subscribe = (turn: Turn, write: Write<'topic-subscribe'>): RegisterOutcome => {
-  const { index, term } = turn;
+  const { index, term, state } = turn;
   const { op, topic: name, subscription, holder } = write;
+  const known = state.topics.byName.get(name)?.subscriptions.get(subscription);
+  // Nothing is made before it is known that nothing is refused.
+  const why = known === undefined ? cannotRegister(state.topics, write) : holder === null ? null : held(write, holder, known);
+  if (why !== null) return refused(why);
   const topic = topicOf(turn, name);
   if ('code' in topic) return refused(topic);
-  const known = topic.subscriptions.get(subscription);
   const one = known ?? register(turn, topic, write);
-  if ('code' in one) return refused(one);
   if (holder !== null && !isSameHolder(one.holder, holder)) {
-    const why = held(write, holder, one);
-    if (why !== null) return refused(why);
     one.holder = { ...holder };
     one.token = { term, index };
   }
@@ -147,19 +147,21 @@ const subscribe = (turn: Turn, write: Write<'topic-subscribe'>): RegisterOutcome
   return done({ op, topic: name, subscription, id: topic.id, next: one.next, token, index, term });
 };
 
-const register = (turn: Turn, topic: Topic, write: Write<'topic-subscribe'>): Subscription | Failure => {
-  const { topics } = turn.state;
-  const { from, topic: name, subscription } = write;
-  if (from > topic.next)
-    return failure('INVALID_REQUEST', `topic '${name}' has no message ${from} yet, the next is ${topic.next}`, {
-      next: topic.next,
-    });
-  if (topic.subscriptions.size >= topicLimits.subscriptionsMax || topics.subscriptions >= topicLimits.subscriptionsInAllMax)
-    return failure('OVERLOADED', `there are ${topics.subscriptions} subscriptions, ${topic.subscriptions.size} of '${name}'`);
+const cannotRegister = (topics: Topics, { from, topic: name }: Write<'topic-subscribe'>): Failure | null => {
+  const topic = topics.byName.get(name);
+  const next = topic?.next ?? 1;
+  if (from > next)
+    return failure('INVALID_REQUEST', `topic '${name}' has no message ${from} yet, the next is ${next}`, { next });
+  const own = topic?.subscriptions.size ?? 0;
+  if (own < topicLimits.subscriptionsMax && topics.subscriptions < topicLimits.subscriptionsInAllMax) return null;
+  return failure('OVERLOADED', `there are ${topics.subscriptions} subscriptions, ${own} of '${name}'`);
+};
+
+const register = (turn: Turn, topic: Topic, { from, subscription }: Write<'topic-subscribe'>): Subscription => {
   const next = from === 0 ? topic.next : from === 1 ? topic.first : from;
   const one: Subscription = { createIndex: turn.index, next, lost: 0, lostNext: 0, holder: null, token: null };
   topic.subscriptions.set(subscription, one);
-  topics.subscriptions++;
+  turn.state.topics.subscriptions++;
   return one;
 };
 
@@ -172,7 +174,7 @@ const isSameToken = (a: FencingToken | null, b: FencingToken | null): boolean =>
 /** Why it may not be taken over, or null. A process that started later knows that the earlier one is no more. */
 const held = ({ topic, subscription, instead }: Write<'topic-subscribe'>, by: Holder, one: Subscription): Failure | null => {
   const { holder, token } = one;
-  if (holder === null || token === null) return null;
+  if (holder === null || token === null || isSameHolder(holder, by)) return null;
   if (holder.peer === by.peer && holder.epoch < by.epoch) return null;
   if (instead !== null && isSameToken(instead, token)) return null;
   return failure('LOCK_HELD', `subscription '${subscription}' of '${topic}' is handled by ${holder.node}`, {
