@@ -12,6 +12,7 @@ import type { Found } from './discovery.ts';
 import type { GraphApi } from './graph-api.ts';
 import type { RoutesApi } from './routes-door.ts';
 import type { BreakersApi, CallsApi, CatalogApi, ServiceHost } from './service-api.ts';
+import type { TopicsApi } from './topic-api.ts';
 
 export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining' | 'left' | 'failed';
 
@@ -217,6 +218,7 @@ export type ReplicasView = {
 };
 
 export interface NodeApi extends BreakersApi {
+  readonly topics: TopicsApi;
   readonly replica: ReplicaApi;
   /** Who offers what to be called. */
   readonly catalog: CatalogApi;

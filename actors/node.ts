@@ -61,6 +61,7 @@ import type { CatalogApi, ServiceHost } from './service-api.ts';
 import { createServiceHost } from './services.ts';
 import type { NodeSettings } from './settings.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
+import { createTopics } from './topics.ts';
 import { createWriter } from './writer.ts';
 
 const nodeAddress = 'node';
@@ -803,8 +804,15 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   };
   const notRunning = (): Failure => failure('NOT_READY', `the group's actor on ${settings.name} is being restarted`);
 
+  const door = groupDoor(reach);
+  const topics = createTopics({
+    ...{ name: settings.name, self: network.self, epoch, clock, sink, gossip: gossip.api, write: door.write, read: door.read },
+    ...{ members: () => membersNow(), peers: peers.statuses, isStopping: () => stopping !== null },
+  });
+
   return {
     ...{ gossip: gossip.api, catalog: catalog.api },
+    topics,
     replica: replica.api,
     calls: calls.api,
     host: serviceHost,
@@ -830,7 +838,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       const subscription = store.subscribe((snapshot) => listener(snapshot.context));
       return () => subscription.unsubscribe();
     },
-    ...groupDoor(reach),
+    ...door,
     stop,
   };
 };

@@ -55,6 +55,12 @@ export const errorTable = {
   STOPPING: { status: 503, retryable: true, definite: true, title: 'The node is stopping' },
   STORAGE_FAILED: { status: 503, retryable: false, definite: false, title: 'The disk refused a write' },
   IDENTITY_LOST: { status: 503, retryable: false, definite: true, title: 'The node lost its disk and must be added anew' },
+  NOT_ACKNOWLEDGED: {
+    status: 504,
+    retryable: false,
+    definite: false,
+    title: 'Published, but not acknowledged by enough in time',
+  },
   OUTCOME_UNKNOWN: { status: 504, retryable: false, definite: false, title: 'Not known whether it happened' },
   DEADLINE_EXCEEDED: { status: 504, retryable: true, definite: true, title: 'Time ran out before it began' },
   LOOP_DETECTED: {

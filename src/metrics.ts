@@ -70,6 +70,10 @@ export const sinkCounters = {
   route_lookups_total: { help: 'Ways to peers that are not connected, by what was known or found', labels: ['result'] },
   route_questions_total: { help: 'Questions of others about ways', labels: [] },
   route_refreshes_total: { help: 'Ways in use that were asked for again before they ended', labels: [] },
+  topic_messages_lost_total: { help: 'Messages that a feed of a topic was too late or too slow for', labels: [] },
+  topic_published_total: { help: 'Messages published at this node, by promise and outcome', labels: ['delivery', 'outcome'] },
+  topic_readers_threw_total: { help: 'Times that who reads a feed of a topic threw', labels: [] },
+  topic_releases_dropped_total: { help: 'Subscriptions let go of which the log was not told', labels: [] },
   storage_batches_total: { help: 'Batches written, by durability', labels: ['durable'] },
 } as const satisfies Record<string, Row>;
 

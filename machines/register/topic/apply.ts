@@ -58,7 +58,7 @@ const noTopic = (topic: string): Failure => failure('NOT_FOUND', `there is no to
 const configure = (turn: Turn, { op, topic: name, retention }: Write<'topic-configure'>): RegisterOutcome => {
   const topic = topicOf(turn, name);
   if ('code' in topic) return refused(topic);
-  topic.retention = { ...retention };
+  topic.retention = { ...topic.retention, ...retention };
   trim(turn, topic, Math.min(trimmedPerPublishMax, turn.state.limits.removalsPerEntryMax), null);
   writeTopic(turn, topic);
   touch(turn, newsOf(name));

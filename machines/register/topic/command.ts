@@ -53,7 +53,8 @@ export const inkTopicWrite = (into: Ink, write: TopicWrite): void => {
   }
 };
 
-const inkRetention = (into: Ink, { messagesMax, bytesMax, ageMs }: Retention): void => {
+/** 0 stands for what is not said. */
+const inkRetention = (into: Ink, { messagesMax = 0, bytesMax = 0, ageMs = 0 }: Partial<Retention>): void => {
   inkCount(into, messagesMax);
   inkCount(into, bytesMax);
   inkCount(into, ageMs);
@@ -86,11 +87,16 @@ const readWithin = (cursor: Cursor, min: number, max: number): number => {
   return count;
 };
 
-const readRetention = (cursor: Cursor): Retention => ({
-  messagesMax: readWithin(cursor, 1, topicLimits.messagesMax),
-  bytesMax: readWithin(cursor, 1, topicLimits.bytesMax),
-  ageMs: readWithin(cursor, 1, topicLimits.ageMsMax),
-});
+const readRetention = (cursor: Cursor): Partial<Retention> => {
+  const messagesMax = readWithin(cursor, 0, topicLimits.messagesMax);
+  const bytesMax = readWithin(cursor, 0, topicLimits.bytesMax);
+  const ageMs = readWithin(cursor, 0, topicLimits.ageMsMax);
+  return {
+    ...(messagesMax === 0 ? {} : { messagesMax }),
+    ...(bytesMax === 0 ? {} : { bytesMax }),
+    ...(ageMs === 0 ? {} : { ageMs }),
+  };
+};
 
 const readHolder = (cursor: Cursor): Holder => ({
   node: readTopicName(cursor),

@@ -42,13 +42,19 @@ const sequenceOf = (check: Check, what: string, value: unknown): number =>
 
 const tokenOrNull = (check: Check, value: unknown): FencingToken | null => (value === null ? null : tokenOf(check, value));
 
-const retentionOf = (check: Check, value: unknown): Retention => {
-  const fields = fieldsOf(check, 'retention', value, ['messagesMax', 'bytesMax', 'ageMs']);
-  return {
-    messagesMax: within(check, 'retention.messagesMax', fields.messagesMax, 1, topicLimits.messagesMax),
-    bytesMax: within(check, 'retention.bytesMax', fields.bytesMax, 1, topicLimits.bytesMax),
-    ageMs: within(check, 'retention.ageMs', fields.ageMs, 1, topicLimits.ageMsMax),
-  };
+const retentionMax: Retention = {
+  messagesMax: topicLimits.messagesMax,
+  bytesMax: topicLimits.bytesMax,
+  ageMs: topicLimits.ageMsMax,
+};
+
+const retentionOf = (check: Check, value: unknown): Partial<Retention> => {
+  const names = Object.keys(retentionMax) as (keyof Retention)[];
+  const fields = fieldsOf(check, 'retention', value, names);
+  const said = names.filter((name) => fields[name] !== undefined);
+  return Object.fromEntries(
+    said.map((name) => [name, within(check, `retention.${name}`, fields[name], 1, retentionMax[name])]),
+  );
 };
 
 const holderOf = (check: Check, value: unknown): Holder | null => {

@@ -17,8 +17,11 @@ export type Holder = {
 };
 
 export type TopicWrite =
-  /** Makes the topic if there is none. What is over the new retention goes at once or with the next entries. */
-  | { op: 'topic-configure'; topic: string; retention: Retention }
+  /**
+   * Makes the topic if there is none. What is not said is as it was, of a new one the default (limits.ts). What is over the new retention
+   * goes at once or with the next entries.
+   */
+  | { op: 'topic-configure'; topic: string; retention: Partial<Retention> }
   /** Makes the topic if there is none. NO_QUORUM, and nothing is published, where fewer than so many subscriptions are registered. */
   | { op: 'topic-publish'; topic: string; subscriptionsMin: number; body: Uint8Array }
   /**

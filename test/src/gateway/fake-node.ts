@@ -19,6 +19,7 @@ import {
   listRange,
   listResult,
   query,
+  type RegisterOutcome,
   type RegisterRead,
   type RegisterResult,
   type RegisterWrite,
@@ -26,6 +27,7 @@ import {
 import { realClock } from '../../../src/clock.ts';
 import { FakeCatalog } from './fake-catalog.ts';
 import { FakeReplica } from './fake-replica.ts';
+import { fakeTopics, fakeWaits } from './fake-topics.ts';
 import { createGraphsAlone } from './graphs.ts';
 
 const textOf = (key: Uint8Array): string => Buffer.from(key).toString('latin1');
@@ -165,6 +167,8 @@ export class FakeNode implements NodeApi {
         : done({ ok: true, value: this.routed }),
   };
 
+  readonly topics: NodeApi['topics'] = fakeTopics(this);
+
   readonly replicated = new FakeReplica();
   readonly replica = this.replicated.api;
 
@@ -182,6 +186,7 @@ export class FakeNode implements NodeApi {
     return () => void this.#listeners.delete(listener);
   }
 
+  #waits = fakeWaits((read) => query(this.#state, this.#read, read, this.index));
   #read = (key: Uint8Array): Uint8Array | undefined => this.#records.get(textOf(key));
 
   #refusal(asked: Asked, options: CallOptions): Failure | 'silent' | null {
@@ -209,13 +214,14 @@ export class FakeNode implements NodeApi {
     const data = encodeCommand(idempotencyKey === null ? { write } : { write, session: { id: idempotencyKey } });
     this.index++;
     const entry = { index: this.index, term: this.term, timeMs: this.nowMs, data };
-    const { outcome, writes, events } = apply(this.#state, entry, this.#read);
+    const { outcome, writes, events, touched } = apply(this.#state, entry, this.#read);
     for (const { key, value } of writes) {
       if (value === null) this.#records.delete(textOf(key));
       else this.#records.set(textOf(key), value);
     }
     this.#watchLog.append(events);
     this.#watchLog.flush(this.index);
+    this.#waits.applied(this.index, touched);
     return outcome.ok ? { ok: true, value: outcome.result } : { ok: false, failure: outcome.failure };
   }
 
@@ -227,8 +233,10 @@ export class FakeNode implements NodeApi {
     const why = this.#refusal({ type: 'read', read, consistency: options.consistency }, options);
     if (why === 'silent') return;
     if (why !== null) return setImmediate(done, { ok: false, failure: why }) && undefined;
-    const outcome = read.op === 'list' ? this.#list(read) : query(this.#state, this.#read, read, this.index);
-    setImmediate(done, outcome.ok ? { ok: true, value: outcome.result } : outcome);
+    const answer = (outcome: RegisterOutcome): unknown =>
+      setImmediate(done, outcome.ok ? { ok: true, value: outcome.result } : outcome);
+    if (read.op === 'list') answer(this.#list(read));
+    else this.#waits.answer(read, answer);
   }
 
   #sorted(): [Uint8Array, Uint8Array][] {

@@ -61,9 +61,11 @@ export class NaiveTopics {
 
   #execute(at: At, write: TopicWrite): string {
     switch (write.op) {
-      case 'topic-configure':
-        this.#made(write.topic).retention = write.retention;
+      case 'topic-configure': {
+        const topic = this.#made(write.topic);
+        topic.retention = { ...topic.retention, ...write.retention };
         return 'ok';
+      }
       case 'topic-publish': {
         if ((this.topic(write.topic)?.subscriptions.length ?? 0) < write.subscriptionsMin) return 'NO_QUORUM';
         const topic = this.#made(write.topic);

@@ -40,11 +40,14 @@ const holders: Holder[] = [
 ];
 const topic = fc.constantFrom('a', 'b');
 const subscription = fc.constantFrom('s', 't', 'u');
-const retention = fc.record({
-  messagesMax: fc.constantFrom(1, 3, 100),
-  bytesMax: fc.constantFrom(5, 20, 1_000),
-  ageMs: fc.constantFrom(1, 2_500, 1_000_000),
-});
+const retention = fc.record(
+  {
+    messagesMax: fc.constantFrom(1, 3, 100),
+    bytesMax: fc.constantFrom(5, 20, 1_000),
+    ageMs: fc.constantFrom(1, 2_500, 1_000_000),
+  },
+  { requiredKeys: [] },
+);
 
 type Plan = (twin: NaiveTopics) => TopicWrite;
 const fixed = (write: fc.Arbitrary<TopicWrite>): fc.Arbitrary<Plan> => write.map((one) => () => one);

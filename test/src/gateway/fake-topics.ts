@@ -1,0 +1,41 @@
+// Topics of a node for tests of the doors: the real door over the fake node's register, waits included, and announcements that this node
+// alone hears.
+import type { Announced, GossipApi, NodeApi } from '../../../actors/api.ts';
+import { createRegisterWaits, type RegisterWaits } from '../../../actors/register-waits.ts';
+import type { TopicsApi } from '../../../actors/topic-api.ts';
+import { createTopics } from '../../../actors/topics.ts';
+import type { PointRequest, RegisterOutcome } from '../../../machines/register/index.ts';
+import { realClock } from '../../../src/clock.ts';
+
+const createLoopback = (): GossipApi => {
+  const listeners = new Map<string, Set<(announced: Announced) => void>>();
+  let sequence = 0;
+  return {
+    publish(topic, body, _options, done) {
+      const announced: Announced = { source: 'peer-1', epoch: 1, sequence: ++sequence, topic, body, late: false };
+      for (const on of [...(listeners.get(topic) ?? [])]) on(announced);
+      done({ ok: true, value: { sequence } });
+    },
+    subscribe(topic, on) {
+      const all = listeners.get(topic) ?? new Set();
+      listeners.set(topic, all.add(on));
+      return () => void all.delete(on);
+    },
+    summary: () => ({ kept: 0, keptBytes: 0, sources: 0, waiting: 0, peers: 0 }),
+  };
+};
+
+export const fakeWaits = (query: (read: PointRequest) => RegisterOutcome): RegisterWaits =>
+  createRegisterWaits({
+    clock: realClock,
+    scope: { address: 'register', guard: (run) => run, after: realClock.after, soon: realClock.soon },
+    query,
+  });
+
+export const fakeTopics = (node: Pick<NodeApi, 'write' | 'read'>): TopicsApi =>
+  createTopics({
+    ...{ name: 'n1', self: 'peer-1', epoch: 1, clock: realClock, sink: { count() {}, log() {} }, gossip: createLoopback() },
+    write: (write, options, done) => node.write(write, options, done),
+    read: (read, options, done) => node.read(read, options, done),
+    ...{ members: () => [], peers: () => [], isStopping: () => false },
+  });
