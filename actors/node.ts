@@ -756,6 +756,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     draining = [done];
     // Said while gossip still takes something.
     catalog.leave();
+    if (stopping !== null) return void stopping.push(done);
+    stopping = [done];
+    replica.stop();
+    topics.stop();
     life.send({ type: 'drain' });
     changed();
     withdraw();
@@ -812,7 +816,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   return {
     ...{ gossip: gossip.api, catalog: catalog.api },
-    topics,
+    topics: topics.api,
     replica: replica.api,
     calls: calls.api,
     host: serviceHost,

@@ -62,6 +62,12 @@ export interface Feed {
   end(done?: () => void): void;
 }
 
+/** A feed as the node that has it knows it. */
+export interface HostedFeed extends Feed {
+  /** Ends it with this for its reader. */
+  fail(why: Failure): void;
+}
+
 export type TopicWhole = { view: TopicView; subscriptions: TopicSubscription[] };
 
 /** Topics that have a log are those of one group; whoever asks for another group's sees others. */

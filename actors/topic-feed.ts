@@ -13,7 +13,7 @@ import {
 } from '../machines/register/index.ts';
 import type { Outcome } from './api.ts';
 import type { ClockPort, SinkPort, Timer } from './ports/index.ts';
-import type { Feed, FeedWanted } from './topic-api.ts';
+import type { FeedWanted, HostedFeed } from './topic-api.ts';
 import { type Commits, createCommits } from './topic-commits.ts';
 import { createFeedOutlet } from './topic-outlet.ts';
 
@@ -52,7 +52,7 @@ const maybe: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['OUTCOME_UNKNOWN', 'ST
 
 const isSame = (a: FencingToken | null, b: FencingToken | null): boolean => a?.term === b?.term && a?.index === b?.index;
 
-export const createLogFeed = (wanted: LogWanted, ports: FeedPorts): Feed => {
+export const createLogFeed = (wanted: LogWanted, ports: FeedPorts): HostedFeed => {
   const { clock, sink } = ports;
   const { topic, subscription } = wanted;
   /** Counts standings: what was asked for in an earlier one is not looked at. */
@@ -267,6 +267,7 @@ export const createLogFeed = (wanted: LogWanted, ports: FeedPorts): Feed => {
   else claim(null);
 
   return {
+    fail,
     next: outlet.next,
     handled(sequence) {
       if (!isOver && sequence < position) commits?.handled(sequence + 1);

@@ -1,7 +1,7 @@
 // A feed of what is announced now: fire and forget. It keeps a little for a reader that is busy, and says how much it could not keep.
 import type { Announced, GossipApi } from './api.ts';
 import type { ClockPort, SinkPort } from './ports/index.ts';
-import type { Feed } from './topic-api.ts';
+import type { HostedFeed } from './topic-api.ts';
 import { createFeedOutlet } from './topic-outlet.ts';
 
 export const liveLimits = { waitingMax: 1_024, waitingBytesMax: 4 << 20 } as const;
@@ -13,7 +13,7 @@ export const liveTopic = (topic: string): string => `topic:${topic}`;
 export const createLiveFeed = (
   topic: string,
   ports: { gossip: GossipApi; clock: ClockPort; sink: SinkPort; onEnd: () => void },
-): Feed => {
+): HostedFeed => {
   const { gossip, clock, sink } = ports;
   let waitingBytes = 0;
   let dropped = 0;
@@ -36,7 +36,18 @@ export const createLiveFeed = (
   const stop = gossip.subscribe(liveTopic(topic), hear);
   let isOver = false;
 
+  const finish = (): void => {
+    if (isOver) return;
+    isOver = true;
+    stop();
+    ports.onEnd();
+  };
+
   return {
+    fail(why) {
+      outlet.fail({ type: 'failed', failure: why });
+      finish();
+    },
     next(on) {
       if (outlet.waiting === 0) tellDropped();
       outlet.next((event) => {
@@ -46,12 +57,8 @@ export const createLiveFeed = (
     },
     handled() {},
     end(done = () => {}) {
-      if (!isOver) {
-        isOver = true;
-        stop();
-        outlet.close();
-        ports.onEnd();
-      }
+      outlet.close();
+      finish();
       done();
     },
   };

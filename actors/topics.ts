@@ -15,7 +15,7 @@ import {
 import { limits } from '../machines/wire/limits.ts';
 import type { CallOptions, GossipApi, NodeApi, Outcome, PeerStatus } from './api.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
-import type { Feed, FeedWanted, Publication, Published, TopicsApi } from './topic-api.ts';
+import type { Feed, FeedWanted, HostedFeed, Publication, Published, TopicsApi } from './topic-api.ts';
 import { createLogFeed, feedTimes } from './topic-feed.ts';
 import { createLiveFeed, liveTopic } from './topic-live.ts';
 import { createFeedOutlet } from './topic-outlet.ts';
@@ -45,10 +45,10 @@ export type TopicsArguments = Pick<NodeApi, 'write' | 'read'> & {
   isStopping: () => boolean;
 };
 
-export const createTopics = (args: TopicsArguments): TopicsApi => {
+export const createTopics = (args: TopicsArguments): { api: TopicsApi; stop(): void } => {
   const { name, self, epoch, clock, sink, gossip } = args;
-  /** One for each that has not ended. */
-  const feeds = new Set<object>();
+  /** By a number of each that has not ended. */
+  const feeds = new Map<number, HostedFeed | null>();
   let consumers = 0;
   let releasing = 0;
 
@@ -181,10 +181,10 @@ export const createTopics = (args: TopicsArguments): TopicsApi => {
 
   const logFeed = ({ topic, group, subscription, from = 'new' }: FeedWanted): Feed => {
     const at = group === undefined ? {} : { group };
-    const holder = { node: name, peer: self, epoch, consumer: `f${++consumers}` };
-    const place = {};
-    feeds.add(place);
-    return createLogFeed(
+    const holder = { node: name, peer: self, epoch, consumer: `f${consumers + 1}` };
+    const place = ++consumers;
+    feeds.set(place, null);
+    const feed = createLogFeed(
       { topic, ...(subscription === undefined ? {} : { subscription }), from: numberOf(from) },
       {
         ...{ clock, sink, holder, isGone: isGone(clock.nowMs()) },
@@ -195,16 +195,18 @@ export const createTopics = (args: TopicsArguments): TopicsApi => {
         onEnd: () => feeds.delete(place),
       },
     );
+    if (feeds.has(place)) feeds.set(place, feed);
+    return feed;
   };
 
   const feedOf = (wanted: FeedWanted): Feed => {
     const why = args.isStopping() ? failure('STOPPING', `${name} is stopping`) : wrongWith(wanted, feeds.size);
     if (why !== null) return failedFeed(why);
     if (wanted.delivery !== 'fire-and-forget') return logFeed(wanted);
-    const place = {};
+    const place = ++consumers;
     try {
       const feed = createLiveFeed(wanted.topic, { gossip, clock, sink, onEnd: () => feeds.delete(place) });
-      feeds.add(place);
+      feeds.set(place, feed);
       return feed;
     } catch (error) {
       return failedFeed(failure('OVERLOADED', error instanceof Error ? error.message : String(error)));
@@ -222,7 +224,7 @@ export const createTopics = (args: TopicsArguments): TopicsApi => {
   const written = (write: RegisterWrite, options: CallOptions, done: (outcome: Outcome<null>) => void): void =>
     args.write(write, optionsOf(options), (outcome) => done(outcome.ok ? { ok: true, value: null } : outcome));
 
-  return {
+  const api: TopicsApi = {
     publish(publication, options, done) {
       const counted = (outcome: Outcome<Published>): void => {
         sink.count('topic_published_total', { delivery: publication.delivery, outcome: outcome.ok ? 'ok' : 'failed' });
@@ -263,6 +265,13 @@ export const createTopics = (args: TopicsArguments): TopicsApi => {
     unsubscribe: (topic, subscription, options, done) =>
       written({ op: 'topic-unsubscribe', topic, subscription }, options, done),
     delete: (topic, options, done) => written({ op: 'topic-delete', topic }, options, done),
+  };
+  return {
+    api,
+    stop() {
+      const why = failure('STOPPING', `${name} is stopping`);
+      for (const feed of [...feeds.values()]) feed?.fail(why);
+    },
   };
 };
 

@@ -12,7 +12,7 @@ const createLoopback = (): GossipApi => {
   let sequence = 0;
   return {
     publish(topic, body, _options, done) {
-      const announced: Announced = { source: 'peer-1', epoch: 1, sequence: ++sequence, topic, body, late: false };
+      const announced: Announced = { source: 'peer-1', epoch: 1, sequence: ++sequence, topic, body, late: false, leftMs: 0 };
       for (const on of [...(listeners.get(topic) ?? [])]) on(announced);
       done({ ok: true, value: { sequence } });
     },
@@ -38,4 +38,4 @@ export const fakeTopics = (node: Pick<NodeApi, 'write' | 'read'>): TopicsApi =>
     write: (write, options, done) => node.write(write, options, done),
     read: (read, options, done) => node.read(read, options, done),
     ...{ members: () => [], peers: () => [], isStopping: () => false },
-  });
+  }).api;
