@@ -756,10 +756,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     draining = [done];
     // Said while gossip still takes something.
     catalog.leave();
-    if (stopping !== null) return void stopping.push(done);
-    stopping = [done];
-    replica.stop();
-    topics.stop();
     life.send({ type: 'drain' });
     changed();
     withdraw();
@@ -770,6 +766,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const handOver = (): void => {
     stopping = draining ?? [];
     replica.stop();
+    topics.stop();
     let waiting = groups.size + (membershipCell === null ? 0 : 1);
     let over = false;
     const proceed = (): void => {
