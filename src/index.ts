@@ -11,8 +11,10 @@ export type {
   WriteOptions,
 } from '../actors/api.ts';
 export { StorageFault } from '../actors/ports/index.ts';
+export type { Published, TopicDelivery, TopicWhole } from '../actors/topic-api.ts';
 export type { Graph, GraphStep, StepReport } from '../machines/graph/index.ts';
 export { Entry, type Written } from '../machines/register/entry.ts';
+export type { Retention, TopicSubscription as SubscriptionView, TopicView } from '../machines/register/topic/types.ts';
 export type {
   Fence,
   FencingToken,
@@ -125,5 +127,15 @@ export {
   ServiceStream,
   unchecked,
 } from './service/index.ts';
+export {
+  type HandlerOptions,
+  type PublishOptions,
+  type SubscribeOptions,
+  Topic,
+  type TopicHandler,
+  type TopicMessage,
+  type TopicOptions,
+  TopicSubscription,
+} from './topic/index.ts';
 export { TransportFault } from './transport/index.ts';
 export { version } from './version.ts';

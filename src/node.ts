@@ -38,6 +38,7 @@ import {
   clientOf,
   type Handlers,
   type MethodDefinitions,
+  type Schema,
   type ServedService,
   type ServiceCallOptions,
   type ServiceClient,
@@ -48,6 +49,7 @@ import {
 } from './service/index.ts';
 import { databaseIn } from './storage/directory.ts';
 import { openLevelStorage } from './storage/level.ts';
+import { Topic, type TopicOptions } from './topic/index.ts';
 import { createTransport, generateIdentity } from './transport/index.ts';
 
 /** The key that makes the peer id: made at the first start, kept with the data, lost with it. */
@@ -258,6 +260,14 @@ export class Node {
     options?: RunOptions,
   ): GraphRun<Results> {
     return new GraphRun(this.api.graph, graph, options);
+  }
+
+  /**
+   * A topic: publish values, subscribe handlers, with the promise that `delivery` names. Costs nothing; ask again as often as you like.
+   * Throws INVALID_REQUEST.
+   */
+  topic<S extends Schema | undefined = undefined>(name: string, options: TopicOptions<S> = {}): Topic<S> {
+    return new Topic(this.api.topics, name, options);
   }
 
   changeGroup(group: string, change: GroupChange, options: CallOptions = {}): Promise<{ index: number }> {

@@ -1,11 +1,21 @@
 // Topics of a node for tests of the doors: the real door over the fake node's register, waits included, and announcements that this node
 // alone hears.
 import type { Announced, GossipApi, NodeApi } from '../../../actors/api.ts';
+import type { ClockPort } from '../../../actors/ports/index.ts';
 import { createRegisterWaits, type RegisterWaits } from '../../../actors/register-waits.ts';
 import type { TopicsApi } from '../../../actors/topic-api.ts';
 import { createTopics } from '../../../actors/topics.ts';
 import type { PointRequest, RegisterOutcome } from '../../../machines/register/index.ts';
 import { realClock } from '../../../src/clock.ts';
+
+/** What waits for news must not keep a test from ending. */
+const clock: ClockPort = {
+  ...realClock,
+  after(delayMs, wake) {
+    const timeout = setTimeout(wake, delayMs).unref();
+    return { cancel: () => clearTimeout(timeout) };
+  },
+};
 
 const createLoopback = (): GossipApi => {
   const listeners = new Map<string, Set<(announced: Announced) => void>>();
@@ -27,14 +37,14 @@ const createLoopback = (): GossipApi => {
 
 export const fakeWaits = (query: (read: PointRequest) => RegisterOutcome): RegisterWaits =>
   createRegisterWaits({
-    clock: realClock,
-    scope: { address: 'register', guard: (run) => run, after: realClock.after, soon: realClock.soon },
+    clock,
+    scope: { address: 'register', guard: (run) => run, after: clock.after, soon: clock.soon },
     query,
   });
 
 export const fakeTopics = (node: Pick<NodeApi, 'write' | 'read'>): TopicsApi =>
   createTopics({
-    ...{ name: 'n1', self: 'peer-1', epoch: 1, clock: realClock, sink: { count() {}, log() {} }, gossip: createLoopback() },
+    ...{ name: 'n1', self: 'peer-1', epoch: 1, clock, sink: { count() {}, log() {} }, gossip: createLoopback() },
     write: (write, options, done) => node.write(write, options, done),
     read: (read, options, done) => node.read(read, options, done),
     ...{ members: () => [], peers: () => [], isStopping: () => false },
