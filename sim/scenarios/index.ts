@@ -18,6 +18,7 @@ import { rollingRestart } from './rolling-restart.ts';
 import type { Scenario } from './scenario.ts';
 import { slowNode } from './slow-node.ts';
 import { snapshotStorm } from './snapshot-storm.ts';
+import { topics } from './topics.ts';
 
 export type { Scenario } from './scenario.ts';
 
@@ -39,5 +40,6 @@ export const scenarios: readonly Scenario[] = [
   replica,
   queues,
   calls,
+  topics,
   allAtOnce,
 ];

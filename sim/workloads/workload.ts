@@ -12,16 +12,20 @@ import { lock } from './lock.ts';
 import { queue } from './queue.ts';
 import { register } from './register.ts';
 import { tally } from './tally.ts';
+import { topic } from './topic.ts';
 import { watch } from './watch.ts';
 
-const jobs = { register, counter, append, bank, lock, tally, brief, watch, queue } as const satisfies Record<string, () => Job>;
+const jobs = { register, counter, append, bank, lock, tally, brief, watch, queue, topic } as const satisfies Record<
+  string,
+  () => Job
+>;
 
 export type Work = keyof typeof jobs;
 
 export const works = Object.keys(jobs) as readonly Work[];
 
 /** What seeds draw by themselves; the others are done by name or by a scenario, so that seeds found before them stay what they were. */
-export const drawnWorks = works.filter((work) => work !== 'queue');
+export const drawnWorks = works.filter((work) => work !== 'queue' && work !== 'topic');
 
 export type WorkloadOptions = {
   clients: number;
