@@ -12,6 +12,7 @@ import { replication } from './replication.ts';
 import { requests } from './requests.ts';
 import { rounds } from './rounds.ts';
 import { snapshots } from './snapshots.ts';
+import { topics } from './topics.ts';
 import { votes } from './votes.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -27,5 +28,6 @@ export const mutants: readonly Mutant[] = [
   ...replicas,
   ...rounds,
   ...queues,
+  ...topics,
   ...history,
 ];
