@@ -35,6 +35,8 @@ const lullAfterMs = 1_000;
  */
 const narrowBytes = 1_000;
 const calmMs = 100;
+/** Calls that are wanted no more are told to whoever executes them within this. */
+const abandonMs = 2_000;
 /** Clients that think longer are not waited for. */
 const thinkMsMax = 1_000;
 
@@ -210,6 +212,7 @@ export const liveThrough = (phases: Phases): void => {
 
   /** Everybody is served, what is asked for too often sheds what matters least, and nothing is left behind. */
   const demandCalls = (of: Calls): void => {
+    const idle = (): string => of.whyNotIdle() ?? '';
     demand(
       'every call of a service ends',
       () => of.open === 0,
@@ -221,6 +224,9 @@ export const liveThrough = (phases: Phases): void => {
       () => of.whyNotServed() === null,
       () => of.whyNotServed() ?? '',
     );
+    of.abandon();
+    pass(abandonMs);
+    demand('what nobody wants is not executed', () => of.whyNotIdle() === null, idle, abandonMs);
     of.flood();
     pass(of.floodMs);
     demand(
@@ -228,11 +234,7 @@ export const liveThrough = (phases: Phases): void => {
       () => of.open === 0,
       () => `${of.open} are open`,
     );
-    demand(
-      'nothing is executed for nobody',
-      () => of.whyNotIdle() === null,
-      () => of.whyNotIdle() ?? '',
-    );
+    demand('nothing is executed for nobody', () => of.whyNotIdle() === null, idle);
     of.judgeTheEnd();
     look();
   };

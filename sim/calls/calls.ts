@@ -319,6 +319,19 @@ export class Calls {
     return null;
   }
 
+  /** Everybody asks everybody for what never ends, and soon wants it no more. */
+  abandon(): void {
+    for (const node of this.#nodes)
+      for (const [service, offering] of this.#offers)
+        for (const { name } of offering) {
+          const work = this.judge.asks({
+            ...{ service, method: 'urgent', how: 'hang', takesMs: 0, items: 0, isIdempotent: true, requestId: null },
+          });
+          const call = { service, method: 'urgent', input: inputOf(work), timeoutMs: 60_000, node: name };
+          node.enter('calls', (api) => void this.#ask(node, api, { work, call, cancelAfterMs: 100, ahead: 0 }));
+        }
+  }
+
   /** Too much is asked of one service, most of which matters little. */
   flood(): void {
     const [target] = this.#offers.get(busy)!;

@@ -70,6 +70,9 @@ export type Run = {
 
 /** A call is tried so often at most (machines/rpc), and once more at home before that. */
 const runsMax = 4;
+/** Of two clocks. */
+const driftMax = 0.2;
+const latenessMs = 5;
 
 const isDefinite = (ending: Call['ending']): boolean => ending !== null && ending !== 'ok' && errorTable[ending].definite;
 
@@ -175,13 +178,26 @@ export class CallsJudge {
     return run;
   }
 
-  #judgeRuns(work: Work, { life }: Run): void {
+  /** Nobody has longer for it than its caller had in the beginning. */
+  #judgeDeadline(work: Work, { life, beganMs, dueMs }: Run): void {
+    const mostMs = Math.max(...work.calls.map((call) => call.dueMs - call.atMs));
+    const hasMs = dueMs - beganMs;
+    if (hasMs > mostMs * (1 + driftMax) + latenessMs)
+      this.#blame(
+        'deadlines shrink',
+        `${workTold(work)} has ${Math.round(hasMs)} ms at ${life}, its caller had ${Math.round(mostMs)}`,
+      );
+  }
+
+  #judgeRuns(work: Work, run: Run): void {
+    const { life } = run;
     const same = work.runs.filter((one) => one.life === life);
     const told = `${workTold(work)} is executed ${work.runs.length} times: ${work.runs.map((one) => one.life).join(', ')}`;
     if (!work.isIdempotent && work.calls.length === 1 && work.runs.length > 1)
       this.#blame('what may not be repeated is done once', told);
     if (work.requestId !== null && same.length > 1) this.#blame('a request id has one effect', told);
     if (work.runs.length > runsMax * work.calls.length) this.#blame('attempts are bounded', told);
+    this.#judgeDeadline(work, run);
   }
 
   /** True: it has its effect now. */

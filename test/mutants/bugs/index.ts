@@ -1,5 +1,6 @@
 // All mutants, in the order in which they are told.
 import type { Mutant } from '../mutant.ts';
+import { calls } from './calls.ts';
 import { catalog } from './catalog.ts';
 import { disk } from './disk.ts';
 import { gossip } from './gossip.ts';
@@ -29,5 +30,6 @@ export const mutants: readonly Mutant[] = [
   ...rounds,
   ...queues,
   ...topics,
+  ...calls,
   ...history,
 ];
