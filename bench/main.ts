@@ -1,9 +1,10 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
-// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery, routes,
+// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery, routes, calls,
 // queues, replica-local, replica-memory, replica-converge, replica-repair, replica-peers, replica-orbitdb; all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureCalls } from './calls.ts';
 import { measureDiscovery } from './discovery.ts';
 import { measureDurable } from './durable.ts';
 import { etcdVersion } from './etcd.ts';
@@ -41,6 +42,7 @@ const parts: Record<string, (options: Options) => Promise<Measured>> = {
   gossip: async ({ quick }) => ({ rows: measureGossip(quick) }),
   queues: ({ quick }) => measureQueues(quick),
   routes: async ({ quick }) => ({ rows: await measureRoutes(quick) }),
+  calls: ({ quick }) => measureCalls(quick),
   'replica-local': ({ quick }) => measureReplicaLocal(quick),
   'replica-memory': async () => ({ rows: await measureReplicaMemory() }),
   'replica-converge': ({ quick }) => measureReplicaConverge(quick),
