@@ -85,7 +85,7 @@ const createWorld = () => {
       ...{ name: peer.slice(2), region: '', epoch, router, carrier: directly(router), options: callingDefaults },
       ports: { clock, network: port, sink, random: { uint32: () => nextUint32(random) } } as never,
       ...{ host: services.host, find: catalog.find, breakers: noBreakers, members: () => [], connected: [], memory },
-      ...{ isConnected: (other) => known.has(other), epochOf: (other) => known.get(other) ?? 0 },
+      ...{ isConnected: (other) => known.has(other), epochOf: (other) => known.get(other) ?? 0, isStraight: () => true },
       ...{ nameOf: (other) => other.slice(2), peerNamed: (name) => `p-${name}`, lastNumber: epoch * 2 ** 32 },
       ...{ hasForgotten: false, onLastNumber: () => {} },
       onCore: (now) => void (core = now),
