@@ -59,6 +59,17 @@ test('what goes in is a copy, and what comes out of a step is never taken for a 
   assert.deepEqual(driven.outcome!.steps.a!.result, { $from: 'b', list: [1] }, 'nor does what came out change');
 });
 
+test('a result that is a reference by its looks, or an escaped one, goes on as it is', () => {
+  const driven = new Driven(
+    graph({ a: {}, b: { input: [from('a', 'one'), { $from: 'a', path: ['none'], or: { $failure: 'a' } }] } }),
+  );
+  driven.done('a', { one: { $from: 'a', path: ['two'] }, two: 2 });
+  assert.deepEqual(driven.inputOf('b'), [{ $from: 'a', path: ['two'] }, { $failure: 'a' }]);
+  const escaped = new Driven(graph({ a: {}, b: { input: from('a') } }));
+  escaped.done('a', { $$from: 1 });
+  assert.deepEqual(escaped.inputOf('b'), { $$from: 1 });
+});
+
 test('at most so many at the same time, in the order of the graph', () => {
   const driven = new Driven(graph({ a: {}, b: {}, c: {}, d: {} }, { concurrency: 2 }));
   assert.deepEqual(driven.now, ['a', 'b']);
@@ -258,6 +269,23 @@ test('tries again what surely did nothing, or is idempotent, at growing distance
     harmless.passes(1_000);
   }
   assert.equal(harmless.outcome!.steps.a!.attempts, 3);
+});
+
+test('a try that would come too late is not waited for', () => {
+  const driven = new Driven(graph({ a: { retry: { times: 5, delayMs: 600 } } }, { timeoutMs: 1_000 }));
+  driven.fails('a', 'OVERLOADED');
+  driven.passes(600);
+  driven.fails('a', 'OVERLOADED');
+  assert.equal(driven.outcome!.failure!.code, 'OVERLOADED');
+});
+
+test('what failed first stays the reason, whatever comes after it', () => {
+  const driven = new Driven(graph({ a: {}, b: {}, c: {} }, { timeoutMs: 100 }));
+  driven.fails('b');
+  driven.fails('a', 'SERVICE_FAILED');
+  driven.passes(100);
+  assert.equal(driven.outcome!.failedStep, 'b');
+  assert.deepEqual(driven.outcome!.failure!.details, { step: 'b', cause: 'SERVICE_REFUSED' });
 });
 
 test('who waits for another try has no place; a failure elsewhere ends the waiting', () => {
