@@ -75,6 +75,8 @@ const readCall = (reading: Reading, given: Fields, path: Path, retries: number):
   const strategy = strategyNames.find((name) => name === given.strategy) ?? null;
   if (given.strategy !== undefined && strategy === null)
     tell(problems, [...path, 'strategy'], `is one of ${strategyNames.join(', ')}`);
+  if (strategy === 'sticky' && given.key === undefined)
+    tell(problems, path, "has the strategy 'sticky' and no key to keep together");
   return {
     service: text('service', max.wordCharsMax) ?? '',
     method: text('method', max.wordCharsMax) ?? '',

@@ -1,5 +1,6 @@
 // The door of `polity/client`: light, and without any of the parts that only members need.
 
+export type { Graph, GraphStep, StepReport } from '../../machines/graph/index.ts';
 export type {
   ListedService,
   ServiceDescription,

@@ -26,7 +26,7 @@ test('everything that is wrong is told at once, with its place', () => {
   const told = refusal({
     steps: {
       a: { service: 'stock', inpt: 1, timeoutMs: 0, version: 'latest or so', strategy: 'best' },
-      b: { ...call, after: ['zebra', 'b'], retry: { times: 11 } },
+      b: { ...call, after: ['zebra', 'b'], retry: { times: 11 }, strategy: 'sticky' },
       fail: call,
     },
     concurrency: 65,
@@ -40,6 +40,7 @@ test('everything that is wrong is told at once, with its place', () => {
     'steps.a.timeoutMs is a whole number from 1 to 60000',
     'steps.a.version is no range of versions: latest or so',
     'steps.a.strategy is one of',
+    "steps.b has the strategy 'sticky' and no key",
     'steps.b.retry.times is a whole number from 0 to 10',
     'steps.fail is a word of onError',
   ])
