@@ -356,7 +356,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     ...{ name: settings.name, epoch, sink, isStopping: () => draining !== null, cell: () => callsCell },
   });
   const graphs = createGraphDoor({
-    ...{ name: settings.name, clock, graceMs: settings.calls.graceMs, catalog: catalog.api },
+    ...{ name: settings.name, clock, graceMs: settings.calls.graceMs, catalog: options.services ?? catalog.api },
     ...{ isStopping: () => draining !== null, cell: () => graphCell },
   });
   const routes = createRoutesDoor({
