@@ -31,7 +31,12 @@ const cluster = (offers: Offers) => {
         outcome = end.value;
       },
     });
-    return { told, handle, outcome: (): GraphOutcome => outcome ?? assert.fail(`it runs: ${told}`), isOver: () => outcome !== null };
+    return {
+      told,
+      handle,
+      outcome: (): GraphOutcome => outcome ?? assert.fail(`it runs: ${told}`),
+      isOver: () => outcome !== null,
+    };
   };
   return { hands, services, n1, n2, n3, run };
 };
@@ -58,7 +63,14 @@ test('steps run where they are offered, also side by side, and what they answer 
       steps: {
         a: { service: 'there', method: 'echo', input: Uint8Array.of(1, 2) },
         b: { service: 'far', method: 'count' },
-        c: { service: 'here', method: 'echo', input: [{ $from: 'a', path: ['input'] }, { $from: 'b', path: [199] }] },
+        c: {
+          service: 'here',
+          method: 'echo',
+          input: [
+            { $from: 'a', path: ['input'] },
+            { $from: 'b', path: [199] },
+          ],
+        },
       },
     },
     { principal: 'anna' },
