@@ -147,6 +147,8 @@ export class Register {
 /** `source` is a peer id, `epoch` the starts of its process, `late` says that it comes after what its source announced behind it. */
 export type Announcement = Pick<Announced, 'source' | 'epoch' | 'sequence' | 'late'> & { value: unknown };
 
+const ownTopics = 'polity.';
+
 const packed = (value: unknown): Uint8Array => {
   try {
     return pack(value);
@@ -199,10 +201,18 @@ export class Node {
 
   /**
    * Announces a value to all members: plain data, at most 16 KiB as MessagePack. Resolves when this node has it, which sees to it that
-   * the others hear it within `ttlMs` (default a minute, at most an hour). Rejects with TOO_LARGE, OVERLOADED or INVALID_REQUEST.
+   * the others hear it within `ttlMs` (default a minute, at most an hour). Rejects with TOO_LARGE, OVERLOADED or INVALID_REQUEST. What
+   * begins with `polity.` is the node's own.
    */
   announce(topic: string, value: unknown, options: AnnounceOptions = {}): Promise<{ sequence: number }> {
-    return settled((done) => this.api.gossip.publish(topic, packed(value), options, done));
+    return settled((done) => {
+      if (String(topic).startsWith(ownTopics))
+        return done({
+          ok: false,
+          failure: failure('INVALID_REQUEST', `topics that begin with ${ownTopics} are the node's own`),
+        });
+      this.api.gossip.publish(topic, packed(value), options, done);
+    });
   }
 
   /**

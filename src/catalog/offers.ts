@@ -102,15 +102,30 @@ export type ServiceEvent =
 // ---------------------------------------------------------------- names
 
 type Asked = Pick<NodeApi, 'catalog' | 'status' | 'members'>;
-type Names = ReadonlyMap<PeerId, string>;
+/** What a node is called; null: this node has not heard. */
+type NameOf = (peer: PeerId) => string | null;
 
-/** Of everybody whom this node knows. */
-export const namesOf = (api: Pick<NodeApi, 'status' | 'members'>): Names => {
+const namesNow = (api: Asked): ReadonlyMap<PeerId, string> => {
   const { peerId, name: own, peers } = api.status();
   const names = new Map<PeerId, string>();
   for (const peer of peers) if (peer.name !== '') names.set(peer.peerId, peer.name);
   for (const { peer, name } of api.members()) if (name !== '') names.set(peer, name);
   return names.set(peerId, own);
+};
+
+const namesEveryMs = 1_000;
+
+/** A peer keeps its name, so everybody is looked at again only for one that was not known, and not for each time it is asked for. */
+const createNames = (api: Asked): NameOf => {
+  let names = namesNow(api);
+  let atMs = performance.now();
+  return (peer) => {
+    if (!names.has(peer) && performance.now() - atMs >= namesEveryMs) {
+      names = namesNow(api);
+      atMs = performance.now();
+    }
+    return names.get(peer) ?? null;
+  };
 };
 
 const isThere = (status: MemberStatus): boolean => status === 'alive' || status === 'suspect';
@@ -123,7 +138,7 @@ const peerNamed = (api: Asked, node: string): PeerId => {
   const known = api.members().filter((member) => member.name === node || member.peer === node);
   const there = known.find(({ status }) => isThere(status)) ?? known[0];
   if (there !== undefined) return there.peer;
-  for (const [peer, called] of namesOf(api)) if (called === node || peer === node) return peer;
+  for (const [peer, called] of namesNow(api)) if (called === node || peer === node) return peer;
   // Whose name nobody knows is told, and asked for, by its peer id.
   const owned = api.catalog.list({ owner: node }, { limit: 1 });
   if (owned.ok && owned.value.items.length > 0) return node;
@@ -131,7 +146,7 @@ const peerNamed = (api: Asked, node: string): PeerId => {
 };
 
 /** As the catalog is asked. */
-export const queryOf = (api: Asked, asked: ServiceQuery): Query => {
+const queryOf = (api: Asked, asked: ServiceQuery): Query => {
   if (typeof asked !== 'object' || asked === null)
     throw new PolityError(failure('INVALID_REQUEST', 'a query of services is an object'));
   const { version, node, kind, name, prefix, resources, capabilities, tags } = asked;
@@ -151,21 +166,21 @@ export const queryOf = (api: Asked, asked: ServiceQuery): Query => {
 
 const idOf = ({ kind, name, version }: ServiceId): ServiceId => ({ kind, name, version });
 
-const ownerOf = (names: Names, peerId: PeerId): ServiceOwner => ({ node: names.get(peerId) ?? null, peerId });
+const ownerOf = (nameOf: NameOf, peerId: PeerId): ServiceOwner => ({ node: nameOf(peerId), peerId });
 
-export const offerOf = (names: Names, { offer, owner }: Entry): ServiceOffer => {
+const offerOf = (nameOf: NameOf, { offer, owner }: Entry): ServiceOffer => {
   const { methods, resources, capabilities, tags } = offer;
   return {
-    ...{ ...idOf(offer), ...ownerOf(names, owner), methods: Object.keys(methods).sort() },
+    ...{ ...idOf(offer), ...ownerOf(nameOf, owner), methods: Object.keys(methods).sort() },
     ...{ resources, capabilities, tags },
   };
 };
 
-const versionOf = (names: Names, { offer, owners, ownersCount, differs }: Described): ServiceVersion => {
+const versionOf = (nameOf: NameOf, { offer, owners, ownersCount, differs }: Described): ServiceVersion => {
   const { methods, resources, capabilities, tags } = offer;
   return {
     ...{ ...idOf(offer), methods, resources, capabilities, tags },
-    ...{ owners: owners.map((owner) => ownerOf(names, owner)), ownersCount, differs },
+    ...{ owners: owners.map((owner) => ownerOf(nameOf, owner)), ownersCount, differs },
   };
 };
 
@@ -177,10 +192,10 @@ const endReasons = {
   evicted: 'evicted',
 } as const satisfies Record<CatalogChange['why'], ServiceEndReason>;
 
-const eventOf = (names: Names, wanted: Wanted, { before, after, why }: CatalogChange): ServiceEvent => {
-  if (after !== null && isWanted(wanted, after)) return { type: 'offer', offer: offerOf(names, after) };
+const eventOf = (nameOf: NameOf, wanted: Wanted, { before, after, why }: CatalogChange): ServiceEvent => {
+  if (after !== null && isWanted(wanted, after)) return { type: 'offer', offer: offerOf(nameOf, after) };
   const { offer, owner } = (before ?? after)!;
-  const ended = { ...idOf(offer), ...ownerOf(names, owner) };
+  const ended = { ...idOf(offer), ...ownerOf(nameOf, owner) };
   return { type: 'end', offer: ended, why: after === null ? endReasons[why] : 'changed' };
 };
 
@@ -193,8 +208,8 @@ export const listServices = (
 ): ServicePage => {
   const page = api.catalog.list(queryOf(api, asked), { limit, cursor });
   if (!page.ok) throw new PolityError(page.failure);
-  const names = namesOf(api);
-  const items = page.value.items.map(({ entry, leftMs }) => ({ ...offerOf(names, entry), leftMs: Math.ceil(leftMs) }));
+  const nameOf = createNames(api);
+  const items = page.value.items.map(({ entry, leftMs }) => ({ ...offerOf(nameOf, entry), leftMs: Math.ceil(leftMs) }));
   return { items, cursor: page.value.cursor, revision: page.value.revision };
 };
 
@@ -204,8 +219,8 @@ export const describeService = (api: Asked, asked: ServiceQuery & { name: string
   if (!described.ok) throw new PolityError(described.failure);
   if (described.value === null) return null;
   const { name, versions, versionsCount } = described.value;
-  const names = namesOf(api);
-  return { name, versions: versions.map((version) => versionOf(names, version)), versionsCount };
+  const nameOf = createNames(api);
+  return { name, versions: versions.map((version) => versionOf(nameOf, version)), versionsCount };
 };
 
 const pageItems = 250;
@@ -226,13 +241,13 @@ export const followServices = (
 ): ServiceFollowing => {
   const query = queryOf(api, asked);
   const wanted = wantedOf(query);
+  const nameOf = createNames(api);
   const end = api.catalog.watch(
     query,
     (_revision, changes) => {
       // Checked by the watch itself.
       if (!wanted.ok) return;
-      const names = namesOf(api);
-      on(changes.map((change) => eventOf(names, wanted, change)));
+      on(changes.map((change) => eventOf(nameOf, wanted, change)));
     },
     ended,
   );
@@ -245,8 +260,7 @@ export const followServices = (
       const page = api.catalog.list(query, { limit: pageItems, cursor });
       if (!page.ok) throw new PolityError(page.failure);
       const { items, cursor: next, revision } = page.value;
-      const names = namesOf(api);
-      const events: ServiceEvent[] = items.map(({ entry }) => ({ type: 'offer', offer: offerOf(names, entry) }));
+      const events: ServiceEvent[] = items.map(({ entry }) => ({ type: 'offer', offer: offerOf(nameOf, entry) }));
       cursor = next;
       isTold = next === null;
       return isTold ? [...events, { type: 'ready', revision }] : events;

@@ -81,6 +81,7 @@ test('what is no plain data, too large or without a topic is refused by name', a
   const refused = (code: string) => (error: unknown) => error instanceof PolityError && error.code === code && error.definite;
   await assert.rejects(node.announce('prices', 'x'.repeat(20_000)), refused('TOO_LARGE'));
   await assert.rejects(node.announce('', 1), refused('INVALID_REQUEST'));
+  await assert.rejects(node.announce('polity.catalog', 1), refused('INVALID_REQUEST'));
   await assert.rejects(node.announce('prices', 1, { ttlMs: 0 }), refused('INVALID_REQUEST'));
   await assert.rejects(node.announce('prices', Symbol('no data')), refused('INVALID_REQUEST'));
   const endless: Record<string, unknown> = {};
