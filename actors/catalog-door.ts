@@ -167,9 +167,10 @@ export const createCatalogDoor = (args: CatalogDoorArguments): CatalogDoor => {
       }),
     },
     members(changes) {
-      for (const { peer, after } of changes) {
+      for (const { peer, before, after } of changes) {
+        const isBack = before === 'left' && (after === 'alive' || after === 'suspect');
         if (after === 'evicted') thrownOut.add(peer);
-        else if (thrownOut.delete(peer)) cell()?.send({ type: 'readmitted', peer });
+        else if (thrownOut.delete(peer) || isBack) cell()?.send({ type: 'readmitted', peer });
         // Who only seems to have failed keeps its offers until they end.
         if (after === 'evicted' || after === 'left') cell()?.send({ type: after, peer });
       }

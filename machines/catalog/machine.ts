@@ -8,6 +8,7 @@ import {
   beginLife,
   clearOwner,
   compare,
+  doubt,
   endOf,
   forgetOwner,
   letGo,
@@ -62,8 +63,7 @@ const take = (state: CatalogState, turn: Turn, event: CatalogEvent): void => {
     case 'evicted':
       return onEvicted(state, turn, event.peer);
     case 'readmitted':
-      state.evicted.delete(event.peer);
-      return;
+      return onReadmitted(state, turn, event.peer);
   }
 };
 
@@ -106,6 +106,15 @@ const onLeft = (state: CatalogState, turn: Turn, peer: PeerId): void => {
   clearOwner(state, turn, owner, 'left');
   owner.hasLeft = true;
   owner.heardMs = turn.nowMs;
+};
+
+/** That it had left may be heard after its next life has begun, which then is the one that was taken for over. */
+const onReadmitted = (state: CatalogState, turn: Turn, peer: PeerId): void => {
+  state.evicted.delete(peer);
+  const owner = state.owners.get(peer);
+  if (owner?.hasLeft !== true) return;
+  owner.hasLeft = false;
+  doubt(state, turn, owner);
 };
 
 const onEvicted = (state: CatalogState, turn: Turn, peer: PeerId): void => {

@@ -105,6 +105,7 @@ export type CatalogEvent =
   /** It said itself that it leaves. Whoever only seems to have failed keeps its offers until they end. */
   | { type: 'left'; peer: PeerId }
   | { type: 'evicted'; peer: PeerId }
+  /** Who had left or was thrown out is a member. */
   | { type: 'readmitted'; peer: PeerId };
 
 // ---------------------------------------------------------------- effects

@@ -286,6 +286,21 @@ test('who leaves takes its offers along, who is thrown out is not heard, who onl
   assert.deepEqual([...state.owners.keys()], ['self']);
 });
 
+test('that somebody left may be heard after his next life began: once he is a member again he is asked', () => {
+  const owner = speaker('owner', 2);
+  const state = catalogOf();
+  step(state, 0, { type: 'met', peer: 'owner', epoch: 2 });
+  step(state, 0, heard('owner', owner.offer(offerOf('a')), 2));
+  step(state, 1, { type: 'left', peer: 'owner' });
+  step(state, 2, heard('owner', owner.renew(), 2));
+  assert.deepEqual(listed(state, 2), []);
+  step(state, 3, { type: 'readmitted', peer: 'owner' });
+  const asks = of(step(state, 3 + 1.25 * settleMs, { type: 'wake' }), 'send').filter(({ message }) => message.type === 'ask');
+  assert.ok(asks.some(({ to }) => to === 'owner'));
+  step(state, 10_000, heard('owner', owner.offer(offerOf('b')), 2));
+  assert.deepEqual(listed(state, 10_000), ['owner b@1.0.0']);
+});
+
 test('an own offer holds for ever and is renewed every 40 s, about; the same again is no news; nothing is renewed of nothing', () => {
   const state = catalogOf();
   const offer = offerOf('mine');
