@@ -298,3 +298,20 @@ test('what cannot be offered or asked is refused by name, and brings nobody down
   assert.equal(n1.counts.get('messages_refused_total CATALOG_MALFORMED'), 8);
   assert.equal(restartsOf(n1), 0);
 });
+
+test('what is offered while gossip takes nothing is known by the next renewal, and that comes soon', () => {
+  const { cluster, nodes } = formed();
+  const [n1] = nodes;
+  const gossipOf = () => n1.api.status().actors.find(({ address }) => address === 'gossip')!;
+  cluster.network.full = (letter) => {
+    if (letter.from !== n1.peer || letter.lane === 'topic' || envelopeOf(letter).source !== 'gossip') return false;
+    cluster.network.full = () => false;
+    throw new Error('poisoned');
+  };
+  cluster.until(() => gossipOf().state !== 'running', 40_000);
+  assert.deepEqual(offer(n1, 's'), ['ok'], 'it is offered, though not announced yet');
+  assert.equal(n1.counts.get('catalog_unannounced_total NOT_READY'), 1);
+  cluster.until(() => knows(nodes, 's', ['p-n1']), 10_000);
+  assert.equal(gossipOf().restarts, 1);
+  assert.equal(restartsOf(n1), 0);
+});
