@@ -1,5 +1,6 @@
 // What was let through by breakers, what was executed for it, and what was settled: these must agree in the end.
 import type { PeerId } from '../../actors/ports/index.ts';
+import { originOf } from '../../actors/relay-parcel.ts';
 import type { BreakerTwins } from './breaker-twin.ts';
 import type { Run } from './judge.ts';
 
@@ -20,7 +21,9 @@ export const whyNotAdmitted = (accounts: ReadonlyMap<string, Account>, runs: rea
   const executed = new Map<string, number>();
   for (const { caller, life, work } of runs) {
     const { peer } = accounts.get(life)!;
-    if (caller !== peer) raise(executed, `${caller}\n${peer}\n${work.service}`, 1);
+    // Over others it is the same breaker that lets it through.
+    const origin = originOf(caller) ?? caller;
+    if (origin !== peer) raise(executed, `${origin}\n${peer}\n${work.service}`, 1);
   }
   for (const [key, count] of executed) {
     const through = admitted.get(key) ?? 0;

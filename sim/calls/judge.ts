@@ -60,6 +60,7 @@ export type Run = {
   readonly life: string;
   readonly beganMs: number;
   readonly dueMs: number;
+  /** As whom: a peer id, or what is told of one over others. */
   readonly caller: string;
   hasEffect: boolean;
   /** Items that were wanted of it, and that it gave. */
@@ -190,8 +191,9 @@ export class CallsJudge {
   }
 
   #judgeRuns(work: Work, run: Run): void {
-    const { life } = run;
-    const same = work.runs.filter((one) => one.life === life);
+    const { life, caller } = run;
+    // Who is only said to call, by those over whom he does, has no part in what is remembered of his own calls.
+    const same = work.runs.filter((one) => one.life === life && one.caller === caller);
     const told = `${workTold(work)} is executed ${work.runs.length} times: ${work.runs.map((one) => one.life).join(', ')}`;
     if (!work.isIdempotent && work.calls.length === 1 && work.runs.length > 1)
       this.#blame('what may not be repeated is done once', told);
