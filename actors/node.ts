@@ -367,7 +367,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const relay = createRelayDoor({
     ...{ direct: directly(router), receive: calls.receive, nameOf: peers.nameOf },
-    ...{ calls: () => callsCell, cell: () => relayCell },
+    calls: () => callsCell,
   });
 
   /** In the register group that every cluster has, or the first one. */
@@ -583,7 +583,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
             catalog.members(changes);
             routes.members(changes);
             callsCell?.send({ type: 'members', changes });
-            for (const { peer, after } of changes) if (after !== 'alive' && after !== 'suspect') relay.gone(peer);
+            for (const { peer, after } of changes)
+              if (after !== 'alive' && after !== 'suspect') relayCell?.send({ type: 'gone', peer });
             peers.members(view);
             breakers.members(changes);
           },

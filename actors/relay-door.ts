@@ -2,8 +2,8 @@
 import type { CallsEvent } from './calls.ts';
 import type { Carrier } from './calls-post.ts';
 import type { PeerId } from './ports/index.ts';
-import type { CallsEnd, RelayCore, RelayEvent } from './relay.ts';
-import { originOf, toldPeer } from './relay-parcel.ts';
+import type { CallsEnd, RelayCore } from './relay.ts';
+import { originOf } from './relay-parcel.ts';
 import type { Delivery } from './router.ts';
 import type { Cell } from './supervise.ts';
 
@@ -11,7 +11,6 @@ export type RelayDoorArguments = {
   direct: Carrier;
   receive: (delivery: Delivery) => void;
   calls: () => Cell<CallsEvent> | null;
-  cell: () => Cell<RelayEvent> | null;
   nameOf: (peer: PeerId) => string | null;
 };
 
@@ -20,12 +19,10 @@ export interface RelayDoor {
   readonly end: CallsEnd;
   /** Of a peer, or of whoever calls over others. */
   nameOf(peer: PeerId): string | null;
-  /** A member has failed, left or was thrown out. */
-  gone(peer: PeerId): void;
   onCore(core: RelayCore | null): void;
 }
 
-export const createRelayDoor = ({ direct, receive, calls, cell, nameOf }: RelayDoorArguments): RelayDoor => {
+export const createRelayDoor = ({ direct, receive, calls, nameOf }: RelayDoorArguments): RelayDoor => {
   let core: RelayCore | null = null;
   return {
     carrier: {
@@ -39,13 +36,10 @@ export const createRelayDoor = ({ direct, receive, calls, cell, nameOf }: RelayD
       receive,
       undelivered: (peer, number, why) => calls()?.send({ type: 'undelivered', peer, number, why }),
       closed: (peer) => calls()?.send({ type: 'peer-close', peer }),
+      gone: (peer) => calls()?.send({ type: 'members', changes: [{ peer, before: 'alive', after: null, why: 'said' }] }),
       drained: (peer) => calls()?.send({ type: 'drain', peer }),
     },
     nameOf: (peer) => core?.nameOf(peer) ?? nameOf(peer),
-    gone(peer) {
-      cell()?.send({ type: 'gone', peer });
-      calls()?.send({ type: 'members', changes: [{ peer: toldPeer(peer), before: 'alive', after: null, why: 'said' }] });
-    },
     onCore(now) {
       core = now;
     },

@@ -29,6 +29,8 @@ export interface CallsEnd {
   /** The call of this number was surely not handed to its target. */
   undelivered(peer: PeerId, number: number, why: Failure): void;
   closed(peer: PeerId): void;
+  /** It is no member any more. */
+  gone(peer: PeerId): void;
   drained(peer: PeerId): void;
 }
 
@@ -215,7 +217,9 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
         case 'drain':
           return onDrain(event.peer);
         case 'gone':
-          return dropCaller(event.peer);
+          if (!callers.has(event.peer)) return;
+          dropCaller(event.peer);
+          return calls.gone(toldPeer(event.peer));
       }
     },
     stop() {
