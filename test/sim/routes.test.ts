@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Via } from '../../actors/routes-door.ts';
+import type { CallContext, CallEvents, CallHandle, HostedMethod } from '../../actors/service-api.ts';
 import { settingsDefaults } from '../../actors/settings.ts';
+import { bulkheadDefaults } from '../../machines/bulkhead/index.ts';
+import type { Offer } from '../../machines/catalog/index.ts';
 import { addressOf, calmNetwork, Network } from '../../sim/network.ts';
 import { SimulatedNode } from '../../sim/node.ts';
 import { ClockSkew } from '../../sim/process.ts';
@@ -115,4 +118,77 @@ test('along a chain the way leads over all of it; a node that is dead is said to
   apiOf('n1').routes.describe('nobody', false, (outcome) => {
     assert.equal(outcome.ok ? null : outcome.failure.code, 'MEMBER_NOT_FOUND');
   });
+});
+
+const methodOf = (isStream: boolean, invoke: HostedMethod['invoke']): HostedMethod => ({
+  ...{ idempotent: false, isStream, importance: 'normal', cost: 1, invoke },
+});
+
+test('calls, streams and cancellation go over a third while a link is cut, and straight on when it is mended', () => {
+  const crowd = gather(3);
+  const { apiOf, isConnected, until } = crowd;
+  const callers: string[] = [];
+  let cancelled = 0;
+  const echo = methodOf(false, (input: unknown, { caller }: CallContext, on: CallEvents): CallHandle => {
+    callers.push(caller);
+    on.end({ ok: true, value: input });
+    return { cancel() {}, more() {} };
+  });
+  const count = methodOf(true, (_input: unknown, _context: CallContext, on: CallEvents): CallHandle => {
+    let next = 0;
+    return {
+      more(items) {
+        for (let item = 0; item < items; item++) on.item(next++);
+      },
+      cancel: () => void cancelled++,
+    };
+  });
+  const none = { input: null, output: null, idempotent: false };
+  const offer: Offer = {
+    ...{ kind: 'service', name: 'work', version: '1.0.0', resources: {}, capabilities: [], tags: [] },
+    methods: { echo: none, count: none },
+  };
+  apiOf('n3').host.add({ offer, methods: { echo, count }, bulkhead: bulkheadDefaults });
+  apiOf('n3').catalog.offer(offer, () => {});
+  const isKnown = (): boolean => {
+    const found = apiOf('n1').catalog.find({ name: 'work' });
+    return found.ok && found.entries.length === 1;
+  };
+  until('the offer is known', isKnown);
+  const call = (method: string, input: unknown = null) => {
+    const items: unknown[] = [];
+    const told: { end: unknown } = { end: undefined };
+    const handle = apiOf('n1').calls.call(
+      { service: 'work', method, input, timeoutMs: 5_000 },
+      {
+        item: (item) => void items.push(item),
+        end: (outcome) => void (told.end = outcome.ok ? outcome.value : outcome.failure.code),
+      },
+    );
+    return { items, told, handle };
+  };
+  const echoed = (input: string): void => {
+    const { told } = call('echo', input);
+    until('it is answered', () => told.end !== undefined);
+    assert.equal(told.end, input);
+  };
+  echoed('straight on');
+  crowd.cut('n1', 'n3');
+  until('they lost each other', () => !isConnected('n1', 'n3') && !isConnected('n3', 'n1'));
+  echoed('over the second');
+  const stream = call('count');
+  stream.handle.more(20);
+  until('the first items came', () => stream.items.length === 20);
+  stream.handle.more(5);
+  until('and more', () => stream.items.length === 25);
+  assert.deepEqual(
+    stream.items,
+    Array.from({ length: 25 }, (_, item) => item),
+  );
+  stream.handle.cancel();
+  until('it is cancelled where it is made', () => cancelled === 1);
+  crowd.mend('n1', 'n3');
+  until('they found each other', () => isConnected('n1', 'n3') && isConnected('n3', 'n1'));
+  echoed('straight on again');
+  assert.deepEqual(callers, ['n1', 'n1 over n2', 'n1']);
 });
