@@ -15,6 +15,8 @@ export const relayLimits = {
   overMax: 8_192,
   /** Nodes that call over others; the one that was heard of longest ago makes room. */
   callersMax: 1_024,
+  /** Said of a call that still waits for its way. */
+  afterMax: 16,
 } as const;
 
 export type RelayEvent =
@@ -47,16 +49,24 @@ export type RelayArguments = Omit<TransitArguments, 'arrive'> & {
 
 /** A call of this node's that went to `target` over `via`. */
 type Over = { readonly target: PeerId; readonly via: PeerId; readonly untilMs: number };
+/** A call that waits until its way is known, and what was said of it meanwhile. */
+type Held = {
+  readonly target: PeerId;
+  isCancelled: boolean;
+  readonly after: { readonly type: string; readonly body: unknown }[];
+};
 /** Where a node that calls over others is answered: the neighbour first, itself last. */
 type Caller = { readonly back: readonly PeerId[] };
 type Sent = ReturnType<Carrier['send']>;
 
+const whatever: Fate = { left() {}, dropped() {} };
 const onWayDown: ReadonlySet<string> = new Set([callTypes.call, callTypes.more, callTypes.cancel]);
 
 export const createRelay = (scope: Scope, args: RelayArguments): Component<RelayEvent> => {
   const { router, routes, direct, calls } = args;
   const { clock, network, sink } = args.ports;
   const over = new Map<number, Over>();
+  const held = new Map<number, Held>();
   const callers = new Map<PeerId, Caller>();
   const transit = createTransit(scope, { ...args, arrive: (...given) => arrive(...given) });
   const { post, waitForWay } = transit;
@@ -98,14 +108,33 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
       return direct.send(target, type, body, timeLeftMs, trace, fate);
     if (way === 'none' || isSecond) return 'unreachable';
     if (way !== 'asking') return callOver(target, way.via, body, timeLeftMs, trace, fate);
-    const deadlineMs = clock.nowMs() + timeLeftMs;
+    return hold(target, body, clock.nowMs() + timeLeftMs, trace, fate) ? 'waits' : 'full';
+  };
+
+  const hold = (target: PeerId, body: unknown, deadlineMs: number, trace: string, fate: Fate): boolean => {
+    const number = numberOf(body) ?? 0;
     const waits = waitForWay(target, deadlineMs, (via) => {
+      const { isCancelled = false, after = [] } = held.get(number) ?? {};
+      held.delete(number);
       const leftMs = Math.floor(deadlineMs - clock.nowMs());
-      const sent = via === null || leftMs < 1 ? 'unreachable' : callBy(target, via, body, leftMs, trace, fate);
+      const canGo = via !== null && leftMs >= 1 && !isCancelled;
+      const sent = canGo ? callBy(target, via, body, leftMs, trace, fate) : 'unreachable';
       if (sent === 'queued') fate.left();
-      else if (sent !== 'waits') fate.dropped();
+      else if (sent !== 'waits') return fate.dropped();
+      for (const said of after) core.send(target, said.type, said.body, 0, '', whatever);
     });
-    return waits ? 'waits' : 'full';
+    if (waits) held.set(number, { target, isCancelled: false, after: [] });
+    return waits;
+  };
+
+  /** Null: the call does not wait. */
+  const sayOfHeld = (target: PeerId, type: string, body: unknown): Sent | null => {
+    const call = held.get(numberOf(body) ?? 0);
+    if (call === undefined || call.target !== target) return null;
+    if (type === callTypes.cancel) call.isCancelled = true;
+    else if (call.after.length >= relayLimits.afterMax) return 'unreachable';
+    else call.after.push({ type, body });
+    return 'queued';
   };
 
   /** To who called over others: back the way it came. */
@@ -121,7 +150,10 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
       const origin = originOf(peer);
       if (origin !== null) return reply(origin, type, body);
       if (type === callTypes.call) return call(peer, type, body, timeLeftMs, trace, fate);
-      const entry = onWayDown.has(type) ? over.get(numberOf(body) ?? 0) : undefined;
+      if (!onWayDown.has(type)) return direct.send(peer, type, body, timeLeftMs, trace, fate);
+      const ofHeld = sayOfHeld(peer, type, body);
+      if (ofHeld !== null) return ofHeld;
+      const entry = over.get(numberOf(body) ?? 0);
       if (entry === undefined || entry.target !== peer) return direct.send(peer, type, body, timeLeftMs, trace, fate);
       // What belongs to a call goes the way of the call.
       return post(entry.via, { target: peer, travelled: [], back: null, type, body }, timeLeftMs, trace, fate);

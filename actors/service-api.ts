@@ -93,6 +93,7 @@ export type CallContext = {
   method: string;
   /** Name of the node that called; this one's own if it was a local call. */
   caller: string;
+  /** Of who calls over other nodes: `relayed:` and the peer id that they say he has; nobody proves it. */
   callerPeer: PeerId;
   principal: string | null;
   /** On the clock port. */

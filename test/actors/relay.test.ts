@@ -100,7 +100,7 @@ test('streams are asked for, come in order and are cancelled over others', () =>
   const log: string[] = [];
   const { hands, at, call, last } = gather(3, [[1, 3]], { count: counting(log) });
   const stream = call(at(1), 'count');
-  hands.pass(20);
+  // Before it is known which way it goes.
   stream.handle.more(2);
   hands.pass(20);
   stream.handle.more(3);
@@ -116,6 +116,15 @@ test('streams are asked for, come in order and are cancelled over others', () =>
   hands.pass(20);
   assert.equal(log.at(-1), 'cancelled');
   assert.equal(last.services.running.size, 0);
+});
+
+test('a call that is cancelled while its way is looked for is not made', () => {
+  const { hands, at, call, last } = gather(3, [[1, 3]], { add });
+  const gone = call(at(1), 'add', [1]);
+  gone.handle.cancel();
+  hands.pass(50);
+  assert.equal(gone.code, 'CANCELLED');
+  assert.equal(last.services.begun.length, 0);
 });
 
 test('what surely did not get there says so; what was lost on its way is not known', () => {
