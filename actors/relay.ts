@@ -5,6 +5,7 @@ import { type Failure, failure } from '../machines/errors.ts';
 import { callTypes, formAnswer } from '../machines/rpc/index.ts';
 import type { Carrier } from './calls-post.ts';
 import type { PeerId } from './ports/index.ts';
+import { createCallers } from './relay-callers.ts';
 import { numberOf, originOf, type Parcel, parseUndelivered, toldPeer, undeliveredType } from './relay-parcel.ts';
 import { createTransit, type TransitArguments } from './relay-transit.ts';
 import type { Delivery, Fate } from './router.ts';
@@ -13,8 +14,6 @@ import type { Component, Scope } from './supervise.ts';
 export const relayLimits = {
   /** Calls of this node that are under way over others. */
   overMax: 8_192,
-  /** Nodes that call over others; the one that was heard of longest ago makes room. */
-  callersMax: 1_024,
   /** Said of a call that still waits for its way. */
   afterMax: 16,
 } as const;
@@ -55,8 +54,6 @@ type Held = {
   isCancelled: boolean;
   readonly after: { readonly type: string; readonly body: unknown }[];
 };
-/** Where a node that calls over others is answered: the neighbour first, itself last. */
-type Caller = { readonly back: readonly PeerId[] };
 type Sent = ReturnType<Carrier['send']>;
 
 const whatever: Fate = { left() {}, dropped() {} };
@@ -67,7 +64,10 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
   const { clock, network, sink } = args.ports;
   const over = new Map<number, Over>();
   const held = new Map<number, Held>();
-  const callers = new Map<PeerId, Caller>();
+  const callers = createCallers({
+    ...{ closed: calls.closed, gone: calls.gone, drained: calls.drained },
+    cancel: (peer, number) => deliver(peer, callTypes.cancel, number, 0, ''),
+  });
   const transit = createTransit(scope, { ...args, arrive: (...given) => arrive(...given) });
   const { post, waitForWay } = transit;
   const named = (peer: PeerId): string => args.nameOf(peer) ?? peer;
@@ -139,10 +139,13 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
 
   /** To who called over others: back the way it came. */
   const reply = (origin: PeerId, type: string, body: unknown): Sent => {
-    const caller = callers.get(origin);
-    if (caller === undefined) return 'unreachable';
-    const [via, ...back] = caller.back;
-    return post(via!, { target: origin, travelled: [], back, type, body }, 0, '');
+    const number = numberOf(body) ?? 0;
+    const way = callers.backOf(origin, number);
+    if (way === null) return 'unreachable';
+    const [via, ...back] = way;
+    const sent = post(via!, { target: origin, travelled: [], back, type, body }, 0, '');
+    if (type === callTypes.answer && sent !== 'full') callers.answered(origin, number);
+    return sent;
   };
 
   const core: RelayCore = {
@@ -161,7 +164,7 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
     nameOf(peer) {
       const origin = originOf(peer);
       if (origin === null) return null;
-      const between = (callers.get(origin)?.back ?? []).slice(0, -1).map(named);
+      const between = callers.latest(origin).slice(0, -1).map(named);
       return between.length === 0 ? named(origin) : `${named(origin)} over ${between.toReversed().join(', ')}`;
     },
   };
@@ -178,7 +181,7 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
     sink.count('relay_parcels_total', { what: 'received' });
     if (type === undeliveredType) return onUndelivered(via, body);
     if (onWayDown.has(type)) {
-      noteCaller(origin, travelled.toReversed());
+      callers.note(origin, travelled.toReversed(), type, numberOf(body) ?? 0);
       return deliver(toldPeer(origin), type, body, timeLeftMs, trace);
     }
     const number = numberOf(body) ?? 0;
@@ -188,17 +191,6 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
       return router.refuse(via, 'SPOKE_FOR_ANOTHER', `answered for ${named(origin)} a call that was not given to it`);
     if (type === callTypes.answer) over.delete(number);
     deliver(origin, type, body, 0, '');
-  };
-
-  const noteCaller = (origin: PeerId, back: readonly PeerId[]): void => {
-    callers.delete(origin);
-    callers.set(origin, { back });
-    if (callers.size <= relayLimits.callersMax) return;
-    for (const oldest of callers.keys()) return dropCaller(oldest);
-  };
-
-  const dropCaller = (origin: PeerId): void => {
-    if (callers.delete(origin)) calls.closed(toldPeer(origin));
   };
 
   /** It was handed over, and nobody will say what became of it. */
@@ -215,8 +207,7 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
     if (news === null) return router.refuse(via, 'MESSAGE_MALFORMED', 'news of a parcel that are none');
     const { target, type, number, code, message } = news;
     if (!onWayDown.has(type)) {
-      if (callers.get(target)?.back[0] === via) dropCaller(target);
-      return;
+      return callers.undelivered(target, via, type, number);
     }
     const entry = over.get(number);
     if (entry === undefined || entry.target !== target || entry.via !== via) return;
@@ -228,11 +219,11 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
 
   const onClose = (peer: PeerId): void => {
     for (const [number, entry] of [...over]) if (entry.via === peer) lose(number, entry, `${named(peer)} was lost`);
-    for (const [origin, { back }] of [...callers]) if (back[0] === peer) dropCaller(origin);
+    callers.lost(peer);
   };
 
   const onDrain = (peer: PeerId): void => {
-    for (const [origin, { back }] of [...callers]) if (back[0] === peer) calls.drained(toldPeer(origin));
+    callers.drained(peer);
     for (const target of new Set([...over.values()].filter(({ via }) => via === peer).map((entry) => entry.target)))
       calls.drained(target);
   };
@@ -249,16 +240,14 @@ export const createRelay = (scope: Scope, args: RelayArguments): Component<Relay
         case 'drain':
           return onDrain(event.peer);
         case 'gone':
-          if (!callers.has(event.peer)) return;
-          dropCaller(event.peer);
-          return calls.gone(toldPeer(event.peer));
+          return callers.gone(event.peer);
       }
     },
     stop() {
       args.onCore(null);
       transit.stop();
       for (const [number, entry] of [...over]) lose(number, entry, `the relay of ${named(network.self)} ended`);
-      for (const origin of [...callers.keys()]) dropCaller(origin);
+      callers.stop();
     },
   };
 };

@@ -233,6 +233,29 @@ test('only the neighbour to whom a call was given brings its answer', () => {
   assert.equal(pending.value, 1);
 });
 
+test('two calls that went over different neighbours are each answered over their own', () => {
+  const kept: CallEvents[] = [];
+  const slow: HandMethod = { invoke: (_input, _context, on) => void kept.push(on) as undefined };
+  const { hands, at, call } = gather(4, [[1, 4]], { slow });
+  const first = call(at(1), 'slow', null, { timeoutMs: 5_000 });
+  hands.pass(20);
+  const way = at(1).api.routes.wayTo('p-n4');
+  assert.ok(typeof way === 'object');
+  at(1).api.routes.broken('p-n4', way.via);
+  const second = call(at(1), 'slow', null, { timeoutMs: 5_000 });
+  hands.pass(20);
+  assert.deepEqual(
+    [at(2), at(3)].map(({ counts }) => counts.get('relay_parcels_total passed')),
+    [1, 1],
+  );
+  for (const on of kept) on.end({ ok: true, value: 'done' });
+  hands.pass(20);
+  assert.deepEqual([first.value, second.value], ['done', 'done']);
+  const third = call(at(1), 'slow', null, { timeoutMs: 500 });
+  hands.pass(600);
+  assert.equal(third.code, 'OUTCOME_UNKNOWN');
+});
+
 test('who hands over too much is told so, and nothing of it is executed', () => {
   const { hands, at, last } = gather(3, [[1, 3]], { add });
   const input = new Uint8Array(1 << 20);
