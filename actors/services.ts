@@ -160,9 +160,7 @@ class Host implements ServiceHost, RunHost {
   #start(run: Run, nowMs: number): void {
     this.#running++;
     run.start(nowMs);
-    if (run.state === 'over') return;
-    this.#runs.set(run.id, run);
-    if (this.#stopping?.isOver === true) run.giveUp(cutOff(this.name, run.execution));
+    if (run.state !== 'over') this.#runs.set(run.id, run);
   }
 
   #step(hosted: Hosted, event: Parameters<typeof step>[2]): void {
@@ -251,7 +249,7 @@ class Host implements ServiceHost, RunHost {
     const stopping = this.#stopping!;
     if (stopping.isOver) return;
     stopping.isOver = true;
-    this.#sink.log('warn', 'SERVICES_CUT_OFF', `${this.#running} calls had not ended after ${this.#graceMs} ms`);
+    this.#sink.log('warn', 'SERVICES_CUT_OFF', `${this.#runs.size} calls had not ended after ${this.#graceMs} ms`);
     for (const run of [...this.#runs.values()]) run.giveUp(cutOff(this.name, run.execution));
     for (const done of stopping.dones) done();
   }

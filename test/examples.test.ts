@@ -188,7 +188,7 @@ test('seats: the simulator finds that one is sold twice, and that the careful wa
   assert.match(careful.out(), /50 seeds held/);
 });
 
-test('thumbnails: one process serves what another calls, with a stream and a refusal', { timeout: 30_000 }, async () => {
+test('thumbnails: one process serves what another calls, with a stream and a refusal', { timeout: 90_000 }, async () => {
   const maker = run('thumbnails', 'serve');
   const [, address] = await printed(maker, /serves at (\S+)/);
   const asker = run('thumbnails', 'call', address!);

@@ -103,6 +103,99 @@ test('who waits too long, or comes too late, hears so', () => {
   assert.equal(node.host.view()[0]?.bulkhead.running, 1);
 });
 
+test('who calls for nobody waits as his node, and a node that floods drowns itself', () => {
+  const node = alone();
+  const { method } = holding();
+  node.host.add(serviceOf(method, { ...few(1), queueMax: 2 }));
+  const flood = [1, 2, 3].map(() => node.execute(asked));
+  const one = node.execute({ ...asked, callerPeer: 'p3', caller: 'n3' });
+  assert.deepEqual([flood.map(({ ends }) => ends), one.ends], [[[], [], ['OVERLOADED']], []]);
+});
+
+test('a call that is left in the moment of its turn gives its place back', () => {
+  const node = alone();
+  const { method, held, end } = holding();
+  node.host.add(serviceOf(method, few(1)));
+  const local = { callerPeer: 'p1', caller: 'n1' };
+  node.execute({ ...asked, ...local });
+  let next: { handle: { cancel(): void } } | null = null;
+  const late = { item() {}, end: () => next?.handle.cancel() };
+  node.host.execute(
+    {
+      ...{ ...asked, ...local, version: null, input: null, principal: null, importance: null },
+      ...{ deadlineMs: node.clock.nowMs() + 5, requestId: 'r', chain: [], trace: '' },
+    },
+    late,
+  );
+  const left = node.execute({ ...asked, ...local });
+  next = left;
+  // Its alarm rings at 10 ms: the end comes first, and finds out.
+  node.clock.pass(7);
+  end();
+  assert.deepEqual([left.ends, held.length], [['CANCELLED'], 0]);
+  assert.equal(node.host.view()[0]?.bulkhead.running, 0);
+});
+
+test('what is asked of a call before its turn is told when it comes; it is told once that nobody waits', () => {
+  const node = alone();
+  const { method, told, end } = holding();
+  let speaks = false;
+  node.host.add(
+    serviceOf(
+      {
+        ...method,
+        isStream: true,
+        invoke(input, context, on) {
+          if (speaks) on.item('first');
+          return method.invoke(input, context, on);
+        },
+      },
+      few(1),
+    ),
+  );
+  node.execute(asked);
+  const waits = node.execute(asked);
+  waits.handle.more(2);
+  waits.handle.more(1);
+  end();
+  assert.deepEqual(told, ['more 3']);
+  waits.handle.more(4);
+  const third = node.execute(asked);
+  speaks = true;
+  // Whoever gets an item while the handler has not come back yet may leave.
+  third.items.push = () => {
+    third.handle.cancel();
+    return 1;
+  };
+  end();
+  third.handle.cancel();
+  third.handle.more(5);
+  assert.deepEqual([told, third.ends], [['more 3', 'more 4', 'cancel'], ['CANCELLED']]);
+});
+
+test('a newer version is found at once', () => {
+  const node = alone();
+  const { method } = holding();
+  const versions: string[] = [];
+  const noting = (version: string): HostedService =>
+    serviceOf(
+      {
+        ...method,
+        invoke(input, context, on) {
+          versions.push(context.version);
+          return method.invoke(input, context, on);
+        },
+      },
+      {},
+      version,
+    );
+  node.host.add(noting('1.0.0'));
+  node.execute(asked);
+  node.host.add(noting('1.1.0'));
+  node.execute(asked);
+  assert.deepEqual(versions, ['1.0.0', '1.1.0']);
+});
+
 test('a line of short calls is no tower of them', () => {
   const node = alone();
   const { method, held, end } = holding();
@@ -160,6 +253,8 @@ test('a stop does not wait for ever: nobody knows what became of what still runs
   const node = alone({ graceMs: 1_000 });
   const { method, told, end } = holding();
   node.host.add(serviceOf(method));
+  node.execute(asked);
+  end();
   const runs = node.execute(asked);
   let isDone = false;
   node.host.stop(() => {
@@ -169,6 +264,8 @@ test('a stop does not wait for ever: nobody knows what became of what still runs
   assert.deepEqual([isDone, runs.ends], [false, []]);
   node.clock.pass(1);
   assert.deepEqual([isDone, runs.ends, told], [true, ['OUTCOME_UNKNOWN'], ['cancel']]);
+  // Nothing is remembered of the one that had ended.
+  assert.match(node.lines[0]?.message ?? '', /^1 calls had not ended after 1000 ms/);
   end();
   assert.deepEqual(runs.ends, ['OUTCOME_UNKNOWN']);
 });
