@@ -22,6 +22,7 @@ const shop = defineService({
     hang: {},
     strange: {},
     count: { input: unchecked<number>(), stream: true },
+    silence: { stream: true },
   },
 });
 
@@ -53,6 +54,11 @@ before(async () => {
         return new Promise(() => {});
       },
       strange: () => new Date(),
+      async *silence(_input, { signal }) {
+        told.push('silent');
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        told.push('left in silence');
+      },
       async *count(to) {
         try {
           for (let n = 1; n <= to; n++) yield { n };
@@ -166,6 +172,16 @@ test('a reader who leaves ends the stream', async () => {
   request.on('response', (response) => response.once('data', () => request.destroy()));
   request.end('1000000');
   await until(() => told.includes('closed 1000000'));
+});
+
+test('a reader who leaves before anything came ends the stream, too', async () => {
+  const path = '/v1/services/shop%2Fv/silence?stream';
+  const request = http.request({ hostname, port: port(), method: 'POST', path, agent: false });
+  request.on('error', () => {});
+  request.end();
+  await until(() => told.includes('silent'));
+  request.destroy();
+  await until(() => told.includes('left in silence'));
 });
 
 test('the client: results, refusals, streams', async () => {
