@@ -53,11 +53,33 @@ const invalid = (what: string): Failure => failure('INVALID_REQUEST', what);
 export const whyInvalid = (call: ServiceCall): Failure | null => {
   if (!isText(call.service, max.serviceCharsMax)) return invalid(`service is a text of 1 to ${max.serviceCharsMax} characters`);
   if (!isText(call.method, max.methodCharsMax)) return invalid(`method is a text of 1 to ${max.methodCharsMax} characters`);
-  for (const word in call) {
-    const given: unknown = call[word as Word];
-    if (given === undefined || !Object.hasOwn(words, word)) continue;
-    const { must, holds } = words[word as Word];
-    if (!holds(given)) return invalid(`${word} must be ${must}`);
+  // Word by word where most calls say something: to go over what a call has takes a third of a short one.
+  const { version, takesItems, timeoutMs } = call;
+  if (version !== undefined && !words.version.holds(version)) return wrong('version');
+  if (takesItems !== undefined && !words.takesItems.holds(takesItems)) return wrong('takesItems');
+  if (timeoutMs !== undefined && !isMs(timeoutMs)) return wrong('timeoutMs');
+  return saysMore(call) ? whyInvalidMore(call) : null;
+};
+
+const wrong = (word: Word): Failure => invalid(`${word} must be ${words[word].must}`);
+
+/** Than nearly all calls do. */
+const saysMore = (call: ServiceCall): boolean =>
+  call.strategy !== undefined ||
+  call.key !== undefined ||
+  call.principal !== undefined ||
+  call.node !== undefined ||
+  call.requestId !== undefined ||
+  call.hedgeAfterMs !== undefined ||
+  call.importance !== undefined ||
+  call.resources !== undefined ||
+  call.capabilities !== undefined ||
+  call.trace !== undefined;
+
+const whyInvalidMore = (call: ServiceCall): Failure | null => {
+  for (const word of Object.keys(words) as Word[]) {
+    const given: unknown = call[word];
+    if (given !== undefined && !words[word].holds(given)) return wrong(word);
   }
   return null;
 };
