@@ -181,21 +181,42 @@ const createWorld = () => {
 type World = ReturnType<typeof createWorld>;
 
 const peerIn = fc.constantFrom(...peers);
+const pairs: readonly (readonly [Peer, Peer])[] = [
+  ['p-n0', 'p-n2'],
+  ['p-n0', 'p-n1'],
+  ['p-n1', 'p-n2'],
+];
+const pairIn = fc.constantFrom(...pairs);
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('deliver' as const), which: fc.nat(40) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant('deliver' as const), which: fc.nat(40), count: fc.integer({ min: 1, max: 6 }) }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
       ...{ do: fc.constant('call' as const), from: fc.constantFrom('p-n0' as const, 'p-n1' as const) },
-      ...{ method: fc.constantFrom('once', 'once', 'again', 'items'), timeoutMs: fc.integer({ min: 1, max: 12_000 }) },
+      ...{
+        method: fc.constantFrom('once', 'once', 'again', 'items'),
+        timeoutMs: fc.oneof(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 500, max: 30_000 })),
+      },
       ...{ asks: fc.integer({ min: 1, max: 40 }), node: fc.constantFrom(null, 'p-n2' as const) },
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('end' as const), which: fc.nat(20) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 3_000 }) }) },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'join' as const, 'join' as const), a: peerIn, b: peerIn }),
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 4_000 })),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('cut' as const, 'join' as const, 'blink' as const, 'blink' as const),
+      pair: pairIn,
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), peer: peerIn }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), which: fc.nat(20) }) },
@@ -205,7 +226,8 @@ const doStep = (world: World, one: typeof step extends fc.Arbitrary<infer S> ? S
   const { clock, calls } = world;
   switch (one.do) {
     case 'deliver':
-      return world.deliver(one.which);
+      for (let count = 0; count < one.count; count++) world.deliver(one.which);
+      return;
     case 'call':
       return world.call(one.from, one.method, one.timeoutMs, one.asks, one.node);
     case 'end':
@@ -214,7 +236,12 @@ const doStep = (world: World, one: typeof step extends fc.Arbitrary<infer S> ? S
       return clock.pass(one.ms);
     case 'cut':
     case 'join':
-      if (one.a !== one.b) world[one.do](one.a, one.b);
+      world[one.do](one.pair[0], one.pair[1]);
+      return clock.settle();
+    case 'blink':
+      world.cut(one.pair[0], one.pair[1]);
+      clock.settle();
+      world.join(one.pair[0], one.pair[1]);
       return clock.settle();
     case 'crash':
       world.crash(one.peer);
@@ -266,9 +293,6 @@ test('at most once, exactly once if answered, never if refused; each ends once a
       epilogue(world);
       judge(world);
     }),
-    {
-      numRuns: Number(process.env.POLITY_RUNS ?? 120),
-      ...(process.env.SEED ? { seed: Number(process.env.SEED), path: process.env.SEEDPATH ?? '' } : {}),
-    },
+    { numRuns: 100 },
   );
 });
