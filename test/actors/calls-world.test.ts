@@ -87,7 +87,7 @@ const createWorld = () => {
       ...{ host: services.host, find: catalog.find, breakers: noBreakers, members: () => [], connected: [], memory },
       ...{ isConnected: (other) => known.has(other), epochOf: (other) => known.get(other) ?? 0, isStraight: () => true },
       ...{ nameOf: (other) => other.slice(2), peerNamed: (name) => `p-${name}`, lastNumber: epoch * 2 ** 32 },
-      ...{ hasForgotten: false, onLastNumber: () => {} },
+      ...{ hasForgotten: false, onLastNumber: () => {}, isStraight: () => true },
       onCore: (now) => void (core = now),
     });
     router.on(rpcAddress, (delivery) => core!.receive(delivery));
