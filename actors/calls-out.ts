@@ -1,90 +1,53 @@
-// Calls to other nodes: whom each goes to, what becomes of its attempts, and its one end. What is tried again, and where, is said by
-// machines/rpc; here it is done. No message takes a mailbox and no call a timer of its own, for there are tens of thousands a second.
-import { begin, type ChoiceRefusal, choose, end, type StrategyName } from '../machines/balancer/index.ts';
-import { type ErrorCode, type Failure, failure } from '../machines/errors.ts';
+// Calls to other nodes: whom each goes to, what becomes of it when an attempt fails, and its one end. What is tried again, and where, is
+// said by machines/rpc; here it is done. No message takes a mailbox and no call a timer of its own, for there are tens of thousands a second.
+import { type ChoiceRefusal, choose, type StrategyName } from '../machines/balancer/index.ts';
+import { type Failure, failure } from '../machines/errors.ts';
 import {
-  type AnswerMessage,
   type AttemptEnd,
-  callTypes,
   endOf,
-  formCall,
-  formMore,
-  type ItemMessage,
   noteCall,
   pauseMs,
   retryAfterOf,
   rpcLimits,
   takeRetry,
-  unpackValue,
   verdictOf,
 } from '../machines/rpc/index.ts';
 import type { Outcome } from './api.ts';
-import type { CallBreakers } from './call-breakers.ts';
+import { type AttemptsOwner, CallAttempts, type CallAttemptsArguments, localTicket } from './call-attempts.ts';
 import type { Candidates, Plan } from './call-candidates.ts';
 import { describeFailure } from './call-failures.ts';
 import { addressOf } from './call-request.ts';
-import type { CallPost, Carrier } from './calls-post.ts';
 import { createDeadlines } from './deadlines.ts';
-import { Attempt, balancedOutcome, type CallOwner, OutgoingCall, type Prepared } from './outgoing-call.ts';
-import type { ClockPort, PeerId, RandomPort, SinkPort } from './ports/index.ts';
-import type { Refuse } from './refusals.ts';
+import { type Attempt, type CallOwner, OutgoingCall, type Prepared } from './outgoing-call.ts';
+import type { PeerId, RandomPort } from './ports/index.ts';
 import type { CallHandle } from './service-api.ts';
 import type { Scope } from './supervise.ts';
 
-export type CallsOutArguments = {
-  self: PeerId;
-  /** Starts of this process. */
-  epoch: number;
-  clock: ClockPort;
+export type CallsOutArguments = CallAttemptsArguments & {
   random: RandomPort;
-  sink: SinkPort;
-  carrier: Carrier;
-  post: CallPost;
   candidates: Candidates;
-  breakers: CallBreakers;
   strategy: StrategyName;
-  /** Numbers of calls begin above this, and never meet those of another process of this node. */
-  firstNumber: number;
-  nameOf: (peer: PeerId) => string | null;
   peerNamed: (name: string) => PeerId | null;
-  /** Starts of its process, by the connection that there is; 0: there is none. */
-  epochOf: (peer: PeerId) => number;
-  refuse: Refuse;
 };
-
-const localTicket = -1;
 
 export const isFailure = (value: object): value is Failure => 'code' in value && 'message' in value;
 
-export class CallsOut implements CallOwner {
+export class CallsOut implements CallOwner, AttemptsOwner {
+  readonly attempts: CallAttempts;
   readonly #args: CallsOutArguments;
   readonly #scope: Scope;
   readonly #calls = new Set<OutgoingCall>();
-  /** By number, while somebody waits for the answer. */
-  readonly #attempts = new Map<number, Attempt>();
   readonly #deadlines: ReturnType<typeof createDeadlines<OutgoingCall>>;
-  readonly #reasks: ReturnType<typeof createDeadlines<Attempt>>;
-  /** Of the connections that there are. */
-  readonly #epochs = new Map<PeerId, number>();
-  /** Number of the last answer of each. */
-  readonly #heard = new Map<PeerId, number>();
-  #lastNumber: number;
 
   constructor(scope: Scope, args: CallsOutArguments) {
     this.#scope = scope;
     this.#args = args;
-    this.#lastNumber = args.firstNumber;
-    this.#epochs.set(args.self, args.epoch);
+    this.attempts = new CallAttempts(scope, args, this);
     this.#deadlines = createDeadlines(scope, args.clock.nowMs, (out) => this.#expire(out));
-    this.#reasks = createDeadlines(scope, args.clock.nowMs, (attempt) => this.#leaveLost(attempt, 'did not come back in time'));
   }
 
   get size(): number {
     return this.#calls.size;
-  }
-
-  get lastNumber(): number {
-    return this.#lastNumber;
   }
 
   // ---------------------------------------------------------------- a call begins
@@ -146,7 +109,6 @@ export class CallsOut implements CallOwner {
   #put(out: OutgoingCall, plan: Plan, peer: PeerId, nowMs: number): boolean {
     const { breakers } = this.#args;
     const { service } = out.room;
-    const { call } = out.prepared;
     const why = this.#adopt(out, plan, peer);
     if (why !== null) {
       this.#fail(out, why);
@@ -158,20 +120,14 @@ export class CallsOut implements CallOwner {
       this.#exclude(out, peer, breakers.refusal(peer, service));
       return false;
     }
-    const number = ++this.#lastNumber;
-    if (out.requestId === 0) out.requestId = call.requestId ?? number;
-    const attempt = new Attempt(this, out, number, peer, ticket, begin(out.room.balancer, nowMs, peer));
-    this.#attempts.set(number, attempt);
-    out.open.push(attempt);
-    out.last = peer;
-    out.tries++;
-    const sent = this.#send(attempt, nowMs);
+    const attempt = this.attempts.open(out, peer, ticket, nowMs);
+    const sent = this.attempts.send(attempt, nowMs);
     if (sent === 'queued' || sent === 'waits') {
       out.attempts++;
       return true;
     }
-    const unsent = this.#unsent(peer, sent);
-    this.#end(attempt, 'unsent', unsent.code);
+    const unsent = this.attempts.unsent(peer, sent);
+    this.attempts.end(attempt, 'unsent', unsent.code);
     this.#exclude(out, peer, unsent);
     return false;
   }
@@ -187,41 +143,6 @@ export class CallsOut implements CallOwner {
     // Of two versions the one that may not be repeated decides.
     out.idempotent = method.idempotent && (out.attempts === 0 || out.idempotent);
     return null;
-  }
-
-  #send(attempt: Attempt, nowMs: number): ReturnType<Carrier['send']> {
-    const { of: out, number, peer, epoch } = attempt;
-    const { call, deadlineMs, principal, chain, trace } = out.prepared;
-    const body = formCall({
-      number,
-      service: call.service,
-      method: call.method,
-      range: call.version ?? null,
-      requestId: out.requestId,
-      principal,
-      importance: call.importance ?? null,
-      takesItems: call.takesItems,
-      idempotent: out.idempotent,
-      epoch,
-      credit: out.credit,
-      heard: this.#heard.get(peer) ?? 0,
-      chain,
-      input: out.input,
-    });
-    const timeLeftMs = Math.max(1, Math.floor(deadlineMs - nowMs));
-    const sent = this.#args.carrier.send(peer, callTypes.call, body, timeLeftMs, trace, attempt);
-    if (sent === 'waits') attempt.state = 'waits';
-    else if (sent === 'queued') {
-      attempt.state = 'sent';
-      if (epoch === 0) attempt.epoch = this.#epochs.get(peer) ?? 0;
-    }
-    return sent;
-  }
-
-  #unsent(peer: PeerId, sent: 'full' | 'unreachable'): Failure {
-    const node = this.#args.nameOf(peer) ?? peer;
-    if (sent === 'full') return failure('OVERLOADED', `what is to be sent to ${node} waits already`);
-    return failure('UNREACHABLE', `there is no connection to ${node}`);
   }
 
   #exclude(out: OutgoingCall, peer: PeerId, why: Failure): void {
@@ -289,33 +210,9 @@ export class CallsOut implements CallOwner {
 
   // ---------------------------------------------------------------- an attempt ends
 
-  /** Takes it off; breaker and balancer learn how it ended. `code` null: well. */
-  #end(attempt: Attempt, how: AttemptEnd, code: ErrorCode | null): void {
-    const { of: out } = attempt;
-    this.#attempts.delete(attempt.number);
-    const at = out.open.indexOf(attempt);
-    if (at >= 0) out.open.splice(at, 1);
-    if (attempt.reaskUntilMs > 0) this.#reasks.delete(attempt, attempt.reaskUntilMs);
-    this.#settle(attempt, how, code);
-  }
-
-  #settle(attempt: Attempt, how: AttemptEnd, code: ErrorCode | null): void {
-    if (attempt.isSettled) return;
-    attempt.isSettled = true;
-    const { clock, breakers, sink, nameOf } = this.#args;
-    const { balancer, service } = attempt.of.room;
-    const nowMs = clock.nowMs();
-    const { peer, ticket, balanced } = attempt;
-    if (ticket !== localTicket) breakers.settle(peer, service, ticket, code, nowMs - balanced.beganMs);
-    for (const { node, why, untilMs } of end(balancer, nowMs, balanced, balancedOutcome(how, code)))
-      sink.log('info', 'NODE_EJECTED', `calls of ${service} leave ${nameOf(node) ?? node} alone for a while: ${why}`, {
-        ...{ peer: node, service, forMs: Math.round(untilMs - nowMs) },
-      });
-  }
-
-  #failed(attempt: Attempt, how: AttemptEnd, why: Failure): void {
+  failed(attempt: Attempt, how: AttemptEnd, why: Failure): void {
     const { of: out, peer } = attempt;
-    this.#end(attempt, how, why.code);
+    this.attempts.end(attempt, how, why.code);
     if (out.isOver) return;
     if (how === 'lost') out.isInDoubt = true;
     const verdict = verdictOf(how, why.code, out.idempotent);
@@ -335,97 +232,25 @@ export class CallsOut implements CallOwner {
     return !costs || (out.attempts < rpcLimits.attemptsMax && takeRetry(out.room.budget, this.#args.clock.nowMs()));
   }
 
-  left(attempt: Attempt): void {
-    if (attempt.state !== 'waits') return;
-    attempt.state = 'sent';
-    if (attempt.epoch === 0) attempt.epoch = this.#args.epochOf(attempt.peer);
+  answered(out: OutgoingCall, value: unknown): void {
+    this.#finish(out, { ok: true, value });
   }
 
-  /** It was carried by others, and did not get there: as if it had never left. */
-  undelivered(peer: PeerId, number: number, why: Failure): void {
-    const attempt = this.#attempts.get(number);
-    if (attempt === undefined || attempt.peer !== peer || attempt.state === 'lost') return;
-    attempt.of.attempts--;
-    this.#failed(attempt, 'unsent', why);
-  }
-
-  /** No connection was made: it never left. Not so if it was asked before. */
-  dropped(attempt: Attempt): void {
-    if (attempt.state !== 'waits' || !this.#attempts.has(attempt.number)) return;
-    if (attempt.reaskUntilMs > 0) {
-      attempt.state = 'lost';
-      return;
-    }
-    attempt.of.attempts--;
-    this.#failed(attempt, 'unsent', this.#unsent(attempt.peer, 'unreachable'));
-  }
-
-  // ---------------------------------------------------------------- what comes
-
-  #attemptOf(peer: PeerId, number: number): Attempt | null {
-    const attempt = this.#attempts.get(number);
-    if (attempt === undefined) this.#args.sink.count('call_answers_late_total');
-    else if (attempt.peer !== peer)
-      this.#args.refuse(peer, 'SPOKE_FOR_ANOTHER', `answered a call that went to ${attempt.peer}`);
-    else return attempt;
-    return null;
-  }
-
-  answered(peer: PeerId, { number, serial, result }: AnswerMessage): void {
-    if (serial > 0) this.#heard.set(peer, serial);
-    const attempt = this.#attemptOf(peer, number);
-    if (attempt === null) return;
-    if ('failure' in result) return this.#failed(attempt, 'answered', result.failure);
-    const unpacked = unpackValue(result.value);
+  item(attempt: Attempt, value: unknown): void {
     const { of: out } = attempt;
-    if (unpacked === null) {
-      this.#args.refuse(peer, 'MESSAGE_MALFORMED', 'the result of a call is no plain data');
-      return this.#failed(
-        attempt,
-        'answered',
-        failure('INTERNAL', `the result of ${addressOf(out.prepared.call)} is malformed`),
-      );
-    }
-    this.#end(attempt, 'answered', null);
-    this.#finish(out, { ok: true, value: unpacked.value });
-  }
-
-  item(peer: PeerId, { number, at, value }: ItemMessage): void {
-    const attempt = this.#attemptOf(peer, number);
-    if (attempt === null) return;
-    const { of: out } = attempt;
-    const unpacked = unpackValue(value);
-    const what =
-      unpacked === null
-        ? 'is no plain data'
-        : at !== out.items
-          ? 'is out of its order'
-          : out.credit < 1
-            ? 'was not asked for'
-            : null;
-    if (what !== null || unpacked === null) {
-      this.#args.refuse(peer, 'MESSAGE_MALFORMED', `an item of a stream ${what}`);
-      this.#tellCancelled(attempt);
-      out.items++;
-      return this.#failed(attempt, 'answered', failure('INTERNAL', `an item of ${addressOf(out.prepared.call)} ${what}`));
-    }
     out.credit--;
     out.items++;
     // Who is first is heard.
     if (out.open.length > 1) this.#endOthers(out, attempt);
-    this.#tell(() => out.prepared.on.item(unpacked.value));
+    this.#tell(() => out.prepared.on.item(value));
   }
 
   #endOthers(out: OutgoingCall, but: Attempt | null): void {
     for (const attempt of [...out.open]) {
       if (attempt === but) continue;
-      this.#tellCancelled(attempt);
-      this.#end(attempt, 'answered', 'CANCELLED');
+      this.attempts.tellCancelled(attempt);
+      this.attempts.end(attempt, 'answered', 'CANCELLED');
     }
-  }
-
-  #tellCancelled({ state, peer, number }: Attempt): void {
-    if (state !== 'lost') this.#args.post.say(peer, callTypes.cancel, number, 0);
   }
 
   // ---------------------------------------------------------------- the end
@@ -463,8 +288,8 @@ export class CallsOut implements CallOwner {
     const address = addressOf(out.prepared.call);
     const hasLeft = out.open.some(({ state }) => state !== 'waits');
     for (const attempt of [...out.open]) {
-      this.#tellCancelled(attempt);
-      this.#end(attempt, 'answered', attempt.state === 'waits' ? 'CANCELLED' : 'OUTCOME_UNKNOWN');
+      this.attempts.tellCancelled(attempt);
+      this.attempts.end(attempt, 'answered', attempt.state === 'waits' ? 'CANCELLED' : 'OUTCOME_UNKNOWN');
     }
     if (hasLeft || out.isInDoubt)
       return this.#fail(out, failure('OUTCOME_UNKNOWN', `no answer of ${address} came in time; it may have happened`));
@@ -483,8 +308,7 @@ export class CallsOut implements CallOwner {
     const more = Math.min(Math.floor(items), rpcLimits.creditMax - out.credit);
     if (more === 0) return;
     out.credit += more;
-    for (const { state, peer, number } of out.open)
-      if (state !== 'lost') this.#args.post.say(peer, callTypes.more, formMore({ number, items: more }), 0);
+    for (const attempt of out.open) this.attempts.more(attempt, more);
   }
 
   #hedge(out: OutgoingCall): void {
@@ -496,68 +320,6 @@ export class CallsOut implements CallOwner {
     if (out.excluded === null) out.excluded = new Set();
     out.excluded.add(out.open[0]!.peer);
     this.#try(out);
-  }
-
-  // ---------------------------------------------------------------- connections
-
-  opened(peer: PeerId, epoch: number): void {
-    this.#epochs.set(peer, epoch);
-    for (const attempt of this.#attemptsAt(peer)) {
-      if (attempt.state !== 'lost') continue;
-      if (attempt.epoch !== epoch) this.#leaveLost(attempt, 'began anew, and knows nothing of it');
-      else this.#reask(attempt);
-    }
-  }
-
-  closed(peer: PeerId): void {
-    this.#epochs.delete(peer);
-    this.#heard.delete(peer);
-    for (const attempt of this.#attemptsAt(peer)) if (attempt.state === 'sent') this.#lost(attempt);
-  }
-
-  /** Membership says that it is gone. */
-  gone(peer: PeerId): void {
-    for (const attempt of this.#attemptsAt(peer)) if (attempt.state === 'lost') this.#leaveLost(attempt, 'is gone');
-  }
-
-  #attemptsAt(peer: PeerId): Attempt[] {
-    return [...this.#attempts.values()].filter((attempt) => attempt.peer === peer);
-  }
-
-  #lostFailure({ peer, of: out }: Attempt, what: string): Failure {
-    const node = this.#args.nameOf(peer) ?? peer;
-    return failure(
-      'OUTCOME_UNKNOWN',
-      `${node} ${what} while it worked on ${addressOf(out.prepared.call)}; it may have happened`,
-    );
-  }
-
-  #lost(attempt: Attempt): void {
-    const { of: out } = attempt;
-    const why = this.#lostFailure(attempt, 'was lost');
-    // Only the very process that was asked can say what became of it.
-    if (out.idempotent || out.items > 0 || attempt.epoch === 0) return this.#failed(attempt, 'lost', why);
-    attempt.state = 'lost';
-    this.#settle(attempt, 'lost', why.code);
-    if (attempt.reaskUntilMs === 0) {
-      attempt.reaskUntilMs = Math.min(out.prepared.deadlineMs, this.#args.clock.nowMs() + rpcLimits.reaskMs);
-      this.#reasks.add(attempt, attempt.reaskUntilMs);
-    }
-    this.#reask(attempt);
-  }
-
-  #reask(attempt: Attempt): void {
-    const nowMs = this.#args.clock.nowMs();
-    if (nowMs >= attempt.of.prepared.deadlineMs) return;
-    const sent = this.#send(attempt, nowMs);
-    if (sent === 'full' || sent === 'unreachable') attempt.state = 'lost';
-    else this.#args.sink.count('calls_reasked_total');
-  }
-
-  #leaveLost(attempt: Attempt, what: string): void {
-    // It was asked again in time, and is being worked on.
-    if (attempt.state === 'sent' || !this.#attempts.has(attempt.number)) return;
-    this.#failed(attempt, 'lost', this.#lostFailure(attempt, what));
   }
 
   stop(why: Failure): void {

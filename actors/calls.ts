@@ -128,7 +128,7 @@ class Calls implements CallsCore {
       ...{ name, self, clock, sink, host },
       elsewhere: (prepared, why) => this.#elsewhere(prepared, null, why),
     });
-    for (const { peer, epoch: itsEpoch } of args.connected) this.#out.opened(peer, itsEpoch);
+    for (const { peer, epoch: itsEpoch } of args.connected) this.#out.attempts.opened(peer, itsEpoch);
     args.onCore(this);
   }
 
@@ -250,12 +250,12 @@ class Calls implements CallsCore {
       }
       case callTypes.answer: {
         const message = parseAnswer(body);
-        if (message !== null) return this.#out.answered(peer, message);
+        if (message !== null) return this.#out.attempts.answered(peer, message);
         break;
       }
       case callTypes.item: {
         const message = parseItem(body);
-        if (message !== null) return this.#out.item(peer, message);
+        if (message !== null) return this.#out.attempts.item(peer, message);
         break;
       }
       case callTypes.more: {
@@ -284,7 +284,7 @@ class Calls implements CallsCore {
     this.#candidates.changed(changes);
     for (const { peer, after } of changes) {
       if (after === 'alive' || after === 'suspect') continue;
-      this.#out.gone(peer);
+      this.#out.attempts.gone(peer);
       this.#in.gone(peer);
     }
   }
@@ -296,17 +296,17 @@ class Calls implements CallsCore {
         case 'peer-open':
           this.#candidates.changed([]);
           this.#in.opened(event.peer, event.epoch);
-          return this.#out.opened(event.peer, event.epoch);
+          return this.#out.attempts.opened(event.peer, event.epoch);
         case 'peer-close':
           this.#candidates.changed([]);
           this.#post.closed(event.peer);
           this.#in.closed(event.peer);
-          return this.#out.closed(event.peer);
+          return this.#out.attempts.closed(event.peer);
         case 'drain':
           this.#post.drained(event.peer);
           return this.#in.drained(event.peer);
         case 'undelivered':
-          return this.#out.undelivered(event.peer, event.number, event.why);
+          return this.#out.attempts.undelivered(event.peer, event.number, event.why);
         case 'members':
           return this.#goneMembers(event.changes);
         case 'broke':
@@ -319,7 +319,7 @@ class Calls implements CallsCore {
         reason === null
           ? failure('STOPPING', `${name} is stopping`)
           : failure('NOT_READY', `calls on ${name} failed and begin anew: ${reason}`);
-      this.#args.onLastNumber(this.#out.lastNumber);
+      this.#args.onLastNumber(this.#out.attempts.lastNumber);
       this.#local.stop(why);
       this.#in.stop(why);
       this.#out.stop(why);

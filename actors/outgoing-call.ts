@@ -18,9 +18,12 @@ export type Prepared = {
   readonly trace: string;
 };
 
-export interface CallOwner {
+export interface AttemptKeeper {
   left(attempt: Attempt): void;
   dropped(attempt: Attempt): void;
+}
+
+export interface CallOwner {
   cancel(out: OutgoingCall): void;
   more(out: OutgoingCall, items: number): void;
 }
@@ -40,10 +43,10 @@ export class Attempt implements Fate {
   isSettled = false;
   /** If it is lost: when nobody waits any longer for the node to come back. */
   reaskUntilMs = 0;
-  readonly #owner: CallOwner;
+  readonly #keeper: AttemptKeeper;
 
-  constructor(owner: CallOwner, of: OutgoingCall, number: number, peer: PeerId, ticket: number, balanced: BalancedCall) {
-    this.#owner = owner;
+  constructor(keeper: AttemptKeeper, of: OutgoingCall, number: number, peer: PeerId, ticket: number, balanced: BalancedCall) {
+    this.#keeper = keeper;
     this.of = of;
     this.number = number;
     this.peer = peer;
@@ -52,11 +55,11 @@ export class Attempt implements Fate {
   }
 
   left(): void {
-    this.#owner.left(this);
+    this.#keeper.left(this);
   }
 
   dropped(): void {
-    this.#owner.dropped(this);
+    this.#keeper.dropped(this);
   }
 }
 

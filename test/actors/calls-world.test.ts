@@ -10,10 +10,11 @@ import { directly, rpcAddress } from '../../actors/calls-post.ts';
 import { createRouter } from '../../actors/router.ts';
 import type { CallHandle } from '../../actors/service-api.ts';
 import type { Component } from '../../actors/supervise.ts';
-import { errorTable } from '../../machines/errors.ts';
+import { errorTable, failure } from '../../machines/errors.ts';
 import { nextUint32, randomFrom } from '../../machines/random.ts';
-import { type CallMemory, createMemory } from '../../machines/rpc/index.ts';
+import { type CallMemory, callTypes, createMemory, parseCall } from '../../machines/rpc/index.ts';
 import { createHandClock, quietSink } from './hand-clock.ts';
+import { envelopeOf } from './hand-cluster.ts';
 import { createHandNetwork } from './hand-network.ts';
 import { createHandScope } from './hand-scope.ts';
 import { createHandCatalog, createHandServices, type HandMethod } from './hand-services.ts';
@@ -134,6 +135,19 @@ const createWorld = () => {
     clock.settle();
   };
 
+  /** Whoever carries it gives a call back that he could not hand on. */
+  const undeliver = (which: number): void => {
+    const { letters } = network;
+    const asked = letters.filter((letter) => envelopeOf(letter).type === callTypes.call);
+    const letter = asked[which % Math.max(1, asked.length)];
+    if (letter === undefined) return;
+    network.lose(letters.indexOf(letter));
+    const { number } = parseCall(envelopeOf(letter).body)!;
+    const why = failure('UNREACHABLE', 'nobody could hand it on');
+    nodes.get(letter.from as Peer)!.component.receive({ type: 'undelivered', peer: letter.to, number, why });
+    clock.settle();
+  };
+
   const call = (from: Peer, method: string, timeoutMs: number, asks: number, node: Peer | null): void => {
     const nowMs = clock.nowMs();
     const made = { method, from, epoch: epochs.get(from)!, deadlineMs: nowMs + timeoutMs, executions: [], items: [], asked: 0 };
@@ -166,7 +180,7 @@ const createWorld = () => {
 
   for (const peer of peers) start(peer);
   return {
-    ...{ clock, network, nodes, calls, epochs, broken, call, deliver, crash, join, cut },
+    ...{ clock, network, nodes, calls, epochs, broken, call, deliver, undeliver, crash, join, cut },
     endOne(which: number): void {
       const one = running.splice(which % Math.max(1, running.length), 1)[0];
       one?.end();
@@ -218,6 +232,7 @@ const step = fc.oneof(
       pair: pairIn,
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('undeliver' as const), which: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), peer: peerIn }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), which: fc.nat(20) }) },
 );
@@ -234,6 +249,8 @@ const doStep = (world: World, one: typeof step extends fc.Arbitrary<infer S> ? S
       return world.endOne(one.which);
     case 'pass':
       return clock.pass(one.ms);
+    case 'undeliver':
+      return world.undeliver(one.which);
     case 'cut':
     case 'join':
       world[one.do](one.pair[0], one.pair[1]);
