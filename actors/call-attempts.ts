@@ -16,7 +16,7 @@ import type { CallBreakers } from './call-breakers.ts';
 import { addressOf } from './call-request.ts';
 import type { CallPost, Carrier } from './calls-post.ts';
 import { createDeadlines } from './deadlines.ts';
-import { Attempt, balancedOutcome, type OutgoingCall } from './outgoing-call.ts';
+import { Attempt, type AttemptKeeper, balancedOutcome, type OutgoingCall } from './outgoing-call.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
 import type { Refuse } from './refusals.ts';
 import type { Scope } from './supervise.ts';
@@ -47,13 +47,17 @@ export interface AttemptsOwner {
 /** Of a question to this node itself, before which no breaker stands. */
 export const localTicket = -1;
 
-export class CallAttempts {
+const heldOverheadBytes = 256;
+
+export class CallAttempts implements AttemptKeeper {
   readonly #args: CallAttemptsArguments;
   readonly #owner: AttemptsOwner;
   /** By number, while somebody waits for the answer. */
   readonly #attempts = new Map<number, Attempt>();
   /** Lost ones, until when they are asked again. */
   readonly #reasks: ReturnType<typeof createDeadlines<Attempt>>;
+  /** What waits behind a question that waits for a connection. */
+  readonly #opening = new Map<PeerId, { attempts: Attempt[]; bytes: number }>();
   /** Of the connections that there are. */
   readonly #epochs = new Map<PeerId, number>();
   /** Number of the last answer of each. */
@@ -86,7 +90,20 @@ export class CallAttempts {
     return attempt;
   }
 
+  /** Behind a question that waits for a connection all others to that peer wait, too: what a node may hold ready for one is little. */
   send(attempt: Attempt, nowMs: number): ReturnType<Carrier['send']> {
+    const behind = this.#opening.get(attempt.peer);
+    if (behind === undefined) return this.#sendNow(attempt, nowMs);
+    const { byteLength } = attempt.of.input;
+    if (behind.bytes > 0 && behind.bytes + byteLength > rpcLimits.outboxBytesMax) return 'full';
+    behind.bytes += byteLength + heldOverheadBytes;
+    behind.attempts.push(attempt);
+    attempt.state = 'waits';
+    attempt.isHeld = true;
+    return 'waits';
+  }
+
+  #sendNow(attempt: Attempt, nowMs: number): ReturnType<Carrier['send']> {
     const { of: out, number, peer, epoch } = attempt;
     const { call, deadlineMs, principal, chain, trace } = out.prepared;
     const body = formCall({
@@ -107,8 +124,10 @@ export class CallAttempts {
     });
     const timeLeftMs = Math.max(1, Math.floor(deadlineMs - nowMs));
     const sent = this.#args.carrier.send(peer, callTypes.call, body, timeLeftMs, trace, attempt);
-    if (sent === 'waits') attempt.state = 'waits';
-    else if (sent === 'queued') {
+    if (sent === 'waits') {
+      attempt.state = 'waits';
+      this.#opening.set(peer, { attempts: [], bytes: 0 });
+    } else if (sent === 'queued') {
       attempt.state = 'sent';
       if (epoch === 0) attempt.epoch = this.#epochs.get(peer) ?? 0;
     }
@@ -121,12 +140,13 @@ export class CallAttempts {
     return failure('UNREACHABLE', `there is no connection to ${node}`);
   }
 
-  more({ state, peer, number }: Attempt, items: number): void {
-    if (state !== 'lost') this.#args.post.say(peer, callTypes.more, formMore({ number, items }), 0);
+  more({ state, isHeld, peer, number }: Attempt, items: number): void {
+    // What has not been sent yet will say it itself.
+    if (state !== 'lost' && !isHeld) this.#args.post.say(peer, callTypes.more, formMore({ number, items }), 0);
   }
 
-  tellCancelled({ state, peer, number }: Attempt): void {
-    if (state !== 'lost') this.#args.post.say(peer, callTypes.cancel, number, 0);
+  tellCancelled({ state, isHeld, peer, number }: Attempt): void {
+    if (state !== 'lost' && !isHeld) this.#args.post.say(peer, callTypes.cancel, number, 0);
   }
 
   // ---------------------------------------------------------------- it ends
@@ -157,15 +177,29 @@ export class CallAttempts {
 
   /** What waited for a connection has left. */
   left(attempt: Attempt): void {
-    if (attempt.state !== 'waits') return;
-    attempt.state = 'sent';
-    if (attempt.epoch === 0) attempt.epoch = this.#args.epochOf(attempt.peer);
+    if (attempt.state === 'waits') {
+      attempt.state = 'sent';
+      if (attempt.epoch === 0) attempt.epoch = this.#args.epochOf(attempt.peer);
+    }
+    for (const held of this.#release(attempt.peer)) {
+      const sent = this.send(held, this.#args.clock.nowMs());
+      if (sent === 'full' || sent === 'unreachable') this.#neverLeft(held, this.unsent(held.peer, sent));
+    }
   }
 
   /** No connection was made. */
   dropped(attempt: Attempt): void {
-    if (attempt.state === 'waits' && this.#attempts.has(attempt.number))
-      this.#neverLeft(attempt, this.unsent(attempt.peer, 'unreachable'));
+    for (const one of [attempt, ...this.#release(attempt.peer)])
+      if (one.state === 'waits' && this.#attempts.has(one.number)) this.#neverLeft(one, this.unsent(one.peer, 'unreachable'));
+  }
+
+  /** Those that waited behind the first, if anybody waits for them still. */
+  #release(peer: PeerId): Attempt[] {
+    const behind = this.#opening.get(peer);
+    this.#opening.delete(peer);
+    const held = (behind?.attempts ?? []).filter(({ number }) => this.#attempts.has(number));
+    for (const attempt of held) attempt.isHeld = false;
+    return held;
   }
 
   /** It was carried by others, and did not get there: as if it had never left. */

@@ -39,6 +39,8 @@ export class Attempt implements Fate {
   epoch = 0;
   /** 'waits' for a connection, 'sent', or 'lost': sent, and then the connection went. */
   state: 'waits' | 'sent' | 'lost' = 'sent';
+  /** It waits here, behind another one that waits for a connection to the same node. */
+  isHeld = false;
   /** Breaker and balancer were told how it ended. */
   isSettled = false;
   /** If it is lost: when nobody waits any longer for the node to come back. */
