@@ -1,7 +1,7 @@
 // What a node offers of topics (row K4): publishing with one of three promises, and feeds of what was published. Plain data and callbacks.
 import type { Failure } from '../machines/errors.ts';
 import type { FencingToken, Retention, TopicSubscription, TopicView } from '../machines/register/index.ts';
-import type { CallOptions, Outcome } from './api.ts';
+import type { CallOptions, Outcome, WriteOptions } from './api.ts';
 
 /**
  * 'fire-and-forget': told to whoever listens now, at most once, nothing kept. 'at-least-once': in the log of a group, kept for a while,
@@ -79,7 +79,7 @@ export interface TopicsApi {
   publish(publication: Publication, options: CallOptions, done: (outcome: Outcome<Published>) => void): void;
   feed(wanted: FeedWanted): Feed;
   /** What is kept of it; makes the topic if there is none. */
-  configure(topic: string, retention: Partial<Retention>, options: CallOptions, done: (outcome: Outcome<null>) => void): void;
+  configure(topic: string, retention: Partial<Retention>, options: WriteOptions, done: (outcome: Outcome<null>) => void): void;
   /** Null: there is no such topic. */
   describe(topic: string, options: CallOptions, done: (outcome: Outcome<TopicWhole | null>) => void): void;
   /** By name; at most `limit`, 1 to 1000, after that name. */
@@ -93,7 +93,7 @@ export interface TopicsApi {
     topic: string,
     subscription: string,
     from: 'new' | 'oldest' | number,
-    options: CallOptions,
+    options: WriteOptions,
     done: (outcome: Outcome<{ next: number }>) => void,
   ): void;
   /** Messages up to this one are handled: under the token of who handles it, or null while nobody does (an operator who passes over one). */
@@ -101,11 +101,11 @@ export interface TopicsApi {
     topic: string,
     subscription: string,
     commit: { token: FencingToken | null; from: number; next: number },
-    options: CallOptions,
+    options: WriteOptions,
     done: (outcome: Outcome<null>) => void,
   ): void;
   /** For good: it remembers nothing, and nobody waits for it. */
-  unsubscribe(topic: string, subscription: string, options: CallOptions, done: (outcome: Outcome<null>) => void): void;
+  unsubscribe(topic: string, subscription: string, options: WriteOptions, done: (outcome: Outcome<null>) => void): void;
   /** With all messages and subscriptions. */
-  delete(topic: string, options: CallOptions, done: (outcome: Outcome<null>) => void): void;
+  delete(topic: string, options: WriteOptions, done: (outcome: Outcome<null>) => void): void;
 }

@@ -13,7 +13,7 @@ import {
   topicLimits,
 } from '../machines/register/index.ts';
 import { limits } from '../machines/wire/limits.ts';
-import type { CallOptions, GossipApi, NodeApi, Outcome, PeerStatus } from './api.ts';
+import type { CallOptions, GossipApi, NodeApi, Outcome, PeerStatus, WriteOptions } from './api.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
 import type { Feed, FeedWanted, HostedFeed, Publication, Published, TopicsApi } from './topic-api.ts';
 import { createLogFeed, feedTimes } from './topic-feed.ts';
@@ -32,6 +32,7 @@ const releaseEveryMs = 1_000;
 /** Who stands by forgives a node that it has not met so long, then takes over. */
 const strangerMs = 10_000;
 const readSlackMs = 5_000;
+const tellMs = 200;
 
 export type TopicsArguments = Pick<NodeApi, 'write' | 'read'> & {
   name: string;
@@ -56,6 +57,10 @@ export const createTopics = (args: TopicsArguments): { api: TopicsApi; stop(): v
     ...(group === undefined ? {} : { group }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
+  const writeOptionsOf = (options: WriteOptions): WriteOptions => ({
+    ...optionsOf(options),
+    ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
+  });
   const timeOf = ({ timeoutMs }: CallOptions): number =>
     typeof timeoutMs === 'number' && timeoutMs >= 1
       ? Math.min(timeoutMs, limits.callTimeoutMsMax)
@@ -77,7 +82,9 @@ export const createTopics = (args: TopicsArguments): { api: TopicsApi; stop(): v
   ): void => {
     const key = id === undefined ? null : parseIdempotencyKey(id);
     if (key !== null && !key.ok) return done({ ok: false, failure: key.failure });
-    const deadlineMs = clock.nowMs() + timeOf(options);
+    // Who has not acknowledged is told before whoever waits hangs up.
+    const timeoutMs = timeOf(options);
+    const deadlineMs = clock.nowMs() + timeoutMs - Math.min(tellMs, timeoutMs / 5);
     const subscriptionsMin = delivery === 'quorum' ? (acknowledgements ?? 1) : 0;
     const once = key === null ? {} : { idempotencyKey: publishKey(topic, key.value) };
     args.write({ op: 'topic-publish', topic, body, subscriptionsMin }, { ...optionsOf(options), ...once }, (outcome) => {
@@ -123,7 +130,7 @@ export const createTopics = (args: TopicsArguments): { api: TopicsApi; stop(): v
           if (acknowledged >= needed) return done({ ok: true, value: { sequence, acknowledged } });
           // Those who could still acknowledge are too few by now.
           if (of < needed) return giveUp();
-          clock.after(feedTimes.restMs, ask);
+          clock.after(Math.max(0, Math.min(feedTimes.restMs, deadlineMs - clock.nowMs())), ask);
         },
       );
     };
@@ -221,8 +228,8 @@ export const createTopics = (args: TopicsArguments): { api: TopicsApi; stop(): v
 
   // -------------------------------------------------------------- the rest
 
-  const written = (write: RegisterWrite, options: CallOptions, done: (outcome: Outcome<null>) => void): void =>
-    args.write(write, optionsOf(options), (outcome) => done(outcome.ok ? { ok: true, value: null } : outcome));
+  const written = (write: RegisterWrite, options: WriteOptions, done: (outcome: Outcome<null>) => void): void =>
+    args.write(write, writeOptionsOf(options), (outcome) => done(outcome.ok ? { ok: true, value: null } : outcome));
 
   const api: TopicsApi = {
     publish(publication, options, done) {
@@ -254,7 +261,7 @@ export const createTopics = (args: TopicsArguments): { api: TopicsApi; stop(): v
     },
     register(topic, subscription, from, options, done) {
       const claim: Claim = { op: 'topic-subscribe', topic, subscription, from: numberOf(from), holder: null, instead: null };
-      args.write(claim, optionsOf(options), (outcome) => {
+      args.write(claim, writeOptionsOf(options), (outcome) => {
         if (!outcome.ok) return done(outcome);
         if (outcome.value.op !== 'topic-subscribe') return done(strange(outcome.value));
         done({ ok: true, value: { next: outcome.value.next } });

@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createClient } from '../src/client/index.ts';
 
@@ -72,6 +73,21 @@ test('counter: three programs at once, and no addition is lost', { timeout: 30_0
   assert.deepEqual(await Promise.all(counters.map(({ ended }) => ended)), [0, 0, 0], counters.map(({ out }) => out()).join(''));
   using client = createClient({ urls: [url] });
   assert.equal((await client.get('sum'))?.text(), '60');
+});
+
+test('prices: what is published is booked by one; another goes on where it was killed', { timeout: 30_000 }, async () => {
+  assert.equal(await run('prices', 'publish', 'ACME', '100').ended, 0);
+  const first = run('prices', 'book');
+  await printed(first, /booked 1: ACME at 100/);
+  const second = run('prices', 'book', '1');
+  await printed(second, /standing by/);
+  // What was printed is in the log a moment later.
+  using client = createClient({ urls: [url] });
+  while ((await client.topic('prices').describe())?.subscriptions[0]?.next !== 2) await sleep(20);
+  first.child.kill('SIGKILL');
+  assert.equal(await run('prices', 'publish', 'ACME', '101').ended, 0);
+  await printed(second, /booked 2: ACME at 101/);
+  assert.equal(await second.ended, 0);
 });
 
 test('leader-job: one leads at a time; after its kill -9 another goes on where it was', { timeout: 30_000 }, async () => {

@@ -201,6 +201,46 @@ const addQueue = (program: Command): void => {
     .action(async (name, options) => (await load()).remove(name, options));
 };
 
+const addTopic = (program: Command): void => {
+  const topic = program.command('topic').description('topics: what is published is handled by every subscription');
+  const load = () => import('./topic.ts');
+  grouped(topic.command('publish <topic> [value]'))
+    .description('publish JSON, or a text that is none; - reads it from standard input')
+    .option('--file <file>', 'take the value from a file')
+    .option('--delivery <promise>', 'at-least-once, quorum or fire-and-forget', 'at-least-once')
+    .option('--id <id>', 'once, however often it is published under this id within ten minutes')
+    .option('--acknowledgements <n>', 'with quorum: by so many subscriptions, not the most of them')
+    .action(async (name, value, options) => (await load()).publish(name, value, options));
+  grouped(topic.command('subscribe <topic>'))
+    .description('print what is published until interrupted')
+    .option('--subscription <name>', 'a durable subscription: what was printed is handled')
+    .option('--from <where>', 'new, oldest or the number of a message', 'new')
+    .option('--delivery <promise>', 'at-least-once, quorum or fire-and-forget', 'at-least-once')
+    .option('--count <n>', 'end after so many messages')
+    .action(async (name, options) => (await load()).subscribe(name, options));
+  grouped(topic.command('list'))
+    .description('the topics of a group')
+    .action(async (options) => (await load()).list(options));
+  grouped(topic.command('subscriptions <topic>'))
+    .description('its named subscriptions: how far each is, who handles it')
+    .action(async (name, options) => (await load()).subscriptions(name, options));
+  grouped(topic.command('configure <topic>'))
+    .description('make a topic, or change how much of it is kept')
+    .option('--messages-max <n>', 'so many messages')
+    .option('--bytes-max <n>', 'so many bytes')
+    .option('--age <time>', 'no longer than this')
+    .action(async (name, options) => (await load()).configure(name, options));
+  grouped(topic.command('skip <topic> <subscription> <next>'))
+    .description('pass over what nobody can handle: go on with message <next>; nobody may be handling it')
+    .action(async (name, subscription, next, options) => (await load()).skip(name, subscription, next, options));
+  grouped(topic.command('unsubscribe <topic> <subscription>'))
+    .description('remove a named subscription for good')
+    .action(async (name, subscription, options) => (await load()).unsubscribe(name, subscription, options));
+  grouped(topic.command('delete <topic>'))
+    .description('remove a topic with its messages and subscriptions')
+    .action(async (name, options) => (await load()).remove(name, options));
+};
+
 const addLocks = (program: Command): void => {
   const load = () => import('./locks.ts');
   const lock = program.command('lock').description('locks with fencing tokens');
@@ -424,6 +464,7 @@ export const createProgram = (): Command => {
   addReplica(program);
   addQueue(program);
   addRun(program);
+  addTopic(program);
   addLocks(program);
   addCare(program);
   addTools(program);

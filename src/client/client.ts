@@ -1,8 +1,11 @@
 // `polity/client`: a cluster as seen from a program that is no member, over the HTTP of any of its nodes.
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { TopicsApi } from '../../actors/topic-api.ts';
 import { failure } from '../../machines/errors.ts';
 import { PolityError } from '../errors.ts';
 import type { OpenQueue } from '../queue/index.ts';
+import type { Schema } from '../service/schema.ts';
+import { Topic, type TopicOptions } from '../topic/index.ts';
 import { type Attempted, Attempts, backoffMs, failureOfAnswer, jsonOf, sleep } from './attempts.ts';
 import { type BreakersClient, createBreakersClient } from './breakers.ts';
 import { type CallsClient, createCallsClient } from './calls.ts';
@@ -14,6 +17,7 @@ import { queuesOver } from './queues.ts';
 import { createReplica, type ReplicaClient } from './replica.ts';
 import { createRunsClient, type RunsClient } from './runs.ts';
 import { createServices, type ServicesClient } from './services.ts';
+import { createTopicsOver } from './topics.ts';
 import { type WatchEvent, type WatchOptions, watch } from './watch.ts';
 
 export type ClientOptions = {
@@ -89,6 +93,10 @@ export interface Client extends Disposable, CallsClient {
   readonly replica: ReplicaClient;
   /** Graphs of calls. */
   readonly runs: RunsClient;
+  /** Topics, as calls; `topic` is how programs use one. */
+  readonly topics: TopicsApi;
+  /** A topic, as `node.topic` gives it to a member. Throws INVALID_REQUEST. */
+  topic<S extends Schema | undefined = undefined>(name: string, options?: TopicOptions<S>): Topic<S>;
   /** Which services of other nodes the node that answers does not call. */
   readonly breakers: BreakersClient;
   /** Who offers what to be called. */
@@ -158,6 +166,7 @@ class HttpClient implements Client {
   readonly stream: CallsClient['stream'];
   readonly replica: ReplicaClient;
   readonly runs: RunsClient;
+  readonly topics: TopicsApi;
   readonly breakers: BreakersClient = createBreakersClient((attempted, call) => this.#run(attempted, call));
   readonly services: ServicesClient;
   readonly queue: OpenQueue;
@@ -183,6 +192,17 @@ class HttpClient implements Client {
       write: (method, path, parameters, call, body) => this.#write(method, path, call, parameters, body),
       read: (path, parameters, call) => this.#read(path, call, parameters),
     });
+    this.topics = createTopicsOver({
+      write: (method, path, call, parameters, body) => this.#write(method, path, call, parameters, body),
+      once: (method, path, call, parameters, body) => this.#once(method, path, call, parameters, body),
+      read: (path, call, parameters) => this.#read(path, call, parameters),
+      attempts: () => new Attempts(this.#wires, Number.POSITIVE_INFINITY),
+      group: options.group,
+    });
+  }
+
+  topic<S extends Schema | undefined = undefined>(name: string, options: TopicOptions<S> = {}): Topic<S> {
+    return new Topic(this.topics, name, options);
   }
 
   // -------------------------------------------------------------- calls
@@ -216,6 +236,20 @@ class HttpClient implements Client {
       ...(body === undefined ? {} : { body }),
     });
     return this.#run({ call, effect: true, repeatable: true }, options);
+  }
+
+  /** Without a key nobody may try it again. */
+  #once(
+    method: string,
+    path: string,
+    options: CallOptions,
+    parameters: Parameters,
+    body: Uint8Array,
+  ): Promise<Record<string, unknown>> {
+    const call = (timeLimitMs: number): Call => ({
+      ...{ method, body, path: `${path}${queryOf({ ...this.#common(options), ...parameters, 'timeout-ms': timeLimitMs })}` },
+    });
+    return this.#run({ call, effect: true, repeatable: false }, options);
   }
 
   #read(path: string, options: ReadOptions, parameters: Parameters = {}): Promise<Record<string, unknown>> {

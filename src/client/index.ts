@@ -32,6 +32,16 @@ export type {
   ReceiveOptions,
   SendOptions,
 } from '../queue/index.ts';
+export type {
+  HandlerOptions,
+  PublishOptions,
+  SubscribeOptions,
+  Topic,
+  TopicHandler,
+  TopicMessage,
+  TopicOptions,
+  TopicSubscription,
+} from '../topic/index.ts';
 export type { BreakerCommand, BreakerReport, BreakersClient } from './breakers.ts';
 export type { CallsClient, ServiceCallOptions } from './calls.ts';
 export {

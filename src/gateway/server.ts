@@ -29,6 +29,7 @@ import { replicasRoutes } from './replicas.ts';
 import { methodsOf, type Route } from './routes.ts';
 import { createRunRoutes } from './run.ts';
 import { createServiceRoutes } from './services.ts';
+import { createTopicRoutes } from './topics.ts';
 import { createWatches } from './watch.ts';
 
 declare module 'fastify' {
@@ -115,6 +116,7 @@ export const everyRoute = (metrics: Metrics): readonly Route[] => {
     ...createCallRoutes(ports).routes,
     ...createRunRoutes(ports).routes,
     ...createWatches(ports).routes,
+    ...createTopicRoutes(ports).routes,
     ...createBackups(ports).routes,
   ];
 };
@@ -126,6 +128,7 @@ class GatewayServer implements Gateway {
   readonly #app: FastifyInstance;
   readonly #routes: readonly Route[];
   readonly #watches: ReturnType<typeof createWatches>;
+  readonly #topics: ReturnType<typeof createTopicRoutes>;
   readonly #replica: ReturnType<typeof createReplicaRoutes>;
   readonly #services: ReturnType<typeof createServiceRoutes>;
   readonly #calls: ReturnType<typeof createCallRoutes>;
@@ -149,6 +152,7 @@ class GatewayServer implements Gateway {
     this.#guard = createGuard({ listenHost: host, hosts, token });
     const ports = { metrics, limits: this.#limits };
     this.#watches = createWatches(ports);
+    this.#topics = createTopicRoutes(ports);
     this.#replica = createReplicaRoutes(ports);
     this.#services = createServiceRoutes(ports);
     this.#calls = createCallRoutes(ports);
@@ -162,6 +166,7 @@ class GatewayServer implements Gateway {
       ...this.#calls.routes,
       ...this.#runs.routes,
       ...this.#watches.routes,
+      ...this.#topics.routes,
       ...this.#backups.routes,
     ];
     this.#app = this.#build();
@@ -350,6 +355,7 @@ class GatewayServer implements Gateway {
   async #close(): Promise<void> {
     const why = failure('STOPPING', 'the node is stopping; go on with another');
     this.#watches.close(why);
+    this.#topics.close(why);
     this.#replica.close(why);
     this.#services.close(why);
     this.#calls.close(why);

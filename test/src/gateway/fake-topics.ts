@@ -5,7 +5,7 @@ import type { ClockPort } from '../../../actors/ports/index.ts';
 import { createRegisterWaits, type RegisterWaits } from '../../../actors/register-waits.ts';
 import type { TopicsApi } from '../../../actors/topic-api.ts';
 import { createTopics } from '../../../actors/topics.ts';
-import type { PointRequest, RegisterOutcome } from '../../../machines/register/index.ts';
+import { type PointRequest, parseRead, parseWrite, type RegisterOutcome } from '../../../machines/register/index.ts';
 import { realClock } from '../../../src/clock.ts';
 
 /** What waits for news must not keep a test from ending. */
@@ -45,7 +45,16 @@ export const fakeWaits = (query: (read: PointRequest) => RegisterOutcome): Regis
 export const fakeTopics = (node: Pick<NodeApi, 'write' | 'read'>): TopicsApi =>
   createTopics({
     ...{ name: 'n1', self: 'peer-1', epoch: 1, clock, sink: { count() {}, log() {} }, gossip: createLoopback() },
-    write: (write, options, done) => node.write(write, options, done),
-    read: (read, options, done) => node.read(read, options, done),
+    // A group checks what programs hand in.
+    write(write, options, done) {
+      const parsed = parseWrite(write);
+      if (parsed.ok) node.write(parsed.value, options, done);
+      else done({ ok: false, failure: parsed.failure });
+    },
+    read(read, options, done) {
+      const parsed = parseRead(read);
+      if (parsed.ok) node.read(parsed.value, options, done);
+      else done({ ok: false, failure: parsed.failure });
+    },
     ...{ members: () => [], peers: () => [], isStopping: () => false },
   }).api;
