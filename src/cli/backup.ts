@@ -1,5 +1,5 @@
 // `polity backup` and `polity restore`. A backup is JSON lines as the gateway sends them, checked before it is called one and again
-// before anything of it is written back. A restore goes through the front door: it puts keys into a cluster whose group is empty.
+// before anything of it is written back. A restore goes through the front door: it puts keys and messages into an empty group.
 // Locks and sessions stay behind on purpose: a fencing token of the old log must not pass in the new one.
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { isReserved } from '../../machines/register/index.ts';
 import { decodeLease, decodeValue, nameOf, recordKind } from '../../machines/register/keyspace.ts';
 import type { Client } from '../client/index.ts';
+import { isOfQueues, QueuesOfBackup } from './backup-queues.ts';
 import { CommandError } from './exit.ts';
 import { print, printJson } from './output.ts';
 import { type ReachOptions, withClient } from './reach.ts';
@@ -104,7 +105,7 @@ export const backup = (file: string, options: ReachOptions): Promise<void> =>
     }
   });
 
-type Restored = { keys: number; leases: number; expired: number; left: number };
+type Restored = { keys: number; leases: number; queues: number; messages: number; expired: number; left: number };
 
 /** Tasks side by side, at most so many at once; the first failure ends it. */
 class Side {
@@ -165,8 +166,11 @@ const restoreRecord = async (
 };
 
 export const restore = async (file: string, options: ReachOptions): Promise<void> => {
+  const queues = new QueuesOfBackup();
   // All of it is checked before any of it is written.
-  const { header } = await readBackup(file, () => {});
+  const { header } = await readBackup(file, (record) => {
+    if (isOfQueues(record)) queues.note(record);
+  });
   const group = options.group ?? header.group;
   await withClient({ ...options, timeout: options.timeout ?? '30s' }, async (client) => {
     const { items } = await client.page('', { limit: 1, group });
@@ -174,16 +178,29 @@ export const restore = async (file: string, options: ReachOptions): Promise<void
       throw new CommandError(
         `group ${group} is not empty (it has '${items[0]!.key}'): restore goes into an empty cluster only`,
       );
-    const so: Restored = { keys: 0, leases: 0, expired: 0, left: 0 };
+    const [queue] = (await client.queue.list({ limit: 1, group })).queues;
+    if (queue !== undefined)
+      throw new CommandError(
+        `group ${group} is not empty (it has the queue '${queue.queue}'): restore goes into an empty cluster only`,
+      );
+    const so: Restored = { keys: 0, leases: 0, queues: queues.count, messages: 0, expired: 0, left: 0 };
+    await queues.configure(client, group);
     const side = new Side();
-    await readBackup(file, (record, of) => restoreRecord(client, group, record, of, side, so));
+    await readBackup(file, async (record, of) => {
+      if (!isOfQueues(record)) return restoreRecord(client, group, record, of, side, so);
+      const sending = queues.sending(client, group, record, of.timeMs);
+      if (sending === null) return;
+      so.messages++;
+      if (sending.inTurn) await sending.send();
+      else await side.add(sending.send);
+    });
     await side.done();
     if (options.json === true) return printJson({ file, group, from: header, ...so });
     print(
-      `${so.keys} keys and ${so.leases} leases restored into ${group} (a backup of ${header.cluster} as of index ${header.index})`,
+      `${so.keys} keys, ${so.leases} leases and ${so.messages} messages of ${so.queues} queues restored into ${group} (a backup of ${header.cluster} as of index ${header.index})`,
     );
     print(
-      `left behind: ${so.left} locks and sessions, ${so.expired} keys that had expired; indices begin anew, so watchers must too`,
+      `left behind: receipts, ${so.left} locks and sessions, ${so.expired} keys that had expired; indices begin anew, so watchers must too`,
     );
   });
 };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { failure } from '../../../machines/errors.ts';
 import { readBackup } from '../../../src/cli/backup.ts';
+import { createClient } from '../../../src/client/index.ts';
 import type { Gateway } from '../../../src/gateway/index.ts';
 import { FakeNode } from '../gateway/fake-node.ts';
 import { openTestGateway } from '../gateway/open.ts';
@@ -183,6 +184,11 @@ test('a backup restores into an empty cluster, and only a whole one, and only th
   source.apply({ op: 'put', key: 'leased', value, lease: 'l1' });
   source.apply({ op: 'put', key: 'brief', value, ttlMs: 5_000 });
   source.apply({ op: 'lock-acquire', lock: 'job', lease: 'l1', owner: 'me' });
+  source.apply({ op: 'queue-configure', queue: 'jobs', options: { maxDeliveries: 7 } });
+  source.apply({ op: 'queue-send', queue: 'jobs', body: Buffer.from('first'), ordering: 'o', dedup: 'd' });
+  source.apply({ op: 'queue-receive', queue: 'jobs', max: 1, waitMs: 0 });
+  source.apply({ op: 'queue-send', queue: 'jobs', body: Buffer.from('second'), ordering: 'o' });
+  source.apply({ op: 'queue-send', queue: 'jobs', body: Buffer.from('later'), delayMs: 5_000 });
   const from = await openTestGateway(source);
   const target = new FakeNode();
   const to = await openTestGateway(target);
@@ -216,8 +222,15 @@ test('a backup restores into an empty cluster, and only a whole one, and only th
 
   const restored = await polity(['restore', file, '--node', to.url, '--json']);
   assert.equal(restored.code, 0, restored.stderr);
-  const { keys, leases, left } = JSON.parse(restored.stdout) as Record<string, number>;
-  assert.deepEqual([keys, leases, left], [4, 1, 1]);
+  const { keys, leases, left, queues, messages } = JSON.parse(restored.stdout) as Record<string, number>;
+  assert.deepEqual([keys, leases, left, queues, messages], [4, 1, 1, 1, 3]);
+  using client = createClient({ urls: [to.url] });
+  const jobs = client.queue('jobs', { raw: true });
+  const { ready, delayed, options } = await jobs.stats();
+  assert.deepEqual([ready, delayed, options.maxDeliveries], [2, 1, 7]);
+  assert.equal((await jobs.send(Buffer.from('first'), { dedup: 'd' })).duplicate, true);
+  const [first] = await jobs.receive({ max: 5 });
+  assert.deepEqual([Buffer.from(first!.value).toString(), first!.deliveries], ['first', 1]);
   const get = async (key: string) =>
     JSON.parse((await polity(['kv', 'get', key, '--node', to.url, '--json'])).stdout) as Record<string, unknown>;
   assert.deepEqual([(await get('plain')).value, (await get('bytes')).value, (await get('leased')).lease], ['x', '/wAB', 'l1']);
