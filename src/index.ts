@@ -63,6 +63,7 @@ export type {
   GiveBackOptions,
   Handler as QueueHandler,
   HandlerContext as QueueHandlerContext,
+  Held as QueueHeld,
   Letter as QueueLetter,
   OpenQueue,
   Queue,

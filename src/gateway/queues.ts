@@ -121,17 +121,24 @@ const messageFields = ({ message, body, ordering, sentMs, deliveries, visibleMs,
 
 const receiveParameters = [...callParameters, 'max', 'wait-ms', 'visibility-ms'] as const;
 
-const receive = (exchange: Exchange, api: NodeApi): void => {
-  const query = Query.of(exchange.url, receiveParameters);
-  const max = query.count('max', 1, queueLimits.receiveMax) ?? 1;
-  const waitMs = query.count('wait-ms', 0, queueLimits.waitMsMax) ?? 0;
-  const visibilityMs = query.count('visibility-ms', 1, queueLimits.visibilityMsMax);
-  const more = visibilityMs === undefined ? {} : { visibilityMs };
-  write(exchange, api, query, { op: 'queue-receive', queue: queueOf(exchange), max, waitMs, ...more }, (result) => ({
-    ...{ queue: result.queue, messages: result.messages.map(messageFields) },
-    ...at(result),
-  }));
-};
+/** Exchanges of clients that wait for messages. */
+type Waiting = Set<Exchange>;
+
+const receive =
+  (waiting: Waiting) =>
+  (exchange: Exchange, api: NodeApi): void => {
+    const query = Query.of(exchange.url, receiveParameters);
+    const max = query.count('max', 1, queueLimits.receiveMax) ?? 1;
+    const waitMs = query.count('wait-ms', 0, queueLimits.waitMsMax) ?? 0;
+    const visibilityMs = query.count('visibility-ms', 1, queueLimits.visibilityMsMax);
+    const more = visibilityMs === undefined ? {} : { visibilityMs };
+    waiting.add(exchange);
+    exchange.reply.raw.once('close', () => waiting.delete(exchange));
+    write(exchange, api, query, { op: 'queue-receive', queue: queueOf(exchange), max, waitMs, ...more }, (result) => ({
+      ...{ queue: result.queue, messages: result.messages.map(messageFields) },
+      ...at(result),
+    }));
+  };
 
 const receiptFrom = (value: unknown) => {
   const receipt = typeof value === 'string' ? receiptOf(value) : null;
@@ -228,17 +235,32 @@ const dead = (exchange: Exchange, api: NodeApi): void => {
   read(exchange, api, query, asked, ({ letters, more, index }) => ({ letters: letters.map(letterFields), more, index }));
 };
 
-export const queueRoutes: readonly Route[] = [
-  { method: 'GET', path: '/v1/queues', handle: list },
-  { method: 'GET', path: '/v1/queues/:queue', handle: stats },
-  { method: 'PUT', path: '/v1/queues/:queue', handle: configure },
-  { method: 'DELETE', path: '/v1/queues/:queue', handle: remove },
-  { method: 'POST', path: '/v1/queues/:queue/messages', handle: send },
-  { method: 'POST', path: '/v1/queues/:queue/receive', handle: receive },
-  { method: 'POST', path: '/v1/queues/:queue/ack', handle: ack },
-  { method: 'POST', path: '/v1/queues/:queue/nack', handle: nack },
-  { method: 'POST', path: '/v1/queues/:queue/extend', handle: extend },
-  { method: 'POST', path: '/v1/queues/:queue/redrive', handle: redrive },
-  { method: 'POST', path: '/v1/queues/:queue/purge', handle: purge },
-  { method: 'GET', path: '/v1/queues/:queue/dead', handle: dead },
-];
+export type QueueRoutes = {
+  routes: readonly Route[];
+  /** Sends clients that wait for messages to other nodes. */
+  close(why: Failure): void;
+};
+
+export const createQueueRoutes = (): QueueRoutes => {
+  const waiting: Waiting = new Set();
+  return {
+    routes: [
+      { method: 'GET', path: '/v1/queues', handle: list },
+      { method: 'GET', path: '/v1/queues/:queue', handle: stats },
+      { method: 'PUT', path: '/v1/queues/:queue', handle: configure },
+      { method: 'DELETE', path: '/v1/queues/:queue', handle: remove },
+      { method: 'POST', path: '/v1/queues/:queue/messages', handle: send },
+      { method: 'POST', path: '/v1/queues/:queue/receive', handle: receive(waiting) },
+      { method: 'POST', path: '/v1/queues/:queue/ack', handle: ack },
+      { method: 'POST', path: '/v1/queues/:queue/nack', handle: nack },
+      { method: 'POST', path: '/v1/queues/:queue/extend', handle: extend },
+      { method: 'POST', path: '/v1/queues/:queue/redrive', handle: redrive },
+      { method: 'POST', path: '/v1/queues/:queue/purge', handle: purge },
+      { method: 'GET', path: '/v1/queues/:queue/dead', handle: dead },
+    ],
+    close(why) {
+      for (const exchange of waiting) exchange.problem(why);
+      waiting.clear();
+    },
+  };
+};

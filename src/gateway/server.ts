@@ -22,7 +22,7 @@ import { healthRoutes } from './health.ts';
 import { assertGatewayLimits, type GatewayLimits, gatewayLimits } from './limits.ts';
 import { memberRoutes } from './members.ts';
 import { peerRoutes } from './peer-routes.ts';
-import { queueRoutes } from './queues.ts';
+import { createQueueRoutes } from './queues.ts';
 import { registerRoutes } from './register.ts';
 import { createReplicaRoutes } from './replica.ts';
 import { replicasRoutes } from './replicas.ts';
@@ -96,7 +96,6 @@ const answerRaw = (socket: Duplex, why: Failure): void => {
 
 const plainRoutes = (metrics: Metrics): readonly Route[] => [
   ...registerRoutes,
-  ...queueRoutes,
   ...groupRoutes,
   ...memberRoutes,
   ...replicasRoutes,
@@ -111,6 +110,7 @@ export const everyRoute = (metrics: Metrics): readonly Route[] => {
   const ports = { metrics, limits: gatewayLimits };
   return [
     ...plainRoutes(metrics),
+    ...createQueueRoutes().routes,
     ...createReplicaRoutes(ports).routes,
     ...createServiceRoutes(ports).routes,
     ...createCallRoutes(ports).routes,
@@ -129,6 +129,7 @@ class GatewayServer implements Gateway {
   readonly #routes: readonly Route[];
   readonly #watches: ReturnType<typeof createWatches>;
   readonly #topics: ReturnType<typeof createTopicRoutes>;
+  readonly #queues = createQueueRoutes();
   readonly #replica: ReturnType<typeof createReplicaRoutes>;
   readonly #services: ReturnType<typeof createServiceRoutes>;
   readonly #calls: ReturnType<typeof createCallRoutes>;
@@ -161,6 +162,7 @@ class GatewayServer implements Gateway {
     this.#events = createEventSockets(ports);
     this.#routes = [
       ...plainRoutes(metrics),
+      ...this.#queues.routes,
       ...this.#replica.routes,
       ...this.#services.routes,
       ...this.#calls.routes,
@@ -356,6 +358,7 @@ class GatewayServer implements Gateway {
     const why = failure('STOPPING', 'the node is stopping; go on with another');
     this.#watches.close(why);
     this.#topics.close(why);
+    this.#queues.close(why);
     this.#replica.close(why);
     this.#services.close(why);
     this.#calls.close(why);

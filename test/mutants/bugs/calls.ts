@@ -2,7 +2,7 @@
 // twice, ends that are told twice or never, and doors that stand open or stay shut.
 import type { Mutant } from '../mutant.ts';
 
-const going = 'actors/calls-out.ts';
+const going = 'actors/call-attempts.ts';
 const coming = 'actors/calls-in.ts';
 const own = 'actors/calls-local.ts';
 const breaker = 'machines/breaker/machine.ts';

@@ -117,6 +117,26 @@ test('what is given to a client that went away goes back and does not count', as
   assert.equal(messagesOf(await post('gone/receive'))[0]?.deliveries, 1);
 });
 
+test('who waits for messages is sent elsewhere when the gateway closes', async () => {
+  const other = new FakeNode();
+  const closing = await openTestGateway(other);
+  let late: (() => void) | undefined;
+  const write = other.write.bind(other);
+  other.apply({ op: 'queue-send', queue: 'q', body: Buffer.from('x') });
+  other.write = (asked, options, done) => {
+    if (asked.op !== 'queue-receive') return write(asked, options, done);
+    late = () => write(asked, options, done);
+  };
+  const asking = ask(closing, 'POST', '/v1/queues/q/receive?wait-ms=20000');
+  await until(() => late !== undefined, 'it waits');
+  const closed = closing.close();
+  const { status, json } = await asking;
+  assert.deepEqual([status, json.code, json.retryable], [503, 'STOPPING', true]);
+  late!();
+  await until(() => other.asked.some((one) => one.type === 'write' && one.write.op === 'queue-nack'), 'it goes back');
+  await closed;
+});
+
 test('a client sends, receives and tries again under one key', async () => {
   const jobs = client.queue<{ n: number }>('jobs');
   let lost = 1;
