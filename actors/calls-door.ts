@@ -3,6 +3,7 @@
 import { failure } from '../machines/errors.ts';
 import { createMemory } from '../machines/rpc/index.ts';
 import { type CallsArguments, type CallsCore, type CallsEvent, endedCall } from './calls.ts';
+import { BrokenCall } from './calls-out.ts';
 import type { SinkPort } from './ports/index.ts';
 import type { Delivery } from './router.ts';
 import type { CallsApi } from './service-api.ts';
@@ -51,6 +52,10 @@ export const createCallsDoor = ({ name, epoch, sink, isStopping, cell }: CallsDo
         try {
           return now.call(call, on);
         } catch (error) {
+          if (error instanceof BrokenCall) {
+            broke(error.cause);
+            return endedCall;
+          }
           broke(error);
           on.end({ ok: false, failure: failure('INTERNAL', `a call at ${name} failed before it left`) });
           return endedCall;

@@ -315,6 +315,14 @@ export class CallsIn implements IncomingOwner {
     if (entry === null || !isNumbered || said !== 'said') return;
     entry.serial = serial;
     caller.unheard.push(entry);
+    if (caller.unheard.length > 2 * rpcLimits.rememberedPerCallerMax) this.#dropForgotten(caller);
+  }
+
+  /** A caller that never says what it heard is remembered no longer for that. */
+  #dropForgotten(caller: Caller): void {
+    const { memory } = this.#args;
+    caller.unheard = caller.unheard.slice(caller.heardTo).filter((one) => recall(memory, one.caller, one.id) === one);
+    caller.heardTo = 0;
   }
 
   // ---------------------------------------------------------------- what its caller does

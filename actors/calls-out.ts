@@ -32,6 +32,14 @@ export type CallsOutArguments = CallAttemptsArguments & {
 
 export const isFailure = (value: object): value is Failure => 'code' in value && 'message' in value;
 
+/** What threw while a call began that has been told its end. */
+export class BrokenCall extends Error {
+  constructor(cause: unknown) {
+    super('a call could not begin', { cause });
+    this.name = 'BrokenCall';
+  }
+}
+
 export class CallsOut implements CallOwner, AttemptsOwner {
   readonly attempts: CallAttempts;
   readonly #args: CallsOutArguments;
@@ -67,7 +75,12 @@ export class CallsOut implements CallOwner, AttemptsOwner {
     this.#calls.add(out);
     this.#deadlines.add(out, prepared.deadlineMs);
     noteCall(room.budget, clock.nowMs());
-    this.#try(out);
+    try {
+      this.#try(out);
+    } catch (error) {
+      this.#fail(out, failure('INTERNAL', `${addressOf(prepared.call)} failed on its way`));
+      throw new BrokenCall(error);
+    }
     if (hedgeAfterMs !== undefined && !out.isOver && out.timer === null)
       out.timer = this.#scope.after(hedgeAfterMs, () => this.#hedge(out));
     return out;

@@ -44,6 +44,8 @@ export const forget = (memory: CallMemory, one: Remembered): void => {
   memory.ended.delete(one);
   memory.count--;
   memory.bytes -= one.bytes;
+  // Whoever still holds the entry holds no bytes.
+  one.result = null;
 };
 
 const age = (memory: CallMemory, nowMs: number): void => {

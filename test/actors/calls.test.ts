@@ -423,3 +423,62 @@ test('with serialize, a call of this node goes the way of all others', () => {
     [3, 'INVALID_REQUEST', 'SERVICE_FAILED', 5, 'ok'],
   );
 });
+
+// ---------------------------------------------------------------- what fails
+
+test('an actor of calls that fails ends what it had, begins anew, and executes nothing a second time', () => {
+  const { method } = gate();
+  const breaks: HandMethod = {
+    invoke() {
+      throw new Error('a host that throws');
+    },
+  };
+  const world = cluster({ n2: { jobs: { do: method, breaks } } });
+  const { hands, n1, n2, call, services } = world;
+  const before = call(n1, 'jobs', 'do', 1);
+  const here = call(n2, 'jobs', 'do', 2);
+  hands.pass(5);
+  const broken = call(n1, 'jobs', 'breaks');
+  hands.pass(20);
+  assert.deepEqual([before.code, here.code, broken.code], ['OUTCOME_UNKNOWN', 'OUTCOME_UNKNOWN', 'OUTCOME_UNKNOWN']);
+  assert.equal(n2.lines.filter(({ code }) => code === 'ACTOR_FAILED').length, 1);
+  hands.pass(5_000);
+  const after = call(n1, 'jobs', 'do', 3);
+  hands.pass(5);
+  assert.equal(after.code, 'waits');
+  assert.equal(services.get('n2')!.begun.length, 4);
+  cut(world, n1.peer, n2.peer);
+  join(world);
+  hands.pass(5);
+  assert.equal(services.get('n2')!.begun.length, 4, 'what it remembers outlives the actor');
+  assert.equal(call(n2, 'jobs', 'breaks').code, 'INTERNAL');
+});
+
+test('a service that fails five times is left alone, and its callers are told for how long', () => {
+  const fails: HandMethod = {
+    invoke(_input, _context, on) {
+      on.end({ ok: false, failure: failure('SERVICE_FAILED', 'it broke') });
+      return undefined;
+    },
+  };
+  const { hands, n1, call, services } = cluster({ n2: { jobs: { fails } } });
+  for (let time = 0; time < 5; time++) {
+    assert.equal(call(n1, 'jobs', 'fails').code, 'waits');
+    hands.pass(5);
+  }
+  const refused = call(n1, 'jobs', 'fails');
+  assert.equal(refused.code, 'BREAKER_OPEN');
+  assert.ok((refused.details.retryAfterMs as number) > 50_000);
+  assert.equal(services.get('n2')!.begun.length, 5);
+});
+
+test('a service that is too busy is not stormed by those that it refuses', () => {
+  const { hands, n1, n2, call, services } = cluster({ n2: { sums: { add } }, n3: { sums: { add } } });
+  for (const name of ['n2', 'n3']) services.get(name)!.refusing = failure('OVERLOADED', 'no room');
+  const calls = Array.from({ length: 1_000 }, () => call(n1, 'sums', 'add', [1]));
+  hands.pass(5_000);
+  assert.deepEqual(new Set(calls.map(({ code }) => code)), new Set(['OVERLOADED']));
+  const asked = n1.counts.get('calls_retried_total OVERLOADED') ?? 0;
+  assert.ok(asked > 0 && asked <= 250 + 50, `${asked} retries of 1000 calls`);
+  assert.equal(n2.api.status().state, 'ready');
+});
