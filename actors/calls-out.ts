@@ -136,7 +136,9 @@ export class CallsOut implements CallOwner, AttemptsOwner {
     const attempt = this.attempts.open(out, peer, ticket, nowMs);
     const sent = this.attempts.send(attempt, nowMs);
     if (sent === 'queued' || sent === 'waits') {
+      out.isPaid = false;
       out.attempts++;
+      if (out.tries > 1 && out.why !== null) this.#args.sink.count('calls_retried_total', { why: out.why.code });
       return true;
     }
     const unsent = this.attempts.unsent(peer, sent);
@@ -207,12 +209,11 @@ export class CallsOut implements CallOwner, AttemptsOwner {
     const { clock, random } = this.#args;
     const why = out.why ?? failure('UNREACHABLE', `no node that offers ${out.room.service} can be reached`);
     const nowMs = clock.nowMs();
-    const rounds = Math.max(out.attempts, out.tries - 1);
-    const waitMs = pauseMs(rounds, random.uint32() / 0x1_0000_0000, retryAfterOf(why));
+    const waitMs = pauseMs(out.pauses, random.uint32() / 0x1_0000_0000, retryAfterOf(why));
     const isInTime = nowMs + waitMs < out.prepared.deadlineMs;
-    const mayTry = out.attempts < rpcLimits.attemptsMax && out.tries < rpcLimits.triesMax && isInTime;
-    if (!mayTry || !takeRetry(out.room.budget, nowMs)) return this.#fail(out, why);
-    this.#args.sink.count('calls_retried_total', { why: why.code });
+    const mayTry = Math.max(out.attempts, out.pauses + 1) < rpcLimits.attemptsMax && out.tries < rpcLimits.triesMax && isInTime;
+    if (!mayTry || !this.#pays(out)) return this.#fail(out, why);
+    out.pauses++;
     out.timer?.cancel();
     out.timer = this.#scope.after(waitMs, () => {
       out.timer = null;
@@ -234,15 +235,19 @@ export class CallsOut implements CallOwner, AttemptsOwner {
     this.#exclude(out, peer, why);
     // Another one was asked beside it.
     if (out.open.length > 0) return;
-    if (verdict === 'later') return this.#pause(out);
     if (!this.#mayTryElsewhere(out, verdict === 'elsewhere-costs')) return this.#fail(out, why);
-    this.#args.sink.count('calls_retried_total', { why: why.code });
     this.#try(out);
+  }
+
+  /** Once for each attempt that is a retry, whatever it waits for. */
+  #pays(out: OutgoingCall): boolean {
+    out.isPaid ||= takeRetry(out.room.budget, this.#args.clock.nowMs());
+    return out.isPaid;
   }
 
   #mayTryElsewhere(out: OutgoingCall, costs: boolean): boolean {
     if (out.tries >= rpcLimits.triesMax) return false;
-    return !costs || (out.attempts < rpcLimits.attemptsMax && takeRetry(out.room.budget, this.#args.clock.nowMs()));
+    return !costs || (out.attempts < rpcLimits.attemptsMax && this.#pays(out));
   }
 
   answered(out: OutgoingCall, value: unknown): void {

@@ -83,6 +83,10 @@ export class OutgoingCall implements CallHandle {
   /** Asked in vain: others first. */
   excluded: Set<PeerId> | null = null;
   last: PeerId | null = null;
+  /** Times that all had been asked, and it was waited. */
+  pauses = 0;
+  /** The budget has given the retry that is to come. */
+  isPaid = false;
   /** An attempt may have had its effect, and nobody will ever say. */
   isInDoubt = false;
   /** Of the last attempt that failed. */

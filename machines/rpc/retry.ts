@@ -12,11 +12,9 @@ export type AttemptEnd =
 
 export type Verdict =
   | 'end'
-  /** At another node, at once. `costs`: it is a retry like any other; else nobody's load is raised by it. */
+  /** At another node, at once; when all were asked, after a pause. `costs`: it is a retry; else nobody's load is raised by it. */
   | 'elsewhere'
   | 'elsewhere-costs'
-  /** At another node after a pause. */
-  | 'later'
   /** At the same node once it is there again, which alone can know. */
   | 'same';
 
@@ -27,7 +25,7 @@ export const verdictOf = (end: AttemptEnd, code: ErrorCode, idempotent: boolean)
   if (end === 'unsent') return 'elsewhere';
   if (end === 'lost') return idempotent ? 'elsewhere-costs' : 'same';
   if (moved.has(code)) return 'elsewhere';
-  return code === 'OVERLOADED' ? 'later' : 'end';
+  return code === 'OVERLOADED' ? 'elsewhere-costs' : 'end';
 };
 
 const backoffMsMin = 40;
