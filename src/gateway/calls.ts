@@ -210,7 +210,9 @@ export const createCallRoutes = (ports: {
   return {
     routes: [{ method: 'POST', path: '/v1/services/:service/:method', handle: call }],
     close(why) {
-      for (const one of [...open]) one.fail(why);
+      // It has begun, and what it did nobody takes back.
+      const unknown = failure('OUTCOME_UNKNOWN', `the call was given up: ${why.message}`);
+      for (const one of [...open]) one.fail(unknown);
     },
   };
 };

@@ -232,3 +232,14 @@ test('what became of calls is among the metrics', async () => {
   assert.ok(shown('seconds_bucket\\{service="shop/v",le="\\+Inf"\\}') >= ok);
   assert.ok(shown('seconds_count\\{service="shop/v"\\}') >= ok);
 });
+
+test('a gateway that closes gives streams up, and does not say that nothing happened', async () => {
+  const other = await openTestGateway(node);
+  const before = told.length;
+  const answer = ask(other, 'POST', '/v1/services/shop%2Fv/silence?stream');
+  await until(() => told.slice(before).includes('silent'));
+  await other.close();
+  const { status, json } = await answer;
+  assert.deepEqual([status, json.code, json.definite], [504, 'OUTCOME_UNKNOWN', false]);
+  await until(() => told.slice(before).includes('left in silence'));
+});
