@@ -2,7 +2,8 @@
 // twice, ends that are told twice or never, and doors that stand open or stay shut.
 import type { Mutant } from '../mutant.ts';
 
-const going = 'actors/call-attempts.ts';
+const going = 'actors/calls-out.ts';
+const trying = 'actors/call-attempts.ts';
 const coming = 'actors/calls-in.ts';
 const own = 'actors/calls-local.ts';
 const breaker = 'machines/breaker/machine.ts';
@@ -26,7 +27,7 @@ export const calls: readonly Mutant[] = [
     ...{ from: 'known-bugs', hunted: { scenario: 'calls' } },
     edits: [
       { file: coming, find: 'message.epoch > 0 && (', replace: 'message.epoch < 0 && (' },
-      { file: going, find: 'if (attempt.epoch !== epoch) this', replace: 'if (attempt.epoch < 0) this' },
+      { file: trying, find: 'if (attempt.epoch !== epoch) this', replace: 'if (attempt.epoch < 0) this' },
     ],
   },
   bug(
@@ -61,7 +62,7 @@ export const calls: readonly Mutant[] = [
   bug(
     'deadline-begins-anew',
     'Whoever executes a call has a minute for it, whatever its caller has left.',
-    ...([going, 'Math.max(1, Math.floor(deadlineMs - nowMs))', 'Math.max(60_000, Math.floor(deadlineMs - nowMs))'] as const),
+    ...([trying, 'Math.max(1, Math.floor(deadlineMs - nowMs))', 'Math.max(60_000, Math.floor(deadlineMs - nowMs))'] as const),
   ),
   bug(
     'inner-call-outlives',
@@ -81,7 +82,7 @@ export const calls: readonly Mutant[] = [
   bug(
     'cancel-not-told',
     'Whoever executes a call is not told that nobody wants it any more.',
-    ...([going, "if (state !== 'lost') this.#args.post.say(peer, callTypes.cancel, number, 0);", ''] as const),
+    ...([trying, "if (state !== 'lost' && !isHeld) this.#args.post.say(peer, callTypes.cancel, number, 0);", ''] as const),
   ),
   bug(
     'handler-not-told',
@@ -110,13 +111,13 @@ export const calls: readonly Mutant[] = [
   bug(
     'breaker-told-twice',
     'The end of an attempt that was lost and asked again is told to its breaker twice.',
-    ...([going, 'if (attempt.isSettled) return;', ''] as const),
+    ...([trying, 'if (attempt.isSettled) return;', ''] as const),
   ),
   bug(
     'success-untold',
     'Only failures are told to breakers.',
     ...([
-      going,
+      trying,
       'if (ticket !== localTicket) breakers.settle(',
       'if (ticket !== localTicket && code !== null) breakers.settle(',
     ] as const),
