@@ -171,7 +171,7 @@ export const settingsOf = (name: string, names: readonly string[], knobs: Knobs)
 
 /** Breakers that open soon and not for long, limits that only some meet: a short run shows both. */
 const settingsOfCalls = ({ callBreakers: [failuresMax, probes, openMs] }: Knobs): Pick<NodeSettings, 'breaker' | 'calls'> => ({
-  breaker: { ...breakerDefaults, failuresMax, probes, openMs, openMsMax: 4 * openMs, window: { by: 'time', ms: 10_000 } },
+  breaker: { ...breakerDefaults, failuresMax, probes, openMs, openMsMax: 4 * openMs, window: { by: 'time', ms: 2_000 } },
   calls: {
     ...settingsDefaults.calls,
     graceMs: 1_000,

@@ -1,6 +1,6 @@
 // Beside every breaker of a simulated node stands a naive one that keeps each failure it ever saw and goes by the words of rows B1 to B3.
 // Whatever calls ask of the real one is asked of both, and they must say the same; and whatever calls tell must be told once.
-import type { BreakerChange, BreakersDoor } from '../../actors/breakers.ts';
+import type { BreakerChange, BreakerStanding, BreakersDoor } from '../../actors/breakers.ts';
 import type { ClockPort, PeerId } from '../../actors/ports/index.ts';
 import { type BreakerOptions, outcomeOf, type Ticket } from '../../machines/breaker/index.ts';
 
@@ -60,6 +60,7 @@ export class BreakerTwins {
       ...door,
       admit: (peer, service) => this.#admit(peer, service),
       settle: (...told) => this.#settle(...told),
+      at: (peer, service) => this.#at(peer, service),
       members: (changes) => {
         for (const { peer, after } of changes)
           if (after === null || after === 'left' || after === 'evicted') this.#forget(peer);
@@ -111,6 +112,27 @@ export class BreakerTwins {
     if (twin.status === 'half-open') twin.probes.set(ticket, nowMs + this.#options.probeMs);
     else twin.admitted.set(ticket, (twin.admitted.get(ticket) ?? 0) + 1);
     return ticket;
+  }
+
+  /** What whoever chooses is told is what he would find. */
+  #at(peer: PeerId, service: string): BreakerStanding {
+    const standing = this.#door.at(peer, service);
+    const twin = this.#twins.get(`${peer}\n${service}`);
+    if (twin === undefined || twin.status === 'closed') {
+      if (standing.breaker !== 'closed') this.#blame(`${peer}\n${service}`, `it is told as ${standing.breaker}, and is closed`);
+      return standing;
+    }
+    const nowMs = this.#clock.nowMs();
+    const { status } = this.#twinOf(`${peer}\n${service}`, nowMs);
+    const free =
+      status === 'half-open' && this.#mayPass(twin, nowMs) ? this.#options.probes - twin.probes.size - twin.succeeded : 0;
+    const expected = status === 'held-open' ? 'open' : status === 'held-closed' ? 'closed' : status;
+    if (standing.breaker !== expected || standing.probes !== free)
+      this.#blame(
+        `${peer}\n${service}`,
+        `it is told as ${standing.breaker} for ${standing.probes} calls, and is ${status} for ${free}`,
+      );
+    return standing;
   }
 
   #settle(...[peer, service, ticket, code, tookMs]: Parameters<BreakersDoor['settle']>): void {

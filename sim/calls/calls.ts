@@ -11,7 +11,7 @@ import { type Account, whyNotAdmitted, whyNotSettled } from './accounts.ts';
 import { BreakerTwins } from './breaker-twin.ts';
 import { type Call, CallsJudge, type Work } from './judge.ts';
 import { drawPlan, type Plan } from './plan.ts';
-import { bulkhead, type Host, hostedBy, inputOf, methods } from './services.ts';
+import { bulkheadOf, busy, type Host, hostedBy, inputOf, methods } from './services.ts';
 
 export type CallsOptions = {
   clients: number;
@@ -28,8 +28,6 @@ const sickEveryMs = [500, 4_000] as const;
 const sickForMs = [300, 3_000] as const;
 const commandEveryMs = 5_000;
 const repeatWithinMs = 1_500;
-/** Of the service that is asked for too much. */
-const busy = 'busy';
 const flood = { forMs: 3_000, bulkEveryMs: 8, urgentEveryMs: 100, takesMs: [50, 20], timeoutMs: 3_000 } as const;
 
 export class Calls {
@@ -118,8 +116,9 @@ export class Calls {
 
   /** Nothing waits beyond its bound. */
   #look(api: NodeApi, life: string): void {
-    const [most, waitMost] = [bulkhead.runningMax.critical, bulkhead.queueMax];
     for (const { service, bulkhead: view } of api.host.view()) {
+      const { runningMax, queueMax: waitMost } = bulkheadOf(service);
+      const most = runningMax.critical;
       const waiting = Object.values(view.waiting).reduce((sum, count) => sum + count, 0);
       const running = [...this.judge.openRuns].filter((run) => run.life === life && run.work.service === service).length;
       if (view.running > most || running > most || waiting > waitMost)
@@ -268,8 +267,10 @@ export class Calls {
     this.stop();
     this.#sickUntilMs.clear();
     for (const node of this.#nodes)
-      for (const { name } of this.#nodes)
-        node.enter('breaker', (api) => void api.commandBreaker({ node: name, service: null }, 'reset'));
+      node.enter('breaker', (api) => {
+        for (const { peer, service, isForced } of api.breakers())
+          if (isForced) api.commandBreaker({ node: peer, service }, 'reset');
+      });
     for (const node of this.#nodes) {
       for (const [service, offering] of this.#offers) {
         this.#pinned.set(`${node.name} ${service} `, 'not yet');

@@ -30,9 +30,18 @@ export type MethodName = keyof typeof methods;
 export const methodNames = Object.keys(methods) as readonly MethodName[];
 
 /** Small, so that a few calls fill it. */
-export const bulkhead: BulkheadOptions = {
+const bulkhead: BulkheadOptions = {
   ...{ runningMax: { critical: 8, normal: 6, background: 3 }, queueMax: 12, queueMsMax: 500 },
 };
+
+/** The service that is asked for too much in the end: nothing is reserved there for what matters most, which has to be put first. */
+export const busy = 'busy';
+
+const busyBulkhead: BulkheadOptions = {
+  ...{ runningMax: { critical: 3, normal: 3, background: 3 }, queueMax: 8, queueMsMax: 500 },
+};
+
+export const bulkheadOf = (service: string): BulkheadOptions => (service === busy ? busyBulkhead : bulkhead);
 
 /** One life of a node, as its handlers know it. */
 export type Host = {
@@ -158,7 +167,7 @@ export const hostedBy = (host: Host, name: string): HostedService => {
       ...{ resources: {}, capabilities: [], tags: [] },
     },
     methods: Object.fromEntries(hosted),
-    bulkhead,
+    bulkhead: bulkheadOf(name),
   };
 };
 

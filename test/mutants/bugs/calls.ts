@@ -12,8 +12,11 @@ const bug = (name: string, sentence: string, file: string, find: string, replace
   ...{ name, sentence, from: 'known-bugs', hunted: { scenario: 'calls' }, edits: [{ file, find, replace }] },
 });
 
-/** Found by the simulator in what we had written. */
-const found = (...given: Parameters<typeof bug>): Mutant => ({ ...bug(...given), from: 'own-history' });
+/** Found by seeds, one in dozens; since then their tests look for them. */
+const found = (...given: Parameters<typeof bug>): Mutant => ({
+  ...bug(...given),
+  ...{ from: 'own-history', hunted: { laws: 'actors/calls-doubt' } },
+});
 
 export const calls: readonly Mutant[] = [
   bug(
@@ -54,10 +57,20 @@ export const calls: readonly Mutant[] = [
     'What one of two nodes refuses ends the call as if nothing had happened at the other.',
     ...([going, 'out.isInDoubt || out.open.some((', 'out.isInDoubt || [].some(('] as const),
   ),
+  found(
+    'twice-is-malformed',
+    'A call that comes twice, for its node heard late that a connection had been replaced, is held against that node.',
+    ...([coming, 'if (underWay?.address === addressOf(message)) return', 'if (underWay === null) return'] as const),
+  ),
+  found(
+    'refusals-remembered',
+    'Who was refused before anything was done is refused for that again and again under the same id.',
+    ...([coming, 'if (mayBeAskedAgain(result)) forget', 'if (result === null) forget'] as const),
+  ),
   bug(
     'asks-without-end',
-    'A call that fails is put to one node after the other, however often.',
-    ...([going, '!costs || (out.attempts < rpcLimits.attemptsMax &&', '!costs || (out.attempts < 99 &&'] as const),
+    'A call is put to nodes that are too busy, however often they say so.',
+    ...(['machines/rpc/limits.ts', 'attemptsMax: 3,', 'attemptsMax: 15,'] as const),
   ),
   bug(
     'deadline-begins-anew',
@@ -123,14 +136,27 @@ export const calls: readonly Mutant[] = [
     ] as const),
   ),
   bug(
-    'half-open-for-all',
-    'A half-open breaker lets every call through.',
+    'half-open-told-free',
+    'Whoever chooses among peers is told that a half-open breaker has room, while its probe is under way.',
     ...([
-      breaker,
-      'breaker.probes.length + breaker.probesDone < breaker.options.probes',
-      'breaker.probesDone < 1_000_000',
+      'actors/breakers.ts',
+      'probes: options.probes - probesOut - probesDone',
+      'probes: options.probes - probesDone',
     ] as const),
   ),
+  {
+    name: 'half-open-for-all',
+    sentence: 'A half-open breaker lets every call through.',
+    ...{ from: 'known-bugs', hunted: { scenario: 'calls' } },
+    edits: [
+      {
+        file: breaker,
+        find: 'breaker.probes.length + breaker.probesDone < breaker.options.probes',
+        replace: 'breaker.probesDone < 1_000_000',
+      },
+      { file: 'actors/breakers.ts', find: 'probes: options.probes - probesOut - probesDone', replace: 'probes: 1 + probesOut' },
+    ],
+  },
   bug(
     'never-doubled',
     'A breaker is open for the same time, however often it opens.',
