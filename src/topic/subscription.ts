@@ -67,7 +67,8 @@ export class TopicSubscription<Value> {
   readonly #feed: Feed;
   readonly #stopping = new AbortController();
   readonly #ended: Promise<void>;
-  #isActive = false;
+  /** Null before anything is known. */
+  #isActive: boolean | null = null;
 
   /** By `Topic.subscribe`. */
   constructor(parts: Parts<Value>) {
@@ -81,7 +82,7 @@ export class TopicSubscription<Value> {
 
   /** This process handles it: a named subscription has one handler in the cluster at a time. */
   get isActive(): boolean {
-    return this.#isActive;
+    return this.#isActive === true;
   }
 
   /** Resolves once it was stopped; rejects with the PolityError that ended it. */
@@ -112,7 +113,7 @@ export class TopicSubscription<Value> {
       }
     } finally {
       this.#stopping.abort();
-      this.#setActive(false);
+      if (this.#isActive === true) this.#setActive(false);
       await new Promise<void>((resolve) => this.#feed.end(resolve));
     }
   }

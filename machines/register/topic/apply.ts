@@ -74,6 +74,9 @@ const publish = (turn: Turn, { op, topic: name, body, subscriptionsMin }: Write<
         subscriptions: registered,
       }),
     );
+  const { bytes } = state.topics;
+  if (bytes + body.byteLength > topicLimits.bytesInAllMax)
+    return refused(failure('OVERLOADED', `the topics of this group keep ${bytes} bytes already; keep less of them`));
   const topic = topicOf(turn, name);
   if ('code' in topic) return refused(topic);
   if (body.byteLength > topic.retention.bytesMax) {

@@ -11,6 +11,8 @@ export const topicLimits = {
   subscriptionsInAllMax: 100_000,
   messagesMax: 1_000_000,
   bytesMax: 1 << 30,
+  /** Of all messages in a group. */
+  bytesInAllMax: 8 * (1 << 30),
   ageMsMax: limits.ttlMsMax,
   peerCharsMax: 128,
   /** One answer to a read. */
@@ -36,4 +38,5 @@ const subscriptionBytes = 4 * max.nameBytesMax + max.peerCharsMax + 128;
 assertLimits(max.subscriptionsMax * subscriptionBytes < limits.messageBytesMax, 'the subscriptions of a topic fit a message');
 assertLimits(max.listItemsMax * (max.nameBytesMax + 96) < limits.messageBytesMax, 'a list of topics fits a message');
 assertLimits(defaultRetention.bytesMax <= max.bytesMax && defaultRetention.messagesMax <= max.messagesMax, 'the default holds');
+assertLimits(max.bytesMax <= max.bytesInAllMax, 'one topic fits a group');
 assertLimits(max.waitMsMax < limits.callTimeoutMsMax, 'who waits is answered in time');

@@ -41,6 +41,11 @@ test('values go in and come out one after the other, whoever handles them next g
   };
   const first = topic.subscribe(handler, { subscription: 's', from: 'oldest' });
   await until(() => seen.length === 3);
+  const standing: boolean[] = [];
+  const other = topic.subscribe(handler, { subscription: 's', onActive: (is) => standing.push(is) });
+  await until(() => standing.length === 1);
+  await other.stop();
+  assert.deepEqual(standing, [false]);
   assert.equal(first.isActive, true);
   await first.stop();
   await topic.publish(value(4));
