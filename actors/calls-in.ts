@@ -7,9 +7,7 @@ import {
   type CallResult,
   callTypes,
   conclude,
-  forget,
   forgetNumbered,
-  formAnswer,
   formItem,
   inputHash,
   isUnfit,
@@ -22,6 +20,7 @@ import {
   unpackValue,
 } from '../machines/rpc/index.ts';
 import type { Outcome } from './api.ts';
+import { type CallAnswers, createCallAnswers } from './call-answers.ts';
 import { addressOf } from './call-request.ts';
 import type { CallPost } from './calls-post.ts';
 import { createDeadlines } from './deadlines.ts';
@@ -56,6 +55,7 @@ const idText = (id: RequestId): string => (typeof id === 'number' ? `#${id.toStr
 
 export class CallsIn implements IncomingOwner {
   readonly #args: CallsInArguments;
+  readonly #answers: CallAnswers;
   readonly #callers = new Map<PeerId, Caller>();
   readonly #calls = new Set<IncomingCall>();
   /** Executions that are remembered and not ended. */
@@ -65,6 +65,7 @@ export class CallsIn implements IncomingOwner {
 
   constructor(scope: Scope, args: CallsInArguments) {
     this.#args = args;
+    this.#answers = createCallAnswers(args.memory, args.post);
     this.#deadlines = createDeadlines(scope, args.clock.nowMs, (call) => this.#expire(call));
     this.#orphans = createDeadlines(scope, args.clock.nowMs, (call) => this.#cancel(call));
   }
@@ -91,7 +92,7 @@ export class CallsIn implements IncomingOwner {
   called(peer: PeerId, message: CallMessage, timeLeftMs: number, trace: string): void {
     const caller = this.#callerOf(peer);
     const { number } = message;
-    if (caller.unheard.length > 0) this.#noteHeard(caller, message.heard);
+    if (caller.unheard.length > 0) this.#answers.heard(caller, message.heard);
     const underWay = caller.calls.get(number);
     // Its node heard of the end of a connection when it had sent this on the next one, and asked once more: it is answered once.
     if (underWay?.address === addressOf(message)) return this.#args.sink.count('calls_repeated_total');
@@ -100,7 +101,9 @@ export class CallsIn implements IncomingOwner {
     const known = recall(this.#args.memory, peer, message.requestId);
     if (known !== undefined) return this.#calledAgain(caller, message, known);
     if (message.epoch > 0 && (message.epoch !== this.#args.epoch || this.#args.hasForgotten))
-      return this.#answer(caller, number, null, { failure: this.#unknown(message, 'began anew since it was asked first') });
+      return this.#answers.answer(caller, number, null, {
+        failure: this.#unknown(message, 'began anew since it was asked first'),
+      });
     this.#execute(caller, message, timeLeftMs, trace);
   }
 
@@ -108,31 +111,20 @@ export class CallsIn implements IncomingOwner {
     return failure('OUTCOME_UNKNOWN', `${this.#args.name} ${what}: what became of ${addressOf(call)} is not known`);
   }
 
-  /** Answers come in order: whoever heard this one has heard those before it. */
-  #noteHeard(caller: Caller, heard: number): void {
-    const { unheard } = caller;
-    let { heardTo } = caller;
-    while (heardTo < unheard.length && unheard[heardTo]!.serial <= heard) forget(this.#args.memory, unheard[heardTo++]!);
-    // Not one by one: to shorten a list at its front moves all that is left.
-    if (heardTo * 2 >= unheard.length) {
-      unheard.splice(0, heardTo);
-      heardTo = 0;
-    }
-    caller.heardTo = heardTo;
-  }
-
   #calledAgain(caller: Caller, message: CallMessage, known: Remembered): void {
     const { number } = message;
     const { sink } = this.#args;
     if (known.what !== addressOf(message) || known.input !== inputHash(message.input)) {
       const why = `${idText(message.requestId)} is the id of another call, ${known.what}`;
-      return this.#answer(caller, number, null, { failure: failure('IDEMPOTENCY_CONFLICT', why) });
+      return this.#answers.answer(caller, number, null, { failure: failure('IDEMPOTENCY_CONFLICT', why) });
     }
     sink.count('calls_repeated_total');
-    if (known.result !== null) return this.#answer(caller, number, null, known.result);
+    if (known.result !== null) return this.#answers.answer(caller, number, null, known.result);
     const running = this.#running.get(known);
     if (running === undefined || running.isStream)
-      return this.#answer(caller, number, null, { failure: this.#unknown(message, 'gave its items to somebody before') });
+      return this.#answers.answer(caller, number, null, {
+        failure: this.#unknown(message, 'gave its items to somebody before'),
+      });
     if (running.orphanUntilMs > 0) this.#orphans.delete(running, running.orphanUntilMs);
     running.orphanUntilMs = 0;
     running.waiters.push({ caller, number });
@@ -142,7 +134,7 @@ export class CallsIn implements IncomingOwner {
   #execute(caller: Caller, message: CallMessage, timeLeftMs: number, trace: string): void {
     const { clock, host, name, refuse } = this.#args;
     const { number, service, method, range, requestId } = message;
-    const refuseCall = (why: Failure): void => this.#answer(caller, number, null, { failure: why });
+    const refuseCall = (why: Failure): void => this.#answers.answer(caller, number, null, { failure: why });
     if (this.#calls.size >= rpcLimits.incomingMax)
       return refuseCall(failure('OVERLOADED', `${name} executes ${this.#calls.size} calls, which is the most`));
     const hosted = host.offers(service, range);
@@ -292,7 +284,7 @@ export class CallsIn implements IncomingOwner {
     }
     for (const { caller, number } of waiters) {
       caller.calls.delete(number);
-      this.#answer(caller, number, entry, result);
+      this.#answers.answer(caller, number, entry, result);
     }
   }
 
@@ -304,25 +296,6 @@ export class CallsIn implements IncomingOwner {
     if ('failure' in result && result.failure.code === 'CANCELLED')
       return { failure: failure('OUTCOME_UNKNOWN', `${call.address} was cancelled at ${name}; it may have happened`) };
     return result;
-  }
-
-  #answer(caller: Caller, number: number, entry: Remembered | null, result: CallResult): void {
-    const isNumbered = entry !== null && typeof entry.id === 'number';
-    const serial = isNumbered ? ++caller.serial : 0;
-    const bytes = 'value' in result ? result.value.byteLength : 0;
-    const said = this.#args.post.say(caller.peer, callTypes.answer, formAnswer({ number, serial, result }), bytes);
-    // What may not arrive is kept for its time.
-    if (entry === null || !isNumbered || said !== 'said') return;
-    entry.serial = serial;
-    caller.unheard.push(entry);
-    if (caller.unheard.length > 2 * rpcLimits.rememberedPerCallerMax) this.#dropForgotten(caller);
-  }
-
-  /** A caller that never says what it heard is remembered no longer for that. */
-  #dropForgotten(caller: Caller): void {
-    const { memory } = this.#args;
-    caller.unheard = caller.unheard.slice(caller.heardTo).filter((one) => recall(memory, one.caller, one.id) === one);
-    caller.heardTo = 0;
   }
 
   // ---------------------------------------------------------------- what its caller does
@@ -382,8 +355,7 @@ export class CallsIn implements IncomingOwner {
   closed(peer: PeerId): void {
     const caller = this.#callers.get(peer);
     if (caller === undefined) return;
-    caller.unheard = [];
-    caller.heardTo = 0;
+    this.#answers.closed(caller);
     const untilMs = this.#args.clock.nowMs() + rpcLimits.reaskMs;
     for (const [number, call] of [...caller.calls]) {
       this.#leave(call, caller, number);

@@ -1,21 +1,15 @@
 // A call of another node while it is executed here: who waits for it, and what of a stream may leave. Who moves it is actors/calls-in.ts.
 import type { Remembered } from '../machines/rpc/index.ts';
 import type { Outcome } from './api.ts';
-import type { PeerId } from './ports/index.ts';
+import type { Hearer } from './call-answers.ts';
 import type { CallEvents, CallHandle } from './service-api.ts';
 
 /** A node whose calls are executed here. */
-export type Caller = {
-  readonly peer: PeerId;
-  name: string;
+export type Caller = Hearer & {
+  readonly name: string;
   epoch: number;
   /** By the caller's numbers. */
   readonly calls: Map<number, IncomingCall>;
-  /** Answers that it may not have heard, in their order; each is remembered until it has. */
-  unheard: Remembered[];
-  /** Of those, so many were heard. */
-  heardTo: number;
-  serial: number;
 };
 
 export interface IncomingOwner {
