@@ -16,6 +16,20 @@ const ofReplicas: readonly (readonly [RegExp, string])[] = [
   [/ after a change /, 'a change does what it would do alone'],
 ];
 
+/** What judges of calls promise (sim/calls/); what follows says of which call. */
+const ofCalls = [
+  ...['a call ends once', 'a call ends in time', 'what is executed ends in time', 'what may not be repeated is done once'],
+  ...['a request id has one effect', 'a definite failure did nothing', 'who is told ok has it', 'results are of the call'],
+  ...['items come in order', 'items are asked for', 'a stream is whole', 'attempts are bounded', 'deadlines shrink'],
+  ...[
+    'nothing waits beyond bounds',
+    'what matters most gets through',
+    'every call is settled',
+    'no call goes round its breaker',
+  ],
+  ...['what nobody wants is not executed', 'services are called everywhere', 'nothing is executed for nobody'],
+];
+
 /** The words before the colon say which promise, invariant or demand: the rest is of this one run. */
 export const judgeOf = (what: string): string => {
   const invariant = /InvariantBroken: ([a-z-]+)/.exec(what)?.[1];
@@ -25,6 +39,9 @@ export const judgeOf = (what: string): string => {
   const ofReplica = ofReplicas.find(([told]) => told.test(what))?.[1];
   if (ofReplica !== undefined) return ofReplica;
   if (/^n\d+ finds .* of itself and offers /.test(what)) return 'a node does not find what it offers';
+  const ofCall = ofCalls.find((rule) => what.startsWith(rule));
+  if (ofCall !== undefined) return ofCall;
+  if (what.startsWith('breaker: ')) return 'a breaker is not what its twin is';
   const said = /\bsays ([A-Z_]+)/.exec(what)?.[1];
   if (said !== undefined) return `a replica says ${said}`;
   if (
