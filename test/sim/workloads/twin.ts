@@ -1,8 +1,13 @@
 // A register on one machine that does what it says, or, with a bug, nearly: what the workloads have to notice.
 import type { NodeApi, Outcome, WatchMessage } from '../../../actors/api.ts';
+import type { ClockPort } from '../../../actors/ports/index.ts';
+import { createRegisterWaits, type RegisterWaits } from '../../../actors/register-waits.ts';
+import type { Scope } from '../../../actors/supervise.ts';
+import type { TopicsApi } from '../../../actors/topic-api.ts';
+import { createTopics } from '../../../actors/topics.ts';
 import { failure } from '../../../machines/errors.ts';
 import type { QueueRead } from '../../../machines/queue/index.ts';
-import { apply, createRegister, encodeCommand, query } from '../../../machines/register/index.ts';
+import { apply, createRegister, encodeCommand, type PointRequest, query } from '../../../machines/register/index.ts';
 import type { FencingToken, KeyValue, RegisterEvent, RegisterResult, RegisterWrite } from '../../../machines/register/types.ts';
 import type { SimulatedNode } from '../../../sim/node.ts';
 import type { Chance, World } from '../../../sim/world.ts';
@@ -43,6 +48,9 @@ export class Twin {
   readonly #queues = createRegister();
   readonly #keyspace = createKeyspaceMap();
   readonly skew = { wallAheadMs: 0, farthestAheadMs: 0 };
+  readonly lives = 1;
+  readonly topics: TopicsApi;
+  readonly #waits: RegisterWaits;
   #index = 0;
   #puts = 0;
 
@@ -50,6 +58,23 @@ export class Twin {
     this.#world = world;
     this.#chance = world.chance('twin');
     this.#bug = bug;
+    const clock: ClockPort = {
+      ...{ nowMs: () => world.nowMs, wallMs: () => world.nowMs },
+      after: (delayMs, wake) => world.after(delayMs, wake),
+      soon: (run) => void world.after(0, run),
+    };
+    const scope: Scope = { address: 'register', guard: (run) => run, after: clock.after, soon: clock.soon };
+    this.#waits = createRegisterWaits({
+      ...{ clock, scope },
+      query: (read) => query(this.#queues, this.#keyspace.read, read, this.#index),
+    });
+    const gossip = { publish: () => {}, subscribe: () => () => {}, summary: () => ({}) } as unknown as NodeApi['gossip'];
+    this.topics = createTopics({
+      ...{ name: 'n1', self: 'p1', epoch: 1, clock, gossip, sink: { log() {}, count() {} } },
+      ...{ members: () => [], peers: () => [], isStopping: () => false },
+      write: (write, options, done) => this.write(write, options, done),
+      read: (read, options, done) => this.read(read as never, options, done),
+    }).api;
   }
 
   /** Answers take a while, so that others come in between. */
@@ -74,7 +99,7 @@ export class Twin {
     const done = (outcome: Outcome<RegisterResult>): void => this.#later(() => answer(outcome));
     const index = ++this.#index;
     const at = { index, term: 1 };
-    if (write.op.startsWith('queue-')) return done(this.#queue(write, index));
+    if (write.op.startsWith('queue-') || write.op.startsWith('topic-')) return done(this.#queue(write, index));
     switch (write.op) {
       case 'put':
       case 'delete':
@@ -96,7 +121,7 @@ export class Twin {
     }
   }
 
-  /** The machine itself, for queues have no twin that is much simpler; with a bug it is not asked. */
+  /** The machine itself, for queues and topics have no twin that is much simpler; with a bug it is not asked. */
   #queue(write: RegisterWrite, index: number): Outcome<RegisterResult> {
     const at = { index, term: 1 };
     const strikes = ++this.#puts % everySoOften === 0;
@@ -104,9 +129,12 @@ export class Twin {
       return { ok: true, value: { op: 'queue-send', queue: write.queue, message: index, duplicate: false, ...at } };
     if (this.#bug === 'stubborn' && strikes && write.op === 'queue-ack')
       return { ok: true, value: { op: 'queue-ack', queue: write.queue, message: write.receipt.message, ...at } };
+    if (this.#bug === 'leaky' && strikes && write.op === 'topic-publish')
+      return { ok: true, value: { op: 'topic-publish', topic: write.topic, sequence: index, subscriptions: 1, ...at } };
     const entry = { ...at, timeMs: this.#world.nowMs, data: encodeCommand({ write }) };
-    const { outcome, writes } = apply(this.#queues, entry, this.#keyspace.read);
+    const { outcome, writes, touched } = apply(this.#queues, entry, this.#keyspace.read);
     this.#keyspace.write(writes);
+    this.#waits.applied(index, touched);
     return outcome.ok ? { ok: true, value: outcome.result } : outcome;
   }
 
@@ -142,6 +170,10 @@ export class Twin {
 
   read(read: { op: string; key: string }, _options: unknown, answer: (outcome: Outcome<RegisterResult>) => void): void {
     const done = (outcome: Outcome<RegisterResult>): void => this.#later(() => answer(outcome));
+    if (read.op.startsWith('topic-'))
+      return this.#waits.answer(read as unknown as PointRequest, (outcome) =>
+        done(outcome.ok ? { ok: true, value: outcome.result } : outcome),
+      );
     if (read.op.startsWith('queue-')) return done(this.#readQueue(read as unknown as QueueRead));
     const found = this.#keys.get(read.key) ?? null;
     const index = this.#index;
