@@ -7,6 +7,7 @@ import {
   type CallResult,
   callTypes,
   conclude,
+  forget,
   forgetNumbered,
   formItem,
   inputHash,

@@ -36,7 +36,7 @@ export const calls: readonly Mutant[] = [
   bug(
     'answers-forgotten-early',
     'Results are forgotten as soon as they are told, before their caller has heard them.',
-    ...([coming, 'caller.unheard.push(entry);', 'forget(this.#args.memory, entry);'] as const),
+    ...(['actors/call-answers.ts', 'to.unheard.push(entry);', 'forget(memory, entry);'] as const),
   ),
   bug(
     'lost-goes-elsewhere',
