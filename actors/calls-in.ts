@@ -285,7 +285,7 @@ export class CallsIn implements IncomingOwner {
     }
     for (const { caller, number } of waiters) {
       caller.calls.delete(number);
-      this.#answers.answer(caller, number, entry, result);
+      this.#answers.answer(caller, number, entry?.result == null ? null : entry, result);
     }
   }
 

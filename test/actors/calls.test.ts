@@ -424,6 +424,25 @@ test('with serialize, a call of this node goes the way of all others', () => {
   );
 });
 
+test('what was surely not executed is not remembered: the same call may be asked again', () => {
+  const { hands, n1, call, services } = cluster({ n2: { sums: { add: answers(() => 'done') } } });
+  const n2 = services.get('n2')!;
+  n2.refusing = failure('OVERLOADED', 'no room');
+  const waits = call(n1, 'sums', 'add');
+  const named = call(n1, 'sums', 'add', null, { requestId: 'r' });
+  hands.pass(10);
+  n2.refusing = null;
+  hands.pass(200);
+  assert.deepEqual([waits.value, named.value], ['done', 'done'], 'there is room again');
+  n2.refusing = failure('RATE_LIMITED', 'too often');
+  const limited = call(n1, 'sums', 'add', null, { requestId: 's' });
+  hands.pass(10);
+  n2.refusing = null;
+  const later = call(n1, 'sums', 'add', null, { requestId: 's' });
+  hands.pass(10);
+  assert.deepEqual([limited.code, later.code], ['RATE_LIMITED', 'ok']);
+});
+
 // ---------------------------------------------------------------- what fails
 
 test('an actor of calls that fails ends what it had, begins anew, and executes nothing a second time', () => {
