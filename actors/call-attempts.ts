@@ -281,6 +281,11 @@ export class CallAttempts implements AttemptKeeper {
     for (const attempt of this.#at(peer)) if (attempt.state === 'lost') this.#leave(attempt, 'is gone');
   }
 
+  isAsking(peer: PeerId): boolean {
+    for (const attempt of this.#attempts.values()) if (attempt.peer === peer) return true;
+    return false;
+  }
+
   #at(peer: PeerId): Attempt[] {
     return [...this.#attempts.values()].filter((attempt) => attempt.peer === peer);
   }

@@ -4,7 +4,7 @@ import { failure } from '../machines/errors.ts';
 import { createMemory } from '../machines/rpc/index.ts';
 import { type CallsArguments, type CallsCore, type CallsEvent, endedCall } from './calls.ts';
 import { BrokenCall } from './calls-out.ts';
-import type { SinkPort } from './ports/index.ts';
+import type { PeerId, SinkPort } from './ports/index.ts';
 import type { Delivery } from './router.ts';
 import type { CallsApi } from './service-api.ts';
 import type { Cell } from './supervise.ts';
@@ -20,6 +20,8 @@ export type CallsDoorArguments = {
 export interface CallsDoor {
   readonly api: CallsApi;
   receive(delivery: Delivery): void;
+  /** Calls to or of this peer are under way. */
+  isBusy(peer: PeerId): boolean;
   /** What a new incarnation of the actor is given. */
   memory(): Pick<CallsArguments, 'memory' | 'lastNumber' | 'hasForgotten' | 'onCore' | 'onLastNumber'>;
 }
@@ -70,6 +72,7 @@ export const createCallsDoor = ({ name, epoch, sink, isStopping, cell }: CallsDo
         broke(error);
       }
     },
+    isBusy: (peer) => core?.isBusy(peer) === true,
     memory: () => ({
       ...{ memory, lastNumber, hasForgotten: incarnations++ > 0 },
       onCore(now) {

@@ -75,6 +75,10 @@ export class CallsIn implements IncomingOwner {
     return this.#calls.size;
   }
 
+  isExecutingFor(peer: PeerId): boolean {
+    return (this.#callers.get(peer)?.calls.size ?? 0) > 0;
+  }
+
   #callerOf(peer: PeerId): Caller {
     const known = this.#callers.get(peer);
     if (known !== undefined) return known;

@@ -41,6 +41,8 @@ export type CallsEvent =
 export interface CallsCore {
   call(call: ServiceCall, on: CallEvents): CallHandle;
   receive(delivery: Delivery): void;
+  /** Calls to or of this peer are under way. */
+  isBusy(peer: PeerId): boolean;
   /** Under way: this node's own, here and elsewhere, and those of others. */
   counts(): { local: number; outgoing: number; incoming: number };
 }
@@ -272,6 +274,10 @@ class Calls implements CallsCore {
         return this.#args.router.refuse(peer, 'TYPE_UNKNOWN', `no such message of a call: ${type.slice(0, 32)}`);
     }
     this.#args.router.refuse(peer, 'MESSAGE_MALFORMED', `what should be a message '${type}' of a call is none`);
+  }
+
+  isBusy(peer: PeerId): boolean {
+    return this.#out.attempts.isAsking(peer) || this.#in.isExecutingFor(peer);
   }
 
   counts(): { local: number; outgoing: number; incoming: number } {

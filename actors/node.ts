@@ -95,6 +95,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const peers = createPeers({
     ...{ settings, ports, writer, nodeAddress, beatAddress: livenessAddress },
     router: () => router,
+    isBusy: (peer) => calls.isBusy(peer),
     onUnreachable: (peer) => membershipCell?.send({ type: 'unreachable', peer }),
   });
   const router: Router = createRouter({ network: peers, clock, sink, epoch, nameOf: peers.nameOf });

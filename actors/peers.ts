@@ -38,6 +38,8 @@ export type PeersArguments = {
   /** Address of the node's own actor, to which peers say that they would part, and of the one whose messages are mere beats. */
   nodeAddress: string;
   beatAddress: string;
+  /** Something other than questions of the router is under way between this node and that one, in silence perhaps. */
+  isBusy?: (peer: PeerId) => boolean;
   /** A member could not be dialled: it may be dead. */
   onUnreachable: (peer: PeerId) => void;
 };
@@ -86,7 +88,7 @@ const standings: Record<MemberView['status'], LinkMember['standing']> = {
 };
 
 export const createPeers = (args: PeersArguments): Peers => {
-  const { ports, settings, router, nodeAddress, beatAddress } = args;
+  const { ports, settings, router, nodeAddress, beatAddress, isBusy = () => false } = args;
   const { clock, network, random, sink } = ports;
   const links = createLinks({ self: network.self, options: settings.links, seed: random.uint32(), nowMs: clock.nowMs() });
   const statuses = new Map<PeerId, PeerStatus>();
@@ -133,7 +135,7 @@ export const createPeers = (args: PeersArguments): Peers => {
   /** Ends a connection that is of no use, in agreement with the other end. */
   const part = (peer: PeerId): void => {
     // Whoever waits for an answer uses it.
-    if (router().isAsking(peer)) return noteUse(links, peer, clock.nowMs());
+    if (router().isAsking(peer) || isBusy(peer)) return noteUse(links, peer, clock.nowMs());
     let isOver = false;
     const question = { peer, lane: 'control' as const, source: nodeAddress, target: nodeAddress, type: 'part', body: null };
     router().ask({ ...question, timeoutMs: partTimeoutMs }, (why) => {
@@ -324,7 +326,7 @@ export const createPeers = (args: PeersArguments): Peers => {
     },
 
     onPart({ peer, answer }) {
-      const isUsed = !mayPart(links, peer) || (router().isAsking(peer) && !parting.has(peer));
+      const isUsed = !mayPart(links, peer) || isBusy(peer) || (router().isAsking(peer) && !parting.has(peer));
       if (isUsed) return answer(null);
       letGo.add(peer);
       network.disconnect(peer);

@@ -29,6 +29,7 @@ type Mini = {
   storage: MemoryStorage;
   ask(to: string, body: unknown): void;
   say(to: string, body: unknown): 'queued' | 'full' | 'unreachable';
+  isBusy: boolean;
 };
 
 const at = (peer: string): string => `/dns/${peer}/tcp/1/p2p/${peer}`;
@@ -69,11 +70,12 @@ const createWorld = () => {
       ...{ ports, writer: createWriter({ storage, clock, sink }), settings: { join: [], links } },
       ...{ nodeAddress: 'node', beatAddress: 'liveness' },
       router: () => router,
+      isBusy: () => mini.isBusy,
       onUnreachable: (lost) => void unreachable.push(lost),
     });
     const router = createRouter({ network: peers, clock, sink });
     const mini: Mini = {
-      ...{ peer, peers, router, port, unreachable, counts, storage, heard: [], ends: [], closes: [] },
+      ...{ peer, peers, router, port, unreachable, counts, storage, heard: [], ends: [], closes: [], isBusy: false },
       ask: (to, body) =>
         router.ask({ peer: to, lane: 'calls', source: 'asker', target: 'service', type: 'q', body, timeoutMs: 60_000 }, (why) =>
           mini.ends.push(why),
@@ -227,6 +229,18 @@ test('a connection over which somebody waits for an answer is not idle', () => {
   world.turn();
   world.pass(3 * links.idleMs);
   assert.deepEqual([a.closes, b.closes, a.ends], [[], [], []]);
+});
+
+test('nor is one over which something else is under way, at whichever end', () => {
+  for (const busy of ['p1', 'p2']) {
+    const world = createWorld();
+    const [a, b] = strangers(world);
+    (busy === 'p1' ? a : b).isBusy = true;
+    a.say('p2', 'hello');
+    world.turn();
+    world.pass(3 * links.idleMs);
+    assert.deepEqual([a.closes, b.closes], [[], []], `${busy} is busy`);
+  }
 });
 
 test('who is asked to part and needs the connection keeps it, and what was to be said meanwhile is said', () => {
