@@ -283,8 +283,9 @@ export class CallsIn implements IncomingOwner {
     call.handle = null;
     if (entry !== null) {
       this.#running.delete(entry);
-      // Nothing was done: whoever asks again asks for the first time.
-      if (mayBeAskedAgain(result)) forget(memory, entry);
+      // Nothing was done: who asks again under an id of his own asks for the first time. A number is asked again only by a message
+      // that was on its way already, and its refusal is not heard yet.
+      if (typeof entry.id === 'string' && mayBeAskedAgain(result)) forget(memory, entry);
       else conclude(memory, clock.nowMs(), entry, this.#kept(call, result));
     }
     for (const { caller, number } of waiters) {

@@ -110,3 +110,16 @@ test('who was refused before anything was done is not refused for that when he a
   assert.equal(ask().value, 1);
   assert.equal(n2.services.begun.length, 1, 'what was done is not done again');
 });
+
+test('a call that comes twice, refused at first, is not executed for the second and once more when it is tried again', () => {
+  const { hands, n1, n2 } = cluster({ n2: { add: answers(() => 1) } });
+  const end = watched();
+  n1.api.calls.call({ service: 's', method: 'add', input: null, timeoutMs: 2_000 }, end);
+  hands.clock.settle();
+  n2.services.refusing = failure('OVERLOADED', 'not now');
+  hands.network.repeat(hands.network.letters.findIndex((letter) => envelopeOf(letter).type === 'call'));
+  n2.services.refusing = null;
+  hands.pass(1_000);
+  assert.equal(end.value, 1);
+  assert.equal(n2.services.begun.length, 1);
+});

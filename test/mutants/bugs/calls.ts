@@ -65,7 +65,16 @@ export const calls: readonly Mutant[] = [
   found(
     'refusals-remembered',
     'Who was refused before anything was done is refused for that again and again under the same id.',
-    ...([coming, 'if (mayBeAskedAgain(result)) forget', 'if (result === null) forget'] as const),
+    ...([
+      coming,
+      "if (typeof entry.id === 'string' && mayBeAskedAgain(result)) forget",
+      'if (result === null) forget',
+    ] as const),
+  ),
+  found(
+    'refusals-forgotten',
+    'A refusal is forgotten before its caller has heard it, and the same message once more is executed.',
+    ...([coming, "typeof entry.id === 'string' && mayBeAskedAgain", 'mayBeAskedAgain'] as const),
   ),
   bug(
     'asks-without-end',
