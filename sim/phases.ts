@@ -224,6 +224,8 @@ export const liveThrough = (phases: Phases): void => {
       () => of.whyNotServed() === null,
       () => of.whyNotServed() ?? '',
     );
+    // What was asked for under fire may go on for a while, for its caller may come back and ask again.
+    demand('nothing is executed for nobody', () => of.whyNotIdle() === null, idle);
     of.abandon();
     pass(abandonMs);
     demand('what nobody wants is not executed', () => of.whyNotIdle() === null, idle, abandonMs);

@@ -191,7 +191,9 @@ export class Calls {
       const plan = drawPlan(chance, this.judge, this.#offered());
       node.enter('calls', (api) => this.#ask(node, api, plan));
       if (plan.work.requestId !== null)
-        this.#world.after(chance.fraction() * repeatWithinMs, () => node.enter('calls', (api) => this.#ask(node, api, plan)));
+        this.#world.after(chance.fraction() * repeatWithinMs, () => {
+          if (!this.#isStopped) node.enter('calls', (api) => this.#ask(node, api, plan));
+        });
       this.#wait(client, call + 1);
     });
   }
