@@ -36,7 +36,8 @@ import { createQueueWaits, type ReceiveRequest } from './queue-waits.ts';
 import { createMember, type Member, type ReadEnd } from './raft.ts';
 import { type LoadedGroup, loadGroup, type RaftStore } from './raft-store.ts';
 import { createRegisterReplica, expireCommand, type RecordPages, type RegisterReplica } from './register.ts';
-import { type Attempt, createRequests, type Requests } from './requests.ts';
+import { waitOf } from './register-waits.ts';
+import { type Attempt, createRequests, type RequestKind, type Requests } from './requests.ts';
 import type { Delivery, Router } from './router.ts';
 import type { NodeSettings } from './settings.ts';
 import { createSnapshotTransfers, type SnapshotTransfers } from './snapshot.ts';
@@ -388,20 +389,19 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     place,
     access,
   );
-  const reads: Requests<ReadRequest, RegisterResult> = createRequests(
-    {
-      type: 'read',
-      effect: false,
-      repeatable: () => true,
-      form: formRequestRead,
-      parse: parseRequestRead,
-      formResult,
-      parseResult,
-      execute: executeRead,
-    },
-    place,
-    access,
-  );
+  const reading: RequestKind<ReadRequest, RegisterResult> = {
+    type: 'read',
+    effect: false,
+    repeatable: () => true,
+    form: formRequestRead,
+    parse: parseRequestRead,
+    formResult,
+    parseResult,
+    execute: executeRead,
+  };
+  const reads: Requests<ReadRequest, RegisterResult> = createRequests(reading, place, access);
+  /** Those that wait for something to tell: many, long, and no reason to put off a stop. */
+  const patientReads: Requests<ReadRequest, RegisterResult> = createRequests({ ...reading, type: 'wait' }, place, access);
   const changes: Requests<ChangeRequest, { index: number }> = createRequests(
     {
       type: 'change',
@@ -439,14 +439,29 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     place,
     access,
   );
-  const everyRequests = [writes, reads, changes, receives];
+  const everyRequests = [writes, reads, patientReads, changes, receives];
+  const requestsOf = (type: string): Pick<typeof writes, 'serve'> | null => {
+    switch (type) {
+      case 'write':
+        return writes;
+      case 'read':
+        return reads;
+      case 'wait':
+        return patientReads;
+      case 'change':
+        return changes;
+      case 'receive':
+        return receives;
+      default:
+        return null;
+    }
+  };
 
   const timeoutOf = (options: CallOptions): number => Math.min(options.timeoutMs ?? defaultTimeoutMs, limits.callTimeoutMsMax);
 
   const onDelivery = (delivery: Delivery): void => {
     const { peer, type } = delivery;
-    const requests =
-      type === 'write' ? writes : type === 'read' ? reads : type === 'change' ? changes : type === 'receive' ? receives : null;
+    const requests = requestsOf(type);
     if (requests === null) return router.refuse(peer, 'TYPE_UNKNOWN', `no such request: ${type.slice(0, 32)}`, { group });
     requests.serve(delivery.body, delivery.timeLeftMs, delivery.answer);
   };
@@ -468,7 +483,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     if (!parsed.ok) return given.done({ ok: false, failure: parsed.failure });
     const event = { ...given, read: parsed.value };
     if (event.options.consistency !== 'local')
-      return reads.execute(
+      return (waitOf(event.read) === null ? reads : patientReads).execute(
         { read: event.read, lease: event.options.consistency === 'lease' },
         timeoutOf(event.options),
         event.done,

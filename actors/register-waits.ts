@@ -1,7 +1,14 @@
 // Reads that wait for something to tell, e.g. for messages of a topic: each sleeps under a name until an entry touches that name, or its
 // time is over. Nothing is asked or written while nothing happens.
 import { type Failure, failure } from '../machines/errors.ts';
-import { isTopicNews, isTopicRead, type PointRequest, type RegisterOutcome, topicWaitOf } from '../machines/register/index.ts';
+import {
+  isTopicNews,
+  isTopicRead,
+  type PointRequest,
+  type RegisterOutcome,
+  type RegisterRead,
+  topicWaitOf,
+} from '../machines/register/index.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { ClockPort } from './ports/index.ts';
 import type { Scope } from './supervise.ts';
@@ -15,6 +22,10 @@ type Waiting = {
   untilMs: number;
   done: (outcome: RegisterOutcome) => void;
 };
+
+/** Under which name a read waits and how long at most; null: it is answered as things are. */
+export const waitOf = (read: RegisterRead): { name: string; waitMs: number } | null =>
+  isTopicRead(read) ? topicWaitOf(read) : null;
 
 export interface RegisterWaits {
   /** Answers at once or later, exactly once. */
@@ -68,7 +79,7 @@ export const createRegisterWaits = (args: {
   return {
     answer(read, done) {
       const outcome = query(read);
-      const wait = isTopicRead(read) ? topicWaitOf(read) : null;
+      const wait = waitOf(read);
       if (wait === null || isClosed || isNews(read, outcome)) return done(outcome);
       if (count >= registerWaitsMax)
         return done({ ok: false, failure: failure('OVERLOADED', `${count} readers wait at this node already`) });

@@ -78,6 +78,14 @@ test('the same id twice is one message; a member that hosts no replica reads and
   publish(cluster, nodes[1], logged('later'));
   cluster.until(() => texts.length === 2);
   assert.deepEqual(texts, ['once', 'later']);
+  // What only waits is no reason to put off a stop.
+  let isStopped = false;
+  const startMs = cluster.clock.nowMs();
+  fourth.api.stop(() => {
+    isStopped = true;
+  });
+  cluster.until(() => isStopped);
+  assert.ok(cluster.clock.nowMs() - startMs < 1_000, `${cluster.clock.nowMs() - startMs} ms`);
 });
 
 test('a subscription goes on at another node when the one that handles it dies, from what was handled', () => {
