@@ -1,24 +1,15 @@
 // The topics of a node (row K4): brings what is published and asked to the gossip or to a group's log, and keeps the feeds of this
 // process. Outlives every actor: a feed goes on when the group beside it starts again.
-import { errorTable, type Failure, failure } from '../machines/errors.ts';
+import { type Failure, failure } from '../machines/errors.ts';
 import type { MemberView } from '../machines/membership/index.ts';
-import {
-  type FencingToken,
-  type Holder,
-  parseIdempotencyKey,
-  publishKey,
-  type RegisterRead,
-  type RegisterResult,
-  type RegisterWrite,
-  topicLimits,
-} from '../machines/register/index.ts';
-import { limits } from '../machines/wire/limits.ts';
+import type { FencingToken, Holder, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/index.ts';
 import type { CallOptions, GossipApi, NodeApi, Outcome, PeerStatus, WriteOptions } from './api.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
-import type { Feed, FeedWanted, HostedFeed, Publication, Published, TopicsApi } from './topic-api.ts';
-import { createLogFeed, feedTimes } from './topic-feed.ts';
-import { createLiveFeed, liveTopic } from './topic-live.ts';
+import type { Feed, FeedWanted, HostedFeed, Published, TopicsApi } from './topic-api.ts';
+import { createLogFeed } from './topic-feed.ts';
+import { createLiveFeed } from './topic-live.ts';
 import { createFeedOutlet } from './topic-outlet.ts';
+import { createPublisher, optionsOf, passes, readSlackMs, strange } from './topic-publish.ts';
 
 export const topicDoorLimits = {
   feedsMax: 4_096,
@@ -26,13 +17,9 @@ export const topicDoorLimits = {
   releasesMax: 4_096,
 } as const;
 
-/** How long fire-and-forget holds: who was told by no push is told by an exchange within that. */
-const liveMs = 10_000;
 const releaseEveryMs = 1_000;
 /** Who stands by forgives a node that it has not met so long, then takes over. */
 const strangerMs = 10_000;
-const readSlackMs = 5_000;
-const tellMs = 200;
 
 export type TopicsArguments = Pick<NodeApi, 'write' | 'read'> & {
   name: string;
@@ -52,90 +39,12 @@ export const createTopics = (args: TopicsArguments): { api: TopicsApi; stop(): v
   const feeds = new Map<number, HostedFeed | null>();
   let consumers = 0;
   let releasing = 0;
+  const publish = createPublisher(args);
 
-  const optionsOf = ({ group, timeoutMs }: CallOptions): CallOptions => ({
-    ...(group === undefined ? {} : { group }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  });
   const writeOptionsOf = (options: WriteOptions): WriteOptions => ({
     ...optionsOf(options),
     ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
   });
-  const timeOf = ({ timeoutMs }: CallOptions): number =>
-    typeof timeoutMs === 'number' && timeoutMs >= 1
-      ? Math.min(timeoutMs, limits.callTimeoutMsMax)
-      : limits.callTimeoutMsDefault;
-
-  // -------------------------------------------------------------- publishing
-
-  const publishLive = ({ topic, body, id }: Publication, done: (outcome: Outcome<Published>) => void): void => {
-    if (id !== undefined) return done(invalid('what is told once and forgotten has no id'));
-    gossip.publish(liveTopic(topic), body, { ttlMs: liveMs }, (outcome) =>
-      done(outcome.ok ? { ok: true, value: { sequence: null, acknowledged: null } } : outcome),
-    );
-  };
-
-  const publishLogged = (
-    { topic, body, id, delivery, acknowledgements }: Publication,
-    options: CallOptions,
-    done: (outcome: Outcome<Published>) => void,
-  ): void => {
-    const key = id === undefined ? null : parseIdempotencyKey(id);
-    if (key !== null && !key.ok) return done({ ok: false, failure: key.failure });
-    // Who has not acknowledged is told before whoever waits hangs up.
-    const timeoutMs = timeOf(options);
-    const deadlineMs = clock.nowMs() + timeoutMs - Math.min(tellMs, timeoutMs / 5);
-    const subscriptionsMin = delivery === 'quorum' ? (acknowledgements ?? 1) : 0;
-    const once = key === null ? {} : { idempotencyKey: publishKey(topic, key.value) };
-    args.write({ op: 'topic-publish', topic, body, subscriptionsMin }, { ...optionsOf(options), ...once }, (outcome) => {
-      if (!outcome.ok) return done(outcome);
-      if (outcome.value.op !== 'topic-publish') return done(strange(outcome.value));
-      const { sequence, index } = outcome.value;
-      if (delivery !== 'quorum') return done({ ok: true, value: { sequence, acknowledged: null } });
-      awaitAcknowledgements({ topic, sequence, published: index, needed: acknowledgements ?? 0 }, options, deadlineMs, done);
-    });
-  };
-
-  type Awaited = { topic: string; sequence: number; published: number; needed: number };
-
-  const awaitAcknowledgements = (
-    awaited: Awaited,
-    options: CallOptions,
-    deadlineMs: number,
-    done: (outcome: Outcome<Published>) => void,
-  ): void => {
-    const { topic, sequence } = awaited;
-    let last: { acknowledged: number; needed: number; missing: string[] } | null = null;
-    const giveUp = (): void => {
-      const { acknowledged = 0, needed = awaited.needed, missing = [] } = last ?? {};
-      const of = last === null ? '' : ` ${acknowledged} of ${needed}`;
-      const message = `message ${sequence} of '${topic}' is published, but not acknowledged by enough in time:${of}`;
-      const details = { sequence, acknowledged, needed, missing: missing.join(', ').slice(0, 1_000) };
-      const who = missing.length === 0 ? '' : `; not by ${details.missing.slice(0, 200)}`;
-      done({ ok: false, failure: failure('NOT_ACKNOWLEDGED', message + who, details) });
-    };
-    const ask = (): void => {
-      const leftMs = Math.floor(deadlineMs - clock.nowMs());
-      if (leftMs < 1) return giveUp();
-      const waitMs = Math.min(leftMs, topicLimits.waitMsMax);
-      const { group } = options;
-      args.read(
-        { op: 'topic-acknowledged', ...awaited, waitMs },
-        { ...(group === undefined ? {} : { group }), timeoutMs: Math.min(waitMs + readSlackMs, limits.callTimeoutMsMax) },
-        (outcome) => {
-          if (!outcome.ok) return passes(outcome.failure) ? void clock.after(feedTimes.retryMsMin, ask) : giveUp();
-          if (outcome.value.op !== 'topic-acknowledged') return done(strange(outcome.value));
-          last = outcome.value;
-          const { acknowledged, needed, of } = outcome.value;
-          if (acknowledged >= needed) return done({ ok: true, value: { sequence, acknowledged } });
-          // Those who could still acknowledge are too few by now.
-          if (of < needed) return giveUp();
-          clock.after(Math.max(0, Math.min(feedTimes.restMs, deadlineMs - clock.nowMs())), ask);
-        },
-      );
-    };
-    ask();
-  };
 
   // -------------------------------------------------------------- feeds
 
@@ -238,10 +147,7 @@ export const createTopics = (args: TopicsArguments): { api: TopicsApi; stop(): v
         done(outcome);
       };
       if (args.isStopping()) return done({ ok: false, failure: failure('STOPPING', `${name} is stopping`) });
-      if (publication.delivery === 'fire-and-forget') publishLive(publication, counted);
-      else if (publication.delivery === 'at-least-once' || publication.delivery === 'quorum')
-        publishLogged(publication, options, counted);
-      else done(invalid("a delivery is 'fire-and-forget', 'at-least-once' or 'quorum'"));
+      publish(publication, options, counted);
     },
     feed: feedOf,
     configure: (topic, retention, options, done) => written({ op: 'topic-configure', topic, retention }, options, done),
@@ -284,18 +190,6 @@ export const createTopics = (args: TopicsArguments): { api: TopicsApi; stop(): v
 
 type Done = (outcome: Outcome<RegisterResult>) => void;
 type Claim = Extract<RegisterWrite, { op: 'topic-subscribe' }>;
-
-const passes = ({ code }: Failure): boolean =>
-  code !== 'STOPPING' && (errorTable[code].retryable || !errorTable[code].definite);
-
-const invalid = (message: string): { ok: false; failure: Failure } => ({
-  ok: false,
-  failure: failure('INVALID_REQUEST', message),
-});
-const strange = ({ op }: { op: string }): { ok: false; failure: Failure } => ({
-  ok: false,
-  failure: failure('INTERNAL', `a question about topics was answered by '${op}'`),
-});
 
 const numberOf = (from: 'new' | 'oldest' | number): number => (from === 'new' ? 0 : from === 'oldest' ? 1 : from);
 
