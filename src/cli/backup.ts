@@ -200,7 +200,7 @@ export const restore = async (file: string, options: ReachOptions): Promise<void
       `${so.keys} keys, ${so.leases} leases and ${so.messages} messages of ${so.queues} queues restored into ${group} (a backup of ${header.cluster} as of index ${header.index})`,
     );
     print(
-      `left behind: receipts, ${so.left} locks and sessions, ${so.expired} keys that had expired; indices begin anew, so watchers must too`,
+      `left behind: receipts, ${so.left} locks, sessions and records of topics, ${so.expired} keys that had expired; indices begin anew, so watchers must too`,
     );
   });
 };
