@@ -1,31 +1,17 @@
 // What an entry of the log does to queues. Everything a receiver may rely on is decided here, in log order and by log time:
 // ONE_RECEIVER (a message that is out is given to nobody else), ONE_OUT_PER_KEY (state.ts), and that a receipt is worth nothing once
 // its message was given back, ran out of time or was acknowledged.
-import { type ErrorCode, type Failure, failure } from '../errors.ts';
 import { requireRegister } from '../register/state.ts';
 import type { Turn } from '../register/turn.ts';
+import { purge, redrive } from './dead.ts';
 import { queueDefaults } from './limits.ts';
 import { bodyKey, encodeMessage, encodeQueue, encodeSeen, messageKey, queueKey, seenKey } from './records.ts';
-import {
-  addQueue,
-  enter,
-  firstFree,
-  forget,
-  leave,
-  type Message,
-  type Move,
-  move,
-  oldestSeen,
-  type Queue,
-  remember,
-  type Seen,
-  sizeOf,
-  timeRetention,
-} from './state.ts';
-import type { QueueMessage, QueueOptions, QueueWrite, QueueWriteResult, Receipt } from './types.ts';
+import { oldestSeen, remember } from './seen.ts';
+import { addQueue, enter, firstFree, type Message, type Queue, type Seen, sizeOf, timeRetention } from './state.ts';
+import { at, back, done, forgotten, moved, noQueue, type QueueOutcome, refused, removed, shown } from './steps.ts';
+import type { QueueMessage, QueueOptions, QueueWrite, Receipt } from './types.ts';
 
 type Op<Name extends QueueWrite['op']> = Extract<QueueWrite, { op: Name }>;
-export type QueueOutcome = { ok: true; result: QueueWriteResult } | { ok: false; failure: Failure };
 
 export const executeQueue = (turn: Turn, write: QueueWrite): QueueOutcome => {
   switch (write.op) {
@@ -48,37 +34,6 @@ export const executeQueue = (turn: Turn, write: QueueWrite): QueueOutcome => {
     case 'queue-purge':
       return purge(turn, write);
   }
-};
-
-const done = (result: QueueWriteResult): QueueOutcome => ({ ok: true, result });
-const refused = (code: ErrorCode, message: string): QueueOutcome => ({ ok: false, failure: failure(code, message) });
-const at = ({ index, term }: Turn): { index: number; term: number } => ({ index, term });
-
-// ---------------------------------------------------------------- records follow memory
-
-const moved = (turn: Turn, message: Message, to: Move): void => {
-  move(turn.state.queues, message, to);
-  turn.writes.push({ key: messageKey(message.id), value: encodeMessage(message) });
-};
-
-const removed = (turn: Turn, message: Message): void => {
-  leave(turn.state.queues, message);
-  turn.writes.push({ key: messageKey(message.id), value: null }, { key: bodyKey(message.id), value: null });
-};
-
-const forgotten = (turn: Turn, queue: Queue, seen: Seen): void => {
-  forget(turn.state.queues, queue, seen);
-  turn.writes.push({ key: seenKey(seen.message), value: null });
-};
-
-/** It came back, or its time ran out: ready or delayed again, or dead if it was given out often enough. */
-const back = (turn: Turn, message: Message, by: { delayMs: number; reason: string | null; deliveries: number }): boolean => {
-  const { delayMs, reason, deliveries } = by;
-  const isDead = deliveries >= message.queue.options.maxDeliveries;
-  if (isDead) moved(turn, message, { standing: 'dead', deliveries, reason });
-  else if (delayMs === 0) moved(turn, message, { standing: 'ready', deliveries, reason });
-  else moved(turn, message, { standing: 'delayed', atMs: turn.timeMs + delayMs, deliveries, reason });
-  return isDead;
 };
 
 // ---------------------------------------------------------------- what log time does
@@ -112,9 +67,6 @@ const tooOld = (turn: Turn, id: number): void => {
 };
 
 // ---------------------------------------------------------------- queues
-
-const shown = (name: string): string => `'${name.length > 100 ? `${name.slice(0, 100)}…` : name}'`;
-const noQueue = (name: string): QueueOutcome => refused('QUEUE_NOT_FOUND', `there is no queue ${shown(name)}`);
 
 /** The queue of that name, made if need be; null: there are too many. */
 const madeQueue = (turn: Turn, name: string, options: Partial<QueueOptions>): Queue | null => {
@@ -283,43 +235,4 @@ const extend = (turn: Turn, { queue, receipt, visibilityMs }: Op<'queue-extend'>
   const atMs = turn.timeMs + visibilityMs;
   moved(turn, message, { standing: 'out', atMs, token: receipt.token });
   return done({ op: 'queue-extend', queue, message: message.id, visibleMs: atMs, ...at(turn) });
-};
-
-// ---------------------------------------------------------------- dead letters
-
-/** Those of the named messages, or else the oldest of `numbers`, that are this queue's dead letters; a bounded number. */
-const deadOf = (turn: Turn, queue: Queue, named: readonly number[] | undefined): Message[] => {
-  const { messages, bounds } = turn.state.queues;
-  const found: Message[] = [];
-  for (const id of named === undefined ? queue.dead.slice(0, bounds.batchMax) : new Set(named)) {
-    const message = messages.get(id);
-    if (message?.queue === queue && message.standing === 'dead') found.push(message);
-  }
-  return found;
-};
-
-const redrive = (turn: Turn, { queue: name, messages: named }: Op<'queue-redrive'>): QueueOutcome => {
-  const queue = turn.state.queues.byName.get(name);
-  if (queue === undefined) return noQueue(name);
-  const found = deadOf(turn, queue, named);
-  for (const message of found) moved(turn, message, { standing: 'ready', deliveries: 0, reason: null });
-  return done({ op: 'queue-redrive', queue: name, count: found.length, left: queue.counts.dead, ...at(turn) });
-};
-
-const purge = (turn: Turn, { queue: name, which, messages: named }: Op<'queue-purge'>): QueueOutcome => {
-  const queue = turn.state.queues.byName.get(name);
-  if (queue === undefined) return noQueue(name);
-  let count = 0;
-  if (which === 'dead')
-    for (const message of deadOf(turn, queue, named)) {
-      removed(turn, message);
-      count++;
-    }
-  else
-    for (let oldest = queue.first; oldest !== null && count < turn.state.queues.bounds.batchMax; oldest = queue.first) {
-      removed(turn, oldest);
-      count++;
-    }
-  const left = which === 'dead' ? queue.counts.dead : sizeOf(queue);
-  return done({ op: 'queue-purge', queue: name, count, left, ...at(turn) });
 };

@@ -1,7 +1,8 @@
 // Where messages stand, rebuilt from the records at a start or after a snapshot's installation.
 import { requireRegister } from '../register/state.ts';
 import { decodeMessage, decodeQueue, decodeSeen, nameOfKey, numberOfKey, partOf } from './records.ts';
-import { addQueue, enter, type Queue, type Queues, remember } from './state.ts';
+import { remember } from './seen.ts';
+import { addQueue, enter, type Queue, type Queues } from './state.ts';
 
 /** Takes one record whose key begins as queues' do; all, in the order of keys, on a fresh state. */
 export const restoreQueue = (queues: Queues, key: Uint8Array, value: Uint8Array): void => {

@@ -13,7 +13,7 @@ export const queues: readonly Mutant[] = [
     sentence: 'What was acknowledged is there again after a restart.',
     edits: [
       {
-        file: applying,
+        file: 'machines/queue/steps.ts',
         find: '  turn.writes.push({ key: messageKey(message.id), value: null }, { key: bodyKey(message.id), value: null });\n',
         replace: '',
       },
