@@ -1,5 +1,6 @@
 // Every node announces something now and then and listens to all, while whatever else happens to the cluster happens: each process must
 // hear each announcement once, in the order of its source unless it is called late, and in the end all must have heard all that holds.
+import { catalogTopic } from '../actors/catalog.ts';
 import { GossipJudge, type Speaker } from './gossip/judge.ts';
 import type { SimulatedNode } from './node.ts';
 import type { Chance, World } from './world.ts';
@@ -79,6 +80,7 @@ export class Criers {
     crier.listens = node.lives;
     node.enter('listen', (api) => {
       api.gossip.subscribe(topic, (announced) => this.judge.delivered(crier, announced));
+      api.gossip.subscribe(catalogTopic, (announced) => this.judge.heardBeside(crier, announced));
     });
   }
 

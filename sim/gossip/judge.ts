@@ -21,7 +21,8 @@ const keyOf = (source: string, epoch: number, sequence: number): string => `${so
 const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
   a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
 
-type Ear = { life: number; heard: Set<string>; last: Map<string, number> };
+/** `last` of what is judged, `beside` of all else, by source and epoch. */
+type Ear = { life: number; heard: Set<string>; last: Map<string, number>; beside: Map<string, number> };
 
 export class GossipJudge {
   violation: string | null = null;
@@ -58,7 +59,7 @@ export class GossipJudge {
   #earOf(node: Speaker): Ear {
     const known = this.#ears.get(node);
     if (known?.life === node.life) return known;
-    const ear: Ear = { life: node.life, heard: new Set(), last: new Map() };
+    const ear: Ear = { life: node.life, heard: new Set(), last: new Map(), beside: new Map() };
     this.#ears.set(node, ear);
     return ear;
   }
@@ -75,12 +76,20 @@ export class GossipJudge {
     if (this.#nowMs() > said.endsMs + slackMs) broken(`${Math.round(this.#nowMs() - said.endsMs)} ms after its end`);
     const of = `${source} ${epoch}`;
     const last = ear.last.get(of) ?? 0;
-    if (late !== sequence < last) broken(late ? 'late, though nothing after it came before' : `after ${last}`);
+    if (!late && sequence < last) broken(`after ${last}`);
+    if (late && sequence >= Math.max(last, ear.beside.get(of) ?? 0)) broken('late, though nothing after it came before');
     ear.last.set(of, Math.max(last, sequence));
     ear.heard.add(key);
     this.deliveries++;
     if (late) this.late++;
     this.listen?.(node, key);
+  }
+
+  /** It heard what nobody judges here; what the same source announced before that is late now. */
+  heardBeside(node: Speaker, { source, epoch, sequence }: Delivery): void {
+    const { beside } = this.#earOf(node);
+    const of = `${source} ${epoch}`;
+    beside.set(of, Math.max(sequence, beside.get(of) ?? 0));
   }
 
   refused(_node: Speaker, code: string): void {

@@ -144,6 +144,27 @@ const sendWhole = (raw: MessageStream): void => {
   raw.send = (data) => send(data.subarray());
 };
 
+/** Nobody hears most of these, and an event costs more than what it tells of. */
+export const sparingEvents = (stream: MessageStream): void => {
+  const dispatch = stream.safeDispatchEvent.bind(stream);
+  stream.safeDispatchEvent = ((type: 'idle', detail?: CustomEventInit) =>
+    type === 'idle' && stream.listenerCount(type) === 0 ? true : dispatch(type, detail)) as typeof dispatch;
+};
+
+/** What a decoder of @libp2p/noise is asked for, as far as it is known here. */
+type LengthDecoder = { lengthDecoder: (data: { length: number }) => number };
+
+/** Of the longest message of Noise (revision 34 §3): fewer bytes than a length has are no whole message of any length. */
+const longest = 65_535;
+
+/** Noise looks for the next length behind every message, and finds by an exception that there is none: a tenth of what a call costs. */
+const sparingDecoder = (secured: MessageStream): void => {
+  const { decoder } = secured as Partial<{ decoder: LengthDecoder }>;
+  if (typeof decoder?.lengthDecoder !== 'function') return;
+  const decode = decoder.lengthDecoder;
+  decoder.lengthDecoder = (data) => (data.length < 2 ? longest : decode(data));
+};
+
 const asRefused = (error: unknown, timedOut: boolean, timeLimitMs: number): AdmissionRefused => {
   if (error instanceof AdmissionRefused) return error;
   if (error instanceof Error && error.name === 'UnexpectedPeerError') return new AdmissionRefused(otherPeer, otherPeerMessage);
@@ -168,10 +189,13 @@ export const admission =
       const noiseOptions = { ...secureOptions, signal, skipStreamMuxerNegotiation: true };
       let remotePeer: PeerId | null = null;
       sendWhole(raw);
+      sparingEvents(raw);
       try {
         const secured =
           role === 'dialler' ? await inner.secureOutbound(raw, noiseOptions) : await inner.secureInbound(raw, noiseOptions);
         remotePeer = secured.remotePeer;
+        sparingEvents(secured.connection);
+        sparingDecoder(secured.connection);
         // An address of our own among those to join: no stranger, no news.
         if (remotePeer.toString() === options.self) throw new AdmissionRefused(ownAddress, ownAddressMessage);
         const helloBytes = await exchange(secured.connection, role, remotePeer.toString(), options, signal);

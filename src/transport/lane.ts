@@ -5,6 +5,7 @@ import type { Stream } from '@libp2p/interface';
 import type { Lane } from '../../actors/ports/index.ts';
 import { createFrameDecoder, decodeFrames, encodeFrame, messageHeaderBytes, takeBatch } from '../../machines/wire/frame.ts';
 import { limits as wireLimits } from '../../machines/wire/limits.ts';
+import { sparingEvents } from './admission.ts';
 
 export type LaneOptions = {
   lane: Lane;
@@ -83,6 +84,7 @@ export class LaneSender {
     }
     this.#state = 'open';
     this.#stream = stream;
+    sparingEvents(stream);
     stream.addEventListener('drain', this.#flush);
     stream.addEventListener('close', () => this.#broken('stream closed'));
     if (stream.status !== 'open') this.#broken('stream closed');
