@@ -6,6 +6,8 @@ import { createFrameDecoder, decodeFrames } from '../../../machines/wire/frame.t
 import { LaneSender } from '../../../src/transport/lane.ts';
 
 class FakeStream extends EventTarget {
+  safeDispatchEvent = (type: string): boolean => this.dispatchEvent(new Event(type));
+  listenerCount = (): number => 1;
   status = 'open';
   writableNeedsDrain = false;
   writeBufferLength = 0;
