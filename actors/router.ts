@@ -3,6 +3,7 @@
 import type { ErrorCode } from '../machines/errors.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope, wireVersion } from '../machines/wire/envelope.ts';
 import { limits } from '../machines/wire/limits.ts';
+import { decodePosted, encodePosted } from '../machines/wire/plain-envelope.ts';
 import type { ClockPort, Lane, PeerId, SinkPort, Timer } from './ports/index.ts';
 import { createRefusals, type Refuse } from './refusals.ts';
 
@@ -135,7 +136,10 @@ export const createRouter = (ports: {
     const handler = handlers.get(target);
     if (handler === undefined) return sink.count('dead_letters_total', { address: 'unknown' });
     handler({
-      ...{ peer, type, body, trace: envelope.trace },
+      peer,
+      type,
+      body,
+      trace: envelope.trace,
       timeLeftMs: Math.min(envelope.timeLeftMs, limits.callTimeoutMsMax),
       answer(answered) {
         if (id === 0 || stopped) return;
@@ -160,12 +164,8 @@ export const createRouter = (ports: {
 
     post({ peer, lane, source, target, type, body, timeLeftMs, trace }, fate) {
       if (stopped) return 'unreachable';
-      return transmit(
-        peer,
-        lane,
-        { version: wireVersion, source, target, type, id: 0, correlation: 0, timeLeftMs, trace, body },
-        fate,
-      );
+      const bytes = encodePosted({ version: wireVersion, source, target, type, timeLeftMs, trace, body });
+      return network.send(peer, lane, bytes, target, fate);
     },
 
     ask({ peer, lane, source, target, type, body, timeoutMs }, done) {
@@ -192,7 +192,7 @@ export const createRouter = (ports: {
     },
 
     receive(peer, lane, bytes) {
-      const envelope = decodeEnvelope(bytes);
+      const envelope = lane === 'calls' ? decodePosted(bytes) : decodeEnvelope(bytes);
       if ('refused' in envelope) {
         refuse(peer, envelope.refused, envelope.message);
         return null;

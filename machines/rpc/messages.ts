@@ -70,7 +70,8 @@ const flagsMax = flagsOf(true, importances.at(-1)!, false);
 export const formCall = (call: CallMessage): readonly unknown[] => {
   const { number, service, method, range, requestId, principal, epoch, credit, heard, chain, input } = call;
   const flags = flagsOf(call.idempotent, call.importance, call.takesItems);
-  return [number, service, method, range, requestId, principal, flags, epoch, credit, heard, chain, input];
+  const own = requestId === number ? null : requestId;
+  return [number, service, method, range, own, principal, flags, epoch, credit, heard, chain, input];
 };
 
 const nobody: readonly string[] = [];
@@ -91,7 +92,8 @@ export const parseCall = (body: unknown): CallMessage | null => {
   const service = given[1];
   const method = given[2];
   const range = given[3];
-  const requestId = given[4];
+  // Null: the number, as for nearly all.
+  const requestId = given[4] === null ? number : given[4];
   const principal = given[5];
   const flags = given[6];
   const epoch = given[7];
@@ -109,9 +111,22 @@ export const parseCall = (body: unknown): CallMessage | null => {
   const importance = importances[((flags >> 1) & 3) - 1] ?? null;
   const items = flags >> 3;
   const takesItems = items === 0 ? undefined : items === 1;
+  // One literal: to spread two takes ten times as long.
   return {
-    ...{ number, service, method, range, requestId, principal, importance, takesItems },
-    ...{ idempotent, epoch, credit, heard, chain, input },
+    number,
+    service,
+    method,
+    range,
+    requestId,
+    principal,
+    importance,
+    takesItems,
+    idempotent,
+    epoch,
+    credit,
+    heard,
+    chain,
+    input,
   };
 };
 

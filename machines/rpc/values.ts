@@ -1,7 +1,7 @@
 // Inputs, results and items of streams as bytes. What the wire cannot carry is refused by its path, so that nobody finds out only when
 // the service moves to another machine: functions, instances of classes, Map, Date, bigint, what contains itself.
-import { type Cursor, createInk, cursorOf, dry, isSpent, isWellFormed } from '../wire/octets.ts';
-import { inkPlain, readPlain } from '../wire/plain.ts';
+import { type Cursor, createInk, cursorOf, dry, isSpent, isWellFormed, tearOff, turnPage } from '../wire/octets.ts';
+import { inkBare, inkPlain, readPlain } from '../wire/plain.ts';
 import { rpcLimits as max } from './limits.ts';
 
 /** `code` as in the table of errors; `path` as `.size.width` or `[3]`. */
@@ -9,6 +9,7 @@ export type Unfit = { readonly code: 'INVALID_REQUEST' | 'TOO_LARGE'; readonly p
 
 const nothing = new Uint8Array(0);
 const ink = createInk();
+const page = createInk();
 
 /** `bytes`: at least so many it takes packed. `holes`: properties that are undefined, and left out as JSON does. */
 type Look = { bytes: number; holes: number; what: string; path: string };
@@ -100,6 +101,9 @@ const tooLarge = (): Unfit => ({
 /** Undefined has no bytes at all. */
 export const packValue = (value: unknown): Uint8Array | Unfit => {
   if (value === undefined) return nothing;
+  const start = turnPage(page);
+  if (inkBare(page, value, start + max.valueBytesMax) && page.at - start <= max.valueBytesMax) return tearOff(page, start);
+  page.at = start;
   const look: Look = { bytes: 0, holes: 0, what: '', path: '' };
   if (!lookAt(look, value, 0)) {
     const path = look.path.slice(0, pathCharsMax);

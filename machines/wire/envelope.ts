@@ -45,6 +45,28 @@ const isCount = (value: unknown): value is number => typeof value === 'number' &
 const isName = (value: unknown): value is string =>
   typeof value === 'string' && value.length > 0 && value.length <= limits.addressCharsMax;
 
+/** Fields in their order. */
+export const checkEnvelope = (
+  version: unknown,
+  source: unknown,
+  target: unknown,
+  type: unknown,
+  id: unknown,
+  correlation: unknown,
+  timeLeftMs: unknown,
+  trace: unknown,
+  body: unknown,
+): Envelope | Refusal => {
+  if (version !== wireVersion) return { refused: 'VERSION_UNKNOWN', message: `this node speaks wire version ${wireVersion}` };
+  if (!isName(source) || !isName(target) || !isName(type))
+    return { refused: 'MESSAGE_MALFORMED', message: 'source, target or type is not a name' };
+  if (!isCount(id) || !isCount(correlation) || !isCount(timeLeftMs))
+    return { refused: 'MESSAGE_MALFORMED', message: 'id, correlation or timeLeftMs is not a count' };
+  if (typeof trace !== 'string' || trace.length > limits.traceCharsMax)
+    return { refused: 'MESSAGE_MALFORMED', message: 'trace is not a traceparent' };
+  return { version, source, target, type, id, correlation, timeLeftMs, trace, body };
+};
+
 export const decodeEnvelope = (bytes: Uint8Array): Envelope | Refusal => {
   if (bytes.byteLength > limits.messageBytesMax)
     return { refused: 'MESSAGE_TOO_LARGE', message: `${bytes.byteLength} bytes, at most ${limits.messageBytesMax}` };
@@ -57,21 +79,5 @@ export const decodeEnvelope = (bytes: Uint8Array): Envelope | Refusal => {
   if (!Array.isArray(fields) || fields.length !== 9) return { refused: 'MESSAGE_MALFORMED', message: 'not an envelope' };
   const given = fields as unknown[];
   // By place rather than taken apart: an iterator over every message costs more than the rest of this.
-  const version = given[0];
-  const source = given[1];
-  const target = given[2];
-  const type = given[3];
-  const id = given[4];
-  const correlation = given[5];
-  const timeLeftMs = given[6];
-  const trace = given[7];
-  const body = given[8];
-  if (version !== wireVersion) return { refused: 'VERSION_UNKNOWN', message: `this node speaks wire version ${wireVersion}` };
-  if (!isName(source) || !isName(target) || !isName(type))
-    return { refused: 'MESSAGE_MALFORMED', message: 'source, target or type is not a name' };
-  if (!isCount(id) || !isCount(correlation) || !isCount(timeLeftMs))
-    return { refused: 'MESSAGE_MALFORMED', message: 'id, correlation or timeLeftMs is not a count' };
-  if (typeof trace !== 'string' || trace.length > limits.traceCharsMax)
-    return { refused: 'MESSAGE_MALFORMED', message: 'trace is not a traceparent' };
-  return { version, source, target, type, id, correlation, timeLeftMs, trace, body };
+  return checkEnvelope(given[0], given[1], given[2], given[3], given[4], given[5], given[6], given[7], given[8]);
 };

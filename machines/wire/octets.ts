@@ -90,12 +90,26 @@ export const dry = (ink: Ink, tail?: Uint8Array): Uint8Array => {
   return dried;
 };
 
+/**
+ * Ink for pieces of bytes one behind the other in one backing store, so that none is copied: `turnPage` before each, `tearOff` after it.
+ */
+export const turnPage = (ink: Ink): number => {
+  if (ink.bytes.byteLength > slabBytes || ink.at + slabShareMax > ink.bytes.byteLength) {
+    ink.bytes = new Uint8Array(slabBytes);
+    ink.at = 0;
+  }
+  return ink.at;
+};
+
+/** What was written since then; nobody writes there again. */
+export const tearOff = (ink: Ink, start: number): Uint8Array => ink.bytes.subarray(start, ink.at);
+
 // ---------------------------------------------------------------- reading
 
 /** A place in bytes. Once `failed`, everything read is worthless; check it once at the end. */
-export type Cursor = { readonly bytes: Uint8Array; at: number; failed: boolean };
+export type Cursor = { readonly bytes: Uint8Array; at: number; failed: boolean; readonly givesViews?: boolean };
 
-export const cursorOf = (bytes: Uint8Array, at = 0): Cursor => ({ bytes, at, failed: false });
+export const cursorOf = (bytes: Uint8Array, at = 0): Cursor => ({ bytes, at, failed: false, givesViews: false });
 
 const fail = <T>(cursor: Cursor, instead: T): T => {
   cursor.failed = true;

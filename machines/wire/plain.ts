@@ -7,6 +7,7 @@ import {
   type Ink,
   inkByte,
   inkRaw,
+  isWellFormed,
   readByte,
   readRaw,
   readUtf8,
@@ -18,7 +19,7 @@ import {
 /** Of lists and objects inside each other; deeper ones are refused. */
 const depthMax = 100;
 
-/** Units or bytes of a text. From here on the library is faster, which leaves it to what is outside of the language. */
+/** Units of a text. From here on the library is faster, which leaves it to what is outside of the language. */
 const longMin = 512;
 
 const word = new DataView(new ArrayBuffer(8));
@@ -50,25 +51,26 @@ const inkTagged = (ink: Ink, tags: Tags, count: number): void => {
   bytes[ink.at++] = count;
 };
 
-const inkText = (ink: Ink, text: string): void => {
+/** All that is below 0x80 behind its tag. False: something is not, and nothing has happened. */
+const inkAscii = (ink: Ink, text: string): boolean => {
   const { length } = text;
-  if (length < 32) {
-    reserve(ink, length + 1);
-    const { bytes } = ink;
-    let at = ink.at;
-    bytes[at++] = 0xa0 | length;
-    let from = 0;
-    for (; from < length; from++) {
-      const unit = text.charCodeAt(from);
-      if (unit > 0x7f) break;
-      bytes[at++] = unit;
-    }
-    if (from === length) {
-      ink.at = at;
-      return;
-    }
+  reserve(ink, length + 3);
+  const { bytes } = ink;
+  const start = ink.at + (length < 32 ? 1 : length <= 0xff ? 2 : 3);
+  for (let from = 0; from < length; from++) {
+    const unit = text.charCodeAt(from);
+    if (unit > 0x7f) return false;
+    bytes[start + from] = unit;
   }
-  if (length >= longMin) return inkRaw(ink, pack(text));
+  if (length < 32) bytes[ink.at] = 0xa0 | length;
+  else inkTagged(ink, textTags, length);
+  ink.at = start + length;
+  return true;
+};
+
+const inkText = (ink: Ink, text: string): void => {
+  if (text.length >= longMin) return inkRaw(ink, pack(text));
+  if (inkAscii(ink, text)) return;
   const size = utf8Length(text);
   if (size < 32) inkByte(ink, 0xa0 | size);
   else inkTagged(ink, textTags, size);
@@ -85,7 +87,20 @@ const inkNumber = (ink: Ink, number: number): void => {
   if (number < 0 && number >= -32 && Number.isInteger(number)) return inkByte(ink, number & 0xff);
   inkByte(ink, 0xcb);
   word.setFloat64(0, number);
-  inkRaw(ink, wordBytes);
+  reserve(ink, 8);
+  const { bytes } = ink;
+  // One by one: to copy so few in one go takes longer.
+  for (let at = 0; at < 8; at++) bytes[ink.at++] = wordBytes[at]!;
+};
+
+const inkList = (ink: Ink, length: number): void => {
+  if (length < 16) inkByte(ink, 0x90 | length);
+  else inkTagged(ink, listTags, length);
+};
+
+const inkRecord = (ink: Ink, size: number): void => {
+  if (size < 16) inkByte(ink, 0x80 | size);
+  else inkTagged(ink, recordTags, size);
 };
 
 const inkIn = (ink: Ink, value: unknown, depth: number): void => {
@@ -99,14 +114,12 @@ const inkIn = (ink: Ink, value: unknown, depth: number): void => {
     return inkRaw(ink, value);
   }
   if (Array.isArray(value)) {
-    if (value.length < 16) inkByte(ink, 0x90 | value.length);
-    else inkTagged(ink, listTags, value.length);
+    inkList(ink, value.length);
     for (let at = 0; at < value.length; at++) inkIn(ink, value[at], depth + 1);
     return;
   }
   const keys = Object.keys(value);
-  if (keys.length < 16) inkByte(ink, 0x80 | keys.length);
-  else inkTagged(ink, recordTags, keys.length);
+  inkRecord(ink, keys.length);
   for (const key of keys) {
     inkText(ink, key);
     inkIn(ink, (value as Record<string, unknown>)[key], depth + 1);
@@ -115,6 +128,54 @@ const inkIn = (ink: Ink, value: unknown, depth: number): void => {
 
 /** Throws a TypeError at what is no plain data; the ink then holds a part of it. */
 export const inkPlain = (ink: Ink, value: unknown): void => inkIn(ink, value, 0);
+
+/** Nearly everything is flatter. */
+const bareDepthMax = 16;
+
+const inkBareText = (ink: Ink, text: string, bytesMax: number): boolean => {
+  const { length } = text;
+  if (length < longMin && inkAscii(ink, text)) return true;
+  if (ink.at + length > bytesMax || !isWellFormed(text)) return false;
+  inkText(ink, text);
+  return true;
+};
+
+const inkBareRecord = (ink: Ink, record: Record<string, unknown>, bytesMax: number, depth: number): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(record);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  const keys = Object.keys(record);
+  inkRecord(ink, keys.length);
+  for (let at = 0; at < keys.length; at++) {
+    const key = keys[at]!;
+    if (key === '__proto__' || !inkBareText(ink, key, bytesMax)) return false;
+    if (!inkBareIn(ink, record[key], bytesMax, depth)) return false;
+  }
+  return true;
+};
+
+const inkBareIn = (ink: Ink, value: unknown, bytesMax: number, depth: number): boolean => {
+  if (ink.at > bytesMax) return false;
+  if (typeof value === 'string') return inkBareText(ink, value, bytesMax);
+  if (typeof value === 'number') inkNumber(ink, value);
+  else if (value === null) inkByte(ink, 0xc0);
+  else if (typeof value === 'boolean') inkByte(ink, value ? 0xc3 : 0xc2);
+  else if (typeof value !== 'object' || depth >= bareDepthMax) return false;
+  else if (Array.isArray(value)) {
+    inkList(ink, value.length);
+    for (let at = 0; at < value.length; at++) if (!inkBareIn(ink, value[at], bytesMax, depth + 1)) return false;
+  } else if (value instanceof Uint8Array) {
+    if (ink.at + value.byteLength > bytesMax) return false;
+    inkTagged(ink, bytesTags, value.byteLength);
+    inkRaw(ink, value);
+  } else return inkBareRecord(ink, value as Record<string, unknown>, bytesMax, depth + 1);
+  return true;
+};
+
+/**
+ * Looks at it and writes it in one go, for that is what calls take most. False: it may be no plain data, or too much of it, and has to be
+ * looked at closely; the ink then holds a part of it.
+ */
+export const inkBare = (ink: Ink, value: unknown, bytesMax: number): boolean => inkBareIn(ink, value, bytesMax, 0);
 
 // ---------------------------------------------------------------- reading
 
@@ -164,8 +225,8 @@ const readText = (from: Cursor, length: number, tagBytes: number): string | unde
   const end = at + length;
   if (end > bytes.byteLength) return failed(from);
   from.at = end;
-  const quick =
-    length <= shortMax ? shortText(bytes, at, length) : length >= longMin ? longText(bytes.subarray(at - tagBytes, end)) : null;
+  // To make a text out of units costs more than all else, but for the library, which leaves it to what is outside of the language.
+  const quick = length <= shortMax ? shortText(bytes, at, length) : longText(bytes.subarray(at - tagBytes, end));
   return quick ?? readUtf8(bytes, at, end) ?? failed(from);
 };
 
@@ -198,6 +259,14 @@ const readRecord = (from: Cursor, size: number, depth: number): Record<string, u
   return record;
 };
 
+/** A cursor behind which byte arrays are views of what is read, and not copies. */
+export const viewsOf = (bytes: Uint8Array, at: number): Cursor => ({ bytes, at, failed: false, givesViews: true });
+
+const readOctets = (from: Cursor, length: number): Uint8Array => {
+  const raw = readRaw(from, length);
+  return from.givesViews === true ? raw : raw.slice();
+};
+
 /** 64 bits: exact numbers only. */
 const readLong = (from: Cursor, isSigned: boolean): number | undefined => {
   wordBytes.set(readRaw(from, 8).subarray(0, from.failed ? 0 : 8));
@@ -206,8 +275,7 @@ const readLong = (from: Cursor, isSigned: boolean): number | undefined => {
 };
 
 const readFloat = (from: Cursor, width: 4 | 8): number => {
-  const raw = readRaw(from, width);
-  if (!from.failed) wordBytes.set(raw);
+  for (let at = 0; at < width; at++) wordBytes[at] = readByte(from);
   return width === 4 ? word.getFloat32(0) : word.getFloat64(0);
 };
 
@@ -220,11 +288,11 @@ const readTagged = (from: Cursor, tag: number, depth: number): unknown => {
     case 0xc3:
       return true;
     case 0xc4:
-      return readRaw(from, readNumber(from, 1)).slice();
+      return readOctets(from, readNumber(from, 1));
     case 0xc5:
-      return readRaw(from, readNumber(from, 2)).slice();
+      return readOctets(from, readNumber(from, 2));
     case 0xc6:
-      return readRaw(from, readNumber(from, 4)).slice();
+      return readOctets(from, readNumber(from, 4));
     case 0xca:
       return readFloat(from, 4);
     case 0xcb:
@@ -275,5 +343,5 @@ const readIn = (from: Cursor, depth: number): unknown => {
   return tag >= 0xe0 ? tag - 0x100 : readTagged(from, tag, depth);
 };
 
-/** The next value. Shares nothing with the bytes. Once `from.failed`, it is worthless: what stood there was no plain data. */
+/** The next value. Shares nothing with the bytes, unless they are `viewsOf`. Once `from.failed`, it is worthless: what stood there was no plain data. */
 export const readPlain = (from: Cursor): unknown => readIn(from, 0);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { pack, unpack } from '../../../machines/wire/envelope.ts';
 import { createInk, cursorOf, dry } from '../../../machines/wire/octets.ts';
-import { inkPlain, readPlain } from '../../../machines/wire/plain.ts';
+import { inkBare, inkPlain, readPlain } from '../../../machines/wire/plain.ts';
 
 const { value: plain } = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -151,4 +151,25 @@ test('what is no plain data is not written', () => {
   circle.push(circle);
   for (const value of [undefined, () => {}, 1n, Symbol('s'), [undefined], circle])
     assert.throws(() => inkPlain(createInk(), value), TypeError);
+});
+
+test('what is found plain in one go is written the same as when it was looked at before', () => {
+  fc.assert(
+    fc.property(plain, (value) => {
+      const ink = createInk();
+      assert.ok(inkBare(ink, value, 1 << 20));
+      assert.deepEqual(dry(ink), inked(value));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('what may be no plain data, and what is too much, has to be looked at closely', () => {
+  const circle: unknown[] = [];
+  circle.push(circle);
+  const odd = [undefined, () => 1, 1n, new Map(), new Date(), { a: undefined }, [undefined], '\ud800', { '\udc00': 1 }, circle];
+  for (const value of [...odd, JSON.parse('{"__proto__":1}'), `\ud800${'x'.repeat(600)}`])
+    assert.equal(inkBare(createInk(), value, 1 << 20), false);
+  for (const value of ['x'.repeat(2_000), new Uint8Array(2_000), Array.from({ length: 3_000 }, () => 1)])
+    assert.equal(inkBare(createInk(), value, 1_000), false);
 });
