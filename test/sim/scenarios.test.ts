@@ -30,8 +30,8 @@ describe('scenarios', () => {
   for (const { name, faults } of scenarios)
     test(`${name} holds and shows what it is about`, () => {
       const shown = new Set<string>();
-      for (const seed of [7, 8, 9]) {
-        const { verdict, reason, done } = runSeed(seed, { scenario: name, nodes: 3, clients: 3, timeMs: 5_000 });
+      for (const seed of [7, 8]) {
+        const { verdict, reason, done } = runSeed(seed, { scenario: name, nodes: 3, clients: 3, timeMs: 4_000 });
         assert.equal(verdict, 'held', `seed ${seed}: ${reason}`);
         for (const fault of Object.keys(done)) shown.add(fault);
       }

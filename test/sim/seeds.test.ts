@@ -34,8 +34,8 @@ const failuresOf = async (count: number, options: SeedOptions): Promise<string[]
   return failures;
 };
 
-test('240 short seeds hold', async () => {
-  assert.deepEqual(await failuresOf(240, { timeMs: 1_500, operations: 100 }), []);
+test('140 short seeds hold', async () => {
+  assert.deepEqual(await failuresOf(140, { timeMs: 1_500, operations: 100 }), []);
 });
 
 describe('seeds that failed once', () => {
