@@ -5,6 +5,7 @@ import { type Bucket, takeFrom, tokensAt, waitMs } from './bucket.ts';
 import { type Buckets, bucketOf, createBuckets, peek, settleIn } from './buckets.ts';
 import { checkBucket } from './invariants.ts';
 import { checkLimiterOptions, demandWhole, type LimiterOptions, limiterLimits } from './options.ts';
+import { createSpent, note, type Spent } from './shared.ts';
 
 export type Kind = 'node' | 'principal';
 
@@ -15,6 +16,8 @@ export type Limiter = {
   /** Null: no limit. */
   readonly node: Buckets | null;
   readonly principal: Buckets | null;
+  /** What is to be told to those who share the limits; null: nobody does. */
+  readonly spent: Spent | null;
   /** Since it was made. */
   readonly counts: {
     taken: number;
@@ -33,7 +36,15 @@ export type LimiterRefusal = {
 };
 
 /** Throws INVALID_REQUEST for options that make no sense. */
-export const createLimiter = ({ options, nowMs }: { options: LimiterOptions; nowMs: number }): Limiter => {
+export const createLimiter = ({
+  options,
+  nowMs,
+  isShared = false,
+}: {
+  options: LimiterOptions;
+  nowMs: number;
+  isShared?: boolean;
+}): Limiter => {
   checkLimiterOptions(options);
   const { node, principal, nodesMax, principalsMax } = options;
   const atMs = Math.floor(nowMs);
@@ -41,6 +52,7 @@ export const createLimiter = ({ options, nowMs }: { options: LimiterOptions; now
     ...{ options, nowMs: atMs },
     node: node === null ? null : createBuckets(node, nodesMax, atMs),
     principal: principal === null ? null : createBuckets(principal, principalsMax, atMs),
+    spent: isShared ? createSpent(options) : null,
     counts: { taken: 0, refused: { node: 0, principal: 0 }, crowded: 0 },
   };
 };
@@ -80,6 +92,9 @@ export const take = (
   if (ofNode !== null) spend(limiter, ofNode, node ?? '', cost);
   if (ofPrincipal !== null) spend(limiter, ofPrincipal, principal ?? '', cost);
   limiter.counts.taken++;
+  if (limiter.spent === null) return null;
+  if (node !== null) note(limiter.spent, 'node', node, cost);
+  if (principal !== null) note(limiter.spent, 'principal', principal, cost);
   return null;
 };
 
