@@ -6,6 +6,7 @@ import { type DiscoveryView, discoveryLimits } from '../machines/discovery/index
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import { isNodeName } from '../machines/genesis/messages.ts';
+import { createLimiter } from '../machines/limiter/index.ts';
 import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts';
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
@@ -42,6 +43,7 @@ import {
   usableAddresses,
 } from './identity.ts';
 import { judgeLife } from './life.ts';
+import { createLimitSharing, type LimitSharingEvent, limitSharingAddress } from './limit-sharing.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
 import { createMembershipActor, type MembershipActorEvent, membershipAddress } from './membership.ts';
 import type { Observe, ObserveStep } from './observe.ts';
@@ -222,6 +224,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let routesCell: Cell<RoutesActorEvent> | null = null;
   let callsCell: Cell<CallsEvent> | null = null;
   let relayCell: Cell<RelayEvent> | null = null;
+  let sharingCell: Cell<LimitSharingEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
   let quietDue: Set<PeerId> | 'all' | null = null;
@@ -352,7 +355,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     cell: () => replicatorCell,
   });
 
-  const serviceHost = createServiceHost({ name: settings.name, self: network.self, clock, sink, ...settings.calls });
+  const limiter = createLimiter({
+    ...{ options: settings.calls.limits, nowMs: clock.nowMs(), isShared: settings.calls.sharesLimits },
+  });
+  const serviceHost = createServiceHost({ name: settings.name, self: network.self, clock, sink, limiter, ...settings.calls });
   const calls = createCallsDoor({
     ...{ name: settings.name, epoch, sink, isStopping: () => draining !== null, cell: () => callsCell },
   });
@@ -588,6 +594,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
               if (after !== 'alive' && after !== 'suspect') relayCell?.send({ type: 'gone', peer });
             peers.members(view);
             breakers.members(changes);
+            if (changes.length > 0) sharingCell?.send({ type: 'members' });
           },
         }),
       (event) => {
@@ -676,6 +683,13 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         ...{ isMember: gossip.isMember, nameOf: peers.nameOf, onCore: relay.onCore },
       }),
     );
+    if (settings.calls.sharesLimits)
+      sharingCell = host<LimitSharingEvent>(limitSharingAddress, (scope) =>
+        createLimitSharing(scope, {
+          ...{ self: network.self, epoch, clock, sink, replica: replica.api, limiter },
+          members: () => membersNow().map(({ peer }) => peer),
+        }),
+      );
     graphCell = host<GraphActorEvent>(
       graphAddress,
       (scope) => createGraphs(scope, { clock, sink, calls: () => calls.api, ...graphs.memory() }),

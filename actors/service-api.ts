@@ -13,13 +13,15 @@ import type { PeerId } from './ports/index.ts';
 export type CallsSettings = {
   /** Of whoever calls, where calls are executed. */
   limits: LimiterOptions;
+  /** What others let through counts here too, of all nodes that have this on. */
+  sharesLimits: boolean;
   /** Local calls pack and unpack what they carry, too: what would not work remotely does not work locally. For tests. */
   serialize: boolean;
   /** How long a stop waits for the calls that this node executes. */
   graceMs: number;
 };
 
-export const callsDefaults: CallsSettings = { limits: limiterDefaults, serialize: false, graceMs: 2_000 };
+export const callsDefaults: CallsSettings = { limits: limiterDefaults, sharesLimits: false, serialize: false, graceMs: 2_000 };
 
 // ---------------------------------------------------------------- a call, as its caller sees it
 

@@ -12,7 +12,7 @@ import {
 } from '../machines/bulkhead/index.ts';
 import { catalogLimits, whyUnfit } from '../machines/catalog/index.ts';
 import { type Failure, failure } from '../machines/errors.ts';
-import { createLimiter, type LimiterOptions, take } from '../machines/limiter/index.ts';
+import { createLimiter, type Limiter, type LimiterOptions, take } from '../machines/limiter/index.ts';
 import { createAlarm } from './alarm.ts';
 import type { Outcome } from './api.ts';
 import type { ClockPort, PeerId, SinkPort, Timer } from './ports/index.ts';
@@ -36,6 +36,8 @@ export type ServiceHostArguments = {
   clock: ClockPort;
   sink: SinkPort;
   limits: LimiterOptions;
+  /** One that is there already, because others take from it too; else one is made of `limits`. */
+  limiter?: Limiter;
   /** How long a stop waits for what runs. */
   graceMs: number;
 };
@@ -52,7 +54,7 @@ class Host implements ServiceHost, RunHost {
   readonly #self: PeerId;
   readonly #clock: ClockPort;
   readonly #sink: SinkPort;
-  readonly #limiter: ReturnType<typeof createLimiter>;
+  readonly #limiter: Limiter;
   readonly #graceMs: number;
   readonly #table = createServiceTable();
   readonly #counts = createCountsByName();
@@ -65,13 +67,13 @@ class Host implements ServiceHost, RunHost {
   #settles = false;
   #stopping: { dones: (() => void)[]; limit: Timer | null; isOver: boolean } | null = null;
 
-  constructor({ name, self, clock, sink, limits, graceMs }: ServiceHostArguments) {
+  constructor({ name, self, clock, sink, limits, limiter, graceMs }: ServiceHostArguments) {
     this.name = name;
     this.#self = self;
     this.#clock = clock;
     this.#sink = sink;
     this.#graceMs = graceMs;
-    this.#limiter = createLimiter({ options: limits, nowMs: clock.nowMs() });
+    this.#limiter = limiter ?? createLimiter({ options: limits, nowMs: clock.nowMs() });
   }
 
   // ---------------------------------------------------------------- what is offered

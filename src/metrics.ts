@@ -43,6 +43,11 @@ export const sinkCounters = {
   member_changes_total: { help: 'Changes of what this node holds members for, by what they became', labels: ['status'] },
   discovery_failures_total: { help: 'Failures of sources of discovery, by code', labels: ['source', 'code'] },
   membership_warnings_total: { help: 'Warnings of the membership machine, by code', labels: ['code'] },
+  limit_tellings_total: {
+    help: 'What nodes that share limits of calls tell each other: told, heard, refused because it is malformed, or untold',
+    labels: ['what'],
+  },
+  limit_tokens_untold_total: { help: 'Tokens of more names than others are told of, where limits are shared', labels: [] },
   messages_refused_total: { help: 'Messages of members that were malformed or unknown, by reason', labels: ['code'] },
   messages_unsent_total: { help: 'Messages that waited in vain for a connection, by reason', labels: ['why'] },
   peers_dropped_total: { help: 'Connections closed because the peer fell silent', labels: [] },

@@ -7,13 +7,18 @@ export type CallRate = { perHour: number; burst: number };
 
 export type CallsConfig = {
   /** For each node that calls this one, and for each principal, through whatever node; null = no limit. */
-  limits: { node: CallRate | null; principal: CallRate | null };
+  limits: {
+    node: CallRate | null;
+    principal: CallRate | null;
+    /** What other nodes that share their limits let through counts here too, about a second later. */
+    shared: boolean;
+  };
   serialize: boolean;
   graceMs: number;
 };
 
 export type CallsConfigInput = {
-  limits?: { node?: Partial<CallRate> | null; principal?: Partial<CallRate> | null };
+  limits?: { node?: Partial<CallRate> | null; principal?: Partial<CallRate> | null; shared?: boolean };
   serialize?: boolean;
   graceMs?: number;
 };
@@ -48,10 +53,11 @@ const rate = (kind: 'node' | 'principal') =>
 /** `{}` is the default of row R6. */
 export const callsSchema = (count: (least: number, most: number) => z.ZodType<number>) => {
   const branch = { error: () => 'is not an object' };
+  const isOn = () => z.boolean({ error: ({ input }) => `${shown(input)} is neither on nor off` });
   return z.strictObject(
     {
-      limits: z.strictObject({ node: rate('node'), principal: rate('principal') }, branch),
-      serialize: z.boolean({ error: ({ input }) => `${shown(input)} is neither on nor off` }),
+      limits: z.strictObject({ node: rate('node'), principal: rate('principal'), shared: isOn() }, branch),
+      serialize: isOn(),
       graceMs: count(0, 600_000),
     },
     branch,
@@ -59,7 +65,7 @@ export const callsSchema = (count: (least: number, most: number) => z.ZodType<nu
 };
 
 export const callsBuiltIn = {
-  limits: { node: {}, principal: {} },
+  limits: { node: {}, principal: {}, shared: callsDefaults.sharesLimits },
   ...{ serialize: callsDefaults.serialize, graceMs: callsDefaults.graceMs },
 } as const;
 
@@ -68,5 +74,5 @@ const rateOf = (given: CallRate | null) =>
 
 export const callsSettings = ({ limits, serialize, graceMs }: CallsConfig): CallsSettings => ({
   limits: { ...limiterDefaults, node: rateOf(limits.node), principal: rateOf(limits.principal) },
-  ...{ serialize, graceMs },
+  ...{ sharesLimits: limits.shared, serialize, graceMs },
 });

@@ -174,6 +174,14 @@ export const options: readonly Option[] = [
     },
   },
   {
+    ...{ path: 'calls.limits.shared', env: 'POLITY_CALLS_LIMITS_SHARED', flag: '--calls-limits-shared' },
+    ...{
+      value: 'on|off',
+      kind: 'switch',
+      help: 'calls that other nodes with this let through count here too, some time later',
+    },
+  },
+  {
     ...{ path: 'calls.serialize', env: 'POLITY_CALLS_SERIALIZE', flag: '--calls-serialize', value: 'on|off', kind: 'switch' },
     help: 'calls within this node carry bytes, as others do; for tests',
   },

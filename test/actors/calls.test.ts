@@ -410,7 +410,14 @@ test('with serialize, a call of this node goes the way of all others', () => {
   const give = answers(() => ({ at: new Date(0) }));
   const { hands, n1, call } = cluster(
     { n1: { sums: { add, give, count: counting(5) } } },
-    { calls: { limits: { node: null, principal: null, nodesMax: 1, principalsMax: 1 }, serialize: true, graceMs: 1 } },
+    {
+      calls: {
+        limits: { node: null, principal: null, nodesMax: 1, principalsMax: 1 },
+        serialize: true,
+        sharesLimits: false,
+        graceMs: 1,
+      },
+    },
   );
   const sum = call(n1, 'sums', 'add', [1, 2]);
   const unfit = call(n1, 'sums', 'add', [() => {}]);

@@ -17,10 +17,10 @@ const problemsOf = (sources: Sources): string[] => {
 const hour = { periodMs: 3_600_000 };
 
 test('without a word row R6 holds', () => {
-  const { limits, serialize, graceMs } = callsOf({});
+  const { limits, sharesLimits, serialize, graceMs } = callsOf({});
   assert.deepEqual(limits.node, { tokens: 10_000, burst: 50, ...hour });
   assert.deepEqual(limits.principal, { tokens: 100, burst: 50, ...hour });
-  assert.deepEqual([serialize, graceMs], [false, 2_000]);
+  assert.deepEqual([sharesLimits, serialize, graceMs], [false, false, 2_000]);
 });
 
 test('from a file, a variable, a flag or code; what is left out has its default', () => {
@@ -33,6 +33,10 @@ test('from a file, a variable, a flag or code; what is left out has its default'
   assert.equal(callsOf({ env, flags: { callsSerialize: 'off', callsLimitsNode: ['off'] } }).serialize, false);
   assert.equal(callsOf({ flags: { callsLimitsNode: ['off'] } }).limits.node, null);
   assert.equal(callsOf({ code: { calls: { limits: { node: null } } } }).limits.node, null);
+  const shared = { POLITY_CALLS_LIMITS_SHARED: 'on' };
+  assert.equal(callsOf({ env: shared }).sharesLimits, true);
+  assert.equal(callsOf({ env: shared, flags: { callsLimitsShared: 'off' } }).sharesLimits, false);
+  assert.equal(callsOf({ code: { calls: { limits: { shared: true } } } }).sharesLimits, true);
 });
 
 test('mistakes are said in words, with who made them', () => {
@@ -41,6 +45,7 @@ test('mistakes are said in words, with who made them', () => {
     [{ env: { POLITY_CALLS_LIMITS_NODE: 'many' } }, /'many' is no limit: perHour=10000,burst=50, or off/],
     [{ flags: { callsLimitsPrincipal: ['perMinute=5'] } }, /--calls-limits-principal: a limit has no 'perMinute'/],
     [{ env: { POLITY_CALLS_SERIALIZE: 'perhaps' } }, /POLITY_CALLS_SERIALIZE: 'perhaps' is neither on nor off/],
+    [{ flags: { callsLimitsShared: 'some' } }, /--calls-limits-shared: 'some' is neither on nor off/],
     [{ code: { calls: { limits: { everybody: {} } } } }, /config\.calls\.limits\.everybody: there is no such option/],
     [{ code: { calls: 5 } }, /config\.calls: is not an object/],
     [{ flags: { callsGraceMs: '-1' } }, /--calls-grace-ms/],

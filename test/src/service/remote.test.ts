@@ -28,7 +28,12 @@ const shop = defineService({
 const stock = defineService({ name: 'stock', version: '1.0.0', methods: { take: {} } });
 
 const cluster = createHandCluster({
-  calls: { limits: { node: null, principal: null, nodesMax: 1, principalsMax: 1 }, serialize: false, graceMs: 2_000 },
+  calls: {
+    limits: { node: null, principal: null, nodesMax: 1, principalsMax: 1 },
+    serialize: false,
+    sharesLimits: false,
+    graceMs: 2_000,
+  },
 });
 const sink = { log: () => {}, count: () => {} };
 let server: HandNode;
