@@ -65,6 +65,8 @@ class Sharing implements Component<LimitSharingEvent> {
   #isTold = false;
   /** What was to be told was not taken. */
   #owes = false;
+  /** It was said that somebody is not heard. */
+  #isUnheard = false;
   #sweepAtMs = 0;
 
   constructor(scope: Scope, args: LimitSharingArguments) {
@@ -81,10 +83,14 @@ class Sharing implements Component<LimitSharingEvent> {
       this.#scope.guard((outcome) => {
         if (outcome.ok) return this.#begin();
         if (outcome.failure.code === 'STOPPING') return;
-        this.#args.sink.log('warn', 'LIMITS_NOT_SHARED', `limits of calls are not shared yet: ${outcome.failure.message}`);
+        this.#warn('what others let through', outcome.failure.message);
         this.#scope.after(limits.retryMs, () => this.#open());
       }),
     );
+  }
+
+  #warn(what: string, why: string): void {
+    this.#args.sink.log('warn', 'LIMITS_NOT_SHARED', `${what} is not heard here: ${why}`);
   }
 
   /** What stands there already may be old, and may have been counted before: only what is added to it is news. */
@@ -125,9 +131,10 @@ class Sharing implements Component<LimitSharingEvent> {
     try {
       unfollow = this.#args.replica.follow(type, sharedLimitsPrefix + peer, on);
     } catch (error) {
-      // Too many follow something: no reason to do without those who are heard. Tried again when members change.
-      const why = error instanceof Error ? error.message : String(error);
-      return this.#args.sink.log('warn', 'LIMITS_NOT_SHARED', `what ${peer} lets through is not heard: ${why}`);
+      // Too many follow something: no reason to do without those who are heard. Tried again with every look at the members.
+      if (!this.#isUnheard) this.#warn(`what ${peer} lets through`, error instanceof Error ? error.message : String(error));
+      this.#isUnheard = true;
+      return;
     }
     this.#heard.set(peer, { unfollow, telling: null, isThere: false, atMs: this.#args.clock.nowMs() });
     this.#hear(peer, isNews);
@@ -193,6 +200,7 @@ class Sharing implements Component<LimitSharingEvent> {
     const { clock, replica } = this.#args;
     const nowMs = clock.nowMs();
     this.#sweepAtMs = nowMs + limits.sweepMs;
+    this.#meet();
     for (const [peer, { isThere, atMs }] of this.#heard)
       if (isThere && nowMs - atMs >= limits.staleMs)
         replica.change(type, sharedLimitsPrefix + peer, { type: 'remove', key: entry }, () => {}, { sync: 'never' });

@@ -64,9 +64,11 @@ export const note = (spent: Spent, kind: Kind, name: string, tokens: number): vo
 
 const nothing = (): Windows => ({ now: new Map(), before: new Map() });
 
-export const createTeller = (epoch: number, nowMs: number): Teller => ({
-  ...{ epoch, window: 0, sinceMs: nowMs, node: nothing(), principal: nothing() },
-});
+/** Windows are the clock's, so that one who begins anew within a start of the node goes on where the one before was. */
+export const createTeller = (epoch: number, nowMs: number): Teller => {
+  const window = Math.max(0, Math.floor(nowMs / limits.windowMs));
+  return { epoch, window, sinceMs: window * limits.windowMs, node: nothing(), principal: nothing() };
+};
 
 export const isIdle = (teller: Telling): boolean =>
   kinds.every((kind) => teller[kind].now.size === 0 && teller[kind].before.size === 0);

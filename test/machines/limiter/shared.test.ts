@@ -107,6 +107,19 @@ test('old windows are forgotten; another start of the node, or a long time witho
   assert.deepEqual(newsBetween(second, toldBy(anew)), { 'principal ada': 8 });
 });
 
+test('a teller that begins anew in the same start of the node goes on with its windows', () => {
+  const limiter = sharing();
+  const teller = createTeller(1, 25_000);
+  assert.deepEqual([teller.window, teller.sinceMs], [2, 20_000]);
+  spend(limiter, 'ada', 3);
+  gather(teller, limiter.spent!, 29_000);
+  const first = toldBy(teller);
+  const anew = createTeller(1, 31_000);
+  spend(limiter, 'ada', 2);
+  gather(anew, limiter.spent!, 31_500);
+  assert.deepEqual(newsBetween(first, toldBy(anew)), { 'principal ada': 2 });
+});
+
 test('of too many names those who spent most are told, and what is not told is counted', () => {
   const limiter = sharing();
   const teller = createTeller(1, 0);
