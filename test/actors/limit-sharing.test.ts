@@ -1,13 +1,16 @@
 // Limits of calls that nodes share: who has spent his share at one node has little left at the others, about a second later.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sharedLimitsPrefix } from '../../actors/limit-sharing.ts';
+import type { Outcome, ReplicaApi } from '../../actors/api.ts';
+import { createLimitSharing, sharedLimitsPrefix } from '../../actors/limit-sharing.ts';
 import { roundsAt } from '../../actors/replica-registrar.ts';
 import { callsDefaults, type HostedService } from '../../actors/service-api.ts';
 import { bulkheadDefaults } from '../../machines/bulkhead/index.ts';
-import type { Failure } from '../../machines/errors.ts';
-import { limiterDefaults } from '../../machines/limiter/index.ts';
+import { type Failure, failure } from '../../machines/errors.ts';
+import { createLimiter, limiterDefaults, take } from '../../machines/limiter/index.ts';
+import { createHandClock } from './hand-clock.ts';
 import { createHandCluster, type HandNode } from './hand-cluster.ts';
+import { createHandScope } from './hand-scope.ts';
 
 const service: HostedService = {
   offer: {
@@ -73,11 +76,11 @@ test('a burst is one for all nodes, but for what slips through before they are t
     nodes.map((node) => calls(node, 'eve', 60)),
     [50, 50, 50],
   );
-  cluster.pass(60_000);
+  cluster.pass(5_000);
   assert.deepEqual(
     nodes.map((node) => calls(node, 'eve', 1)),
     [0, 0, 0],
-    'one an hour comes back each minute, into the debt',
+    'what comes back goes into the debt',
   );
 });
 
@@ -145,4 +148,48 @@ test('what is no telling is counted, and changes nothing', () => {
   cluster.pass(1_000);
   assert.equal(calls(n2, 'ada', 60), 50);
   assert.equal(n2.api.status().actors.find(({ address }) => address === 'limit-sharing')?.restarts, 0);
+});
+
+test('replicated objects that cannot be read, or changed, or followed yet: later', () => {
+  const clock = createHandClock();
+  const limiter = createLimiter({ options: limiterDefaults, nowMs: clock.nowMs(), isShared: true });
+  const given: unknown[] = [];
+  const lines: string[] = [];
+  let opened = 0;
+  let followed = 0;
+  let refuses = true;
+  const refusal: Outcome<null> = { ok: false, failure: failure('OVERLOADED', 'too much') };
+  const replica = {
+    opened: (done) => done(++opened === 1 ? refusal : { ok: true, value: null }),
+    list: () => [],
+    read: () => undefined,
+    follow() {
+      if (followed++ < 2) throw new Error('too many');
+      return () => {};
+    },
+    change(_type, _key, change, done) {
+      if (!refuses) given.push(change);
+      done(refuses ? refusal : { ok: true, value: null });
+    },
+  } as Partial<ReplicaApi> as ReplicaApi;
+  const sharing = createLimitSharing(createHandScope(clock), {
+    ...{ self: 'p1', epoch: 1, clock, replica, limiter, members: () => ['p1', 'p2'] },
+    sink: { log: (_level, code) => void lines.push(code), count: () => {} },
+  });
+  assert.equal(take(limiter, clock.nowMs(), null, 'ada', 3), null);
+  clock.pass(9_999);
+  assert.deepEqual([opened, lines], [1, ['LIMITS_NOT_SHARED']]);
+  clock.pass(1);
+  assert.deepEqual([opened, followed, lines.length], [2, 2, 2], 'said once of whom is not heard');
+  sharing.receive({ type: 'members' });
+  sharing.receive({ type: 'members' });
+  assert.equal(followed, 3);
+  clock.pass(1_000);
+  assert.deepEqual(given, []);
+  refuses = false;
+  clock.pass(1_000);
+  assert.deepEqual(given, [{ type: 'put', key: 'spent', value: [1, 1, [], [], ['ada', 3], []] }]);
+  clock.pass(30_000);
+  assert.deepEqual(given.slice(1), [{ type: 'remove', key: 'spent' }]);
+  sharing.stop(null);
 });
