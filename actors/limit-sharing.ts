@@ -102,7 +102,6 @@ class Sharing implements Component<LimitSharingEvent> {
       if (peer === self) this.#isTold = this.#valueOf(self) !== undefined;
       else this.#follow(peer, false);
     }
-    this.#owes = this.#isTold;
     this.#meet();
     this.#tick();
   }

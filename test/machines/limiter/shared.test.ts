@@ -149,6 +149,8 @@ test('a name that others took the place of is counted from nothing when it comes
   gather(teller, limiter.spent!, 1_000);
   assert.equal(newsBetween(second, toldBy(teller))['principal ada'], 9);
   assert.equal(newsBetween(first, toldBy(teller))['principal ada'], 8, 'who missed a telling hears a little less');
+  const most = parseTelling([1, 0, [], [], ['ada', 10], []]);
+  assert.equal(newsBetween(most, toldBy(teller))['principal ada'], 9, 'less than before: all of it is new');
 });
 
 test('names without end between two tellings, names that cannot be told', () => {
