@@ -47,9 +47,9 @@ export type BreakerChange = { peer: PeerId; service: string } & Omit<BreakerEffe
 export interface BreakersDoor {
   readonly api: BreakersApi;
   /** May this call be made? A ticket that `settle` wants back, once, however the call ends; or 0: it must not be made. */
-  admit(peer: PeerId, service: string): Ticket;
+  admit(peer: PeerId, service: string, nowMs?: number): Ticket;
   /** How the call ended that was admitted with this ticket; `code` null: it was answered. */
-  settle(peer: PeerId, service: string, ticket: Ticket, code: ErrorCode | null, tookMs: number): void;
+  settle(peer: PeerId, service: string, ticket: Ticket, code: ErrorCode | null, tookMs: number, nowMs?: number): void;
   at(peer: PeerId, service: string): BreakerStanding;
   /** BREAKER_OPEN: why a call was not admitted, and when to ask again. */
   refusal(peer: PeerId, service: string): Failure;
@@ -170,8 +170,7 @@ export const createBreakers = (args: BreakersArguments): BreakersDoor => {
       ...{ table, clock, sink, nameOf, peerCalled, current, tell, reportsMax: limits.reportsMax },
       breaker: (peer, service) => breakerOf(table, nameFor(peer, service), clock.nowMs()),
     }),
-    admit(peer, service) {
-      const nowMs = clock.nowMs();
+    admit(peer, service, nowMs = clock.nowMs()) {
       const breaker = breakerOf(table, nameFor(peer, service), nowMs);
       const effects: BreakerEffect[] = [];
       const ticket = admit(breaker, nowMs, effects);
@@ -179,12 +178,12 @@ export const createBreakers = (args: BreakersArguments): BreakersDoor => {
       if (effects.length > 0) tell(peer, service, breaker, effects);
       return ticket;
     },
-    settle(peer, service, ticket, code, tookMs) {
+    settle(peer, service, ticket, code, tookMs, nowMs = clock.nowMs()) {
       const breaker = find(peer, service);
       // Given up since: there is nobody whom it would concern.
       if (breaker === undefined) return;
       const effects: BreakerEffect[] = [];
-      settle(breaker, clock.nowMs(), ticket, outcomeOf(code, tookMs), tookMs, effects);
+      settle(breaker, nowMs, ticket, outcomeOf(code, tookMs), tookMs, effects);
       if (effects.length > 0) tell(peer, service, breaker, effects);
     },
     at(peer, service) {

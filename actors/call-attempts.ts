@@ -16,6 +16,7 @@ import type { CallBreakers } from './call-breakers.ts';
 import { addressOf } from './call-request.ts';
 import type { CallPost, Carrier } from './calls-post.ts';
 import { createDeadlines } from './deadlines.ts';
+import { Numbered } from './numbered.ts';
 import { Attempt, type AttemptKeeper, balancedOutcome, type OutgoingCall } from './outgoing-call.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
 import type { Refuse } from './refusals.ts';
@@ -53,7 +54,7 @@ export class CallAttempts implements AttemptKeeper {
   readonly #args: CallAttemptsArguments;
   readonly #owner: AttemptsOwner;
   /** By number, while somebody waits for the answer. */
-  readonly #attempts = new Map<number, Attempt>();
+  readonly #attempts = new Numbered<Attempt>();
   /** Lost ones, until when they are asked again. */
   readonly #reasks: ReturnType<typeof createDeadlines<Attempt>>;
   /** What waits behind a question that waits for a connection. */
@@ -155,8 +156,9 @@ export class CallAttempts implements AttemptKeeper {
   end(attempt: Attempt, how: AttemptEnd, code: ErrorCode | null): void {
     const { open } = attempt.of;
     this.#attempts.delete(attempt.number);
-    const at = open.indexOf(attempt);
-    if (at >= 0) open.splice(at, 1);
+    // Nearly always it is the only one.
+    if (open.length === 1 && open[0] === attempt) open.pop();
+    else if (open.includes(attempt)) open.splice(open.indexOf(attempt), 1);
     if (attempt.reaskUntilMs > 0) this.#reasks.delete(attempt, attempt.reaskUntilMs);
     this.#settle(attempt, how, code);
   }
@@ -168,7 +170,7 @@ export class CallAttempts implements AttemptKeeper {
     const { balancer, service } = attempt.of.room;
     const nowMs = clock.nowMs();
     const { peer, ticket, balanced } = attempt;
-    if (ticket !== localTicket) breakers.settle(peer, service, ticket, code, nowMs - balanced.beganMs);
+    if (ticket !== localTicket) breakers.settle(peer, service, ticket, code, nowMs - balanced.beganMs, nowMs);
     for (const { node, why, untilMs } of end(balancer, nowMs, balanced, balancedOutcome(how, code)))
       sink.log('info', 'NODE_EJECTED', `calls of ${service} leave ${nameOf(node) ?? node} alone for a while: ${why}`, {
         ...{ peer: node, service, forMs: Math.round(untilMs - nowMs) },

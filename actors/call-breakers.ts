@@ -4,9 +4,9 @@ import { type ErrorCode, type Failure, failure } from '../machines/errors.ts';
 import type { PeerId } from './ports/index.ts';
 
 export interface CallBreakers {
-  /** 0: refused. */
-  admit(peer: PeerId, service: string): Ticket;
-  settle(peer: PeerId, service: string, ticket: Ticket, code: ErrorCode | null, tookMs: number): void;
+  /** 0: refused. `nowMs`: on the clock port, if whoever asks has just looked. */
+  admit(peer: PeerId, service: string, nowMs?: number): Ticket;
+  settle(peer: PeerId, service: string, ticket: Ticket, code: ErrorCode | null, tookMs: number, nowMs?: number): void;
   at(peer: PeerId, service: string): { breaker: 'closed' | 'open' | 'half-open'; probes: number };
   refusal(peer: PeerId, service: string): Failure;
   onChanged(listener: () => void): () => void;

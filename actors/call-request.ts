@@ -2,7 +2,7 @@
 import { strategyNames } from '../machines/balancer/index.ts';
 import { importances } from '../machines/bulkhead/index.ts';
 import { type Failure, failure } from '../machines/errors.ts';
-import { rpcLimits as max } from '../machines/rpc/index.ts';
+import { rpcLimits as max, type RequestId } from '../machines/rpc/index.ts';
 import type { ServiceCall } from './service-api.ts';
 
 const isText = (value: unknown, charsMax: number): boolean =>
@@ -83,6 +83,9 @@ const whyInvalidMore = (call: ServiceCall): Failure | null => {
   }
   return null;
 };
+
+/** As handlers and people see it. */
+export const idText = (id: RequestId): string => (typeof id === 'number' ? `#${id.toString(36)}` : id);
 
 /** As people name it. */
 export const addressOf = ({ service, method }: Pick<ServiceCall, 'service' | 'method'>): string => `${service}.${method}`;

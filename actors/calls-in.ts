@@ -14,7 +14,6 @@ import {
   isUnfit,
   packValue,
   type Remembered,
-  type RequestId,
   recall,
   remember,
   rpcLimits,
@@ -22,10 +21,11 @@ import {
 } from '../machines/rpc/index.ts';
 import type { Outcome } from './api.ts';
 import { type CallAnswers, createCallAnswers } from './call-answers.ts';
-import { addressOf } from './call-request.ts';
+import { addressOf, idText } from './call-request.ts';
 import type { CallPost } from './calls-post.ts';
 import { createDeadlines } from './deadlines.ts';
 import { type Caller, IncomingCall, type IncomingOwner } from './incoming-call.ts';
+import { Numbered } from './numbered.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
 import type { Refuse } from './refusals.ts';
 import type { ServiceHost } from './service-api.ts';
@@ -51,8 +51,6 @@ export type CallsInArguments = {
 
 const mayBeAskedAgain = (result: CallResult): boolean =>
   'failure' in result && errorTable[result.failure.code].definite && errorTable[result.failure.code].retryable;
-
-const idText = (id: RequestId): string => (typeof id === 'number' ? `#${id.toString(36)}` : id);
 
 export class CallsIn implements IncomingOwner {
   readonly #args: CallsInArguments;
@@ -87,7 +85,7 @@ export class CallsIn implements IncomingOwner {
         if (calls.size === 0 && unheard.length === 0) this.#callers.delete(other);
     const { nameOf, epochOf } = this.#args;
     const name = nameOf(peer) ?? peer;
-    const caller: Caller = { peer, name, epoch: epochOf(peer), calls: new Map(), unheard: [], heardTo: 0, serial: 0 };
+    const caller: Caller = { peer, name, epoch: epochOf(peer), calls: new Numbered(), unheard: [], heardTo: 0, serial: 0 };
     this.#callers.set(peer, caller);
     return caller;
   }
@@ -167,10 +165,10 @@ export class CallsIn implements IncomingOwner {
     if (entry !== null) this.#running.set(entry, call);
     this.#calls.add(call);
     caller.calls.set(number, call);
-    this.#begin(call, caller, message, unpacked.value, trace);
+    this.#begin(call, caller, message, unpacked.value, trace, nowMs);
   }
 
-  #begin(call: IncomingCall, caller: Caller, message: CallMessage, input: unknown, trace: string): void {
+  #begin(call: IncomingCall, caller: Caller, message: CallMessage, input: unknown, trace: string, atMs: number): void {
     const { service, method, range, principal, importance, takesItems, chain, requestId } = message;
     const handle = this.#args.host.execute(
       {
@@ -183,8 +181,9 @@ export class CallsIn implements IncomingOwner {
         principal,
         importance,
         takesItems,
+        atMs,
         deadlineMs: call.deadlineMs,
-        requestId: idText(requestId),
+        requestId,
         chain,
         trace,
       },
@@ -363,7 +362,8 @@ export class CallsIn implements IncomingOwner {
     if (caller === undefined) return;
     this.#answers.closed(caller);
     const untilMs = this.#args.clock.nowMs() + rpcLimits.reaskMs;
-    for (const [number, call] of [...caller.calls]) {
+    for (const number of caller.calls.numbers()) {
+      const call = caller.calls.get(number)!;
       this.#leave(call, caller, number);
       if (call.waiters.length > 0 || call.isOver) continue;
       if (call.entry === null || call.isStream) this.#cancel(call);

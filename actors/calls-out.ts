@@ -61,8 +61,8 @@ export class CallsOut implements CallOwner, AttemptsOwner {
   // ---------------------------------------------------------------- a call begins
 
   /** `here`: this node offers it, and is asked before all others; `why`: it was, and did not take it. */
-  begin(prepared: Prepared, input: Uint8Array, here: Plan | null, why: Failure | null): CallHandle | Failure {
-    const { candidates, clock } = this.#args;
+  begin(prepared: Prepared, input: Uint8Array, here: Plan | null, why: Failure | null, nowMs: number): CallHandle | Failure {
+    const { candidates } = this.#args;
     const { hedgeAfterMs } = prepared.call;
     if (this.#calls.size >= rpcLimits.outgoingMax)
       return failure('OVERLOADED', `${this.#calls.size} calls to other nodes are under way here, which is the most`);
@@ -74,9 +74,9 @@ export class CallsOut implements CallOwner, AttemptsOwner {
     room.calls++;
     this.#calls.add(out);
     this.#deadlines.add(out, prepared.deadlineMs);
-    noteCall(room.budget, clock.nowMs());
+    noteCall(room.budget, nowMs);
     try {
-      this.#try(out);
+      this.#try(out, nowMs);
     } catch (error) {
       this.#fail(out, failure('INTERNAL', `${addressOf(prepared.call)} failed on its way`));
       throw new BrokenCall(error);
@@ -97,14 +97,13 @@ export class CallsOut implements CallOwner, AttemptsOwner {
   }
 
   /** Puts it to somebody, or ends it because there is nobody. */
-  #try(out: OutgoingCall): void {
+  #try(out: OutgoingCall, nowMs = this.#args.clock.nowMs()): void {
     const { call } = out.prepared;
     const { balancer } = out.room;
     const plan = this.#plan(out);
     if (isFailure(plan)) return this.#fail(out, plan);
     const strategy = call.strategy ?? this.#args.strategy;
     for (;;) {
-      const nowMs = this.#args.clock.nowMs();
       const { key } = call;
       const { excluded } = out;
       const candidates = plan.list;
@@ -128,7 +127,7 @@ export class CallsOut implements CallOwner, AttemptsOwner {
       return true;
     }
     // No breaker stands before this node itself.
-    const ticket = out.here === null ? breakers.admit(peer, service) : localTicket;
+    const ticket = out.here === null ? breakers.admit(peer, service, nowMs) : localTicket;
     if (ticket === 0) {
       this.#exclude(out, peer, breakers.refusal(peer, service));
       return false;
@@ -260,7 +259,11 @@ export class CallsOut implements CallOwner, AttemptsOwner {
     out.items++;
     // Who is first is heard.
     if (out.open.length > 1) this.#endOthers(out, attempt);
-    this.#tell(() => out.prepared.on.item(value));
+    try {
+      out.prepared.on.item(value);
+    } catch (error) {
+      this.#threw(error);
+    }
   }
 
   #endOthers(out: OutgoingCall, but: Attempt | null): void {
@@ -289,16 +292,16 @@ export class CallsOut implements CallOwner, AttemptsOwner {
     if (out.open.length > 0) this.#endOthers(out, null);
     const { last: peer, attempts } = out;
     const node = peer === null ? null : (this.#args.nameOf(peer) ?? peer);
-    this.#tell(() => out.prepared.on.end(outcome, { node, attempts, isStream: out.items > 0 }));
+    try {
+      out.prepared.on.end(outcome, { node, attempts, isStream: out.items > 0 });
+    } catch (error) {
+      this.#threw(error);
+    }
   }
 
   /** What the caller does with it is his own affair. */
-  #tell(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#args.sink.log('error', 'CALLER_THREW', error instanceof Error ? error.message : String(error), { error });
-    }
+  #threw(error: unknown): void {
+    this.#args.sink.log('error', 'CALLER_THREW', error instanceof Error ? error.message : String(error), { error });
   }
 
   #expire(out: OutgoingCall): void {

@@ -128,7 +128,7 @@ class Calls implements CallsCore {
     });
     this.#local = new CallsLocal(scope, {
       ...{ name, self, clock, sink, host },
-      elsewhere: (prepared, why) => this.#elsewhere(prepared, null, why),
+      elsewhere: (prepared, why) => this.#elsewhere(prepared, null, why, clock.nowMs()),
     });
     for (const { peer, epoch: itsEpoch } of args.connected) this.#out.attempts.opened(peer, itsEpoch);
     args.onCore(this);
@@ -168,14 +168,14 @@ class Calls implements CallsCore {
       const wrong = this.#whyNotWithin(prepared, nowMs);
       if (wrong !== null) return this.#refuse(on, wrong);
     }
-    if (call.node !== undefined && call.node !== name) return this.#elsewhere(prepared, null, null);
+    if (call.node !== undefined && call.node !== name) return this.#elsewhere(prepared, null, null, nowMs);
     const hosted = this.#hosted(call);
     if (hosted === null && call.node === name)
       return this.#refuse(on, failure('SERVICE_NOT_FOUND', `${name} does not offer ${call.service} in that version`));
-    if (hosted === null) return this.#elsewhere(prepared, null, null);
+    if (hosted === null) return this.#elsewhere(prepared, null, null, nowMs);
     if (call.requestId === undefined && !options.serialize && call.hedgeAfterMs === undefined)
       return this.#local.begin(prepared, nowMs);
-    return this.#elsewhere(prepared, this.#planHere(hosted), null);
+    return this.#elsewhere(prepared, this.#planHere(hosted), null, nowMs);
   }
 
   #whyNotWithin({ call, deadlineMs, chain }: Prepared, nowMs: number): Failure | null {
@@ -220,7 +220,7 @@ class Calls implements CallsCore {
     return plan;
   }
 
-  #elsewhere(prepared: Prepared, here: Plan | null, why: Failure | null): CallHandle {
+  #elsewhere(prepared: Prepared, here: Plan | null, why: Failure | null, nowMs: number): CallHandle {
     const { on, call } = prepared;
     const input = packValue(call.input);
     if (isUnfit(input))
@@ -228,7 +228,7 @@ class Calls implements CallsCore {
         on,
         failure(input.code, `the input of ${call.service}.${call.method}: ${input.message}`, { path: input.path }),
       );
-    const begun = this.#out.begin(prepared, input, here, why);
+    const begun = this.#out.begin(prepared, input, here, why, nowMs);
     return isFailure(begun) ? this.#refuse(on, begun) : begun;
   }
 

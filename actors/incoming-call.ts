@@ -2,6 +2,7 @@
 import type { Remembered } from '../machines/rpc/index.ts';
 import type { Outcome } from './api.ts';
 import type { Hearer } from './call-answers.ts';
+import type { Numbered } from './numbered.ts';
 import type { CallEvents, CallHandle } from './service-api.ts';
 
 /** A node whose calls are executed here. */
@@ -9,7 +10,7 @@ export type Caller = Hearer & {
   readonly name: string;
   epoch: number;
   /** By the caller's numbers. */
-  readonly calls: Map<number, IncomingCall>;
+  readonly calls: Numbered<IncomingCall>;
 };
 
 export interface IncomingOwner {

@@ -122,7 +122,8 @@ export type Execution = {
   /** When it came, on the clock port, if whoever hands it over has just looked; to look takes a good part of a short call. */
   atMs?: number | undefined;
   deadlineMs: number;
-  requestId: string;
+  /** A text, or the number of a call's first attempt: few handlers read it. */
+  requestId: string | number;
   /** Without this call. */
   chain: readonly string[];
   trace: string;

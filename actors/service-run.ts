@@ -2,6 +2,7 @@
 // more once he does not want it any more; the place in the bulkhead is kept until the handler has ended all the same.
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Outcome } from './api.ts';
+import { idText } from './call-request.ts';
 import type { CallContext, CallEvents, CallHandle, Execution, HostedMethod } from './service-api.ts';
 import type { Hosted } from './service-table.ts';
 
@@ -109,7 +110,7 @@ export class Run implements CallHandle, CallEvents, CallContext {
   }
 
   get requestId(): string {
-    return this.execution.requestId;
+    return idText(this.execution.requestId);
   }
 
   get trace(): string {

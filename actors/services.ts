@@ -138,7 +138,8 @@ class Host implements ServiceHost, RunHost {
     const { callerPeer, principal } = execution;
     const node = callerPeer === this.#self ? null : callerPeer;
     if (node === null && principal === null) return null;
-    const refusal = take(this.#limiter, this.#clock.nowMs(), node, principal, cost);
+    const { atMs: nowMs = this.#clock.nowMs() } = execution;
+    const refusal = take(this.#limiter, nowMs, node, principal, cost);
     if (refusal === null) return null;
     countRefused(hosted.counts, refusal.by);
     return rateLimited(this.name, refusal, this.#limiter.options[refusal.by]!, cost, execution);

@@ -21,11 +21,25 @@ const keyOf = (lookup: Lookup): string | null => {
   if (typeof name !== 'string') return null;
   try {
     const plain = `${name} ${kind ?? ''} ${range ?? '*'}`;
-    if ((resources ?? capabilities ?? tags ?? owner ?? prefix) === undefined) return plain;
+    if (isPlain(lookup)) return plain;
     return `${plain} ${JSON.stringify([resources, capabilities, tags, owner, prefix])}`;
   } catch {
     return null;
   }
+};
+
+const isPlain = ({ resources, capabilities, tags, owner, prefix }: Lookup): boolean =>
+  (resources ?? capabilities ?? tags ?? owner ?? prefix) === undefined;
+
+/** To make and to hash a text takes longer than all else of a look-up, and nearly all of a name are the same. */
+const keyFor = (named: Named | undefined, lookup: Lookup): string | null => {
+  if (named === undefined || !isPlain(lookup)) return keyOf(lookup);
+  const { kind, range } = lookup;
+  const { asked } = named;
+  if (asked !== null && asked.kind === kind && asked.range === range) return asked.key;
+  const key = keyOf(lookup);
+  if (key !== null) named.asked = { kind, range, key };
+  return key;
 };
 
 /** When this offer ends, as far as is known. */
@@ -60,9 +74,9 @@ const isSame = (one: readonly Entry[], other: readonly Entry[]): boolean =>
 
 /** The highest version first. What has ended is not found, whether or not it was cleared away. */
 export const find = (state: CatalogState, nowMs: number, query: Lookup): Found => {
-  const key = keyOf(query);
+  const named = state.names.get(query?.name);
+  const key = keyFor(named, query);
   if (key === null) return refuse('QUERY_INVALID', 'a look-up has a name, and is plain data');
-  const named = state.names.get(query.name);
   const cached = state.cached.get(key);
   if (named !== undefined && cached !== undefined && cached.revision === named.revision && nowMs < cached.untilMs)
     return cached.found;

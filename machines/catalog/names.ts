@@ -36,7 +36,7 @@ export const enter = (state: CatalogState, entry: Entry): void => {
   const { name } = entry.offer;
   let named = state.names.get(name);
   if (named === undefined) {
-    named = { name, entries: [], revision: 0 };
+    named = { name, entries: [], revision: 0, asked: null };
     state.names.set(name, named);
     state.nameOrder.splice(
       firstNot(state.nameOrder, (one) => one < name),

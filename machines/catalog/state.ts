@@ -54,7 +54,10 @@ export type Owner = {
 };
 
 /** All offers of one name, those of the highest version first. */
-export type Named = { readonly name: string; readonly entries: Entry[]; revision: number };
+export type Named = { readonly name: string; readonly entries: Entry[]; revision: number; asked: PlainLookup | null };
+
+/** The last look-up of a name that said nothing else but kind and range, and its key: the same text is found at once. */
+export type PlainLookup = { readonly kind: string | undefined; readonly range: string | undefined; readonly key: string };
 
 /** An answer that is awaited. */
 export type Asked = { readonly to: PeerId; readonly behind: Behind | null; endMs: number; readonly pages: number };

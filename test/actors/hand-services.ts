@@ -1,4 +1,5 @@
 // Services without limits, bulkheads or schemas, and a catalog that everybody shares: what calls stand between, as small as can be.
+import { idText } from '../../actors/call-request.ts';
 import type {
   CallContext,
   CallEvents,
@@ -105,7 +106,8 @@ export const createHandServices = (
         return isInRange(parseRange(range ?? '*')!, parseVersion(one.offer.version)!) ? one : null;
       },
       execute(execution, on) {
-        const { service, method: name, requestId } = execution;
+        const { service, method: name } = execution;
+        const requestId = idText(execution.requestId);
         const method = hosted.get(service)?.methods[name];
         const refuse = self.refusing ?? (method === undefined ? failure('METHOD_NOT_FOUND', `no ${service}.${name}`) : null);
         if (refuse !== null || method === undefined) {
@@ -122,7 +124,12 @@ export const createHandServices = (
           running.delete(key);
           on.end(outcome);
         };
-        const context = { ...execution, version: '1.0.0', chain: [...execution.chain, `${peer.slice(2)} ${service}.${name}`] };
+        const context = {
+          ...execution,
+          requestId,
+          version: '1.0.0',
+          chain: [...execution.chain, `${peer.slice(2)} ${service}.${name}`],
+        };
         const handle = method.invoke(execution.input, context, { item: (value) => !isOver && on.item(value), end });
         return {
           more: (items) => handle.more(items),
