@@ -11,7 +11,7 @@ import {
   viewOf,
 } from '../machines/bulkhead/index.ts';
 import { catalogLimits, whyUnfit } from '../machines/catalog/index.ts';
-import { type Failure, failure } from '../machines/errors.ts';
+import { type Failure, failure, readable } from '../machines/errors.ts';
 import { createLimiter, type Limiter, type LimiterOptions, take } from '../machines/limiter/index.ts';
 import { createAlarm } from './alarm.ts';
 import type { Outcome } from './api.ts';
@@ -220,7 +220,8 @@ class Host implements ServiceHost, RunHost {
     }
   }
 
-  threw(run: Run, error: unknown): Failure {
+  threw(run: Run, thrown: unknown): Failure {
+    const error = readable(thrown);
     const { service, method } = run.execution;
     const message = error instanceof Error ? error.message : String(error);
     this.#sink.log('error', 'SERVICE_THREW', `${service}.${method}: ${message}`, { service, method, error });

@@ -85,6 +85,21 @@ export type Failure = {
 export const failure = (code: ErrorCode, message: string, details?: Failure['details']): Failure =>
   details === undefined ? { code, message } : { code, message, details };
 
+/**
+ * What was thrown, or something in its place that can be looked at: a program may throw what has no text, or throws itself when it is read,
+ * and whoever has to tell of it must not break over that.
+ */
+export const readable = (thrown: unknown): unknown => {
+  try {
+    const { message, stack } = thrown instanceof Error ? thrown : { message: String(thrown), stack: '' };
+    return typeof message === 'string' && (stack === undefined || typeof stack === 'string')
+      ? thrown
+      : new Error(String(message));
+  } catch {
+    return new Error('what was thrown cannot be read');
+  }
+};
+
 /** What every rejected promise of the public API carries: which error, may I retry, did it surely not happen? */
 export class PolityError extends Error {
   readonly code: ErrorCode;

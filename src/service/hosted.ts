@@ -15,15 +15,17 @@ const ended: CallHandle = { cancel() {}, more() {} };
 /** Nothing is checked, and as long as nothing is waited for either, there is nothing to remember. */
 const invokePlain = (work: MethodAtWork, input: unknown, context: ServiceContext, on: CallEvents): CallHandle => {
   let result: unknown;
+  let isLater: boolean;
   try {
     result = work.handler(input, context);
+    isLater = isThenable(result);
   } catch (error) {
     new UnaryInvocation(work, context, on).threw(error);
     return ended;
   }
-  if (isThenable(result)) {
+  if (isLater) {
     const invocation = new UnaryInvocation(work, context, on);
-    invocation.follow(result);
+    invocation.follow(result as PromiseLike<unknown>);
     return invocation;
   }
   ServiceContext.close(context);

@@ -60,28 +60,41 @@ export class StreamInvocation extends Invocation {
   }
 
   #take(items: Items): void {
-    let next: IteratorResult<unknown> | Promise<IteratorResult<unknown>>;
+    let next: unknown;
+    let isLater: boolean;
     try {
       next = items.next();
+      isLater = isThenable(next);
     } catch (error) {
       return this.#broke(error);
     }
-    if (!isThenable(next)) return this.#took(next);
-    (next as Promise<IteratorResult<unknown>>).then(
+    if (!isLater) return this.#took(next);
+    Promise.resolve(next).then(
       (result) => this.#took(result),
       (error: unknown) => this.#broke(error),
     );
   }
 
-  #took({ done, value }: IteratorResult<unknown>): void {
+  #took(result: unknown): void {
     if (this.isCancelled || this.isOver) return;
-    if (done === true) {
+    let value: unknown;
+    let isDone: boolean;
+    let isLater: boolean;
+    try {
+      if (typeof result !== 'object' || result === null) throw new TypeError('an iterator gives objects with done and value');
+      isDone = Boolean((result as IteratorResult<unknown>).done);
+      value = isDone ? null : (result as IteratorResult<unknown>).value;
+      isLater = isThenable(value);
+    } catch (error) {
+      return this.#broke(error);
+    }
+    if (isDone) {
       this.#items = null;
       return this.succeed(null);
     }
-    if (!isThenable(value)) return this.#give(value);
+    if (!isLater) return this.#give(value);
     // A list of promises, as `for await` takes it.
-    value.then(
+    Promise.resolve(value).then(
       (one) => {
         if (!this.isCancelled && !this.isOver) this.#give(one);
       },
@@ -115,7 +128,7 @@ export class StreamInvocation extends Invocation {
     };
     try {
       const closed = items.return?.();
-      if (isThenable(closed)) closed.then(over, over);
+      if (isThenable(closed)) Promise.resolve(closed).then(over, over);
       else over();
     } catch {
       over();
@@ -131,7 +144,7 @@ export class StreamInvocation extends Invocation {
     this.#items = null;
     try {
       const closed = items.return?.();
-      if (isThenable(closed)) closed.then(undefined, () => {});
+      if (isThenable(closed)) Promise.resolve(closed).then(undefined, () => {});
     } catch {
       // It has ended as it has ended; whoever called knows why.
     }

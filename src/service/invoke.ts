@@ -3,7 +3,7 @@
 
 import type { SinkPort } from '../../actors/ports/index.ts';
 import type { CallEvents, CallHandle, CallsApi } from '../../actors/service-api.ts';
-import type { Failure } from '../errors.ts';
+import { type Failure, readable } from '../errors.ts';
 import { ServiceContext } from './context.ts';
 import { failureOf, invalidInput, invalidOutput, ServiceError } from './failures.ts';
 import type { Check, Checked } from './schema.ts';
@@ -62,17 +62,20 @@ export abstract class Invocation implements CallHandle {
 
   #handle(input: unknown): void {
     let result: unknown;
+    let isLater: boolean;
     try {
       result = this.work.handler(input, this.context);
+      isLater = isThenable(result);
     } catch (error) {
       return this.threw(error);
     }
-    if (isThenable(result)) this.follow(result);
+    if (isLater) this.follow(result as PromiseLike<unknown>);
     else this.onResult(result);
   }
 
+  /** As `await` would: what only looks like a promise may throw, or settle twice. */
   follow(result: PromiseLike<unknown>): void {
-    result.then(
+    Promise.resolve(result).then(
       (value) => this.onResult(value),
       (error: unknown) => this.threw(error),
     );
@@ -101,7 +104,8 @@ export abstract class Invocation implements CallHandle {
     return { service, method, chain, node: this.work.node };
   }
 
-  threw(error: unknown): void {
+  threw(thrown: unknown): void {
+    const error = readable(thrown);
     if (!(error instanceof ServiceError) && !this.isCancelled) this.#log(error);
     this.fail(failureOf(error, this.where, this.isCancelled));
   }

@@ -91,6 +91,65 @@ test('a caller who leaves is told so at once; the handler hears it, and keeps it
   assert.equal((await failureIn(node.call('s', 'do', null, { signal: controller.signal }))).code, 'CANCELLED');
 });
 
+test('whatever a handler throws, at once or later, has an end and breaks nothing else', async () => {
+  const noText = Object.create(null) as object;
+  const noMessage = Object.assign(new Error('x'), { message: 5 });
+  const getter = Object.defineProperty(new Error('x'), 'message', {
+    get() {
+      throw new Error('never');
+    },
+  });
+  const proxy = new Proxy(
+    {},
+    {
+      getPrototypeOf() {
+        throw new Error('never');
+      },
+    },
+  );
+  for (const checked of [false, true]) {
+    const node = alone();
+    const methods = { do: checked ? { input: z.number(), output: z.number() } : {} };
+    let make: (() => unknown) | null = null;
+    const client = node.serve(defineService({ name: 's', version: '1.0.0', methods }), { do: () => make!() as number });
+    for (const thrown of [undefined, null, 0, '', Symbol('x'), noText, noMessage, getter, proxy]) {
+      const throws = (): never => {
+        throw thrown;
+      };
+      for (const way of [throws, () => Promise.reject(thrown), async () => throws()]) {
+        make = way;
+        assert.equal((await failureIn(client.do(1))).code, 'SERVICE_FAILED');
+      }
+    }
+    make = () =>
+      Object.defineProperty({}, 'then', {
+        get() {
+          throw new Error('no promise');
+        },
+      });
+    assert.match((await failureIn(client.do(1))).message, /no promise/);
+    const settle = (resolve: (value: number) => void): never => {
+      resolve(1);
+      resolve(2);
+      throw new Error('late');
+    };
+    make = () => Object.defineProperty({}, 'then', { value: settle });
+    assert.equal(await client.do(1), 1);
+    assert.equal(node.host.view()[0]?.bulkhead.running, 0);
+  }
+});
+
+test('an iterator that gives no results ends the stream', async () => {
+  const node = alone();
+  let next: () => unknown = () => undefined;
+  const client = node.serve(streaming, { from: () => ({ [Symbol.asyncIterator]: () => ({ next }) }) as AsyncIterable<number> });
+  for (const given of [undefined, null, 5, Promise.resolve(undefined), Promise.reject(Object.create(null))]) {
+    next = () => given;
+    assert.equal((await failureIn(client.from(1).next())).code, 'SERVICE_FAILED');
+  }
+  assert.equal(node.host.view()[0]?.bulkhead.running, 0);
+});
+
 test('what a handler throws after it was told to stop is no fault of its own', async () => {
   const node = alone();
   const told = later<void>();
