@@ -40,5 +40,12 @@ const write = (value: unknown, depth: number): string | null => {
 const joined = (parts: (string | null)[], open: string, close: string): string | null =>
   parts.includes(null) ? null : `${open}${parts.join()}${close}`;
 
-/** Null: it holds what JSON cannot carry (a function, a Date, a circle). A handler may give that to calls of its own node. */
-export const jsonOfValue = (value: unknown): string | null => write(value, 0);
+/** Null: it holds what JSON cannot carry (a function, a Date, a circle), or throws when it is read. A handler may give that to calls of its own node. */
+export const jsonOfValue = (value: unknown): string | null => {
+  try {
+    return write(value, 0);
+  } catch {
+    // A getter of it threw.
+    return null;
+  }
+};

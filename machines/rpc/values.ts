@@ -98,8 +98,7 @@ const tooLarge = (): Unfit => ({
   ...{ code: 'TOO_LARGE', path: '', message: `more than ${max.valueBytesMax} bytes as MessagePack` },
 });
 
-/** Undefined has no bytes at all. */
-export const packValue = (value: unknown): Uint8Array | Unfit => {
+const packed = (value: unknown): Uint8Array | Unfit => {
   if (value === undefined) return nothing;
   const start = turnPage(page);
   if (inkBare(page, value, start + max.valueBytesMax) && page.at - start <= max.valueBytesMax) return tearOff(page, start);
@@ -112,8 +111,17 @@ export const packValue = (value: unknown): Uint8Array | Unfit => {
   if (look.bytes > max.valueBytesMax) return tooLarge();
   ink.at = 0;
   inkPlain(ink, look.holes === 0 ? value : withoutHoles(value));
-  const packed = dry(ink);
-  return packed.byteLength > max.valueBytesMax ? tooLarge() : packed;
+  const bytes = dry(ink);
+  return bytes.byteLength > max.valueBytesMax ? tooLarge() : bytes;
+};
+
+/** Undefined has no bytes at all. What throws when it is read (a getter, a proxy) is refused like anything else that no message carries. */
+export const packValue = (value: unknown): Uint8Array | Unfit => {
+  try {
+    return packed(value);
+  } catch {
+    return { code: 'INVALID_REQUEST', path: '', message: 'it throws when it is read, so no message carries it' };
+  }
 };
 
 export const isUnfit = (packed: Uint8Array | Unfit): packed is Unfit => 'code' in packed;

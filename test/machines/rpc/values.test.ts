@@ -57,6 +57,12 @@ test('what no message carries is refused by its path', () => {
     assert.deepEqual([why.code, why.path], ['INVALID_REQUEST', path]);
     assert.match(why.message, word);
   }
+  const thrower = {
+    get a() {
+      throw new Error('no');
+    },
+  };
+  assert.match((packValue([thrower]) as { message: string }).message, /throws when it is read/);
   const why = packValue(loop);
   assert.ok(isUnfit(why) && /part of itself/.test(why.message));
 });
