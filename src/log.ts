@@ -18,11 +18,22 @@ const textCharsMax = 4_096;
 
 /** A copy fit for a line: secrets hidden, bytes as their length, errors as text, nothing deep or endless. */
 const plain = (value: unknown, depth: number): unknown => {
-  if (typeof value === 'string') return value.length > textCharsMax ? `${value.slice(0, textCharsMax)}…` : value;
+  try {
+    return copied(value, depth);
+  } catch {
+    // A handler may throw what throws itself when it is read; the line is written all the same.
+    return '[unreadable]';
+  }
+};
+
+const cut = (text: string): string => (text.length > textCharsMax ? `${text.slice(0, textCharsMax)}…` : text);
+
+const copied = (value: unknown, depth: number): unknown => {
+  if (typeof value === 'string') return cut(value);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
-  if (value instanceof Error) return value.stack ?? value.message;
+  if (value instanceof Error) return cut(String(value.stack ?? value.message));
   if (depth >= depthMax) return '…';
   if (Array.isArray(value)) return value.slice(0, 64).map((one) => plain(one, depth + 1));
   return withoutSecrets(value as Record<string, unknown>, depth + 1);
@@ -63,7 +74,7 @@ export const createLog = (options: LogOptions): Log => {
   return {
     log(level, code, message, facts) {
       if (!logger.isLevelEnabled(level)) return;
-      logger[level]({ code, ...(facts === undefined ? {} : ownNames(withoutSecrets(facts))) }, message);
+      logger[level]({ code, ...(facts === undefined ? {} : ownNames(withoutSecrets(facts))) }, cut(message));
     },
     flush() {
       try {

@@ -27,6 +27,18 @@ test('levels below the wanted one are left out', () => {
   assert.equal(lines('silent', (log) => log('error', 'X', 'x')).length, 0);
 });
 
+test('what throws when it is read, and what is endless, does not stop a line', () => {
+  const wicked = {
+    get a() {
+      throw new Error('no');
+    },
+  };
+  const long = new Error('x'.repeat(100_000));
+  const [line] = lines('info', (log) => log('error', 'X', long.message, { wicked, long, fine: 1 }));
+  assert.deepEqual([line!.wicked, line!.fine], ['[unreadable]', 1]);
+  assert.ok(JSON.stringify(line).length < 10_000);
+});
+
 test('secrets, bytes and depths stay out, facts cannot pass for the line itself', () => {
   const facts = {
     ...{ secret: 'abc', clusterSecret: 'abc', headers: { authorization: 'Bearer abc', accept: 'x' }, privateKey: 'abc' },
