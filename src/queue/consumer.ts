@@ -1,7 +1,7 @@
 // Hands the messages of a queue to a handler, for as long as the program wants. A receipt is renewed three times within its time, so
 // that one lost answer costs nothing; where it is lost all the same, the handler is told by its signal, for somebody else may have the
 // message by then.
-import { PolityError } from '../errors.ts';
+import { PolityError, readable } from '../errors.ts';
 import { cutReason, type Delivery } from './delivery.ts';
 import type { ReceiveOptions } from './queue.ts';
 
@@ -39,7 +39,10 @@ const bounded = (what: string, value: number, least: number, most: number): numb
   throw new RangeError(`${what} must be a whole number from ${least} to ${most}, not ${value}`);
 };
 
-const messageOf = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+const messageOf = (thrown: unknown): string => {
+  const error = readable(thrown);
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+};
 const isExpired = (error: unknown): boolean => error instanceof PolityError && error.code === 'RECEIPT_EXPIRED';
 
 export class Consumer<Value> implements AsyncDisposable {
@@ -138,8 +141,9 @@ export class Consumer<Value> implements AsyncDisposable {
     try {
       await this.#handler(delivery.value, { delivery, signal: lost.signal });
     } catch (error) {
-      this.#tell(error, delivery);
+      // First: what `onError` throws must not keep the message out of sight for ever.
       renewal.end();
+      this.#tell(error, delivery);
       if (!lost.signal.aborted) await delivery.nack({ delayMs: this.#delayOf(delivery), reason: cutReason(messageOf(error)) });
       return;
     }

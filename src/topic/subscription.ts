@@ -2,7 +2,7 @@
 // failed. What failed too often ends the subscription, unless the program says what is to become of it.
 import type { Feed, FeedEvent } from '../../actors/topic-api.ts';
 import { type Failure, failure } from '../../machines/errors.ts';
-import { PolityError } from '../errors.ts';
+import { PolityError, readable } from '../errors.ts';
 
 /** What a handler is given. */
 export type TopicMessage<Value> = {
@@ -113,8 +113,12 @@ export class TopicSubscription<Value> {
       }
     } finally {
       this.#stopping.abort();
-      if (this.#isActive === true) this.#setActive(false);
-      await new Promise<void>((resolve) => this.#feed.end(resolve));
+      try {
+        if (this.#isActive === true) this.#setActive(false);
+      } finally {
+        // Whatever `onActive` threw: another one must be able to go on.
+        await new Promise<void>((resolve) => this.#feed.end(resolve));
+      }
     }
   }
 
@@ -187,11 +191,11 @@ export class TopicSubscription<Value> {
   async #failed(error: unknown, message: TopicMessage<Value>): Promise<void> {
     const { topic, options } = this.#parts;
     const which = message.sequence === null ? 'a message' : `message ${message.sequence}`;
-    const why = (of: unknown): Failure =>
-      failure(
-        'SERVICE_FAILED',
-        `${which} of '${topic}' could not be handled: ${of instanceof Error ? of.message : String(of)}`,
-      );
+    const why = (thrown: unknown): Failure => {
+      const of = readable(thrown);
+      const words = of instanceof Error ? of.message : String(of);
+      return failure('SERVICE_FAILED', `${which} of '${topic}' could not be handled: ${words}`);
+    };
     if (options.onFailed === undefined) throw new PolityError(why(error), { cause: error });
     try {
       await options.onFailed(error, message);
