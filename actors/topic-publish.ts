@@ -28,6 +28,8 @@ export const invalid = (message: string): { ok: false; failure: Failure } => ({
   failure: failure('INVALID_REQUEST', message),
 });
 
+const uncounted = "acknowledgements are counted with the delivery 'quorum' only";
+
 export const strange = ({ op }: { op: string }): { ok: false; failure: Failure } => ({
   ok: false,
   failure: failure('INTERNAL', `a question about topics was answered by '${op}'`),
@@ -42,8 +44,12 @@ export const optionsOf = ({ group, timeoutMs }: CallOptions): CallOptions => ({
 export const createPublisher = (args: Publishing): TopicsApi['publish'] => {
   const { clock, gossip } = args;
 
-  const publishLive = ({ topic, body, id }: Publication, done: (outcome: Outcome<Published>) => void): void => {
+  const publishLive = (
+    { topic, body, id, acknowledgements }: Publication,
+    done: (outcome: Outcome<Published>) => void,
+  ): void => {
     if (id !== undefined) return done(invalid('what is told once and forgotten has no id'));
+    if (acknowledgements !== undefined) return done(invalid(uncounted));
     gossip.publish(liveTopic(topic), body, { ttlMs: liveMs }, (outcome) =>
       done(outcome.ok ? { ok: true, value: { sequence: null, acknowledged: null } } : outcome),
     );
@@ -56,6 +62,7 @@ export const createPublisher = (args: Publishing): TopicsApi['publish'] => {
   ): void => {
     const key = id === undefined ? null : parseIdempotencyKey(id);
     if (key !== null && !key.ok) return done({ ok: false, failure: key.failure });
+    if (acknowledgements !== undefined && delivery !== 'quorum') return done(invalid(uncounted));
     // Who has not acknowledged is told before whoever waits hangs up.
     const timeoutMs = timeOf(options);
     const deadlineMs = clock.nowMs() + timeoutMs - Math.min(tellMs, timeoutMs / 5);

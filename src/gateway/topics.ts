@@ -162,7 +162,8 @@ const commit = (exchange: Exchange, api: NodeApi): void => {
   const [topic, subscription] = [topicOf(exchange), subscriptionOf(exchange)];
   const { token: said, from, next } = exchange.fields(['token', 'from', 'next']);
   const token = said === undefined || said === null ? null : parseTokenText(String(said));
-  if (token === null && typeof said === 'string') return refuse('token is what the stream gave, TERM.INDEX');
+  // Not taken for none: without one, messages are passed over.
+  if (token === null && said !== undefined && said !== null) return refuse('token is what the stream gave, TERM.INDEX');
   // Under a token all that lies before was handled; without one it is passed over.
   const begin = (from ?? (token === null ? next : 1)) as number;
   api.topics.commit(

@@ -84,6 +84,10 @@ test('mistakes are told', async () => {
     ['PUT', '/v1/topics/t/subscriptions/s', '{"from":9}', 400],
     ['POST', '/v1/topics/t/subscriptions/s/commit', '{"next":1}', 404],
     ['POST', '/v1/topics/t/subscriptions/s/commit', '{"token":"x","next":1}', 400],
+    ['POST', '/v1/topics/t/subscriptions/s/commit', '{"token":5,"next":1}', 400],
+    ['POST', '/v1/topics/t/subscriptions/s/commit', '{"token":{},"next":1}', 400],
+    ['POST', '/v1/topics/t/messages?acknowledgements=1', '1', 400],
+    ['POST', '/v1/topics/t/messages?acknowledgements=1&delivery=fire-and-forget', '1', 400],
     ['DELETE', '/v1/topics/t/subscriptions/s', undefined, 404],
   ];
   for (const [method, path, body, status] of wrong)
