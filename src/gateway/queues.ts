@@ -128,6 +128,8 @@ const receive =
   (waiting: Waiting) =>
   (exchange: Exchange, api: NodeApi): void => {
     const query = Query.of(exchange.url, receiveParameters);
+    // Whoever says it as JSON would be given something else than he asked for.
+    if (exchange.body.byteLength > 0) return refuse(`a receive has parameters (${receiveParameters.join(', ')}) and no body`);
     const max = query.count('max', 1, queueLimits.receiveMax) ?? 1;
     const waitMs = query.count('wait-ms', 0, queueLimits.waitMsMax) ?? 0;
     const visibilityMs = query.count('visibility-ms', 1, queueLimits.visibilityMsMax);

@@ -78,6 +78,7 @@ test('what is wrong is refused by name', async () => {
   const cases: [string, string, string | undefined, RegExp][] = [
     ['POST', 'q/receive?max=101', undefined, /max must be a whole number from 1 to 100/],
     ['POST', 'q/receive?wait-ms=50001', undefined, /wait-ms/],
+    ['POST', 'q/receive', '{"visibilityMs":1}', /parameters .*visibility-ms.* and no body/],
     ['POST', 'q/messages?delay=1', 'x', /there is no parameter 'delay'/],
     ['POST', 'q/ack', '{"receipt":"1.2"}', /receipt must be/],
     ['POST', 'q/ack', '{"receipt":12}', /receipt must be/],
