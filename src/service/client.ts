@@ -1,6 +1,12 @@
 // Calls by whoever writes programs: by names, or by the methods of a definition.
 import type { CallContext, CallsApi } from '../../actors/service-api.ts';
-import type { MethodDefinition, MethodDefinitions, ServiceClient, ServiceDefinition } from './define.ts';
+import {
+  demandDefinition,
+  type MethodDefinition,
+  type MethodDefinitions,
+  type ServiceClient,
+  type ServiceDefinition,
+} from './define.ts';
 import { callOf, type ServiceCallOptions } from './options.ts';
 import { ask } from './pending.ts';
 import { type Check, checkOf, demandFits } from './schema.ts';
@@ -76,6 +82,7 @@ export const clientOf = <Methods extends MethodDefinitions>(
   options: ServiceCallOptions | undefined,
   within: CallContext | null,
 ): ServiceClient<Methods> => {
+  demandDefinition(definition);
   const bound = { calls, definition: definition as ServiceDefinition, options, within };
   const client: Record<string, unknown> = {};
   for (const [method, defined] of Object.entries(definition.methods)) client[method] = methodOf(bound, method, defined);

@@ -89,6 +89,12 @@ const refuse = (why: string): never => {
   throw new PolityError(failure('INVALID_REQUEST', why));
 };
 
+/** By whoever is given one: a module that was imported in a circle is undefined, and so is what it defines. */
+export const demandDefinition = (definition: unknown): void => {
+  const { offer, methods } = (definition ?? {}) as Partial<ServiceDefinition>;
+  if (typeof offer !== 'object' || typeof methods !== 'object') refuse('a definition is what defineService gave');
+};
+
 const fields = new Set(['input', 'output', 'idempotent', 'stream', 'importance', 'cost']);
 
 /** What is wrong with a method, or null. */
@@ -175,6 +181,8 @@ const offerOf = (specification: ServiceSpecification<MethodDefinitions>): Offer 
 export const defineService = <const Methods extends MethodDefinitions>(
   specification: ServiceSpecification<Methods>,
 ): ServiceDefinition<Methods> => {
+  if (typeof specification !== 'object' || specification === null)
+    refuse('a service is an object with name, version and methods');
   const { name, version, methods } = specification;
   if (typeof methods !== 'object' || methods === null) refuse(`${name}: its methods are an object`);
   for (const [method, given] of Object.entries(methods)) {

@@ -3,7 +3,13 @@ import type { SinkPort } from '../../actors/ports/index.ts';
 import type { CallEvents, CallHandle, CallsApi, HostedMethod, HostedService } from '../../actors/service-api.ts';
 import { failure, PolityError } from '../../machines/errors.ts';
 import { ServiceContext } from './context.ts';
-import type { Handlers, MethodDefinition, MethodDefinitions, ServiceDefinition } from './define.ts';
+import {
+  demandDefinition,
+  type Handlers,
+  type MethodDefinition,
+  type MethodDefinitions,
+  type ServiceDefinition,
+} from './define.ts';
 import { type AnyHandler, isThenable, type MethodAtWork, UnaryInvocation } from './invoke.ts';
 import { StreamInvocation } from './invoke-stream.ts';
 import { checkOf } from './schema.ts';
@@ -55,11 +61,14 @@ export const hostedFrom = <Methods extends MethodDefinitions>(
   handlers: Handlers<Methods>,
   around: Surroundings,
 ): HostedService => {
+  demandDefinition(definition);
   const { name, methods, offer, bulkhead } = definition;
   const given = handlers as Readonly<Record<string, unknown>>;
   const refuse = (why: string): never => {
     throw new PolityError(failure('INVALID_REQUEST', why));
   };
+  if (typeof given !== 'object' || given === null)
+    refuse(`the handlers of ${name} are an object with a function for each method`);
   for (const method of Object.keys(given))
     if (!Object.hasOwn(methods, method)) refuse(`${name} has no method ${method.slice(0, 64)}, and yet a handler for it`);
   const hosted = Object.entries(methods).map(([method, defined]): [string, HostedMethod] => {

@@ -14,6 +14,10 @@ const names = new Set<string>([
   ...['capabilities', 'trace', 'signal', 'checkInput'],
 ]);
 
+const refuse = (why: string): never => {
+  throw new PolityError(failure('INVALID_REQUEST', why));
+};
+
 /** Throws INVALID_REQUEST at an option that there is not: one letter off, and a call would go without its time-out. */
 export const callOf = (
   service: string,
@@ -25,8 +29,9 @@ export const callOf = (
 ): ServiceCall => {
   if (options === undefined)
     return within === null ? { service, method, input, takesItems } : { service, method, input, takesItems, within };
-  for (const name of Object.keys(options))
-    if (!names.has(name)) throw new PolityError(failure('INVALID_REQUEST', `a call has no option '${name.slice(0, 32)}'`));
+  if (typeof options !== 'object' || options === null) refuse('the options of a call are an object');
+  for (const name of Object.keys(options)) if (!names.has(name)) refuse(`a call has no option '${name.slice(0, 32)}'`);
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) refuse('signal must be an AbortSignal');
   const { signal: _signal, checkInput: _checkInput, ...call } = options;
   return { ...call, service, method, input, takesItems, ...(within === null ? {} : { within }) };
 };

@@ -142,6 +142,20 @@ test('what is no definition is refused by what is wrong with it', () => {
     assert.throws(defined(given), { code: 'INVALID_REQUEST', message }, JSON.stringify(given));
 });
 
+test('what is no definition, no handlers and no options is refused by name', async () => {
+  const node = alone();
+  const math = defineService({ name: 'math', version: '1.0.0', methods: { add: {} } });
+  const isInvalid = { code: 'INVALID_REQUEST' };
+  for (const wrong of [undefined, null, 5, {}] as never[]) {
+    assert.throws(() => defineService(wrong), isInvalid);
+    assert.throws(() => node.serve(wrong, {}), isInvalid);
+    assert.throws(() => node.serve(math, wrong), isInvalid);
+  }
+  node.serve(math, { add: () => 1 });
+  for (const wrong of [null, 5, 'x', { signal: 5 }, { signal: {} }] as never[])
+    assert.equal((await failureIn(node.call('math', 'add', null, wrong))).code, 'INVALID_REQUEST');
+});
+
 test('handlers and methods are the same ones', () => {
   const one = defineService({ name: 's', version: '1.0.0', methods: { m: {} } });
   assert.throws(() => alone().serve(one, {} as never), { message: /s\.m has no handler/ });
