@@ -3,6 +3,7 @@
 // message by then.
 import { PolityError, readable } from '../errors.ts';
 import { cutReason, type Delivery } from './delivery.ts';
+import { invalid } from './port.ts';
 import type { ReceiveOptions } from './queue.ts';
 
 export type HandlerContext<Value> = {
@@ -36,7 +37,7 @@ const retryMs = { min: 100, max: 5_000 } as const;
 
 const bounded = (what: string, value: number, least: number, most: number): number => {
   if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
-  throw new RangeError(`${what} must be a whole number from ${least} to ${most}, not ${value}`);
+  throw invalid(`${what} must be a whole number from ${least} to ${most}, not ${value}`);
 };
 
 const messageOf = (thrown: unknown): string => {
@@ -58,6 +59,7 @@ export class Consumer<Value> implements AsyncDisposable {
   readonly #running = new Set<Promise<void>>();
 
   constructor(receive: Receive<Value>, isOver: (error: unknown) => boolean, handler: Handler<Value>, options: ConsumeOptions) {
+    if (typeof handler !== 'function') throw invalid('who consumes a queue handles its messages by a function');
     this.#receive = receive;
     this.#isOver = isOver;
     this.#handler = handler;

@@ -1,8 +1,9 @@
 // The door of work queues for programs.
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { QueueStats } from '../../machines/queue/index.ts';
+import { isSchema } from '../service/schema.ts';
 import { jsonCodec, type QueueCodec, rawCodec } from './codec.ts';
-import type { QueueCallOptions, QueuePort } from './port.ts';
+import { invalid, type QueueCallOptions, type QueuePort } from './port.ts';
 import { Queue } from './queue.ts';
 
 export type { QueueOptions, QueueStats } from '../../machines/queue/index.ts';
@@ -38,6 +39,7 @@ export interface OpenQueue {
 
 export const openQueue = (portOf: (group: string | undefined) => QueuePort): OpenQueue => {
   const open = (name: string, { group, schema, raw }: Place & { schema?: StandardSchemaV1; raw?: boolean } = {}) => {
+    if (schema !== undefined && !isSchema(schema)) throw invalid('the schema of a queue is a Standard Schema');
     const codec: QueueCodec<unknown, never> = raw === true ? rawCodec : jsonCodec(schema);
     return new Queue(name, portOf(group), codec);
   };

@@ -2,6 +2,7 @@
 // receiver at a time until one says that it is done; what is not done in its time is given out again, and what never is becomes a dead
 // letter. At least once: a handler may see a message twice.
 import { type QueueMessage, type QueueOptions, type QueueStats, receiptOf } from '../../machines/queue/index.ts';
+import { readable } from '../errors.ts';
 import type { QueueCodec } from './codec.ts';
 import { type ConsumeOptions, Consumer, type Handler } from './consumer.ts';
 import { cutReason, Delivery, Held } from './delivery.ts';
@@ -87,7 +88,9 @@ export class Queue<Value = unknown, Sent = Value> {
     try {
       return new Delivery(this.name, this.#port, message, await this.#codec.decode(message.body));
     } catch (error) {
-      this.#giveBack(message, { delayMs: unfitDelayMs, reason: cutReason((error as Error).message) });
+      const why = readable(error);
+      const reason = cutReason(why instanceof Error ? why.message : String(why));
+      this.#giveBack(message, { delayMs: unfitDelayMs, reason });
       return null;
     }
   }

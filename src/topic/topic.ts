@@ -89,6 +89,8 @@ export class Topic<S extends Schema | undefined = undefined> {
    * At least once: a message comes again if the process dies, or is overtaken, before what the handler did is in the log.
    */
   subscribe(handler: TopicHandler<Taken<S>>, options: SubscribeOptions<Taken<S>> = {}): TopicSubscription<Taken<S>> {
+    if (typeof handler !== 'function')
+      throw new PolityError(failure('INVALID_REQUEST', 'who subscribes handles messages by a function'));
     const { subscription, from, ...handling } = options;
     const wanted: FeedWanted = {
       ...{ topic: this.name, delivery: this.delivery },

@@ -194,4 +194,23 @@ describe('a consumer', () => {
       ['not yet'],
     );
   });
+
+  it('survives what a program throws where nobody catches it, and refuses what is no handler and no schema', async () => {
+    const jobs = near.queue<string>('wicked');
+    const isInvalid = { code: 'INVALID_REQUEST' };
+    assert.throws(() => jobs.consume(undefined as never), isInvalid);
+    assert.throws(() => jobs.consume(() => {}, { concurrency: Number.NaN }), isInvalid);
+    assert.throws(() => near.queue('wicked', { schema: 5 as never }), isInvalid);
+    const noText = Object.create(null) as object;
+    let calls = 0;
+    const consumer = jobs.consume(
+      () => {
+        if (++calls === 1) throw noText;
+      },
+      { backoffMs: { min: 10 } },
+    );
+    await jobs.send('x');
+    await untilStats(near.queue('wicked'), ({ ready, delayed, out }) => calls === 2 && ready + delayed + out === 0);
+    await consumer.stop();
+  });
 });

@@ -167,6 +167,7 @@ test('fire and forget, ids, mistakes', async () => {
   assert.equal(await codeOf(topic.publish(value(2), { id: 'x' })), 'IDEMPOTENCY_CONFLICT');
   assert.equal(await codeOf(topic.subscribe(() => {}, { from: 99, subscription: 'n' }).ended), 'INVALID_REQUEST');
   assert.throws(() => topic.subscribe(() => {}, { attempts: 0 }), /attempts/);
+  assert.throws(() => topic.subscribe(undefined as never), /by a function/);
   assert.throws(() => new Topic(node.topics, 'x', { schema: {} as never }), /Standard Schema/);
   node.intercept = () => failure('STOPPING', 'over');
   assert.equal(await codeOf(topic.subscribe(() => {}).ended), 'STOPPING');
