@@ -5,6 +5,7 @@ import type { CallEvents, CallHandle, ServiceCall } from '../../actors/service-a
 import { strategyNames } from '../../machines/balancer/index.ts';
 import { importances } from '../../machines/bulkhead/index.ts';
 import { type Failure, failure } from '../../machines/errors.ts';
+import { rpcLimits } from '../../machines/rpc/index.ts';
 import { limits as wireLimits } from '../../machines/wire/limits.ts';
 import { toProblem } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
@@ -21,7 +22,7 @@ const windowItems = 16;
 
 const parameters = ['timeout-ms', 'version', 'node', 'strategy', 'key', 'importance', 'hedge-after-ms', 'stream'] as const;
 
-const principalCharsMax = 512;
+const { principalCharsMax } = rpcLimits;
 const requestIdForm = /^[\x20-\x7e]{1,128}$/;
 
 const headerOf = ({ request }: Exchange, name: string): string | undefined => {

@@ -4,6 +4,7 @@ import type { NodeApi } from '../../actors/api.ts';
 import type { GraphHandle } from '../../actors/graph-api.ts';
 import { type Failure, failure } from '../../machines/errors.ts';
 import type { GraphOutcome, StepReport } from '../../machines/graph/index.ts';
+import { rpcLimits } from '../../machines/rpc/index.ts';
 import { toProblem } from '../errors.ts';
 import { endLine, graphOfText, reportLine } from '../graph-json.ts';
 import type { Metrics } from '../metrics.ts';
@@ -14,7 +15,7 @@ import { Query, refuse } from './query.ts';
 import type { Route } from './routes.ts';
 
 const headers = { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' };
-const principalCharsMax = 512;
+const { principalCharsMax } = rpcLimits;
 
 type RunPorts = { metrics: Metrics; limits: GatewayLimits; open: Set<Run> };
 

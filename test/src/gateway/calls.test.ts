@@ -125,6 +125,8 @@ test('a principal over his limit is told when to come back', async () => {
   for (let n = 0; n < 50; n++) assert.equal((await post('echo', n, headers)).status, 200);
   const { status, headers: answered, json } = await post('echo', 0, headers);
   assert.deepEqual([status, answered['retry-after'], json.code], [429, '36', 'RATE_LIMITED']);
+  const long = await post('echo', 0, { 'polity-principal': 'e'.repeat(257) });
+  assert.match(String(long.json.detail), /Polity-Principal has 1 to 256 characters/);
 });
 
 const { hostname, port } = { hostname: '127.0.0.1', port: () => Number(new URL(gateway.url).port) };

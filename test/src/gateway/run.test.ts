@@ -74,6 +74,14 @@ const until = async (isSo: () => boolean): Promise<void> => {
   }
 };
 
+test('a principal that no step could be called for is refused before anything begins', async () => {
+  const { status, json } = await post({ steps: { a: { service: 'x', method: 'y' } } }, '/v1/run', {
+    'polity-principal': 'e'.repeat(257),
+  });
+  assert.deepEqual([status, json.code], [400, 'INVALID_REQUEST']);
+  assert.match(String(json.detail), /Polity-Principal has 1 to 256 characters/);
+});
+
 test('a line for each step, and one for the end', async () => {
   const graph = { steps: { a: step('reserve', { input: { $base64: 'AP8=' } }), b: step('bytes', { input: { $from: 'a' } }) } };
   const answer = await post(graph, '/v1/run', { 'polity-principal': 'anna' });
