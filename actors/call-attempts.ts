@@ -289,7 +289,7 @@ export class CallAttempts implements AttemptKeeper {
   }
 
   #at(peer: PeerId): Attempt[] {
-    return [...this.#attempts.values()].filter((attempt) => attempt.peer === peer);
+    return this.#attempts.values().filter((attempt) => attempt.peer === peer);
   }
 
   #unknown({ peer, of: out }: Attempt, what: string): Failure {

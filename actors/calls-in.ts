@@ -1,5 +1,6 @@
 // Calls of other nodes, executed here: each once, however often it is asked, as long as this process lives. Handlers hear of a stream's
 // reader only what its lane has room for, and of a caller that is gone.
+
 import { errorTable, type Failure, failure } from '../machines/errors.ts';
 import {
   type CallMemory,
@@ -20,6 +21,7 @@ import {
   unpackValue,
 } from '../machines/rpc/index.ts';
 import type { Outcome } from './api.ts';
+import { Bag } from './bag.ts';
 import { type CallAnswers, createCallAnswers } from './call-answers.ts';
 import { addressOf, idText } from './call-request.ts';
 import type { CallPost } from './calls-post.ts';
@@ -56,7 +58,7 @@ export class CallsIn implements IncomingOwner {
   readonly #args: CallsInArguments;
   readonly #answers: CallAnswers;
   readonly #callers = new Map<PeerId, Caller>();
-  readonly #calls = new Set<IncomingCall>();
+  readonly #calls = new Bag<IncomingCall>();
   /** Executions that are remembered and not ended. */
   readonly #running = new Map<Remembered, IncomingCall>();
   readonly #deadlines: ReturnType<typeof createDeadlines<IncomingCall>>;
@@ -382,7 +384,7 @@ export class CallsIn implements IncomingOwner {
   }
 
   stop(why: Failure): void {
-    for (const call of [...this.#calls])
+    for (const call of this.#calls.all())
       this.#break(call, failure('OUTCOME_UNKNOWN', `${why.message}; ${call.address} may have happened`));
   }
 }

@@ -1,7 +1,9 @@
 // Calls of services that this node offers itself: no balancer, no breaker, no wire, no copy. What is not taken here, for there is no room,
 // goes on to another node.
+
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Outcome } from './api.ts';
+import { Bag } from './bag.ts';
 import { chainOf } from './call-failures.ts';
 import { addressOf } from './call-request.ts';
 import { createDeadlines } from './deadlines.ts';
@@ -36,6 +38,7 @@ class LocalCall implements CallEvents, CallHandle {
   /** It waits for its handler, at the latest until its deadline. */
   isKept = false;
   isOver = false;
+  place = -1;
   /** Items asked for before there was a handle. */
   readonly #owner: LocalOwner;
 
@@ -63,7 +66,7 @@ class LocalCall implements CallEvents, CallHandle {
 
 export class CallsLocal implements LocalOwner {
   readonly #args: CallsLocalArguments;
-  readonly #calls = new Set<LocalCall>();
+  readonly #calls = new Bag<LocalCall>();
   readonly #deadlines: ReturnType<typeof createDeadlines<LocalCall>>;
   readonly #trail: CallTrail;
   readonly #streamTrail: CallTrail;
@@ -97,7 +100,7 @@ export class CallsLocal implements LocalOwner {
         takesItems: call.takesItems,
         atMs,
         deadlineMs,
-        requestId: `${name}-${++this.#lastNumber}`,
+        requestId: ++this.#lastNumber,
         chain,
         trace,
       },
@@ -177,7 +180,7 @@ export class CallsLocal implements LocalOwner {
   }
 
   stop(why: Failure): void {
-    for (const call of [...this.#calls])
+    for (const call of this.#calls.all())
       this.#abandon(call, failure('OUTCOME_UNKNOWN', `${why.message}; ${addressOf(call.prepared.call)} may have happened`));
   }
 }

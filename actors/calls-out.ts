@@ -1,5 +1,6 @@
 // Calls to other nodes: whom each goes to, what becomes of it when an attempt fails, and its one end. What is tried again, and where, is
 // said by machines/rpc; here it is done. No message takes a mailbox and no call a timer of its own, for there are tens of thousands a second.
+
 import { type ChoiceRefusal, choose, type StrategyName } from '../machines/balancer/index.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import {
@@ -13,6 +14,7 @@ import {
   verdictOf,
 } from '../machines/rpc/index.ts';
 import type { Outcome } from './api.ts';
+import { Bag } from './bag.ts';
 import { type AttemptsOwner, CallAttempts, type CallAttemptsArguments, localTicket } from './call-attempts.ts';
 import type { Candidates, Plan } from './call-candidates.ts';
 import { describeFailure } from './call-failures.ts';
@@ -44,7 +46,7 @@ export class CallsOut implements CallOwner, AttemptsOwner {
   readonly attempts: CallAttempts;
   readonly #args: CallsOutArguments;
   readonly #scope: Scope;
-  readonly #calls = new Set<OutgoingCall>();
+  readonly #calls = new Bag<OutgoingCall>();
   readonly #deadlines: ReturnType<typeof createDeadlines<OutgoingCall>>;
 
   constructor(scope: Scope, args: CallsOutArguments) {
@@ -344,7 +346,7 @@ export class CallsOut implements CallOwner, AttemptsOwner {
   }
 
   stop(why: Failure): void {
-    for (const out of [...this.#calls]) {
+    for (const out of this.#calls.all()) {
       const hasLeft = out.open.some(({ state }) => state !== 'waits') || out.isInDoubt;
       const message = `${why.message}; ${addressOf(out.prepared.call)} may have happened`;
       this.#fail(out, hasLeft ? failure('OUTCOME_UNKNOWN', message) : why);

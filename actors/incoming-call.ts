@@ -34,6 +34,7 @@ export class IncomingCall implements CallEvents {
   items = 0;
   isStream: boolean;
   isOver = false;
+  place = -1;
   /** Nobody waits; when it is cancelled for that. */
   orphanUntilMs = 0;
   readonly #owner: IncomingOwner;

@@ -1,36 +1,49 @@
 // What has a number of a call. Such numbers are larger than what the language keeps in place, so that a map of them makes an object of each
-// and hashes it for every look-up; how far they are from the first of them is small.
+// and hashes it for every look-up; how far they are from the first of them is small. The newest stands beside the map: what ends before
+// another one comes, as most calls do where they are executed, never gets there.
 
 export class Numbered<Item> {
-  readonly #items = new Map<number, Item>();
+  readonly #older = new Map<number, Item>();
   #first = 0;
+  #newestNumber = 0;
+  #newest: Item | undefined = undefined;
 
   get size(): number {
-    return this.#items.size;
+    return this.#older.size + (this.#newest === undefined ? 0 : 1);
   }
 
   get(number: number): Item | undefined {
-    return this.#items.get(number - this.#first);
+    if (this.#newest !== undefined && this.#newestNumber === number) return this.#newest;
+    return this.#older.size === 0 ? undefined : this.#older.get(number - this.#first);
   }
 
   has(number: number): boolean {
-    return this.#items.has(number - this.#first);
+    return this.get(number) !== undefined;
   }
 
   set(number: number, item: Item): void {
-    if (this.#items.size === 0) this.#first = number;
-    this.#items.set(number - this.#first, item);
+    if (this.#newest !== undefined && this.#newestNumber !== number) this.#keep(this.#newestNumber, this.#newest);
+    if (this.#older.size > 0) this.#older.delete(number - this.#first);
+    this.#newestNumber = number;
+    this.#newest = item;
   }
 
-  delete(number: number): boolean {
-    return this.#items.delete(number - this.#first);
+  #keep(number: number, item: Item): void {
+    if (this.#older.size === 0) this.#first = number;
+    this.#older.set(number - this.#first, item);
   }
 
-  values(): MapIterator<Item> {
-    return this.#items.values();
+  delete(number: number): void {
+    if (this.#newest !== undefined && this.#newestNumber === number) this.#newest = undefined;
+    else this.#older.delete(number - this.#first);
+  }
+
+  values(): Item[] {
+    return this.#newest === undefined ? [...this.#older.values()] : [...this.#older.values(), this.#newest];
   }
 
   numbers(): number[] {
-    return [...this.#items.keys()].map((distance) => distance + this.#first);
+    const older = [...this.#older.keys()].map((distance) => distance + this.#first);
+    return this.#newest === undefined ? older : [...older, this.#newestNumber];
   }
 }

@@ -97,6 +97,7 @@ export class OutgoingCall implements CallHandle {
   /** A pause before it is tried again; or before it is put to another node besides. */
   timer: Timer | null = null;
   isOver = false;
+  place = -1;
   readonly #owner: CallOwner;
 
   constructor(owner: CallOwner, prepared: Prepared, room: Room, input: Uint8Array) {

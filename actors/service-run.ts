@@ -110,7 +110,9 @@ export class Run implements CallHandle, CallEvents, CallContext {
   }
 
   get requestId(): string {
-    return idText(this.execution.requestId);
+    const { requestId, caller } = this.execution;
+    // Numbers of this node's own calls are not those of others.
+    return typeof requestId === 'number' && caller === this.#host.name ? `${caller}-${requestId}` : idText(requestId);
   }
 
   get trace(): string {

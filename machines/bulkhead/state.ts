@@ -1,7 +1,9 @@
 // What one bulkhead remembers, and the words of a step. Every field says what is always true of it.
+
 import { type BulkheadOptions, checkBulkheadOptions, type Importance } from './options.ts';
 import { createPace, type Pace } from './pace.ts';
 import { createQueue, type Queue } from './queue.ts';
+import { Running } from './running.ts';
 
 /** Given by whoever drives the bulkhead; no two calls that are here at the same time have the same. */
 export type CallId = number;
@@ -42,7 +44,7 @@ export type Bulkhead = {
   deadlineMs: number;
   isStopped: boolean;
   /** When each was started; in that order. */
-  readonly running: Map<CallId, number>;
+  readonly running: Running;
   readonly queue: Queue;
   readonly pace: Pace;
   /** Since it was made. */
@@ -55,7 +57,7 @@ export const createBulkhead = ({ options, nowMs }: { options: BulkheadOptions; n
   const shed = { full: 0, displaced: 0, 'deadline-passed': 0, 'deadline-unreachable': 0, 'waited-too-long': 0, stopping: 0 };
   return {
     ...{ options, nowMs, deadlineMs: Number.POSITIVE_INFINITY, isStopped: false },
-    ...{ running: new Map(), queue: createQueue(), pace: createPace() },
+    ...{ running: new Running(), queue: createQueue(), pace: createPace() },
     counts: { arrived: 0, started: 0, ended: 0, abandoned: 0, shed },
   };
 };

@@ -18,11 +18,11 @@ export type BulkheadView = {
 
 export const viewOf = (state: Bulkhead, nowMs: number): BulkheadView => {
   const { running, queue, options, pace, isStopped, counts } = state;
-  const [oldest] = running.values();
+  const oldest = running.oldestMs;
   const waiting = Object.fromEntries(importances.map((one) => [one, waitingOf(queue, one)])) as Record<Importance, number>;
   return {
     ...{ running: running.size, waiting, load: (running.size + queue.of.size) / options.runningMax.critical },
-    ...{ meanMs: pace.calls === 0 ? null : pace.meanMs, longestMs: oldest === undefined ? 0 : Math.max(0, nowMs - oldest) },
+    ...{ meanMs: pace.calls === 0 ? null : pace.meanMs, longestMs: oldest === null ? 0 : Math.max(0, nowMs - oldest) },
     ...{ isStopped, counts: { ...counts, shed: { ...counts.shed } } },
   };
 };
