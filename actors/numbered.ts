@@ -21,9 +21,9 @@ export class Numbered<Item> {
     return this.get(number) !== undefined;
   }
 
+  /** One whose number is not there. */
   set(number: number, item: Item): void {
-    if (this.#newest !== undefined && this.#newestNumber !== number) this.#keep(this.#newestNumber, this.#newest);
-    if (this.#older.size > 0) this.#older.delete(number - this.#first);
+    if (this.#newest !== undefined) this.#keep(this.#newestNumber, this.#newest);
     this.#newestNumber = number;
     this.#newest = item;
   }

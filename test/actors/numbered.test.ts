@@ -14,7 +14,7 @@ test('what has a number is found by it, whatever comes and goes', () => {
       const real = new Numbered<string>();
       const model = new Map<number, string>();
       for (const [at, { what, number }] of steps.entries()) {
-        if (what === 'set') {
+        if (what === 'set' && !model.has(number)) {
           real.set(number, `item ${at}`);
           model.set(number, `item ${at}`);
         } else if (what === 'delete') {
