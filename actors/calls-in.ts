@@ -364,8 +364,7 @@ export class CallsIn implements IncomingOwner {
     if (caller === undefined) return;
     this.#answers.closed(caller);
     const untilMs = this.#args.clock.nowMs() + rpcLimits.reaskMs;
-    for (const number of caller.calls.numbers()) {
-      const call = caller.calls.get(number)!;
+    for (const [number, call] of caller.calls.entries()) {
       this.#leave(call, caller, number);
       if (call.waiters.length > 0 || call.isOver) continue;
       if (call.entry === null || call.isStream) this.#cancel(call);

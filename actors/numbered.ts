@@ -42,8 +42,10 @@ export class Numbered<Item> {
     return this.#newest === undefined ? [...this.#older.values()] : [...this.#older.values(), this.#newest];
   }
 
-  numbers(): number[] {
-    const older = [...this.#older.keys()].map((distance) => distance + this.#first);
-    return this.#newest === undefined ? older : [...older, this.#newestNumber];
+  /** As they are now, whatever becomes of them while whoever asks goes over them. */
+  entries(): [number, Item][] {
+    const entries = [...this.#older].map(([distance, item]): [number, Item] => [distance + this.#first, item]);
+    if (this.#newest !== undefined) entries.push([this.#newestNumber, this.#newest]);
+    return entries;
   }
 }
