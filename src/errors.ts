@@ -2,7 +2,7 @@
 // the same three questions: which error, may I retry, did it surely not happen? Imports nothing but the table: clients load it.
 import { type ErrorCode, errorTable, type Failure, failure } from '../machines/errors.ts';
 
-export { type ErrorCode, type Failure, PolityError, readable } from '../machines/errors.ts';
+export { type ErrorCode, type Failure, failure, PolityError, readable } from '../machines/errors.ts';
 
 export const problemMediaType = 'application/problem+json';
 

@@ -2,6 +2,7 @@
 // whether the request can have reached the node, which decides whether trying again is safe.
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { failure, PolityError } from '../errors.ts';
 
 export type Call = {
   method: string;
@@ -54,6 +55,8 @@ export const collect = async (response: IncomingMessage): Promise<Uint8Array> =>
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 };
 
+const invalidSignal = (): PolityError => new PolityError(failure('INVALID_REQUEST', 'signal must be an AbortSignal'));
+
 export const createWire = (base: URL, token: string | undefined): Wire => {
   const { Agent, request: send } = base.protocol === 'https:' ? https : http;
   const agent = new Agent({ keepAlive: true, maxSockets: connectionsMax });
@@ -66,6 +69,8 @@ export const createWire = (base: URL, token: string | undefined): Wire => {
     signal: AbortSignal | undefined,
   ): Promise<{ response: IncomingMessage; over: () => void }> =>
     new Promise((resolve, reject) => {
+      // Before there is a request, which nobody would hear when its time is over.
+      if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidSignal();
       let sent = false;
       let failed: NoAnswer | null = null;
       const headers = {

@@ -286,3 +286,10 @@ test('urls that are none are refused at once', () => {
   assert.throws(() => createClient({ urls: [] }), /urls is empty/);
   assert.throws(() => createClient({ urls: ['127.0.0.1:7501'] }), /is not an http\(s\) URL/);
 });
+
+test('what is no signal is refused before a request is made that nobody would hear', async () => {
+  for (const signal of [5, {}, 'x'] as never[])
+    for (const asked of [() => client.put('a', 'b', { signal }), () => client.call('s', 'm', null, { signal })])
+      assert.equal(await codeOf(asked()), 'INVALID_REQUEST');
+  assert.equal(node.asked.length, 0);
+});
