@@ -1,7 +1,7 @@
 // Calls of other nodes, executed here: each once, however often it is asked, as long as this process lives. Handlers hear of a stream's
 // reader only what its lane has room for, and of a caller that is gone.
 
-import { errorTable, type Failure, failure } from '../machines/errors.ts';
+import { type Failure, failure } from '../machines/errors.ts';
 import {
   type CallMemory,
   type CallMessage,
@@ -13,6 +13,7 @@ import {
   formItem,
   inputHash,
   isUnfit,
+  mayBeAskedAgain,
   packValue,
   type Remembered,
   recall,
@@ -50,9 +51,6 @@ export type CallsInArguments = {
   epochOf: (peer: PeerId) => number;
   refuse: Refuse;
 };
-
-const mayBeAskedAgain = (result: CallResult): boolean =>
-  'failure' in result && errorTable[result.failure.code].definite && errorTable[result.failure.code].retryable;
 
 export class CallsIn implements IncomingOwner {
   readonly #args: CallsInArguments;
@@ -286,7 +284,7 @@ export class CallsIn implements IncomingOwner {
       this.#running.delete(entry);
       // Nothing was done: who asks again under an id of his own asks for the first time. A number is asked again only by a message
       // that was on its way already, and its refusal is not heard yet.
-      if (typeof entry.id === 'string' && mayBeAskedAgain(result)) forget(memory, entry);
+      if (typeof entry.id === 'string' && 'failure' in result && mayBeAskedAgain(result.failure.code)) forget(memory, entry);
       else conclude(memory, clock.nowMs(), entry, this.#kept(call, result));
     }
     for (const { caller, number } of waiters) {

@@ -2,6 +2,7 @@
 // goes on to another node.
 
 import { type Failure, failure } from '../machines/errors.ts';
+import { verdictOf } from '../machines/rpc/index.ts';
 import type { Outcome } from './api.ts';
 import { Bag } from './bag.ts';
 import { chainOf } from './call-failures.ts';
@@ -27,8 +28,8 @@ interface LocalOwner {
   ended(call: LocalCall, outcome: Outcome<unknown>): void;
 }
 
-/** Here nothing was executed, and another node may have room. */
-const mayGoOn = ({ code }: Failure): boolean => code === 'OVERLOADED' || code === 'STOPPING' || code === 'SERVICE_NOT_FOUND';
+/** Here nothing was executed, and another node may have room: the rule of attempts at other nodes. */
+const mayGoOn = ({ code }: Failure): boolean => verdictOf('answered', code, false) !== 'end';
 
 class LocalCall implements CallEvents, CallHandle {
   readonly prepared: Prepared;

@@ -14,5 +14,5 @@ export {
   remember,
 } from './memory.ts';
 export * from './messages.ts';
-export { type AttemptEnd, endOf, pauseMs, retryAfterOf, type Verdict, verdictOf } from './retry.ts';
+export { type AttemptEnd, endOf, mayBeAskedAgain, pauseMs, retryAfterOf, type Verdict, verdictOf } from './retry.ts';
 export { isUnfit, packValue, type Unfit, unpackValue } from './values.ts';

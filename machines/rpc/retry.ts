@@ -28,6 +28,9 @@ export const verdictOf = (end: AttemptEnd, code: ErrorCode, idempotent: boolean)
   return code === 'OVERLOADED' ? 'elsewhere-costs' : 'end';
 };
 
+/** Surely nothing was done, and it may be later: who asks again under the same id asks for the first time. */
+export const mayBeAskedAgain = (code: ErrorCode): boolean => errorTable[code].definite && errorTable[code].retryable;
+
 const backoffMsMin = 40;
 const backoffMsMax = 1_000;
 

@@ -8,6 +8,7 @@ import { jsonOfValue } from '../service-json.ts';
 import { type Attempted, type Attempts, failureOfAnswer, jsonOf } from './attempts.ts';
 import { isFields } from './entry.ts';
 import { type Call, collect, NoAnswer } from './http.ts';
+import { linesOf } from './lines.ts';
 import { encode, invalid, queryOf } from './query.ts';
 
 export type ServiceCallOptions = {
@@ -79,24 +80,6 @@ const timeoutOf = ({ timeoutMs = timeoutMsDefault }: ServiceCallOptions): number
   throw invalid(`timeoutMs must be from 1 to ${timeoutMsMax}`);
 };
 
-/** Lines of a body, each within a limit. */
-async function* linesOf(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  let pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    let from = 0;
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
-      yield Buffer.concat([...pieces, chunk.subarray(from, end)]);
-      pieces = [];
-      bytes = 0;
-      from = end + 1;
-    }
-    bytes += chunk.byteLength - from;
-    if (bytes > lineBytesMax) throw new PolityError(failure('TOO_LARGE', 'an item is too large'));
-    pieces.push(chunk.subarray(from));
-  }
-}
-
 const broken = (why: string, cause?: unknown): PolityError =>
   new PolityError(failure('OUTCOME_UNKNOWN', `the stream broke off: ${why}`), { cause });
 
@@ -137,7 +120,7 @@ export const createCallsClient = (ports: {
         const answer = { status: response.statusCode!, headers: response.headers, bytes: await collect(response) };
         throw new PolityError(failureOfAnswer(answer, wire.base.origin));
       }
-      for await (const line of linesOf(response as AsyncIterable<Buffer>)) {
+      for await (const line of linesOf(response, lineBytesMax, () => broken('an item is too large'))) {
         const said = itemOf(line);
         if (said === null) return;
         yield said.item;

@@ -67,14 +67,14 @@ export const calls: readonly Mutant[] = [
     'Who was refused before anything was done is refused for that again and again under the same id.',
     ...([
       coming,
-      "if (typeof entry.id === 'string' && mayBeAskedAgain(result)) forget",
+      "if (typeof entry.id === 'string' && 'failure' in result && mayBeAskedAgain(result.failure.code)) forget",
       'if (result === null) forget',
     ] as const),
   ),
   found(
     'refusals-forgotten',
     'A refusal is forgotten before its caller has heard it, and the same message once more is executed.',
-    ...([coming, "typeof entry.id === 'string' && mayBeAskedAgain", 'mayBeAskedAgain'] as const),
+    ...([coming, "typeof entry.id === 'string' && 'failure' in result", "'failure' in result"] as const),
   ),
   bug(
     'asks-without-end',

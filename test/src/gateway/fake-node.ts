@@ -2,7 +2,6 @@
 // still unless a test moves it, and any call can be told to fail or to stay silent.
 import type { BackupPart, CallOptions, GroupChange, NodeApi, NodeStatus, Outcome, WatchMessage } from '../../../actors/api.ts';
 import type { Found } from '../../../actors/discovery.ts';
-import { createLocalCalls } from '../../../actors/local-calls.ts';
 import type { Place } from '../../../actors/places-door.ts';
 import type { NamedRoute } from '../../../actors/routes-door.ts';
 import type { BreakerReport } from '../../../actors/service-api.ts';
@@ -25,6 +24,7 @@ import {
   type RegisterWrite,
 } from '../../../machines/register/index.ts';
 import { realClock } from '../../../src/clock.ts';
+import { createLocalCalls } from '../../actors/local-calls.ts';
 import { FakeCatalog } from './fake-catalog.ts';
 import { FakeReplica } from './fake-replica.ts';
 import { fakeTopics, fakeWaits } from './fake-topics.ts';

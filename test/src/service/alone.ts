@@ -1,5 +1,5 @@
 // One node's services without a network: the host, calls of it, and time moved by hand.
-import { createLocalCalls } from '../../../actors/local-calls.ts';
+
 import { type CallsSettings, callsDefaults, type Execution } from '../../../actors/service-api.ts';
 import { createServiceHost } from '../../../actors/services.ts';
 import type { Failure } from '../../../machines/errors.ts';
@@ -14,6 +14,7 @@ import {
   streamService,
 } from '../../../src/service/index.ts';
 import { createHandClock } from '../../actors/hand-clock.ts';
+import { createLocalCalls } from '../../actors/local-calls.ts';
 
 export const alone = (settings: Partial<CallsSettings> = {}) => {
   const clock = createHandClock();

@@ -1,5 +1,4 @@
 // What the compiler says about services. A line that it must refuse says so, and the compiler tells if it does not.
-import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type } from 'arktype';
 import * as v from 'valibot';
@@ -43,7 +42,6 @@ test('handlers get what the schema gives, and give what it takes', () => {
   same<ReturnType<H['resize']>, number | Promise<number>>(true);
   same<Parameters<H['scan']>[0], { path: string }>(true);
   same<Parameters<H['tag']>[0], { name: string }>(true);
-  assert.ok(true);
 });
 
 /** Compiled, never run. */

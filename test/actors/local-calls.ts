@@ -1,7 +1,8 @@
 // Calls of services that this very node offers, and of no others: stands where `CallsApi` is wanted and no network is.
-import { failure } from '../machines/errors.ts';
-import type { ClockPort, PeerId } from './ports/index.ts';
-import type { CallsApi, Execution, ServiceHost } from './service-api.ts';
+
+import type { ClockPort, PeerId } from '../../actors/ports/index.ts';
+import type { CallsApi, Execution, ServiceHost } from '../../actors/service-api.ts';
+import { failure } from '../../machines/errors.ts';
 
 const timeoutMs = 30_000;
 const none: readonly string[] = [];
