@@ -295,6 +295,20 @@ const act = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 9_000 }) }) },
 );
 
+/** A way that is used soon after it was found, and not again. */
+const usedOnce: [[number, number][], (typeof act extends fc.Arbitrary<infer A> ? A : never)[], number] = [
+  [
+    [7, 0],
+    [2, 7],
+  ],
+  [
+    { type: 'find', link: [0, 2] },
+    { type: 'pass', ms: 10 },
+    { type: 'walk', link: [0, 2] },
+  ],
+  0,
+];
+
 test('in any mesh that changes in any way: every look-up ends in its time, no loop is walked, what is found exists or is dropped', () => {
   fc.assert(
     fc.property(fc.array(link, { maxLength: 14 }), fc.array(act, { maxLength: 40 }), fc.nat(1_000), (begun, acts, seed) => {
@@ -324,10 +338,11 @@ test('in any mesh that changes in any way: every look-up ends in its time, no lo
       for (const { askedMs, endedMs } of mesh.found) assert.ok(endedMs - askedMs <= routesDefaults.askMs);
       assert.equal(mesh.answering.size, 0, 'a question was not answered');
       for (const state of states.values()) assert.equal(state.questions.size, 0);
-      mesh.pass(routesDefaults.ttlMs + 2_000);
+      // What was used is asked for once more at that share of its time, and then forgotten.
+      mesh.pass(routesDefaults.ttlMs * (1 + routesDefaults.refreshShare) + 2_000);
       for (const state of states.values()) assert.equal(state.targets.size, 0, 'what nobody uses is forgotten');
     }),
-    { numRuns: 150 },
+    { numRuns: 150, examples: [usedOnce] },
   );
 });
 
