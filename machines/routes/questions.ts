@@ -100,7 +100,8 @@ export const proceed = (state: RoutesState, turn: Turn, question: Question): voi
   const { served, asked } = question;
   const isOver = asked.size === 0 || turn.nowMs >= question.ringEndsMs;
   if (!isOver) return;
-  const isSettled = served === null && wayAvoiding(state, question.target, [], state.options.hopsMax, turn.nowMs) !== null;
+  // Another question may have found the way meanwhile.
+  const isSettled = settle(state, turn, question);
   if (!isSettled && served === null && !question.isWide && turn.nowMs < question.endsMs) {
     question.isWide = true;
     question.ringEndsMs = question.endsMs;
