@@ -58,6 +58,11 @@ export type ActorDefinition = {
    * after each later event. A pure function. What it throws is the answer ACTOR_REFUSED.
    */
   readonly replies: Readonly<Record<string, (args: ReplyArguments) => unknown>>;
+  /**
+   * What is taken from whoever sends, asked once by the door of the node where the actor lives, before an event goes further: the event as
+   * it is to be handled, or INVALID_REQUEST. Absent: any event is taken. A pure function that does not throw.
+   */
+  readonly check?: (event: EventObject) => Outcome<EventObject>;
   readonly restart: RestartStrategy;
   /** Events that wait, at most; the next sender is told MAILBOX_FULL. */
   readonly mailboxMax: number;
