@@ -154,19 +154,29 @@ export interface Backing {
   readonly durability: Durability;
   /**
    * Brings an actor to life at this node: from what is durable, or for the first time. `token`: what fences it, for those placed by the
-   * cluster. `isKnown`: false, and it is made only if there is something durable (a message that must not make it). Fails with
-   * ACTOR_VERSION, OVERLOADED (too many actors), STORAGE_FAILED, ACTOR_STOPPED (nothing there).
+   * cluster. `onlyIfMade`: only if there is something durable (to be stopped or watched, it must not be made). Fails with
+   * ACTOR_VERSION, OVERLOADED (too many actors), STORAGE_FAILED, ACTOR_STOPPED (nothing there). One at a time for each address.
    */
   open(
     definition: ActorDefinition,
     address: ActorAddress,
     token: FencingToken | null,
     done: (outcome: Outcome<LiveActor>) => void,
+    onlyIfMade?: boolean,
   ): void;
   /** Those that live here now. */
   live(): Iterable<LiveActor>;
+  /** Releases all of them ('stopping') once they have handled what waits, as long as whoever calls has patience. */
   stop(done: () => void): void;
 }
+
+/** What each backing is made with besides its own things: what it tells the door. */
+export type BackingEvents = {
+  /** One that `open` gave lives here no more: once for each, after its subscribers were told. */
+  onGone(actor: LiveActor, why: ActorEnd | 'passivated' | 'moved'): void;
+  /** An event that was taken (`send` answered null) and will not be handled. Whoever delivered or asked is told by `done` instead. */
+  onDeadLetter(letter: Omit<DeadLetter, 'atMs'>): void;
+};
 
 // ---------------------------------------------------------------- where an actor is
 
@@ -201,6 +211,8 @@ export type ActorExecution = {
   readonly token: FencingToken | null;
   /** group.index.n of an effect that a log made; the same when it is run again. Null in an actor without a log. */
   readonly effectId: string | null;
+  /** Of the event that runs; what is sent meanwhile has it too. Absent: nobody gave one. */
+  readonly correlation?: string;
 };
 
 // ---------------------------------------------------------------- the door
