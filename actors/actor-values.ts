@@ -153,8 +153,10 @@ export const plainOf = (value: unknown, name = 'it'): Outcome<unknown> => walked
 
 /** What was thrown, as far as it may leave its actor: no stack, no properties of its own. */
 export const plainError = (error: unknown): unknown => {
-  if (!(error instanceof Error))
-    return walked(error, 'error', true).ok ? error : { name: 'Error', message: String(typeof error) };
+  if (!(error instanceof Error)) {
+    const plain = walked(error, 'error', true);
+    return plain.ok ? plain.value : { name: 'Error', message: typeof error };
+  }
   try {
     return { name: String(error.name), message: String(error.message) };
   } catch {
