@@ -1,6 +1,9 @@
 // When a supervised actor fails: wait with exponential backoff and jitter, start it anew, give up when it fails too often
 // (row N4; the restart intensity of Erlang/OTP's supervisor: at most `failuresMax` within `windowMs`).
 import { assign, setup } from 'xstate';
+import { backoffMsOf, failuresWithin } from './rules.ts';
+
+export * from './rules.ts';
 
 export type RestartPolicy = {
   failuresMax: number;
@@ -24,10 +27,7 @@ export type ChildEvent =
   /** `chance` in [0, 1) spreads restarts: the delay is between half and all of the exponential step. */
   { type: 'failed'; reason: string; nowMs: number; chance: number } | { type: 'stop' };
 
-const withinWindow = (context: Context, nowMs: number): number[] => [
-  ...context.failedAtMs.filter((at) => nowMs - at < context.policy.windowMs),
-  nowMs,
-];
+const withinWindow = ({ policy, failedAtMs }: Context, nowMs: number): number[] => failuresWithin(policy, failedAtMs, nowMs);
 
 export const childMachine = setup({
   types: {} as { context: Context; events: ChildEvent; input: RestartPolicy },
@@ -40,9 +40,8 @@ export const childMachine = setup({
     note: assign(({ context, event }) => {
       if (event.type !== 'failed') return {};
       const failedAtMs = withinWindow(context, event.nowMs);
-      const { backoffMinMs, backoffMaxMs } = context.policy;
-      const step = Math.min(backoffMaxMs, backoffMinMs * 2 ** (failedAtMs.length - 1));
-      return { failedAtMs, reason: event.reason, delayMs: step * (0.5 + event.chance / 2) };
+      const delayMs = backoffMsOf(context.policy, failedAtMs.length, event.chance);
+      return { failedAtMs, reason: event.reason, delayMs };
     }),
     countRestart: assign({ restarts: ({ context }) => context.restarts + 1 }),
   },
