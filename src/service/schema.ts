@@ -60,7 +60,7 @@ const pathOf = (root: string, { path = [] }: StandardSchemaV1.Issue): string =>
 
 /** What is wrong, for a person, and the same by paths: `{ 'input.width': 'expected number' }`. */
 export const issuesOf = (
-  root: 'input' | 'output',
+  root: 'input' | 'output' | 'event',
   issues: readonly StandardSchemaV1.Issue[],
 ): { message: string; details: Record<string, string> } => {
   const details = new Map<string, string>();

@@ -1,0 +1,111 @@
+// What a node does with definitions: hosts them, makes references, and brings actors to life that nobody has a name for.
+import { type ActorDefinition, type ActorsApi, actorLimits, onlyKey } from '../../actors/actor-api.ts';
+import type { RandomPort } from '../../actors/ports/index.ts';
+import { type ActorAddress, isActorAddress, isActorKey } from '../../machines/entity/address.ts';
+import { failure, PolityError } from '../../machines/errors.ts';
+import { demandActor } from './define.ts';
+import { Ref, type RefPort } from './ref.ts';
+import type { AnyDefinedActor, TypesOf } from './types.ts';
+
+export type RefOptions = {
+  /** Name of the node where it lives; for placements 'node' and 'each', default this node. */
+  node?: string;
+};
+
+export type SpawnOptions<Actor> = {
+  /** What this one is started with, instead of what its definition's `input` says. Held in memory as long as it lives. */
+  input?: TypesOf<Actor>['input'];
+  /** Made up when absent. */
+  key?: string;
+};
+
+const invalid = (why: string): PolityError => new PolityError(failure('INVALID_REQUEST', why));
+
+const keyOf = ({ name, placement }: ActorDefinition, key: string | undefined): string => {
+  if (placement === 'each' || placement === 'singleton') {
+    if (key === undefined || key === onlyKey) return onlyKey;
+    throw invalid(`${name} is placed '${placement}': there are no keys`);
+  }
+  if (isActorKey(key)) return key;
+  throw invalid(`a key of ${name} is a text of 1 to 256 characters without control characters`);
+};
+
+/** Where it is by its definition. Throws INVALID_REQUEST. */
+export const addressOf = (
+  definition: ActorDefinition,
+  key: string | undefined,
+  { node }: RefOptions,
+  self: string,
+): ActorAddress => {
+  const { name, placement } = definition;
+  const isPlaced = placement === 'sharded' || placement === 'singleton';
+  if (isPlaced && node !== undefined) throw invalid(`${name} is placed by the cluster: it has no node`);
+  const address = { type: name, key: keyOf(definition, key), node: isPlaced ? null : (node ?? self) };
+  if (isActorAddress(address)) return address;
+  throw invalid(`'${String(node).slice(0, 64)}' is no name of a node`);
+};
+
+export type HostingPorts = RefPort & { readonly self: string; readonly random: RandomPort };
+
+export class ActorHosting {
+  readonly #ports: HostingPorts;
+  /** As hosted here: each has inputs of its own for those that were spawned. */
+  readonly #hosted = new Map<AnyDefinedActor, { definition: ActorDefinition; inputs: Map<string, unknown> }>();
+
+  constructor(ports: HostingPorts) {
+    this.#ports = ports;
+  }
+
+  get #actors(): ActorsApi {
+    return this.#ports.actors;
+  }
+
+  /** Throws INVALID_REQUEST: it is no definition, or another one of its name is hosted here. */
+  host(actor: AnyDefinedActor): void {
+    const defined = demandActor(actor);
+    if (this.#hosted.has(actor)) return;
+    const inputs = new Map<string, unknown>();
+    const input = (key: string): unknown => (inputs.has(key) ? inputs.get(key) : defined.input(key));
+    const definition = Object.freeze({ ...defined, input });
+    const why = this.#actors.host(definition);
+    if (why !== null) throw new PolityError(why);
+    this.#hosted.set(actor, { definition, inputs });
+  }
+
+  ref<Actor extends AnyDefinedActor>(actor: Actor, key: string | undefined, options: RefOptions): Ref<Actor> {
+    const definition = demandActor(actor);
+    return new Ref<Actor>(this.#ports, addressOf(definition, key, options, this.#ports.self), definition);
+  }
+
+  spawn<Actor extends AnyDefinedActor>(actor: Actor, { input, key }: SpawnOptions<Actor>): Ref<Actor> {
+    const { name, placement } = demandActor(actor);
+    if (placement !== 'node') throw invalid(`${name} is placed '${placement}': only those placed 'node' are spawned`);
+    this.host(actor);
+    const ref = this.ref(actor, key ?? Buffer.from(this.#ports.random.bytes(12)).toString('hex'), {});
+    if (input !== undefined) this.#keepInput(actor, ref, input);
+    this.#begin(ref);
+    return ref;
+  }
+
+  #keepInput(actor: AnyDefinedActor, ref: Ref, input: unknown): void {
+    const { inputs } = this.#hosted.get(actor)!;
+    const { key } = ref.address;
+    if (inputs.has(key) || this.#actors.find(ref.address) !== null)
+      throw invalid(`${ref} lives already: what it was started with stays`);
+    if (inputs.size >= actorLimits.actorsMax)
+      throw new PolityError(failure('OVERLOADED', `${inputs.size} are spawned already`));
+    inputs.set(key, input);
+  }
+
+  /** It begins when somebody looks at it; what was kept for it is forgotten when it ends. */
+  #begin(ref: Ref): void {
+    let isBegun = false;
+    let leave = (): void => {};
+    const begun = (): void => {
+      isBegun = true;
+      leave();
+    };
+    leave = this.#actors.subscribe(ref.address, 'status', begun, begun);
+    if (isBegun) leave();
+  }
+}

@@ -1,0 +1,293 @@
+// An actor in somebody's hand, wherever it lives: what can be asked of it, and nothing of where it is. It may be put in a message or in an
+// actor's context, and works on the other side.
+import type { EventObject, Observer, Snapshot, Subscription } from 'xstate';
+import {
+  type ActorDefinition,
+  type ActorEnd,
+  type ActorsApi,
+  actorLimits,
+  type DeliveryId,
+  refMark,
+} from '../../actors/actor-api.ts';
+import type { Outcome } from '../../actors/api.ts';
+import { type ActorAddress, addressText } from '../../machines/entity/address.ts';
+import { failure, PolityError } from '../../machines/errors.ts';
+import { Latest } from './latest.ts';
+import type { AnyDefinedActor, AskedEvent, EventTo, ReplyTo, SnapshotOf, ValueAt } from './types.ts';
+import { settled } from './waiting.ts';
+import { XStateRef } from './xstate-ref.ts';
+
+export type WaitingOptions = {
+  /** Milliseconds until it is not waited for any more; 1 to 60 000, default 5 000. */
+  timeoutMs?: number;
+  /** Nobody waits once it aborts; what was taken is not taken back. Rejects with CANCELLED, its reason as `cause`. */
+  signal?: AbortSignal;
+};
+
+export type DeliveringOptions = WaitingOptions & {
+  /** The same id twice has one effect; 1 to 128 printable characters. Made up when absent. */
+  id?: DeliveryId;
+};
+
+export type StopOptions = WaitingOptions & {
+  /** What waits in its mailbox is not handled any more. */
+  isHard?: boolean;
+};
+
+/** What a reference needs of its node. */
+export type RefPort = {
+  readonly actors: ActorsApi;
+  /** A listener threw. */
+  thrown(error: unknown, address: ActorAddress): void;
+};
+
+const invalid = (why: string): PolityError => new PolityError(failure('INVALID_REQUEST', why));
+
+const optionsOf = <Options extends object>(given: Options | undefined, known: readonly string[]): Options => {
+  if (given === undefined) return {} as Options;
+  if (typeof given !== 'object' || given === null) throw invalid('options are an object');
+  for (const name of Object.keys(given))
+    if (!known.includes(name)) throw invalid(`there is no option '${name.slice(0, 32)}'; there is ${known.join(', ')}`);
+  const { signal } = given as WaitingOptions;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal');
+  return given;
+};
+
+const demandEvent = (event: unknown): EventObject => {
+  const { type } = (event ?? {}) as Partial<EventObject>;
+  if (typeof type === 'string' && type.length >= 1 && type.length <= actorLimits.eventTypeCharsMax) return event as EventObject;
+  throw invalid(`an event is an object with a type of 1 to ${actorLimits.eventTypeCharsMax} characters`);
+};
+
+const waitingOptions = ['timeoutMs', 'signal'];
+const deliveringOptions = [...waitingOptions, 'id'];
+
+const later = async <Value>(begin: () => Promise<Value>): Promise<Value> => begin();
+
+/** How it ended, as an error; null: in order. */
+const errorOfEnd = ({ failure: why, reason, address }: ActorEnd): PolityError | null => {
+  if (reason === 'done' || reason === 'stopped') return null;
+  if (why !== undefined) return new PolityError(why);
+  const code = reason === 'unreachable' ? 'UNREACHABLE' : reason === 'failed' ? 'ACTOR_FAILED' : 'ACTOR_STOPPED';
+  return new PolityError(failure(code, `${addressText(address)} ${reason === 'never-lived' ? 'does not live' : reason}`));
+};
+
+export class Ref<Actor extends AnyDefinedActor = AnyDefinedActor> extends XStateRef {
+  readonly [refMark]: ActorAddress;
+  readonly #port: RefPort;
+  readonly #definition: Pick<ActorDefinition, 'replies'> | null;
+
+  /** By `node.ref`. */
+  constructor(port: RefPort, address: ActorAddress, definition: Pick<ActorDefinition, 'replies'> | null = null) {
+    super();
+    this[refMark] = Object.freeze({ type: address.type, key: address.key, node: address.node });
+    this.#port = port;
+    this.#definition = definition;
+  }
+
+  get address(): ActorAddress {
+    return this[refMark];
+  }
+
+  /**
+   * At most once, and nothing is told: what does not get there is a dead letter of the node where it got lost. Throws INVALID_REQUEST for
+   * what is no event.
+   */
+  override send(event: EventTo<Actor>): void {
+    this.#port.actors.send(this.address, demandEvent(event));
+  }
+
+  /**
+   * At least once, with one effect for each id: tried again while the actor moves or its node is away. Resolves when it is handled, and as
+   * durable as its definition promises. Rejects with a PolityError; `definite` says whether it surely was not handled.
+   */
+  deliver(event: EventTo<Actor>, options?: DeliveringOptions): Promise<void> {
+    return later(async () => {
+      const { signal, ...how } = optionsOf(options, deliveringOptions);
+      const sent = demandEvent(event);
+      await settled<null>(`the delivery to ${this}`, signal, (done) =>
+        this.#port.actors.deliver(this.address, sent, how, done),
+      );
+    });
+  }
+
+  /** As `deliver`, and resolves with what the definition's `replies` say to this type of event. */
+  ask<Event extends AskedEvent<Actor>>(event: Event, options?: DeliveringOptions): Promise<ReplyTo<Actor, Event>> {
+    return later(async () => {
+      const { signal, ...how } = optionsOf(options, deliveringOptions);
+      const sent = demandEvent(event);
+      if (this.#definition !== null && !Object.hasOwn(this.#definition.replies, sent.type))
+        throw invalid(`${this.address.type} has no reply to '${sent.type.slice(0, 64)}': define one, or deliver it`);
+      const begin = (done: (outcome: Outcome<unknown>) => void) => this.#port.actors.ask(this.address, sent, how, done);
+      return (await settled(`the question to ${this}`, signal, begin)) as ReplyTo<Actor, Event>;
+    });
+  }
+
+  // -------------------------------------------------------------- looking
+
+  /**
+   * Its snapshots, or what is at a path of them (`context.count`): now, and whenever that changed; only the latest of those that come at
+   * once. Goes on while the actor moves. An observer is told its end, too: `complete`, or `error` if it failed or is out of reach.
+   */
+  override subscribe<Path extends string>(
+    path: Path,
+    listener: ((value: ValueAt<SnapshotOf<Actor>, Path>) => void) | Observer<ValueAt<SnapshotOf<Actor>, Path>>,
+  ): Subscription;
+  override subscribe(
+    path: undefined,
+    listener: ((snapshot: SnapshotOf<Actor>) => void) | Observer<SnapshotOf<Actor>>,
+  ): Subscription;
+  override subscribe(observer: Observer<SnapshotOf<Actor>>): Subscription;
+  override subscribe(
+    next: (snapshot: SnapshotOf<Actor>) => void,
+    error?: (error: unknown) => void,
+    complete?: () => void,
+  ): Subscription;
+  override subscribe(first: unknown, second?: unknown, complete?: () => void): Subscription {
+    const isPath = typeof first === 'string' || first === undefined;
+    const listener = isPath ? second : first;
+    const { next, ...told } = (typeof listener === 'function' ? { next: listener } : (listener ?? {})) as Observer<unknown>;
+    if (next !== undefined && typeof next !== 'function') throw invalid('who subscribes listens by a function');
+    const error = told.error ?? (isPath ? undefined : (second as Observer<unknown>['error']));
+    const end = this.#port.actors.subscribe(
+      this.address,
+      typeof first === 'string' ? first : null,
+      (value) => this.#told(() => next?.(value)),
+      (how) => {
+        const why = errorOfEnd(how);
+        this.#told(() => (why === null ? (told.complete ?? complete)?.() : error?.(why)));
+      },
+    );
+    return { unsubscribe: end };
+  }
+
+  /** What is there now. ACTOR_STOPPED: it does not live. */
+  snapshot(options?: WaitingOptions): Promise<SnapshotOf<Actor>> {
+    return later(() => {
+      const { signal, timeoutMs = actorLimits.timeoutMs } = optionsOf(options, waitingOptions);
+      if (!(timeoutMs >= 1 && timeoutMs <= actorLimits.timeoutMsMax))
+        throw invalid(`timeoutMs must be from 1 to ${actorLimits.timeoutMsMax}`);
+      return settled<SnapshotOf<Actor>>(`the snapshot of ${this}`, signal, (done) => this.#first(timeoutMs, done));
+    });
+  }
+
+  #first(timeoutMs: number, done: (outcome: Outcome<SnapshotOf<Actor>>) => void): () => void {
+    let isOver = false;
+    let end: () => void = () => {
+      isOver = true;
+    };
+    const finish = (outcome: Outcome<SnapshotOf<Actor>>): void => {
+      clearTimeout(timer);
+      end();
+      done(outcome);
+    };
+    const late = failure('UNREACHABLE', `${this} did not show itself in ${timeoutMs} ms`);
+    const timer = setTimeout(() => finish({ ok: false, failure: late }), timeoutMs);
+    const unsubscribe = this.#port.actors.subscribe(
+      this.address,
+      null,
+      (value) => finish({ ok: true, value: value as SnapshotOf<Actor> }),
+      (how) => {
+        const stopped = failure('ACTOR_STOPPED', `${this} has ended: ${how.reason}`);
+        finish({ ok: false, failure: errorOfEnd(how)?.failure ?? stopped });
+      },
+    );
+    end = unsubscribe;
+    if (isOver) unsubscribe();
+    return () => {
+      clearTimeout(timer);
+      unsubscribe();
+    };
+  }
+
+  /** Its snapshots, or what is at a path of them, until it ends; who is slow gets the latest. */
+  values(path: undefined, options?: { signal?: AbortSignal }): AsyncGenerator<SnapshotOf<Actor>, void, undefined>;
+  values<Path extends string>(
+    path: Path,
+    options?: { signal?: AbortSignal },
+  ): AsyncGenerator<ValueAt<SnapshotOf<Actor>, Path>, void, undefined>;
+  values(path: string | undefined, options?: { signal?: AbortSignal }): AsyncGenerator<unknown, void, undefined> {
+    const { signal } = optionsOf(options, ['signal']);
+    const latest = new Latest<unknown>();
+    const end = this.#port.actors.subscribe(
+      this.address,
+      path ?? null,
+      (value) => latest.put(value),
+      (how) => latest.end(errorOfEnd(how)),
+    );
+    const onAbort = (): void =>
+      latest.end(new PolityError(failure('CANCELLED', `looking at ${this} was given up`), { cause: signal?.reason }));
+    if (signal?.aborted === true) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+    return latest.values(() => {
+      signal?.removeEventListener('abort', onAbort);
+      end();
+    });
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<SnapshotOf<Actor>, void, undefined> {
+    return this.values(undefined);
+  }
+
+  // -------------------------------------------------------------- its end
+
+  /** Told once, when it has ended; of one that never lived, at once. */
+  watch(listener: (end: ActorEnd) => void): Subscription {
+    if (typeof listener !== 'function') throw invalid('who watches listens by a function');
+    return { unsubscribe: this.#port.actors.watch(this.address, (end) => this.#told(() => listener(end))) };
+  }
+
+  /** Resolves when it has ended, with how. */
+  ended(options?: { signal?: AbortSignal }): Promise<ActorEnd> {
+    return later(() => {
+      const { signal } = optionsOf(options, ['signal']);
+      return settled<ActorEnd>(`waiting for the end of ${this}`, signal, (done) =>
+        this.#port.actors.watch(this.address, (value) => done({ ok: true, value })),
+      );
+    });
+  }
+
+  /** For good, with what is durable of it; the next event makes it anew. What waits in its mailbox is handled first. */
+  stop(options?: StopOptions): Promise<void> {
+    return later(async () => {
+      const { signal, ...how } = optionsOf(options, [...waitingOptions, 'isHard']);
+      await settled<null>(`stopping ${this}`, signal, (done) => {
+        this.#port.actors.stop(this.address, how, done);
+        return undefined;
+      });
+    });
+  }
+
+  #told(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#port.thrown(error, this.address);
+    }
+  }
+
+  // -------------------------------------------------------------- as a value
+
+  /** For XState: what is known of it in this process; of an actor elsewhere only that it is active. */
+  getSnapshot(): Snapshot<unknown> {
+    const live = this.#port.actors.find(this.address);
+    return live?.snapshot() ?? { status: 'active', output: undefined, error: undefined };
+  }
+
+  /** The same actor. */
+  equals(other: unknown): boolean {
+    return other instanceof Ref && other.toString() === this.toString();
+  }
+
+  override toString(): string {
+    return addressText(this.address);
+  }
+
+  toJSON(): { $ref: string } {
+    return { $ref: addressText(this.address) };
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Ref ${this}`;
+  }
+}
