@@ -53,10 +53,14 @@ const optionsOf = <Options extends object>(given: Options | undefined, known: re
   return given;
 };
 
-const demandEvent = (event: unknown): EventObject => {
+/** Of the user's. Throws INVALID_REQUEST. */
+export const demandEvent = (event: unknown): EventObject => {
   const { type } = (event ?? {}) as Partial<EventObject>;
-  if (typeof type === 'string' && type.length >= 1 && type.length <= actorLimits.eventTypeCharsMax) return event as EventObject;
-  throw invalid(`an event is an object with a type of 1 to ${actorLimits.eventTypeCharsMax} characters`);
+  const isType = typeof type === 'string' && type.length >= 1 && type.length <= actorLimits.eventTypeCharsMax;
+  if (!isType) throw invalid(`an event is an object with a type of 1 to ${actorLimits.eventTypeCharsMax} characters`);
+  // `xstate.done.actor.pay` says that something ended inside: nobody says that from outside.
+  if (type.startsWith('xstate.')) throw invalid("events whose type begins with 'xstate.' are XState's own");
+  return event as EventObject;
 };
 
 const waitingOptions = ['timeoutMs', 'signal'];
@@ -123,6 +127,11 @@ export class Ref<Actor extends AnyDefinedActor = AnyDefinedActor> extends XState
     });
   }
 
+  /** By XState, in the name of a machine that sends to it. */
+  override _send(event: EventObject): void {
+    this.#port.actors.send(this.address, event);
+  }
+
   // -------------------------------------------------------------- looking
 
   /**
@@ -140,6 +149,13 @@ export class Ref<Actor extends AnyDefinedActor = AnyDefinedActor> extends XState
   override subscribe(observer: Observer<SnapshotOf<Actor>>): Subscription;
   override subscribe(
     next: (snapshot: SnapshotOf<Actor>) => void,
+    error?: (error: unknown) => void,
+    complete?: () => void,
+  ): Subscription;
+  /** As XState declares it. */
+  override subscribe(observer: Observer<Snapshot<unknown>>): Subscription;
+  override subscribe(
+    next: (snapshot: Snapshot<unknown>) => void,
     error?: (error: unknown) => void,
     complete?: () => void,
   ): Subscription;

@@ -20,13 +20,15 @@ export type TakenEvent<Logic extends AnyActorLogic, Messages> = Messages extends
 type Simple<Type> = { [Name in keyof Type]: Type[Name] };
 
 /** The events of a union that have this type; of events that may have any, one with this. */
-export type EventOf<Event extends EventObject, Type> = Event extends EventObject
-  ? string extends Event['type']
-    ? Event & { type: Type }
-    : Event['type'] extends Type
-      ? Event
-      : never
-  : never;
+export type EventOf<Event extends EventObject, Type> = [Type] extends [never]
+  ? never
+  : Event extends EventObject
+    ? string extends Event['type']
+      ? Event & { type: Type }
+      : Event['type'] extends Type
+        ? Event
+        : never
+    : never;
 
 export type ReplyFunction<Logic extends AnyActorLogic, Messages, Type, Reply> = (args: {
   /** After the event. */

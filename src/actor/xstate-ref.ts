@@ -9,6 +9,10 @@ const nowhere = (what: string): never => {
   throw new PolityError(failure('INVALID_REQUEST', `${what} is had of an actor in the same process only, not by a reference`));
 };
 
+/** The word that XState uses, too, where the platform has no such symbol. */
+const observable: typeof Symbol.observable =
+  (Symbol.observable as typeof Symbol.observable | undefined) ?? ('@@observable' as never);
+
 export abstract class XStateRef {
   abstract readonly address: ActorAddress;
   abstract send(event: EventObject): void;
@@ -27,10 +31,8 @@ export abstract class XStateRef {
     return this.address.type;
   }
 
-  /** By XState. */
-  _send(event: EventObject): void {
-    this.send(event);
-  }
+  /** By XState: `system._relay(source, target, event)` ends here. */
+  abstract _send(event: EventObject): void;
 
   /** It begins with its first event. */
   start(): void {}
@@ -51,7 +53,7 @@ export abstract class XStateRef {
     return nowhere('a selection by a function');
   }
 
-  [Symbol.observable](): this {
+  [observable](): this {
     return this;
   }
 }
