@@ -7,7 +7,11 @@ export type ActorAddress = { readonly type: string; readonly key: string; readon
 /** The runtime's own actors (`polity/raft/kv@n1`) stand under this type; nobody else's do. */
 export const runtimeType = 'polity';
 
-export const addressLimits = { typeCharsMax: 63, keyCharsMax: 256 } as const;
+export const addressLimits = {
+  ...{ typeCharsMax: 63, keyCharsMax: 256, nodeCharsMax: 63 },
+  /** As text: what is written as in URLs takes nine characters for one at worst. */
+  textCharsMax: 63 + 1 + 9 * 256 + 1 + 63,
+} as const;
 
 const typePattern = /^[a-z][a-z0-9-]{0,62}$/;
 const nodePattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -31,7 +35,7 @@ export const addressText = ({ type, key, node }: ActorAddress): string => {
 
 /** Null: it is none. */
 export const parseAddress = (text: unknown): ActorAddress | null => {
-  if (typeof text !== 'string' || text.length > 4 * addressLimits.keyCharsMax) return null;
+  if (typeof text !== 'string' || text.length > addressLimits.textCharsMax) return null;
   const slash = text.indexOf('/');
   if (slash < 1) return null;
   const at = text.lastIndexOf('@');
