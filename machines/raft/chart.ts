@@ -17,7 +17,9 @@ export type RoleEvent = {
     | 'QUORUM_LOST'
     /** The configuration that leaves this leader out is committed (Raft §6). */
     | 'LEFT'
-    | 'WRITE_FAILED';
+    | 'WRITE_FAILED'
+    /** Who was told to take over has not: this leader may be elected anew, and has a lease again then. */
+    | 'TRANSFER_UNANSWERED';
 };
 
 /** What the configuration in force makes of this replica, and whether its timers rest. */
@@ -66,7 +68,7 @@ export const raftChart = createMachine({
           },
         },
         leader: {
-          on: { HIGHER_TERM_SEEN: follower, QUORUM_LOST: follower, LEFT: follower },
+          on: { HIGHER_TERM_SEEN: follower, QUORUM_LOST: follower, LEFT: follower, TRANSFER_UNANSWERED: follower },
         },
       },
     },

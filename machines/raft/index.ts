@@ -3,6 +3,7 @@ export { type FactEvent, type RoleEvent, raftChart } from './chart.ts';
 export { decodeConfiguration, encodeConfiguration, isVoter, parseConfiguration } from './configuration.ts';
 export { describe, describeConfiguration, describeEffect, describeMessage, describeProgress } from './describe.ts';
 export { InvariantBroken } from './invariants.ts';
+export { leaderToken, tokenUntilMs } from './lease.ts';
 export { step } from './machine.ts';
 export { formMeta, formRaftMessage, type ParsedRaftMessage, parseMeta, parseRaftMessage } from './messages.ts';
 export type { Progress, ProgressMode } from './progress.ts';

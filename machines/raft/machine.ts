@@ -28,7 +28,7 @@ import {
 } from './replication.ts';
 import { onCompact, onSnapshotOffer, onSnapshotReceived, onSnapshotSent } from './snapshot.ts';
 import { createOutput, flushTo, type Output, type RaftState, say } from './state.ts';
-import { expireTransfer, hurryTransfer, onTransfer } from './transfer.ts';
+import { expireTransfer, hasLostLease, hurryTransfer, onTransfer } from './transfer.ts';
 import type { Entry, ProposalRejection, RaftEffect, RaftEvent, RaftMessage, ReplicaId } from './types.ts';
 
 export const step = (state: RaftState, nowMs: number, event: RaftEvent): RaftEffect[] => {
@@ -82,6 +82,8 @@ const dispatch = (state: RaftState, out: Output, event: RaftEvent, nowMs: number
     case 'peer-found':
       wakeLeader(state, out, nowMs);
       return onReachable(state, out, event.replica);
+    case 'attend':
+      return onAttend(state, out, event.awake, nowMs);
   }
 };
 
@@ -155,12 +157,26 @@ const onWake = (state: RaftState, out: Output, nowMs: number): void => {
   state.heartbeatDeadlineMs = nowMs + state.options.heartbeatMs;
   if (!heldUp && !hearsQuorum(state, nowMs)) return becomeFollower(state, out, state.term, null, nowMs, 'QUORUM_LOST');
   expireTransfer(state, out, nowMs);
+  if (hasLostLease(state)) return leadAnew(state, out, nowMs);
   for (const [id, progress] of state.progress) {
     if (progress.mode === 'probe' && nowMs - progress.heardMs > state.options.electionTimeoutMaxMs) progress.probing = false;
     flushTo(out, id);
   }
   broadcastHeartbeats(state, out, nowMs, mayBeQuiet(state, nowMs));
   becomeQuiet(state, out, nowMs);
+};
+
+/** Its followers know it for their leader, and let it go first. */
+const leadAnew = (state: RaftState, out: Output, nowMs: number): void => {
+  becomeFollower(state, out, state.term, null, nowMs, 'TRANSFER_UNANSWERED');
+  state.electionDeadlineMs = nowMs;
+};
+
+const onAttend = (state: RaftState, out: Output, awake: boolean, nowMs: number): void => {
+  state.awake = awake;
+  if (!awake) return;
+  if (hasLostLease(state)) return leadAnew(state, out, nowMs);
+  if (state.quiet) wakeLeader(state, out, nowMs);
 };
 
 /**

@@ -6,7 +6,7 @@ import type { Output, RaftState } from './state.ts';
 /** May the next heartbeat propose quiet? Everything is committed, acknowledged and applied, everybody heard lately. */
 export const mayBeQuiet = (state: RaftState, nowMs: number): boolean => {
   const { options, log } = state;
-  if (options.quietAfterMs === 0 || nowMs - state.activeMs < options.quietAfterMs) return false;
+  if (state.awake || options.quietAfterMs === 0 || nowMs - state.activeMs < options.quietAfterMs) return false;
   if (state.commit !== log.lastIndex || state.applied !== log.lastIndex || state.configuration.outgoing !== null) return false;
   if (state.reads.length > 0 || state.readsWaiting.length > 0 || state.transfer !== null || state.reconfiguration !== null)
     return false;

@@ -73,6 +73,8 @@ export type RaftState = {
   /** The first round of the leader's present proposal to be quiet; older agreements do not count. Infinity = none. */
   quietRound: number;
   activeMs: number;
+  /** Never quiet when it leads. */
+  awake: boolean;
   /** A write failed: nothing is promised any more. */
   halted: boolean;
   /** Writes under way, in order of tokens. */
@@ -161,7 +163,7 @@ export const createRaft = (args: {
     votesFromMs: nowMs,
     ...{ votes: new Map(), progress: new Map(), round: 0, roundSentMs: new Map(), termStartIndex: 0 },
     ...{ uncommittedBytes: 0, reads: [], readsWaiting: [], reconfiguration: null, transfer: null },
-    ...{ leaseEnded: false, quiet: false, quietRound: Number.POSITIVE_INFINITY, activeMs: nowMs, halted: false },
+    ...{ leaseEnded: false, quiet: false, quietRound: Number.POSITIVE_INFINITY, activeMs: nowMs, awake: false, halted: false },
     ...{ pending: [], lastToken: 0, roleEvents: [] },
   };
   restedUntil(state, restored.restarted, nowMs);

@@ -28,6 +28,13 @@ export const expireTransfer = (state: RaftState, out: Output, nowMs: number): vo
   if (state.transfer !== null && nowMs >= state.transfer.deadlineMs) giveUp(state, out, 'timed-out');
 };
 
+/**
+ * Somebody was told to campaign, and has not. He may do so whenever he hears of it, so this leadership has no lease any more. Where
+ * somebody lives by it, it ends for another of the same leader, in whose term that word is an old one.
+ */
+export const hasLostLease = (state: RaftState): boolean =>
+  state.awake && state.role === 'leader' && state.leaseEnded && state.transfer === null;
+
 /** Whoever was told to campaign may still do so: then nobody knows yet how it ends. */
 const giveUp = (state: RaftState, out: Output, reason: 'superseded' | 'timed-out'): void => {
   const { transfer } = state;

@@ -105,7 +105,9 @@ export type RaftEvent =
   /** The peer that hosts it closed, restarted (new boot epoch) or fell silent: quiet groups wake (decision 13). */
   | { type: 'peer-lost'; replica: ReplicaId }
   /** The peer that hosts it is connected (again). */
-  | { type: 'peer-found'; replica: ReplicaId };
+  | { type: 'peer-found'; replica: ReplicaId }
+  /** While somebody here lives by the lease, this replica is not quiet when it leads: a quiet leader has none. */
+  | { type: 'attend'; awake: boolean };
 
 // ---------------------------------------------------------------- effects
 
