@@ -28,6 +28,10 @@ export interface Cell<Event> {
   /** What cannot be delivered, now or because the actor fails before its turn comes, goes to `undelivered`. */
   send(event: Event): void;
   report(): CellReport;
+  /** Events that it looked at since it was made, by all its incarnations, and those that wait. */
+  load(): { handled: number; waiting: number };
+  /** Told of each event before it is handled, until what it returns is called. Costs nothing while nobody looks on. Must not throw. */
+  tap(on: (event: Event) => void): () => void;
   stop(): void;
 }
 
@@ -60,6 +64,9 @@ export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> =
     args.undelivered?.(event);
   };
   let incarnation: ReturnType<typeof incarnate> | null = null;
+  let handled = 0;
+  /** Null while nobody looks on: that is all that an event pays for it. */
+  let taps: Set<(event: Event) => void> | null = null;
   const chart: ActorRefFrom<typeof childMachine> = createActor(childMachine, {
     id: address,
     input: args.policy ?? restartDefaults,
@@ -118,6 +125,8 @@ export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> =
         return state;
       }
       queue.shift();
+      handled++;
+      if (taps !== null) for (const on of [...taps]) on(inner.event);
       component?.receive(inner.event);
       return state;
     }, null);
@@ -144,7 +153,7 @@ export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> =
       queue.push(event);
       actor.send({ type: 'event', event });
     };
-    return { start, end, send };
+    return { start, end, send, waiting: () => queue.length };
   };
 
   const report = (): CellReport => {
@@ -180,6 +189,15 @@ export const supervise = <Event>(args: SuperviseArguments<Event>): Cell<Event> =
       else incarnation.send(event);
     },
     report,
+    load: () => ({ handled, waiting: incarnation?.waiting() ?? 0 }),
+    tap(on) {
+      taps ??= new Set();
+      taps.add(on);
+      return () => {
+        taps?.delete(on);
+        if (taps?.size === 0) taps = null;
+      };
+    },
     stop() {
       incarnation?.end(null);
       incarnation = null;

@@ -204,3 +204,19 @@ test('an actor that throws while it stops hurts nobody', () => {
   cell.stop();
   assert.equal(sink.lines.filter((line) => line === 'error ACTOR_STOP_THREW').length, 2);
 });
+
+test('who looks on sees each event before it is handled, in every life of the actor, and nothing after he stopped', () => {
+  const { cell, clock, seen } = host();
+  const looked: string[] = [];
+  cell.send({ n: 1 });
+  const stop = cell.tap(({ n }) => void looked.push(`${n} after ${seen.length}`));
+  cell.send({ n: 2, act: () => cell.send({ n: 3 }) });
+  cell.send({ n: 4, act: fail() });
+  clock.pass(100);
+  cell.send({ n: 5 });
+  stop();
+  stop();
+  cell.send({ n: 6 });
+  assert.deepEqual(looked, ['2 after 1', '3 after 2', '4 after 3', '5 after 4']);
+  assert.deepEqual(cell.load(), { handled: 6, waiting: 0 });
+});

@@ -32,6 +32,8 @@ export class FakeCatalog {
       address: 'catalog',
       send: (event) => component?.receive(event),
       report: () => ({ address: 'catalog', state: 'running', restarts: 0, reason: null }),
+      load: () => ({ handled: 0, waiting: 0 }),
+      tap: () => () => {},
       stop() {},
     };
     const door = createCatalogDoor({
