@@ -20,15 +20,18 @@ export const checkStep = (state: GossipState, before: Before, turn: Turn): void 
   // What is due has been done: whoever wakes at the deadline does not wake for ever.
   if (!(state.deadlineMs > turn.nowMs)) broken('deadline-ahead', `${state.deadlineMs} at ${turn.nowMs}`);
   checkBounds(state);
-  const last = new Map<string, number>();
+  const last = new Map<string, { epoch: number; sequence: number }>();
   for (const effect of turn.effects) {
     if (effect.type === 'send' && effect.to === state.self) broken('speaks-to-others', effect.message.type);
     if (effect.type === 'push' && effect.announcement.epoch !== state.own.epoch)
       broken('says-in-its-epoch', `${effect.announcement.epoch}`);
     if (effect.type !== 'deliver' || effect.late) continue;
-    const before = last.get(effect.source) ?? 0;
-    if (!(effect.sequence > before)) broken('in-order', `${effect.source} ${before} → ${effect.sequence}`);
-    last.set(effect.source, effect.sequence);
+    // One message may tell of two lives of a source, and the numbers of each begin anew.
+    const { source, epoch, sequence } = effect;
+    const before = last.get(source) ?? { epoch: 0, sequence: 0 };
+    if (!(epoch > before.epoch || (epoch === before.epoch && sequence > before.sequence)))
+      broken('in-order', `${source} ${before.epoch}:${before.sequence} → ${epoch}:${sequence}`);
+    last.set(source, effect);
   }
 };
 
