@@ -11,7 +11,11 @@ export interface Deadlines<Item> {
   delete(item: Item, atMs: number): void;
 }
 
-export const createDeadlines = <Item>(scope: Scope, nowMs: () => number, expire: (item: Item) => void): Deadlines<Item> => {
+export const createDeadlines = <Item>(
+  scope: Pick<Scope, 'after'>,
+  nowMs: () => number,
+  expire: (item: Item) => void,
+): Deadlines<Item> => {
   const slots = new Map<number, Set<Item>>();
   /** Rings when this slot is over: the first that had an item when it was set. */
   let alarm: { slot: number; timer: Timer } | null = null;

@@ -1,0 +1,73 @@
+// Whoever waits for the end of an event, or for an answer to it.
+import type { EventObject, Snapshot } from 'xstate';
+import { type Failure, failure, readable } from '../machines/errors.ts';
+import type { ActorDefinition } from './actor-api.ts';
+import type { Outcome } from './api.ts';
+
+export const reasonOf = (thrown: unknown): string => {
+  const shown = readable(thrown);
+  return shown instanceof Error ? `${shown.name}: ${shown.message}` : String(shown);
+};
+
+export class Ask {
+  readonly event: EventObject;
+  readonly wantsReply: boolean;
+  /** When nobody waits any more. */
+  readonly atMs: number;
+  /** Where it waits once the event was handled and there was no answer yet. */
+  waitsAt: { forget(ask: Ask): void } | null = null;
+  #done: ((outcome: Outcome<unknown>) => void) | null;
+
+  constructor(event: EventObject, wantsReply: boolean, atMs: number, done: (outcome: Outcome<unknown>) => void) {
+    this.event = event;
+    this.wantsReply = wantsReply;
+    this.atMs = atMs;
+    this.#done = done;
+  }
+
+  get isOpen(): boolean {
+    return this.#done !== null;
+  }
+
+  /** Whoever asked is told, once. What he throws is `onThrow`'s. */
+  end(outcome: Outcome<unknown>, onThrow: (error: unknown) => void): void {
+    const done = this.#done;
+    this.forget();
+    try {
+      done?.(outcome);
+    } catch (error) {
+      onThrow(error);
+    }
+  }
+
+  /** Nobody waits any more. */
+  forget(): void {
+    this.#done = null;
+    const { waitsAt } = this;
+    this.waitsAt = null;
+    waitsAt?.forget(this);
+  }
+}
+
+/** Undefined: there is no answer yet. */
+export const replyOf = (
+  { name, replies }: Pick<ActorDefinition, 'name' | 'replies'>,
+  snapshot: Snapshot<unknown>,
+  event: EventObject,
+): Outcome<unknown> | undefined => {
+  try {
+    const value = replies[event.type]!({ snapshot, event });
+    return value === undefined ? undefined : { ok: true, value };
+  } catch (error) {
+    return { ok: false, failure: failure('ACTOR_REFUSED', `${name} refused '${event.type}': ${reasonOf(error)}`) };
+  }
+};
+
+/** Why nobody can send this from outside, or null. */
+export const whyNoEvent = (event: EventObject): Failure | null => {
+  const { type } = event;
+  if (typeof type !== 'string' || type === '') return failure('INVALID_REQUEST', 'an event has a type, which is text');
+  // XState's own would stop an actor or let it believe that its timers and children have spoken; '*' makes a chart throw.
+  if (type === '*' || type.startsWith('xstate.')) return failure('INVALID_REQUEST', `nobody but XState sends '${type}'`);
+  return null;
+};

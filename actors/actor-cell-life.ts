@@ -1,0 +1,384 @@
+// How a cell begins, fails, begins anew, is given up, and ends (row N4): its engine is an incarnation, its mailbox outlives it.
+import type { EventObject, Snapshot } from 'xstate';
+import { type ActorAddress, addressText } from '../machines/entity/address.ts';
+import { type ErrorCode, type Failure, failure } from '../machines/errors.ts';
+import { type FailureRecord, judgeFailure, neverFailed } from '../machines/supervisor/index.ts';
+import {
+  type ActorDefinition,
+  type ActorEnd,
+  type ActorExecution,
+  type ActorState,
+  actorLimits,
+  type Trail,
+} from './actor-api.ts';
+import type { ActorCell } from './actor-cell.ts';
+import { type Ask, reasonOf } from './actor-cell-asks.ts';
+import type { Engine, EngineHost, EngineSeen, Inside } from './actor-cell-engine.ts';
+import { isTransitionLogic, LightEngine } from './actor-cell-light.ts';
+import type { Onlookers, Taps } from './actor-cell-onlookers.ts';
+import type { CellPlace, CellToken } from './actor-cell-place.ts';
+import { SystemEngine } from './actor-cell-system.ts';
+import { Mailbox } from './actor-mailbox.ts';
+import type { Outcome } from './api.ts';
+import type { ClockPort, Timer } from './ports/index.ts';
+
+type Letter = { readonly event: EventObject; readonly trail: Trail; readonly ask: Ask | null };
+/** What its timers, promises and children have said meanwhile, which nothing from outside overtakes. */
+type Word = { readonly event: EventObject; readonly to: Inside };
+/** The event that an actor failed over. */
+type Fatal = { readonly event: EventObject; readonly trail: Trail | null; readonly ask: Ask | null };
+
+/** It shall end: at once, or when nothing waits any more. */
+type Ending = { isHard: boolean; readonly as: 'stopped' | 'passivated' | 'moved' | 'stopping'; readonly dones: (() => void)[] };
+
+const unborn: Snapshot<unknown> = { status: 'active', output: undefined, error: undefined };
+
+export abstract class CellLife implements EngineHost {
+  readonly address: ActorAddress;
+  readonly definition: ActorDefinition;
+  /** Its address as text. */
+  readonly id: string;
+  /** The hosted actor that this one is a child of, as text. */
+  readonly parent: string | null;
+  readonly execution: ActorExecution;
+  protected readonly place: CellPlace;
+  protected readonly mailbox = new Mailbox<Letter>();
+  protected words: Mailbox<Word> | null = null;
+  protected engine: Engine | null = null;
+  /** Of the engine that was before. */
+  protected last = unborn;
+  protected state: ActorState = 'starting';
+  /** It stands in line for a turn, or will be asked whether it has more to do. */
+  protected isInLine = false;
+  /** How it ended, once it has; or that it was given up. */
+  protected over: ActorEnd | 'moved' | null = null;
+  /** What nobody inside looked after. */
+  protected thrown: { readonly error: unknown } | null = null;
+  /** Those who asked what has no answer yet, the one that waits longest first. */
+  protected pending: Set<Ask> | null = null;
+  protected onlookers: Onlookers | null = null;
+  protected taps: Taps | null = null;
+  protected handled = 0;
+  protected restarts = 0;
+  protected reason: string | null = null;
+  protected usedMs: number;
+  /** An engine is to be made in the next turn. */
+  #begins = true;
+  /** Why the engine is to be ended in the next turn: one with which it begins anew has failed. */
+  #suspends: string | null = null;
+  #ending: Ending | null = null;
+  #record: FailureRecord = neverFailed;
+  /** Those that wait for this one to begin anew. */
+  #herd: readonly ActorCell[] | null = null;
+  #timer: Timer | null = null;
+  /** When it is looked whether it is idle. */
+  #lookMs = Number.POSITIVE_INFINITY;
+
+  constructor(place: CellPlace, definition: ActorDefinition, address: ActorAddress, token: CellToken, parent: string | null) {
+    this.place = place;
+    this.definition = definition;
+    this.address = address;
+    this.id = addressText(address);
+    this.parent = parent;
+    this.execution = { address, token, effectId: null };
+    this.usedMs = place.clock.nowMs();
+  }
+
+  get clock(): ClockPort {
+    return this.place.clock;
+  }
+
+  get xstateClock(): unknown {
+    return this.place.xstateClock;
+  }
+
+  get seen(): ((seen: EngineSeen) => void) | null {
+    return this.taps === null ? null : this.taps.seen;
+  }
+
+  get isOver(): boolean {
+    return this.state === 'stopped' || this.state === 'passive';
+  }
+
+  get hasBegun(): boolean {
+    return this.state !== 'starting';
+  }
+
+  get isEnding(): boolean {
+    return this.#ending !== null;
+  }
+
+  get endsNow(): boolean {
+    return this.#ending?.isHard === true;
+  }
+
+  abstract arrives(event: EventObject, to: Inside): void;
+  abstract lost(event: EventObject): void;
+  abstract stopsItself(): void;
+  abstract says(args: readonly unknown[]): void;
+
+  /** It has something to do. */
+  ready(): void {
+    if (this.isInLine) return;
+    this.isInLine = true;
+    this.place.turns.ready(this.self);
+  }
+
+  protected get self(): ActorCell {
+    return this as unknown as ActorCell;
+  }
+
+  /** False: too much of its own waits for it. */
+  protected keep(word: Word): boolean {
+    this.words ??= new Mailbox();
+    return this.words.push(word, actorLimits.mailboxMost);
+  }
+
+  // ---------------------------------------------------------------- at the beginning and the end of each turn
+
+  protected prepare(): void {
+    const { token } = this.execution;
+    if (token !== null && !this.place.holds(this.address, token)) this.release('moved', () => {});
+    if (this.endsNow) return;
+    if (this.#suspends !== null) this.#suspend(this.#suspends);
+    if (this.#begins) this.#begin();
+    else if (this.thrown !== null && this.engine !== null) this.fail(this.engine.snapshot(), null);
+  }
+
+  protected conclude(): void {
+    const ending = this.#ending;
+    if (ending === null || this.isOver) return;
+    // Whoever waits for it to begin anew still has his events handled.
+    if (!ending.isHard && this.state === 'backoff' && this.mailbox.size > 0) return;
+    const { address } = this;
+    const stays = this.definition.placement === 'sharded' || this.definition.placement === 'singleton';
+    if (ending.as === 'stopped') this.#end({ address, reason: 'stopped' }, 'ACTOR_STOPPED');
+    else this.#end(ending.as === 'stopping' && !stays ? { address, reason: 'stopped' } : 'moved', 'NOT_READY');
+  }
+
+  // ---------------------------------------------------------------- it begins, and begins anew
+
+  #begin(): void {
+    const isFirst = this.state === 'starting';
+    if (!isFirst) this.restarts++;
+    this.#begins = false;
+    this.state = 'running';
+    this.#make();
+    if (isFirst) this.#lookIn(0);
+    if (isFirst) this.place.began(this.self);
+  }
+
+  #make(): void {
+    const { logic, input } = this.definition;
+    const engine = isTransitionLogic(logic) ? new LightEngine(this, logic) : new SystemEngine(this, logic);
+    try {
+      const given = input(this.address.key);
+      this.engine = engine;
+      engine.begin(given);
+    } catch (error) {
+      this.thrown = { error };
+    }
+    const snapshot = this.snapshotNow();
+    if (snapshot.status === 'error' || this.thrown !== null) this.fail(snapshot, null);
+    else if (snapshot.status !== 'active') this.finish(snapshot);
+  }
+
+  protected snapshotNow(): Snapshot<unknown> {
+    return this.engine === null ? this.last : this.engine.snapshot();
+  }
+
+  // ---------------------------------------------------------------- it fails
+
+  fails(error: unknown): void {
+    if (this.isOver || this.state === 'failed') return;
+    this.thrown ??= { error };
+    this.ready();
+  }
+
+  protected fail(snapshot: Snapshot<unknown>, over: Fatal | null): void {
+    const error = this.thrown === null ? snapshot.error : this.thrown.error;
+    const reason = reasonOf(error);
+    this.reason = reason;
+    const doing = over === null ? 'while it began or was at work' : `while it handled '${over.event.type}'`;
+    if (over !== null) this.#bounce(over, failure('ACTOR_FAILED', `${this.id} failed ${doing}: ${reason}`));
+    this.#letGo({ ...snapshot, status: 'error', output: undefined, error } as Snapshot<unknown>, this.#lostWith(reason));
+    const nowMs = this.clock.nowMs();
+    const chance = this.place.random.uint32() / 0x1_0000_0000;
+    const { record, delayMs } = judgeFailure(this.definition.restart, this.#record, nowMs, chance);
+    this.#record = record;
+    if (delayMs === null) return this.#giveUp(error, reason);
+    this.state = 'backoff';
+    this.place.failed(this.self, error, reason, delayMs);
+    this.#herd = this.place.herdOf(this.self);
+    for (const one of this.#herd) if (one !== this.self) one.suspend(`${this.id} failed: ${reason}`);
+    this.#timer = this.clock.after(delayMs, () => {
+      this.#timer = null;
+      this.#resumeHerd();
+    });
+  }
+
+  #lostWith(reason: string): Failure {
+    return failure('ACTOR_FAILED', `${this.id} failed before it answered: ${reason}`);
+  }
+
+  #resumeHerd(): void {
+    const herd = this.#herd ?? [];
+    this.#herd = null;
+    for (const one of herd) one.resume();
+  }
+
+  /** For one that fails together with another, but on its own turn. */
+  suspend(why: string): void {
+    if (this.state !== 'running') return;
+    this.#suspends = why;
+    this.ready();
+  }
+
+  resume(): void {
+    // One that failed by itself meanwhile has its own time.
+    if (this.#timer !== null || (this.state !== 'backoff' && this.#suspends === null)) return;
+    this.#begins = true;
+    this.ready();
+  }
+
+  #suspend(why: string): void {
+    this.#suspends = null;
+    if (this.state !== 'running') return;
+    this.reason = why;
+    this.#letGo(this.snapshotNow(), this.#lostWith(why));
+    this.state = 'backoff';
+  }
+
+  #giveUp(error: unknown, reason: string): void {
+    const { address } = this;
+    this.state = 'failed';
+    const why = this.failedWith();
+    this.#returnAll(why);
+    this.#endOnlookers({ address, reason: 'failed', failure: why });
+    this.place.failed(this.self, error, reason, null);
+  }
+
+  failedWith(): Failure {
+    return failure('ACTOR_FAILED', `${this.id} failed too often and was given up: ${this.reason}; stop it to begin anew`);
+  }
+
+  // ---------------------------------------------------------------- it ends
+
+  stop(isHard: boolean, done: () => void): void {
+    this.#endAs('stopped', isHard, done);
+  }
+
+  release(why: 'passivated' | 'moved' | 'stopping', done: () => void): void {
+    this.#endAs(why, true, done);
+  }
+
+  /** The node is stopping: it handles what waits, then it is released. */
+  drain(): void {
+    this.#endAs('stopping', false, () => {});
+  }
+
+  #endAs(as: Ending['as'], isHard: boolean, done: () => void): void {
+    if (this.isOver) return done();
+    this.#ending ??= { isHard, as, dones: [] };
+    this.#ending.isHard ||= isHard;
+    this.#ending.dones.push(done);
+    this.ready();
+  }
+
+  /** The logic has come to its own end. */
+  protected finish({ status, output }: Snapshot<unknown>): void {
+    const { address } = this;
+    this.#end(status === 'done' ? { address, reason: 'done', output } : { address, reason: 'stopped' }, 'ACTOR_STOPPED');
+  }
+
+  #end(end: ActorEnd | 'moved', code: ErrorCode): void {
+    const why = failure(code, end === 'moved' ? `${this.id} has left this node` : `${this.id} has ended (${end.reason})`);
+    const wasGivenUp = this.state === 'failed';
+    this.#letGo(this.snapshotNow(), why);
+    this.state = end === 'moved' ? 'passive' : 'stopped';
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#resumeHerd();
+    this.#returnAll(why);
+    if (this.#lookMs !== Number.POSITIVE_INFINITY) this.place.idle.delete(this.self, this.#lookMs);
+    if (!wasGivenUp) this.#endOnlookers(end);
+    this.over = end;
+    this.place.over(this.self);
+    for (const done of this.#ending?.dones ?? []) done();
+  }
+
+  /** Ends the engine with everything of it. Whoever has asked it and was not answered is told why. */
+  #letGo(last: Snapshot<unknown>, why: Failure): void {
+    const { engine, words } = this;
+    this.last = last;
+    this.thrown = null;
+    if (engine !== null) {
+      if (this.onlookers !== null) this.onlookers.tell(last);
+      this.engine = null;
+      engine.stop();
+    }
+    // What it throws as it goes is nobody's concern any more.
+    this.thrown = null;
+    for (let word = words?.shift(); word !== undefined; word = words?.shift())
+      if (!word.event.type.startsWith('xstate.')) this.lost(word.event);
+    this.words = null;
+    for (const ask of this.pending ?? []) this.endAsk(ask, { ok: false, failure: why });
+    this.pending = null;
+    for (const child of this.place.childrenOf(this.self)) child.stop(true, () => {});
+  }
+
+  #endOnlookers(end: ActorEnd | 'moved'): void {
+    this.over = end;
+    this.onlookers?.end(end);
+    this.onlookers = null;
+    this.taps?.tell({ type: 'ended', address: this.address, path: '', end });
+  }
+
+  /** What was taken and will not be handled. */
+  #returnAll(why: Failure): void {
+    for (let letter = this.mailbox.shift(); letter !== undefined; letter = this.mailbox.shift()) this.#bounce(letter, why);
+  }
+
+  #bounce({ event, trail, ask }: Fatal, why: Failure): void {
+    this.place.deadLetters.add(this.address, event, trail, why.code);
+    if (ask !== null) this.endAsk(ask, { ok: false, failure: why });
+  }
+
+  protected endAsk(ask: Ask, outcome: Outcome<unknown>): void {
+    ask.end(outcome, (error) => this.place.onlookerThrew(this.self, error));
+  }
+
+  /** Nobody waits any more for this answer. */
+  forget(ask: Ask): void {
+    this.pending?.delete(ask);
+    this.place.overdue.delete(ask, ask.atMs);
+  }
+
+  // ---------------------------------------------------------------- it is idle
+
+  #lookIn(ms: number): void {
+    const { passivateAfterMs, placement } = this.definition;
+    if (passivateAfterMs === null || placement === 'each' || this.isOver) return;
+    this.#lookMs = this.clock.nowMs() + (ms || passivateAfterMs);
+    this.place.idle.add(this.self, this.#lookMs);
+  }
+
+  /** It may have been idle for long enough. */
+  look(): void {
+    this.#lookMs = Number.POSITIVE_INFINITY;
+    const { passivateAfterMs } = this.definition;
+    if (passivateAfterMs === null || this.isOver) return;
+    const leftMs = this.usedMs + passivateAfterMs - this.clock.nowMs();
+    if (leftMs > 0) this.#lookIn(leftMs);
+    else if (this.#isIdle()) this.release('passivated', () => {});
+    else this.#lookIn(0);
+  }
+
+  #isIdle(): boolean {
+    if (this.state === 'failed') return true;
+    if (this.state !== 'running' || this.mailbox.size > 0 || (this.words?.size ?? 0) > 0) return false;
+    if ((this.pending?.size ?? 0) > 0 || (this.onlookers?.size ?? 0) > 0 || this.#ending !== null) return false;
+    for (const _ of this.place.childrenOf(this.self)) return false;
+    return !this.engine!.isBusy();
+  }
+}

@@ -1,0 +1,37 @@
+// What the cells of a node share, and what each of them asks of the place where it lives.
+import type { FencingToken } from '../machines/register/types.ts';
+import type { Placing } from './actor-api.ts';
+import type { ActorCell } from './actor-cell.ts';
+import type { Ask } from './actor-cell-asks.ts';
+import type { DeadLetters } from './actor-dead-letters.ts';
+import type { Turns } from './actor-turns.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { ClockPort, RandomPort, SinkPort } from './ports/index.ts';
+
+export interface CellPlace {
+  readonly clock: ClockPort;
+  readonly random: RandomPort;
+  readonly sink: SinkPort;
+  readonly turns: Turns;
+  readonly deadLetters: DeadLetters;
+  /** For XState: one object for all. */
+  readonly xstateClock: unknown;
+  readonly holds: Placing['holds'];
+  /** When it is looked whether a cell is idle. */
+  readonly idle: Deadlines<ActorCell>;
+  /** When nobody waits any more for an answer that has not come. */
+  readonly overdue: Deadlines<Ask>;
+  /** It has been made, well or not. */
+  began(cell: ActorCell): void;
+  /** It has failed and begins anew after so long, or not at all. */
+  failed(cell: ActorCell, thrown: unknown, reason: string, delayMs: number | null): void;
+  /** Whoever looks on it threw. */
+  onlookerThrew(cell: ActorCell, thrown: unknown): void;
+  over(cell: ActorCell): void;
+  /** Those that begin anew when this one does, in the order in which they were made; it is among them. */
+  herdOf(cell: ActorCell): readonly ActorCell[];
+  /** Hosted actors that are children of this one, in the order in which they were made. */
+  childrenOf(cell: ActorCell): Iterable<ActorCell>;
+}
+
+export type CellToken = FencingToken | null;

@@ -1,0 +1,229 @@
+// The backing of actors of durability 'none': all cells of a node, found by address, with those that stand or fall together.
+import { type ActorAddress, addressText } from '../machines/entity/address.ts';
+import { type Failure, failure } from '../machines/errors.ts';
+import type { FencingToken } from '../machines/register/types.ts';
+import { type ActorDefinition, actorLimits, type Backing, type LiveActor, type Placing } from './actor-api.ts';
+import { ActorCell } from './actor-cell.ts';
+import type { Ask } from './actor-cell-asks.ts';
+import type { CellPlace } from './actor-cell-place.ts';
+import { createDeadLetters, type DeadLetters } from './actor-dead-letters.ts';
+import { createTurns, type Turns } from './actor-turns.ts';
+import type { Outcome } from './api.ts';
+import { createDeadlines } from './deadlines.ts';
+import type { ClockPort, RandomPort, SinkPort } from './ports/index.ts';
+import { createSeldom } from './refusals.ts';
+import { xstateClock } from './supervise.ts';
+
+export type CellsArguments = {
+  clock: ClockPort;
+  random: RandomPort;
+  sink: SinkPort;
+  /** Of the node, if others have turns too. */
+  turns?: Turns;
+  /** Of the node. */
+  deadLetters?: DeadLetters;
+  /** Of those that were given a token; without it, tokens hold for ever. */
+  holds?: Placing['holds'];
+  actorsMax?: number;
+};
+
+type Opened = (outcome: Outcome<LiveActor>) => void;
+
+export interface Cells extends Backing {
+  /** `parent`: a hosted actor that this one is a child of. It ends with it, and if it is given up, that one fails. */
+  open(
+    definition: ActorDefinition,
+    address: ActorAddress,
+    token: FencingToken | null,
+    done: Opened,
+    onlyIfMade?: boolean,
+    parent?: ActorAddress | null,
+  ): void;
+  find(address: ActorAddress): LiveActor | null;
+  /** Those that have not ended, of which some are on their way to it. */
+  readonly size: number;
+}
+
+export const createCells = (args: CellsArguments): Cells => new CellTable(args);
+
+class CellTable implements Cells, CellPlace {
+  readonly durability = 'none';
+  readonly clock: ClockPort;
+  readonly random: RandomPort;
+  readonly sink: SinkPort;
+  readonly turns: Turns;
+  readonly deadLetters: DeadLetters;
+  readonly xstateClock: unknown;
+  readonly holds: Placing['holds'];
+  readonly idle;
+  readonly overdue;
+  readonly #actorsMax: number;
+  readonly #seldom;
+  readonly #cells = new Map<string, ActorCell>();
+  /** By what they have in common: the parent, or the type of those that do not stand alone. In order of creation. */
+  readonly #kin = new Map<string, Set<ActorCell>>();
+  /** Who waits for one that has not begun, or for one that ends. */
+  readonly #waiting = new Map<ActorCell, (() => void)[]>();
+  #stopping: (() => void)[] | null = null;
+
+  constructor({ clock, random, sink, turns, deadLetters, holds, actorsMax = actorLimits.actorsMax }: CellsArguments) {
+    this.clock = clock;
+    this.random = random;
+    this.sink = sink;
+    this.turns = turns ?? createTurns({ clock, sink });
+    this.deadLetters = deadLetters ?? createDeadLetters({ clock, sink });
+    this.xstateClock = xstateClock(clock);
+    this.holds = holds ?? (() => true);
+    this.#actorsMax = actorsMax;
+    this.#seldom = createSeldom(clock);
+    const now = (): number => clock.nowMs();
+    this.idle = createDeadlines<ActorCell>(clock, now, (cell) => cell.look());
+    this.overdue = createDeadlines<Ask>(clock, now, (ask) => ask.end({ ok: false, failure: unanswered(ask) }, () => {}));
+  }
+
+  get size(): number {
+    return this.#cells.size;
+  }
+
+  open(
+    definition: ActorDefinition,
+    address: ActorAddress,
+    token: FencingToken | null,
+    done: Opened,
+    onlyIfMade = false,
+    parent: ActorAddress | null = null,
+  ): void {
+    const id = addressText(address);
+    const cell = this.#cells.get(id);
+    if (cell?.isEnding === true) this.#await(cell, () => this.open(definition, address, token, done, onlyIfMade, parent));
+    else if (cell !== undefined) this.#begun(cell, done);
+    else {
+      // Nothing of it is durable: what does not live was never made, or has ended.
+      const why = onlyIfMade ? failure('ACTOR_STOPPED', `${id} does not live`) : this.#whyNot();
+      if (why !== null) return done({ ok: false, failure: why });
+      const made = new ActorCell(this, definition, address, token, parent === null ? null : addressText(parent));
+      this.#add(made);
+      this.#begun(made, done);
+      made.ready();
+    }
+  }
+
+  #whyNot(): Failure | null {
+    if (this.#stopping !== null) return failure('STOPPING', 'the node is stopping');
+    if (this.#cells.size < this.#actorsMax) return null;
+    return failure('OVERLOADED', `${this.#cells.size} actors live here already, which is the most`);
+  }
+
+  #begun(cell: ActorCell, done: Opened): void {
+    const answer = (): void => done({ ok: true, value: cell });
+    if (cell.hasBegun) answer();
+    else this.#await(cell, answer);
+  }
+
+  #await(cell: ActorCell, run: () => void): void {
+    const others = this.#waiting.get(cell);
+    if (others === undefined) this.#waiting.set(cell, [run]);
+    else others.push(run);
+  }
+
+  #release(cell: ActorCell): void {
+    const waiting = this.#waiting.get(cell);
+    if (waiting === undefined) return;
+    this.#waiting.delete(cell);
+    for (const run of waiting) run();
+  }
+
+  find(address: ActorAddress): LiveActor | null {
+    return this.#cells.get(addressText(address)) ?? null;
+  }
+
+  live(): Iterable<LiveActor> {
+    return this.#cells.values();
+  }
+
+  stop(done: () => void): void {
+    if (this.#stopping !== null) {
+      if (this.#cells.size === 0) done();
+      else this.#stopping.push(done);
+      return;
+    }
+    this.#stopping = [done];
+    for (const cell of this.#cells.values()) cell.drain();
+    if (this.#cells.size === 0) this.#stopped();
+  }
+
+  #stopped(): void {
+    for (const done of this.#stopping?.splice(0) ?? []) done();
+  }
+
+  // ---------------------------------------------------------------- who stands or falls together
+
+  #add(cell: ActorCell): void {
+    this.#cells.set(cell.id, cell);
+    const kin = kinOf(cell);
+    if (kin === null) return;
+    const others = this.#kin.get(kin);
+    if (others === undefined) this.#kin.set(kin, new Set([cell]));
+    else others.add(cell);
+  }
+
+  herdOf(cell: ActorCell): readonly ActorCell[] {
+    const { strategy } = cell.definition.restart;
+    const kin = kinOf(cell);
+    if (strategy === 'one-for-one' || kin === null) return [cell];
+    const all = [...(this.#kin.get(kin) ?? [])];
+    return strategy === 'all' ? all : all.slice(all.indexOf(cell));
+  }
+
+  childrenOf(cell: ActorCell): Iterable<ActorCell> {
+    return this.#kin.get(cell.id) ?? nobody;
+  }
+
+  // ---------------------------------------------------------------- what becomes of them
+
+  began(cell: ActorCell): void {
+    this.#release(cell);
+  }
+
+  failed(cell: ActorCell, thrown: unknown, reason: string, delayMs: number | null): void {
+    const { type } = cell.address;
+    this.sink.count('actor_failures_total', { address: type });
+    // Thousands of them may fail over the same thing.
+    const untold = this.#seldom(`${type} ${delayMs === null} ${reason}`);
+    const stack = thrown instanceof Error ? thrown.stack : undefined;
+    const facts = { address: cell.id, restarts: cell.view().restarts, ...untold };
+    if (untold !== null && delayMs !== null) this.sink.log('error', 'ACTOR_FAILED', reason, { ...facts, delayMs, stack });
+    if (delayMs !== null) return;
+    if (untold !== null)
+      this.sink.log('error', 'ACTOR_GIVEN_UP', `${cell.id} failed too often: ${reason}`, { ...facts, stack });
+    const parent = cell.parent === null ? undefined : this.#cells.get(cell.parent);
+    parent?.fails(new Error(`its child ${cell.id} failed too often: ${reason}`));
+  }
+
+  onlookerThrew(cell: ActorCell, thrown: unknown): void {
+    const untold = this.#seldom(`threw ${cell.address.type}`);
+    if (untold !== null)
+      this.sink.log('error', 'ACTOR_LISTENER_THREW', `who listens to ${cell.id} threw: ${String(thrown)}`, untold);
+  }
+
+  over(cell: ActorCell): void {
+    this.#cells.delete(cell.id);
+    const kin = kinOf(cell);
+    if (kin !== null) {
+      const others = this.#kin.get(kin);
+      others?.delete(cell);
+      if (others?.size === 0) this.#kin.delete(kin);
+    }
+    this.#release(cell);
+    if (this.#stopping !== null && this.#cells.size === 0) this.#stopped();
+  }
+}
+
+const nobody: readonly ActorCell[] = [];
+
+/** Null: it stands alone. A type's name has no slash, an address has. */
+const kinOf = ({ parent, definition, address }: ActorCell): string | null =>
+  parent ?? (definition.restart.strategy === 'one-for-one' ? null : address.type);
+
+const unanswered = ({ event }: Ask): Failure =>
+  failure('OUTCOME_UNKNOWN', `the actor has handled '${event.type}' and has not answered in time`);
