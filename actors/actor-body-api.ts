@@ -28,15 +28,36 @@ export type BodyEffect =
 export type BodyTimer = { readonly id: string; readonly delayMs: number };
 export type TimerChange = { type: 'set'; timer: BodyTimer } | { type: 'cleared'; id: string };
 
-/** What an invoked thing says: as XState would have it (`xstate.done.actor.ID`, events of a callback, next values of an observable). */
+/**
+ * What an invoked thing says: as XState would have it (`xstate.done.actor.ID`, events of a callback, next values of an observable). 'sent':
+ * what an action, promise or callback sent by itself to the actor at that path (`self.send` outside of a turn, see `onSent`). Plain data.
+ */
 export type BodyAnswer =
   | { type: 'done'; output: unknown }
   | { type: 'error'; error: unknown }
   | { type: 'event'; event: EventObject }
-  | { type: 'next'; value: unknown };
+  | { type: 'next'; value: unknown }
+  | { type: 'sent'; event: EventObject };
 
-/** Plain data; what cannot be is refused with its path (INVALID_STATE: context.items[3].when is a Date). */
-export type PersistedBody = { readonly snapshot: unknown; readonly timers: readonly BodyTimer[] };
+/** Actors in it are `{ $actor: path }`, those outside `{ $ref }`. */
+export type PersistedTimer = BodyTimer & {
+  readonly key: string;
+  readonly source: BodyPath;
+  readonly target: unknown;
+  readonly event: unknown;
+};
+
+/**
+ * Plain data; what cannot be is refused with its path (snapshot.context.items[3].when is a Date). `snapshot` as XState persists it, but for
+ * what stands for actors; `booked`: how many names and timers were numbered.
+ */
+export type PersistedBody = { readonly snapshot: unknown; readonly timers: readonly PersistedTimer[]; readonly booked: number };
+
+/** What a tap sees, children included. */
+export type BodySeen =
+  | { type: 'event'; path: BodyPath; event: EventObject }
+  | { type: 'snapshot'; path: BodyPath; snapshot: Snapshot<unknown>; event: EventObject }
+  | { type: 'actor'; path: BodyPath; src: string };
 
 export interface ActorBody {
   /** Runs one event to its end, with all that it raises. Throws what user code throws; the body is of no use then. */
@@ -62,7 +83,11 @@ export interface ActorBody {
     invoked: Extract<BodyEffect, { kind: 'invoke' }>,
     on: (answer: BodyAnswer) => void,
   ): { tell(event: EventObject): void; stop(): void } | null;
+  /** After each turn that made another snapshot. */
   subscribe(on: (snapshot: Snapshot<unknown>) => void): () => void;
+  tap(on: (seen: BodySeen) => void): () => void;
+  /** Children's paths, as far as they live. */
+  children(): readonly BodyPath[];
   stop(): void;
 }
 
@@ -74,6 +99,16 @@ export type BodyArguments = {
   readonly mode: BodyMode;
   /** Timers of a live body; others have none that run. */
   readonly clock: { after(delayMs: number, run: () => void): { cancel(): void } } | null;
-  /** Sends of a live body to actors outside go through their references. */
+  /** Sends of a live body to actors outside go through their references, which this makes of what was persisted. */
+  readonly formRef?: (address: ActorAddress) => unknown;
   readonly onEmit?: (event: EventObject) => void;
+  /**
+   * Of a recorded body: code that runs outside of a turn (`run`, `invoke`) sent to an actor of this body. It happens when it comes back as
+   * `answer(path, { type: 'sent', event })`, so that a log has it.
+   */
+  readonly onSent?: (path: BodyPath, event: EventObject) => void;
+  /** Of a live body, which failed while nobody called it: by a timer, or by what an invocation said. */
+  readonly onFailed?: (error: unknown) => void;
+  /** What XState's `log` says. */
+  readonly onLog?: (line: readonly unknown[]) => void;
 };
