@@ -1,5 +1,6 @@
 // One entry of the log becomes an outcome, writes to the keyspace and events for watchers. A function of the log alone: the same
 // entries give the same bytes on every replica (Schneider 1990, state machine replication).
+import { applyItems } from '../entity/ledger.ts';
 import { type Failure, failure } from '../errors.ts';
 import { executeQueue, isQueueWrite } from '../queue/index.ts';
 import { decodeCommand } from './command.ts';
@@ -95,6 +96,11 @@ const execute = (turn: Turn, write: RegisterWrite): RegisterOutcome => {
       return release(turn, write);
     case 'expire':
       return done({ op: 'expire', index: turn.index, term: turn.term });
+    case 'actors': {
+      const outcomes = applyItems(turn.state.actors, write.items, turn);
+      if (outcomes === null) return refused(failure('INVALID_REQUEST', `the items at index ${turn.index} are malformed`));
+      return done({ op: 'actors', index: turn.index, term: turn.term, outcomes });
+    }
   }
 };
 

@@ -42,8 +42,12 @@ const opNumbers = {
   'lock-acquire': 6,
   'lock-release': 7,
   expire: 8,
+  actors: 48,
   ...topicOpNumbers,
 } as const satisfies Record<Exclude<RegisterWrite['op'], QueueWrite['op']>, number>;
+
+/** The log takes no larger entry. */
+const actorItemsBytesMax = 2 << 20;
 
 const flag = { valueCondition: 1, indexCondition: 2, fence: 4, ttl: 8, lease: 16 } as const;
 
@@ -69,6 +73,7 @@ export const encodeCommand = ({ write, session }: RegisterCommand): Uint8Array =
 /** A value or a body can be large, so it stands last and is copied once. */
 const tailOf = (write: RegisterWrite): Uint8Array | undefined => {
   if (write.op === 'put') return write.value;
+  if (write.op === 'actors') return write.items;
   return write.op === 'queue-send' || write.op === 'topic-publish' ? write.body : undefined;
 };
 
@@ -117,6 +122,7 @@ const inkWrite = (into: Ink, write: RegisterWrite): void => {
       inkText(into, write.lock);
       return inkToken(into, write.token);
     case 'expire':
+    case 'actors':
       return;
   }
 };
@@ -224,6 +230,8 @@ const readWrite = (cursor: Cursor): RegisterWrite | null => {
       return { op: 'lock-release', lock: readId(cursor), token: readToken(cursor) };
     case opNumbers.expire:
       return { op: 'expire' };
+    case opNumbers.actors:
+      return { op: 'actors', items: readRest(cursor, actorItemsBytesMax) };
     default:
       return readQueueWrite(cursor, number) ?? readTopicWrite(cursor, number);
   }

@@ -21,7 +21,7 @@ export const formRequestWrite = ({ write, idempotencyKey }: WriteRequest): Uint8
 
 export const parseRequestWrite = (body: unknown): WriteRequest | null => {
   const command = body instanceof Uint8Array ? decodeCommand(body) : null;
-  if (command === null || command.write.op === 'expire') return null;
+  if (command === null || command.write.op === 'expire' || command.write.op === 'actors') return null;
   return { write: command.write, idempotencyKey: command.session?.id ?? null };
 };
 
@@ -68,6 +68,7 @@ export const formResult = (result: RegisterResult): unknown => {
     case 'lock-release':
       return [...head, result.term, result.lock, formToken(result.token)];
     case 'expire':
+    case 'actors':
       return [...head, result.term];
     case 'get':
       return [...head, result.found === null ? null : formKeyValue(result.found)];
@@ -116,7 +117,7 @@ const parseHolder = (form: unknown): { owner: string; lease: string; token: Fenc
   return isId(owner) && isId(lease) && token !== null ? { owner, lease, token } : null;
 };
 
-type OwnOp = Exclude<RegisterResult['op'], QueueResult['op'] | TopicResult['op']>;
+type OwnOp = Exclude<RegisterResult['op'], 'actors' | QueueResult['op'] | TopicResult['op']>;
 
 /** How many elements the form of each result has. */
 const lengths: Record<OwnOp, number> = {

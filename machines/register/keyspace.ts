@@ -4,6 +4,7 @@
 //   m<lock>     format, owner, lease, token (term, index)                      'm' as in mutex
 //   s<u64>      by index of the entry: format, session id, timeMs, digest, outcome
 //   v<key>      format and flags, index, term, createIndex, version, [expiresAtMs], [lease], value
+//   a           replicated actors (machines/entity/ledger-records.ts)
 //   r t u w     topics (topic/records.ts)
 // Keys, leases and locks stand as their UTF-8, whose byte order is the order of code points, so `list` by prefix is one range.
 

@@ -58,7 +58,10 @@ const fieldsOfWrite = {
   'lease-revoke': ['op', 'lease'],
   'lock-acquire': ['op', 'lock', 'lease', 'owner'],
   'lock-release': ['op', 'lock', 'token'],
-} as const satisfies Record<Exclude<RegisterWrite['op'], 'expire' | QueueWrite['op'] | TopicWrite['op']>, readonly string[]>;
+} as const satisfies Record<
+  Exclude<RegisterWrite['op'], 'expire' | 'actors' | QueueWrite['op'] | TopicWrite['op']>,
+  readonly string[]
+>;
 
 const writeOf = (check: Check, value: unknown): RegisterWrite | null => {
   const op = isFields(value) ? value.op : undefined;

@@ -1,5 +1,7 @@
 // The in-memory part, rebuilt from the keyspace at a start or after a snapshot's installation. Afterwards the state equals what the
 // log would have given.
+import { actorKind, nameInHead } from '../entity/ledger-records.ts';
+import { restoreHead } from '../entity/ledger-store.ts';
 import { queueKind, restoreQueue } from '../queue/index.ts';
 import { schedule } from './expiry.ts';
 import { requireRegister } from './fault.ts';
@@ -12,6 +14,11 @@ import { restoreMessage, restoreRemnant, restoreSubscription, restoreTopic } fro
 export const restore = (state: RegisterState, records: readonly (readonly [Uint8Array, Uint8Array])[]): void => {
   for (const [key, value] of records) {
     switch (key[0]) {
+      case actorKind: {
+        const actor = nameInHead(key);
+        if (actor !== null) restoreHead(state.actors.store, actor, value);
+        break;
+      }
       case recordKind.lease:
         restoreLease(state, nameOf(key), value);
         break;

@@ -91,6 +91,8 @@ const resultOf = (
       return { op: write.op, lock: write.lock, token: { term: next(), index: next() }, ...at };
     case 'expire':
       return { op: 'expire', ...at };
+    case 'actors':
+      return { op: 'actors', ...at, outcomes: [] };
   }
 };
 

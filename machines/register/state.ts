@@ -1,5 +1,6 @@
 // What the register keeps in memory: indexes only, never values. All of it can be rebuilt from the keyspace (restore.ts), and two
 // replicas that applied the same log hold the same.
+import { createLedger, type Ledger, type LedgerHost } from '../entity/ledger.ts';
 import { createQueues, dumpQueues, type QueueBounds, type Queues } from '../queue/index.ts';
 import { limits } from '../wire/limits.ts';
 import { createExpiries, type Expiries } from './expiry.ts';
@@ -60,10 +61,15 @@ export type RegisterState = {
   expiries: Expiries<ExpiryKind>;
   readonly queues: Queues;
   topics: Topics;
+  readonly actors: Ledger;
 };
 
 /** `bounds` is for tests; every replica of a cluster must use the same. */
-export const createRegister = (bounds: RegisterLimits = registerLimits, queueBounds?: QueueBounds): RegisterState => ({
+export const createRegister = (
+  bounds: RegisterLimits = registerLimits,
+  queueBounds?: QueueBounds,
+  actors: LedgerHost | null = null,
+): RegisterState => ({
   limits: bounds,
   keys: 0,
   leases: new Map(),
@@ -72,6 +78,7 @@ export const createRegister = (bounds: RegisterLimits = registerLimits, queueBou
   expiries: createExpiries('key', 'lease', 'topic', 'remnant'),
   queues: createQueues(queueBounds),
   topics: createTopics(),
+  actors: createLedger(actors),
 });
 
 /** Log time of what is due first (a key, a lease, a message), or Infinity: when the leader should propose `expire`. */
@@ -115,6 +122,7 @@ export const dump = (state: RegisterState): unknown => ({
   queues: dumpQueues(state.queues),
   expiringTopics: byName(state.expiries.of.topic).map(([name, { atMs }]) => ({ name, atMs })),
   topics: dumpTopics(state.topics),
+  actors: state.actors.store.actors,
 });
 
 export { RegisterFault, requireRegister } from './fault.ts';

@@ -1,5 +1,6 @@
 // The register service's words: the linearizable key-value store that every cluster has (rows C4, C7; design, contracts).
 // Requests are what users ask (any node); commands are what the log carries (only writes); results are plain data.
+import type { ItemOutcome } from '../entity/ledger-types.ts';
 import type { Failure } from '../errors.ts';
 import type { QueueRead, QueueResult, QueueWrite } from '../queue/types.ts';
 import type { TopicRead, TopicResult, TopicWrite } from './topic/types.ts';
@@ -37,6 +38,8 @@ export type RegisterWrite =
   | { op: 'lock-release'; lock: string; token: FencingToken }
   | QueueWrite
   | TopicWrite
+  /** The leader's own: what happens to replicated actors (machines/entity/ledger.ts), many of them in one entry. */
+  | { op: 'actors'; items: Uint8Array }
   /** Proposed by the leader when the earliest expiry has passed, so that log time moves without other writes. */
   | { op: 'expire' };
 
@@ -70,6 +73,8 @@ export type RegisterResult =
   | { op: 'lease-grant' | 'lease-renew' | 'lease-revoke'; lease: string; index: number; term: number; expiresAtMs: number }
   | { op: 'lock-acquire' | 'lock-release'; lock: string; token: FencingToken; index: number; term: number }
   | { op: 'expire'; index: number; term: number }
+  /** Of each item; told to who proposed it only. */
+  | { op: 'actors'; index: number; term: number; outcomes: readonly ItemOutcome[] }
   | { op: 'get'; found: KeyValue | null; index: number }
   | { op: 'list'; items: KeyValue[]; more: boolean; index: number }
   | { op: 'lock-get'; holder: { owner: string; lease: string; token: FencingToken } | null; index: number }

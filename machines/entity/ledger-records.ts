@@ -1,0 +1,347 @@
+// A replicated actor in the group's keyspace: a few records under its name, so that a step rewrites what it changed and no more.
+//   a<type/key> 0 h           what is known of it but for what follows
+//   a<type/key> 0 s           its state, packed
+//   a<type/key> 0 o<u64><u32> an effect that is to be run: entry and number
+//   a<type/key> 0 b<u64>      a step that this replica has not folded, by its number
+//   a<type/key> 0 d<u32>      delivery ids, so many to a record
+// A dump is all of it in one piece, for a log entry.
+
+import { type ErrorCode, errorTable } from '../errors.ts';
+import { requireRegister } from '../register/fault.ts';
+import {
+  allocate,
+  type Cursor,
+  createInk,
+  cursorOf,
+  dry,
+  type Ink,
+  inkByte,
+  inkBytes,
+  inkCount,
+  inkText,
+  isSpent,
+  readByte,
+  readBytes,
+  readCount,
+  readText,
+  readUtf8,
+  utf8Length,
+  writeUtf8,
+} from '../wire/octets.ts';
+import { inkItem, readItem } from './ledger-items.ts';
+import {
+  type ActorName,
+  type ActorRecord,
+  type EffectId,
+  effectKey,
+  type Halt,
+  type Invoked,
+  ledgerLimits,
+  type OutboxEffect,
+  type Presence,
+  type Remembered,
+  type Standing,
+  type Step,
+  type StepItem,
+  type Timer,
+} from './ledger-types.ts';
+
+export const actorKind = 0x61;
+const part = { head: 0x68, state: 0x73, effect: 0x6f, step: 0x62, window: 0x64 } as const;
+const format = 1;
+/** Delivery ids of one record: the newest of them is written again with each delivery. */
+export const windowShare = 32;
+
+const presences: readonly Presence[] = ['live', 'halted', 'gone'];
+const standings: readonly Standing[] = ['empty', 'active', 'done', 'failed'];
+const textBytesMax = 64 << 10;
+const anyBytesMax = 2 << 20;
+const ink = createInk();
+
+export const newRecord = (name: ActorName): ActorRecord => ({
+  ...{ name, presence: 'live', halt: null, version: 0, seq: 0, sinceState: { steps: 0, bytes: 0 } },
+  ...{ window: new Map(), windowNext: 0, backlog: [] },
+  ...{ standing: 'empty', reason: null, state: null, timers: new Map(), invoked: new Map(), outbox: new Map() },
+  ...{ failures: [], handled: 0, refused: 0, digest: 0, body: null, stateHash: null, marks: [], expected: null },
+});
+
+// ---------------------------------------------------------------- keys
+
+const keyOf = (name: ActorName, kind: number, more: number): Uint8Array => {
+  const length = utf8Length(name);
+  const key = allocate(length + 3 + more);
+  key[0] = actorKind;
+  writeUtf8(name, key, 1);
+  key[length + 2] = kind;
+  return key;
+};
+
+const numbered = (name: ActorName, kind: number, first: number, second: number | null): Uint8Array => {
+  const key = keyOf(name, kind, second === null ? 8 : 12);
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  const at = key.byteLength - (second === null ? 8 : 12);
+  view.setUint32(at, Math.floor(first / 0x1_0000_0000));
+  view.setUint32(at + 4, first >>> 0);
+  if (second !== null) view.setUint32(at + 8, second);
+  return key;
+};
+
+export const headKey = (name: ActorName): Uint8Array => keyOf(name, part.head, 0);
+export const stateKey = (name: ActorName): Uint8Array => keyOf(name, part.state, 0);
+export const effectRecordKey = (name: ActorName, { index, n }: EffectId): Uint8Array => numbered(name, part.effect, index, n);
+export const stepKey = (name: ActorName, seq: number): Uint8Array => numbered(name, part.step, seq, null);
+export const windowKey = (name: ActorName, share: number): Uint8Array => numbered(name, part.window, share, null);
+
+/** The name, if this is the key of a head. */
+export const nameInHead = (key: Uint8Array): ActorName | null => {
+  const end = key.indexOf(0);
+  requireRegister(end > 1 && end + 1 < key.byteLength, 'KEYSPACE_SOUND', 'a record of an actor has a malformed key');
+  if (key[end + 1] !== part.head || key.byteLength !== end + 2) return null;
+  const name = readUtf8(key, 1, end);
+  requireRegister(name !== null, 'KEYSPACE_SOUND', 'a record of an actor has a key that is not UTF-8');
+  return name;
+};
+
+// ---------------------------------------------------------------- pieces
+
+const inkHalt = ({ index, event, digests }: Halt): void => {
+  inkCount(ink, index);
+  inkText(ink, event);
+  inkCount(ink, digests[0]);
+  inkCount(ink, digests[1]);
+};
+
+const readHalt = (cursor: Cursor): Halt => {
+  const [index, event] = [readCount(cursor), readText(cursor, textBytesMax)];
+  return { index, event, digests: [readCount(cursor), readCount(cursor)] };
+};
+
+/** What the fold knows, but for the state and the bodies of effects. */
+const inkFolded = (record: ActorRecord): void => {
+  inkByte(ink, standings.indexOf(record.standing));
+  inkText(ink, record.reason ?? '');
+  inkCount(ink, record.handled);
+  inkCount(ink, record.refused);
+  inkCount(ink, record.digest);
+  inkCount(ink, record.failures.length);
+  for (const timeMs of record.failures) inkCount(ink, timeMs);
+  inkCount(ink, record.timers.size);
+  for (const [id, timer] of record.timers) {
+    inkText(ink, id);
+    inkText(ink, String(timer.delayMs));
+    inkText(ink, String(timer.dueMs));
+    inkCount(ink, timer.set);
+  }
+  inkCount(ink, record.invoked.size);
+  for (const [path, { index, n, src, input, asked }] of record.invoked) {
+    inkText(ink, path);
+    inkCount(ink, index);
+    inkCount(ink, n);
+    inkText(ink, src);
+    inkBytes(ink, input);
+    inkByte(ink, asked ? 1 : 0);
+  }
+};
+
+const readMany = (cursor: Cursor, max: number, read: () => void): void => {
+  const count = readCount(cursor);
+  if (count > max) cursor.failed = true;
+  for (let done = 0; done < count && !cursor.failed; done++) read();
+};
+
+const readNumber = (cursor: Cursor): number => {
+  const value = Number(readText(cursor, 32));
+  if (!Number.isFinite(value)) cursor.failed = true;
+  return value;
+};
+
+const readTimer = (cursor: Cursor): Timer => ({
+  ...{ delayMs: readNumber(cursor), dueMs: readNumber(cursor), set: readCount(cursor) },
+});
+
+const readInvoked = (cursor: Cursor): Invoked => ({
+  ...{ index: readCount(cursor), n: readCount(cursor), src: readText(cursor, textBytesMax) },
+  ...{ input: readBytes(cursor, anyBytesMax).slice(), asked: readByte(cursor) === 1 },
+});
+
+const readFolded = (cursor: Cursor, record: ActorRecord): void => {
+  const standing = standings[readByte(cursor)];
+  const reason = readText(cursor, textBytesMax);
+  if (standing === undefined) cursor.failed = true;
+  record.standing = standing ?? 'empty';
+  record.reason = reason === '' ? null : reason;
+  record.handled = readCount(cursor);
+  record.refused = readCount(cursor);
+  record.digest = readCount(cursor);
+  record.failures = [];
+  readMany(cursor, ledgerLimits.windowMax, () => void record.failures.push(readCount(cursor)));
+  record.timers = new Map();
+  readMany(cursor, ledgerLimits.timersMax, () => void record.timers.set(readText(cursor, textBytesMax), readTimer(cursor)));
+  record.invoked = new Map();
+  readMany(cursor, ledgerLimits.invokedMax, () => void record.invoked.set(readText(cursor, textBytesMax), readInvoked(cursor)));
+};
+
+// ---------------------------------------------------------------- the records
+
+export const encodeHead = (record: ActorRecord): Uint8Array => {
+  inkByte(ink, format);
+  inkByte(ink, presences.indexOf(record.presence));
+  inkByte(ink, record.halt === null ? 0 : 1);
+  if (record.halt !== null) inkHalt(record.halt);
+  inkCount(ink, record.version);
+  inkCount(ink, record.seq);
+  inkCount(ink, record.sinceState.steps);
+  inkCount(ink, record.sinceState.bytes);
+  inkCount(ink, record.windowNext);
+  inkCount(ink, record.window.size);
+  inkCount(ink, record.presence === 'gone' ? newestOf(record) : 0);
+  inkCount(ink, record.backlog.length);
+  inkFolded(record);
+  inkCount(ink, record.outbox.size);
+  for (const { index, n } of record.outbox.values()) {
+    inkCount(ink, index);
+    inkCount(ink, n);
+  }
+  return dry(ink);
+};
+
+/** Of its newest delivery; when that is forgotten, what is left of a removed actor goes. */
+export const newestOf = ({ window }: ActorRecord): number => {
+  let newest = 0;
+  for (const { timeMs } of window.values()) newest = timeMs;
+  return newest;
+};
+
+/** A head, and what else has to be read. */
+export type Head = { record: ActorRecord; windowSize: number; newestMs: number; backlog: number; outbox: EffectId[] };
+
+export const decodeHead = (name: ActorName, bytes: Uint8Array): Head => {
+  const cursor = cursorOf(bytes);
+  const record = newRecord(name);
+  const isOurs = readByte(cursor) === format;
+  const presence = presences[readByte(cursor)];
+  record.halt = readByte(cursor) === 1 ? readHalt(cursor) : null;
+  record.version = readCount(cursor);
+  record.seq = readCount(cursor);
+  record.sinceState = { steps: readCount(cursor), bytes: readCount(cursor) };
+  record.windowNext = readCount(cursor);
+  const [windowSize, newestMs, backlog] = [readCount(cursor), readCount(cursor), readCount(cursor)];
+  readFolded(cursor, record);
+  const outbox: EffectId[] = [];
+  readMany(cursor, ledgerLimits.outboxMax, () => void outbox.push({ index: readCount(cursor), n: readCount(cursor) }));
+  const isSound = isOurs && presence !== undefined && isSpent(cursor);
+  requireRegister(isSound, 'KEYSPACE_SOUND', `the head of actor '${name}' is malformed`);
+  record.presence = presence;
+  return { record, windowSize, newestMs, backlog, outbox };
+};
+
+export const encodeEffect = ({ timeMs, form }: OutboxEffect): Uint8Array => {
+  inkCount(ink, timeMs);
+  return dry(ink, form);
+};
+
+export const decodeEffect = (id: EffectId, bytes: Uint8Array): OutboxEffect => {
+  const cursor = cursorOf(bytes);
+  const timeMs = readCount(cursor);
+  requireRegister(!cursor.failed, 'KEYSPACE_SOUND', `effect ${effectKey(id)} of an actor is malformed`);
+  return { ...id, timeMs, form: bytes.subarray(cursor.at), live: null };
+};
+
+export const encodeStep = ({ index, n, timeMs, item }: Step): Uint8Array => {
+  inkCount(ink, index);
+  inkCount(ink, n);
+  inkCount(ink, timeMs);
+  inkItem(ink, item);
+  return dry(ink);
+};
+
+const stepKinds: ReadonlySet<string> = new Set(['create', 'event', 'done', 'timer', 'answer', 'interrupt']);
+
+export const decodeStep = (name: ActorName, seq: number, bytes: Uint8Array): Step => {
+  const cursor = cursorOf(bytes);
+  const [index, n, timeMs] = [readCount(cursor), readCount(cursor), readCount(cursor)];
+  const item = readItem(cursor, name);
+  const isSound = isSpent(cursor) && stepKinds.has(item.kind);
+  requireRegister(isSound, 'KEYSPACE_SOUND', `step ${seq} of actor '${name}' is malformed`);
+  return { seq, index, n, timeMs, item: item as StepItem };
+};
+
+type Delivered = readonly [id: string, what: Remembered];
+
+const inkDelivered = (into: Ink, [id, { seq, timeMs, place, failed }]: Delivered): void => {
+  inkText(into, id);
+  inkCount(into, seq);
+  inkCount(into, timeMs);
+  inkCount(into, place);
+  inkText(into, failed ?? '');
+};
+
+const readDelivered = (cursor: Cursor): Delivered => {
+  const id = readText(cursor, textBytesMax);
+  const what = { seq: readCount(cursor), timeMs: readCount(cursor), place: readCount(cursor) };
+  const failed = readText(cursor, textBytesMax);
+  return [id, { ...what, failed: Object.hasOwn(errorTable, failed) ? (failed as ErrorCode) : null }];
+};
+
+export const encodeWindow = (delivered: readonly Delivered[]): Uint8Array => {
+  inkCount(ink, delivered.length);
+  for (const one of delivered) inkDelivered(ink, one);
+  return dry(ink);
+};
+
+const readWindow = (cursor: Cursor): Delivered[] => {
+  const delivered: Delivered[] = [];
+  readMany(cursor, ledgerLimits.windowMax, () => void delivered.push(readDelivered(cursor)));
+  return delivered;
+};
+
+export const decodeWindow = (name: ActorName, bytes: Uint8Array): Delivered[] => {
+  const cursor = cursorOf(bytes);
+  const delivered = readWindow(cursor);
+  requireRegister(isSpent(cursor), 'KEYSPACE_SOUND', `delivery ids of actor '${name}' are malformed`);
+  return delivered;
+};
+
+// ---------------------------------------------------------------- dumps
+
+/** What the fold made of an actor, in one piece. Delivery ids every replica knows by the log, but not which were refused by the fold. */
+export const encodeDump = (record: ActorRecord): Uint8Array => {
+  inkByte(ink, format);
+  inkFolded(record);
+  inkByte(ink, record.state === null ? 0 : 1);
+  if (record.state !== null) inkBytes(ink, record.state);
+  inkCount(ink, record.outbox.size);
+  for (const { index, n, timeMs, form } of record.outbox.values()) {
+    inkCount(ink, index);
+    inkCount(ink, n);
+    inkCount(ink, timeMs);
+    inkBytes(ink, form);
+  }
+  const failed = [...record.window].filter(([, what]) => what.failed !== null);
+  inkCount(ink, failed.length);
+  for (const one of failed) inkDelivered(ink, one);
+  return dry(ink);
+};
+
+/** What a dump replaces. */
+export type Dumped = Pick<
+  ActorRecord,
+  'standing' | 'reason' | 'state' | 'timers' | 'invoked' | 'outbox' | 'failures' | 'handled' | 'refused' | 'digest'
+>;
+
+export const decodeDump = (name: ActorName, bytes: Uint8Array): { dumped: Dumped; failed: readonly Delivered[] } | null => {
+  const cursor = cursorOf(bytes);
+  const record = newRecord(name);
+  if (readByte(cursor) !== format) return null;
+  readFolded(cursor, record);
+  if (readByte(cursor) === 1) record.state = readBytes(cursor, anyBytesMax).slice();
+  readMany(cursor, ledgerLimits.outboxMax, () => {
+    const id = { index: readCount(cursor), n: readCount(cursor) };
+    const timeMs = readCount(cursor);
+    record.outbox.set(effectKey(id), { ...id, timeMs, form: readBytes(cursor, anyBytesMax).slice(), live: null });
+  });
+  const failed = readWindow(cursor);
+  if (!isSpent(cursor)) return null;
+  const { standing, reason, state, timers, invoked, outbox, failures, handled, refused, digest } = record;
+  return { dumped: { standing, reason, state, timers, invoked, outbox, failures, handled, refused, digest }, failed };
+};

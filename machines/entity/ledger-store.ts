@@ -1,0 +1,278 @@
+// The records of a group's actors: those in memory, what of them is not in the keyspace yet, and what a leader has to look after. What is
+// not used goes from memory; it is read again when the next step comes.
+
+import { createExpiries, type Expiries, schedule, unschedule } from '../register/expiry.ts';
+import { requireRegister } from '../register/fault.ts';
+import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
+import { dropBody } from './ledger-fold.ts';
+import {
+  decodeEffect,
+  decodeHead,
+  decodeStep,
+  decodeWindow,
+  effectRecordKey,
+  encodeEffect,
+  encodeHead,
+  encodeStep,
+  encodeWindow,
+  type Head,
+  headKey,
+  newestOf,
+  stateKey,
+  stepKey,
+  windowKey,
+  windowShare,
+} from './ledger-records.ts';
+import { type ActorName, type ActorRecord, effectKey, ledgerLimits } from './ledger-types.ts';
+
+/** Shared by all groups of a node. */
+export type Residents = { count: number; readonly max: number };
+
+export const createResidents = (max: number = ledgerLimits.residentsMax): Residents => ({ count: 0, max });
+
+/** What of a record the keyspace has. */
+type Written = { state: Uint8Array | null; outbox: Set<string>; firstStep: number; nextStep: number; shares: Set<number> };
+
+type Resident = { readonly record: ActorRecord; readonly written: Written; dirtyShares: Set<number> | null };
+
+export type LedgerStore = {
+  readonly residents: Residents;
+  /** Oldest use first. */
+  readonly loaded: Map<ActorName, Resident>;
+  readonly dirty: Set<ActorName>;
+  /** Never out of memory while somebody needs its body. */
+  readonly pinned: Map<ActorName, number>;
+  actors: number;
+  /** Those with effects to be run, or something under way. */
+  readonly busy: Set<ActorName>;
+  /** Those of which this replica has steps that it has not folded. */
+  readonly behind: Set<ActorName>;
+  /** Their next timers, by log time. */
+  readonly due: Expiries<'timer'>;
+  /** When the last is forgotten of what was removed: the same on every replica. */
+  readonly gone: Expiries<'gone'>;
+};
+
+export const createStore = (residents: Residents = createResidents()): LedgerStore => ({
+  ...{ residents, loaded: new Map(), dirty: new Set(), pinned: new Map(), actors: 0 },
+  ...{ busy: new Set(), behind: new Set(), due: createExpiries('timer'), gone: createExpiries('gone') },
+});
+
+// ---------------------------------------------------------------- reading
+
+const found = (name: ActorName, bytes: Uint8Array | undefined, what: string): Uint8Array => {
+  requireRegister(bytes !== undefined, 'KEYSPACE_SOUND', `${what} of actor '${name}' is not in the keyspace`);
+  return bytes;
+};
+
+const readRest = (head: Head, read: KeyspaceReader): Resident => {
+  const { record } = head;
+  const { name } = record;
+  const written: Written = { state: null, outbox: new Set(), firstStep: 0, nextStep: 0, shares: new Set() };
+  if (record.standing !== 'empty') record.state = read(stateKey(name))?.slice() ?? null;
+  written.state = record.state;
+  for (const id of head.outbox) {
+    record.outbox.set(effectKey(id), decodeEffect(id, found(name, read(effectRecordKey(name, id)), 'an effect').slice()));
+    written.outbox.add(effectKey(id));
+  }
+  for (let seq = record.seq - head.backlog + 1; seq <= record.seq; seq++)
+    record.backlog.push(decodeStep(name, seq, found(name, read(stepKey(name, seq)), `step ${seq}`).slice()));
+  [written.firstStep, written.nextStep] = [record.seq - head.backlog + 1, record.seq + 1];
+  const first = record.windowNext - head.windowSize;
+  for (let share = Math.floor(first / windowShare); head.windowSize > 0 && share * windowShare < record.windowNext; share++) {
+    for (const [id, what] of decodeWindow(name, found(name, read(windowKey(name, share)), 'delivery ids')))
+      record.window.set(id, what);
+    written.shares.add(share);
+  }
+  return { record, written, dirtyShares: null };
+};
+
+const release = (store: LedgerStore, name: ActorName, { record }: Resident): void => {
+  dropBody(record);
+  store.loaded.delete(name);
+  store.residents.count--;
+};
+
+/** Those that are needed are passed over, but not more of them than this. */
+const passedOverMax = 64;
+
+const evict = (store: LedgerStore): void => {
+  const { residents, loaded, pinned, dirty } = store;
+  let passedOver = 0;
+  for (const [name, resident] of loaded) {
+    if (residents.count <= residents.max || passedOver > passedOverMax) return;
+    if (pinned.has(name) || dirty.has(name)) passedOver++;
+    else release(store, name, resident);
+  }
+};
+
+const keep = (store: LedgerStore, resident: Resident): ActorRecord => {
+  evict(store);
+  store.loaded.set(resident.record.name, resident);
+  store.residents.count++;
+  return resident.record;
+};
+
+export const recordOf = (store: LedgerStore, name: ActorName, read: KeyspaceReader): ActorRecord | null => {
+  const resident = store.loaded.get(name);
+  if (resident !== undefined) {
+    store.loaded.delete(name);
+    store.loaded.set(name, resident);
+    return resident.record;
+  }
+  const bytes = read(headKey(name));
+  return bytes === undefined ? null : keep(store, readRest(decodeHead(name, bytes), read));
+};
+
+export const addRecord = (store: LedgerStore, record: ActorRecord): ActorRecord => {
+  store.actors++;
+  const written: Written = { state: null, outbox: new Set(), firstStep: 1, nextStep: 1, shares: new Set() };
+  return keep(store, { record, written, dirtyShares: null });
+};
+
+// ---------------------------------------------------------------- what is to be looked after
+
+/** After each change. */
+export const noteRecord = (store: LedgerStore, record: ActorRecord): void => {
+  const { name } = record;
+  store.dirty.add(name);
+  const isLive = record.presence === 'live';
+  if (isLive && (record.outbox.size > 0 || record.invoked.size > 0)) store.busy.add(name);
+  else store.busy.delete(name);
+  if (isLive && record.backlog.length > 0) store.behind.add(name);
+  else store.behind.delete(name);
+  let earliest = Number.POSITIVE_INFINITY;
+  if (isLive) for (const { dueMs } of record.timers.values()) earliest = Math.min(earliest, dueMs);
+  if (earliest !== Number.POSITIVE_INFINITY) schedule(store.due, 'timer', name, earliest);
+  else unschedule(store.due, 'timer', name);
+  if (record.presence === 'gone') schedule(store.gone, 'gone', name, newestOf(record) + ledgerLimits.windowMs);
+  else unschedule(store.gone, 'gone', name);
+};
+
+/** The share of a window with this place has to be written again. */
+export const noteWindow = (store: LedgerStore, name: ActorName, place: number): void => {
+  const resident = store.loaded.get(name)!;
+  resident.dirtyShares ??= new Set();
+  resident.dirtyShares.add(Math.floor(place / windowShare));
+};
+
+/** Its body is not given up until it is let go as often. */
+export const pin = (store: LedgerStore, name: ActorName): void => {
+  store.pinned.set(name, (store.pinned.get(name) ?? 0) + 1);
+};
+
+export const unpin = (store: LedgerStore, name: ActorName): void => {
+  const count = (store.pinned.get(name) ?? 0) - 1;
+  if (count > 0) store.pinned.set(name, count);
+  else store.pinned.delete(name);
+};
+
+// ---------------------------------------------------------------- writing
+
+const writeShares = ({ record, written, dirtyShares }: Resident, writes: KeyspaceWrite[]): void => {
+  const { name, window, windowNext } = record;
+  const first = Math.floor((windowNext - window.size) / windowShare);
+  for (const share of written.shares)
+    if (share < first || window.size === 0) {
+      writes.push({ key: windowKey(name, share), value: null });
+      written.shares.delete(share);
+    }
+  if (dirtyShares === null) return;
+  const byShare = new Map<number, [string, typeof window extends Map<string, infer What> ? What : never][]>();
+  for (const one of window) {
+    const share = Math.floor(one[1].place / windowShare);
+    if (!dirtyShares.has(share)) continue;
+    const others = byShare.get(share);
+    if (others === undefined) byShare.set(share, [one]);
+    else others.push(one);
+  }
+  for (const [share, delivered] of byShare) {
+    writes.push({ key: windowKey(name, share), value: encodeWindow(delivered) });
+    written.shares.add(share);
+  }
+};
+
+const writeOutbox = ({ record, written }: Resident, writes: KeyspaceWrite[]): void => {
+  const { name, outbox } = record;
+  for (const id of written.outbox) {
+    if (outbox.has(id)) continue;
+    const [index, n] = id.split('.').map(Number) as [number, number];
+    writes.push({ key: effectRecordKey(name, { index, n }), value: null });
+    written.outbox.delete(id);
+  }
+  for (const [id, effect] of outbox) {
+    if (written.outbox.has(id)) continue;
+    writes.push({ key: effectRecordKey(name, effect), value: encodeEffect(effect) });
+    written.outbox.add(id);
+  }
+};
+
+const writeBacklog = ({ record, written }: Resident, writes: KeyspaceWrite[]): void => {
+  const { name, backlog, seq } = record;
+  const first = seq - backlog.length + 1;
+  for (let gone = written.firstStep; gone < Math.min(first, written.nextStep); gone++)
+    writes.push({ key: stepKey(name, gone), value: null });
+  for (const step of backlog)
+    if (step.seq >= written.nextStep || step.seq < written.firstStep)
+      writes.push({ key: stepKey(name, step.seq), value: encodeStep(step) });
+  written.firstStep = first;
+  written.nextStep = seq + 1;
+};
+
+const writeRecord = (resident: Resident, writes: KeyspaceWrite[]): void => {
+  const { record, written } = resident;
+  writeShares(resident, writes);
+  writeOutbox(resident, writes);
+  writeBacklog(resident, writes);
+  if (record.state !== written.state) writes.push({ key: stateKey(record.name), value: record.state });
+  written.state = record.state;
+  resident.dirtyShares = null;
+  writes.push({ key: headKey(record.name), value: encodeHead(record) });
+};
+
+/** Nothing of it is known any more. */
+export const forgetRecord = (store: LedgerStore, record: ActorRecord): void => {
+  record.window.clear();
+  store.actors--;
+  noteRecord(store, record);
+  unschedule(store.gone, 'gone', record.name);
+  record.seq = 0;
+};
+
+/** What is not in the keyspace yet, in no more than one write for each record. */
+export const takeWrites = (store: LedgerStore): KeyspaceWrite[] => {
+  if (store.dirty.size === 0) return [];
+  const writes: KeyspaceWrite[] = [];
+  for (const name of store.dirty) {
+    const resident = store.loaded.get(name)!;
+    const isForgotten = resident.record.presence === 'gone' && resident.record.seq === 0;
+    writeRecord(resident, writes);
+    if (!isForgotten) continue;
+    writes.push({ key: headKey(name), value: null });
+    release(store, name, resident);
+  }
+  store.dirty.clear();
+  evict(store);
+  return writes;
+};
+
+/** All bodies end; what is in the keyspace stays. */
+export const closeStore = (store: LedgerStore): void => {
+  for (const [name, resident] of store.loaded) release(store, name, resident);
+  store.dirty.clear();
+};
+
+// ---------------------------------------------------------------- after a start
+
+/** One head of the keyspace. */
+export const restoreHead = (store: LedgerStore, name: ActorName, bytes: Uint8Array): void => {
+  const { record, newestMs, backlog, outbox } = decodeHead(name, bytes);
+  store.actors++;
+  const isLive = record.presence === 'live';
+  if (isLive && (outbox.length > 0 || record.invoked.size > 0)) store.busy.add(name);
+  if (isLive && backlog > 0) store.behind.add(name);
+  let earliest = Number.POSITIVE_INFINITY;
+  if (isLive) for (const { dueMs } of record.timers.values()) earliest = Math.min(earliest, dueMs);
+  if (earliest !== Number.POSITIVE_INFINITY) schedule(store.due, 'timer', name, earliest);
+  if (record.presence === 'gone') schedule(store.gone, 'gone', name, newestMs + ledgerLimits.windowMs);
+};

@@ -1,0 +1,208 @@
+// Replicated actors in the log of a Raft group (decision 15): what an entry may say about an actor, what is known of it, and what the
+// code that developers write looks like from here. Plain data; bytes are packed plain data that only the fold looks into.
+import type { Failure } from '../errors.ts';
+
+/** 'type/key', as in an address without a node. A type has no '/', so the first one ends it. */
+export type ActorName = string;
+
+/** Of an effect: the entry that made it, and a number that no other effect of that entry has. */
+export type EffectId = { readonly index: number; readonly n: number };
+
+export const effectKey = ({ index, n }: EffectId): string => `${index}.${n}`;
+
+/** How a new leader goes about what was invoked under an earlier one. Without one it is simply begun again ('retry'). */
+export type Interruption = 'fail' | 'ask';
+
+export type LedgerItem =
+  /** Makes it, unless it is there. `input` is decided once, by who asks. */
+  | { kind: 'create'; actor: ActorName; version: number; input: Uint8Array }
+  /** `id` '': nobody sends it a second time. Refused (ACTOR_VERSION) unless the state is of that version. */
+  | { kind: 'event'; actor: ActorName; version: number; id: string; event: Uint8Array }
+  /** These were run. */
+  | { kind: 'done'; actor: ActorName; effects: readonly EffectId[] }
+  /** Its time has come. `set`: the number of the item that set it. */
+  | { kind: 'timer'; actor: ActorName; id: string; set: number }
+  /** What was invoked at `path` by that effect says something. */
+  | { kind: 'answer'; actor: ActorName; path: string; of: EffectId; answer: Uint8Array }
+  | { kind: 'interrupt'; actor: ActorName; path: string; of: EffectId; how: Interruption }
+  /** Replicas differ: nothing more happens to it until it is reset or removed. */
+  | { kind: 'halt'; actor: ActorName; index: number; event: string; digests: readonly [number, number] }
+  | { kind: 'remove'; actor: ActorName }
+  /**
+   * All of it as of item `seq`. 'checkpoint': who could not follow so far takes it. 'upgrade': it is of that version from now on, if
+   * nothing has happened since. 'reset': it is this, whatever it was.
+   */
+  | { kind: 'state'; actor: ActorName; why: StateReason; seq: number; version: number; dump: Uint8Array }
+  /** What the leader's replica is like after item `seq`; changes nothing. */
+  | { kind: 'digest'; actor: ActorName; seq: number; digest: number };
+
+export type StateReason = 'checkpoint' | 'upgrade' | 'reset';
+
+/** Items that are a step of an actor: each has the next number of its actor, and only the fold knows what comes of it. */
+export type StepItem = Extract<LedgerItem, { kind: 'create' | 'event' | 'done' | 'timer' | 'answer' | 'interrupt' }>;
+
+/** A step where it stands in the log. `n`: which one of its entry. */
+export type Step = {
+  readonly seq: number;
+  readonly index: number;
+  readonly n: number;
+  readonly timeMs: number;
+  readonly item: StepItem;
+};
+
+// ---------------------------------------------------------------- what developers' code is to the ledger
+
+export type FoldEffect =
+  | { readonly kind: 'action' | 'send' | 'tell' | 'emit'; readonly path: string }
+  | { readonly kind: 'invoke'; readonly path: string; readonly src: string; readonly input: unknown }
+  | { readonly kind: 'uninvoke'; readonly path: string };
+
+export type FoldTimer = { readonly id: string; readonly delayMs: number };
+
+/** A live one, of one version; `actors/actor-body-api.ts` says more of each. */
+export interface FoldBody {
+  deliver(event: { type: string }): void;
+  fire(timer: string): boolean;
+  answer(path: string, answer: never): boolean;
+  takeEffects(): readonly FoldEffect[];
+  takeTimerChanges(): readonly ({ type: 'set'; timer: FoldTimer } | { type: 'cleared'; id: string })[];
+  snapshot(): { readonly status: string };
+  persist(): { readonly snapshot: unknown };
+  stop(): void;
+}
+
+export type FoldDefinition = {
+  /** More failures than this within `windowMs` of log time end it. */
+  readonly failuresMax: number;
+  readonly windowMs: number;
+  /** Throws what its code throws. */
+  open(
+    name: ActorName,
+    from: { input: unknown } | { persisted: { snapshot: unknown; timers: readonly FoldTimer[] } },
+  ): FoldBody;
+};
+
+/** Null: this replica has no code of that type in that version. It may get it later. */
+export type FindDefinition = (type: string, version: number) => FoldDefinition | null;
+
+// ---------------------------------------------------------------- what is known of one
+
+/** By the log alone, so that a replica without its code knows it too. 'gone': only its delivery ids are remembered. */
+export type Presence = 'live' | 'halted' | 'gone';
+
+/** By the fold. 'empty': not made yet. */
+export type Standing = 'empty' | 'active' | 'done' | 'failed';
+
+export type Timer = { readonly delayMs: number; readonly dueMs: number; readonly set: number };
+export type Invoked = EffectId & { readonly src: string; readonly input: Uint8Array; readonly asked: boolean };
+export type OutboxEffect = EffectId & {
+  readonly timeMs: number;
+  /** Packed. */
+  readonly form: Uint8Array;
+  /** As the body told it, as long as that is known: its code need not be looked for by its name. */
+  readonly live: FoldEffect | null;
+};
+
+/** A delivery that was taken. `failed`: the code of what it was refused with. */
+export type Remembered = {
+  readonly seq: number;
+  readonly timeMs: number;
+  readonly place: number;
+  failed: Failure['code'] | null;
+};
+
+export type Halt = { readonly index: number; readonly event: string; readonly digests: readonly [number, number] };
+
+/** What this replica was like after a step. */
+export type Mark = { readonly seq: number; readonly index: number; readonly event: string; readonly digest: number };
+
+export type ActorRecord = {
+  readonly name: ActorName;
+  // by the log
+  presence: Presence;
+  halt: Halt | null;
+  version: number;
+  /** Steps taken; the number of the last. */
+  seq: number;
+  /** Bytes and steps since all of its state was last in the log. */
+  sinceState: { steps: number; bytes: number };
+  /** By delivery id, oldest first. */
+  window: Map<string, Remembered>;
+  windowNext: number;
+  /** Steps that this replica has not folded, oldest first: those up to `seq`. */
+  backlog: Step[];
+  // by the fold, as of step seq - backlog.length
+  standing: Standing;
+  /** Of standing 'failed', for a person. */
+  reason: string | null;
+  state: Uint8Array | null;
+  timers: Map<string, Timer>;
+  invoked: Map<string, Invoked>;
+  outbox: Map<string, OutboxEffect>;
+  /** Log times of the failures that count. */
+  failures: number[];
+  handled: number;
+  refused: number;
+  digest: number;
+  // in memory only
+  body: FoldBody | null;
+  stateHash: number | null;
+  marks: Mark[];
+  /** What the leader's was, while this replica is not as far. */
+  expected: { seq: number; digest: number } | null;
+};
+
+// ---------------------------------------------------------------- what comes of an item
+
+export type ItemOutcome =
+  /** `snapshot`: after it, where this replica has folded it. */
+  | { type: 'ok'; seq: number; snapshot: unknown }
+  /** A delivery id that was taken before. */
+  | { type: 'again'; failed: Failure['code'] | null }
+  /** It says nothing any more (a timer that was cleared). */
+  | { type: 'ignored' }
+  | { type: 'refused'; failure: Failure };
+
+/** What this replica found to be otherwise than the leader's. */
+export type Divergence = {
+  readonly actor: ActorName;
+  readonly seq: number;
+  readonly digest: number;
+  readonly marks: readonly Mark[];
+};
+
+/** Told of what happens at this replica, in the order of the log, while an entry is being applied. Does nothing that lasts. */
+export type LedgerWatch = {
+  /** A step was folded. `failure`: it was refused, the state is as before. */
+  folded?(record: ActorRecord, step: Step, failure: Failure | null, event: unknown): void;
+  halted?(record: ActorRecord): void;
+  removed?(record: ActorRecord): void;
+  /** Its state was replaced as a whole. */
+  replaced?(record: ActorRecord): void;
+  diverged?(divergence: Divergence): void;
+};
+
+/** Part of the protocol, but for the last two: replicas that differ here would diverge. */
+export const ledgerLimits = {
+  nameBytesMax: 900,
+  idCharsMax: 256,
+  /** Of one actor: its state, and what it wants done. A record of each fits a snapshot's chunk. */
+  bytesMax: (1 << 20) - (8 << 10),
+  eventBytesMax: (1 << 20) - (8 << 10),
+  outboxMax: 1_000,
+  timersMax: 1_000,
+  invokedMax: 256,
+  pathCharsMax: 1_024,
+  windowMax: 1_000,
+  windowMs: 600_000,
+  itemsMax: 4_096,
+  actorsMax: 1_000_000,
+  /** What is left of removed ones is swept so many an entry. */
+  sweptPerEntry: 64,
+  /** Once so much has happened since, a leader puts all of its state into the log: what others may have to keep is bounded. */
+  checkpointSteps: 1_000,
+  checkpointBytes: 1 << 20,
+  marksKept: 256,
+  /** Records of one node in memory, with their bodies. */
+  residentsMax: 4_096,
+} as const;

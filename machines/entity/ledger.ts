@@ -1,0 +1,377 @@
+// The replicated actors of one Raft group (decision 15): entries come in, records change, and what is to be done is known to whoever
+// leads. What the log alone decides (who is there, which version, which delivery came before) every replica decides at once; what only
+// the actor's code can say is a fold over its steps, and a replica that lacks the code keeps the steps until it has it. Both give the same
+// record (Schneider 1990 for the log; the fold is event sourcing with a snapshot after each event).
+import { type Failure, failure } from '../errors.ts';
+import { earliest } from '../register/expiry.ts';
+import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
+import { dropBody, foldStep } from './ledger-fold.ts';
+import { decodeItems, typeOfName } from './ledger-items.ts';
+import { decodeDump, encodeDump, newRecord } from './ledger-records.ts';
+import {
+  addRecord,
+  createStore,
+  forgetRecord,
+  type LedgerStore,
+  noteRecord,
+  noteWindow,
+  type Residents,
+  recordOf,
+  takeWrites,
+} from './ledger-store.ts';
+import {
+  type ActorName,
+  type ActorRecord,
+  type FindDefinition,
+  type ItemOutcome,
+  type LedgerItem,
+  type LedgerWatch,
+  ledgerLimits,
+  type Mark,
+  type Remembered,
+  type Step,
+  type StepItem,
+} from './ledger-types.ts';
+
+export type LedgerHost = { readonly find: FindDefinition; readonly watch: LedgerWatch; readonly residents: Residents };
+
+export type Ledger = { readonly store: LedgerStore; readonly host: LedgerHost | null };
+
+/** Without a host nothing is folded: every step is kept. */
+export const createLedger = (host: LedgerHost | null = null): Ledger => ({ store: createStore(host?.residents), host });
+
+export type LedgerEntry = { readonly index: number; readonly timeMs: number; readonly read: KeyspaceReader };
+
+const ignored: ItemOutcome = { type: 'ignored' };
+const refuse = (code: Failure['code'], message: string, details?: Failure['details']): ItemOutcome => ({
+  ...{ type: 'refused', failure: failure(code, message, details) },
+});
+
+// ---------------------------------------------------------------- steps
+
+const definitionOf = ({ host }: Ledger, { name, version }: ActorRecord) => host?.find(typeOfName(name), version) ?? null;
+
+const eventNameOf = ({ item }: Step, event: unknown): string => {
+  if (item.kind === 'timer') return item.id;
+  const type = (event as { type?: unknown } | null)?.type;
+  return typeof type === 'string' ? type : item.kind;
+};
+
+const mark = (ledger: Ledger, record: ActorRecord, step: Step, event: unknown): void => {
+  const made: Mark = { seq: step.seq, index: step.index, event: eventNameOf(step, event), digest: record.digest };
+  if (record.marks.length >= 2 * ledgerLimits.marksKept) record.marks = record.marks.slice(-ledgerLimits.marksKept);
+  record.marks.push(made);
+  const { expected } = record;
+  if (expected === null || expected.seq > step.seq) return;
+  record.expected = null;
+  if (expected.seq === step.seq) compare(ledger, record, made, expected.digest);
+};
+
+const compare = ({ host }: Ledger, record: ActorRecord, own: Mark, digest: number): void => {
+  if (own.digest === digest || record.presence !== 'live') return;
+  host?.watch.diverged?.({ actor: record.name, seq: own.seq, digest: own.digest, marks: record.marks });
+};
+
+/** The outcome of the step itself. */
+const fold = (ledger: Ledger, record: ActorRecord, step: Step): ItemOutcome | null => {
+  const definition = definitionOf(ledger, record);
+  if (definition === null) return null;
+  const { failure: why, isIdle, event, snapshot } = foldStep(record, definition, step);
+  mark(ledger, record, step, event);
+  if (why !== null && step.item.kind === 'event' && step.item.id !== '') {
+    const remembered = record.window.get(step.item.id);
+    if (remembered?.seq === step.seq) setFailed(ledger, record, remembered, why.code);
+  }
+  ledger.host?.watch.folded?.(record, step, why, event);
+  if (why !== null) return { type: 'refused', failure: why };
+  return isIdle ? ignored : { type: 'ok', seq: step.seq, snapshot };
+};
+
+const copied = (item: StepItem): StepItem => {
+  if (item.kind === 'create') return { ...item, input: item.input.slice() };
+  if (item.kind === 'event') return { ...item, event: item.event.slice() };
+  return item.kind === 'answer' ? { ...item, answer: item.answer.slice() } : item;
+};
+
+const bytesOf = (item: StepItem): number => {
+  if (item.kind === 'create') return item.input.byteLength;
+  if (item.kind === 'event') return item.event.byteLength;
+  return item.kind === 'answer' ? item.answer.byteLength : 16;
+};
+
+const take = (ledger: Ledger, record: ActorRecord, item: StepItem, n: number, { index, timeMs }: LedgerEntry): ItemOutcome => {
+  const seq = ++record.seq;
+  record.sinceState.steps++;
+  record.sinceState.bytes += bytesOf(item);
+  if (record.backlog.length === 0) {
+    const outcome = fold(ledger, record, { seq, index, n, timeMs, item });
+    if (outcome !== null) return outcome;
+  }
+  // What is kept must not keep the whole entry alive.
+  record.backlog.push({ seq, index, n, timeMs, item: copied(item) });
+  if (record.backlog.length > 1) catchUp(ledger, record);
+  return { type: 'ok', seq, snapshot: null };
+};
+
+/** Folds what was kept, if this replica has its code by now; at most `most` steps. */
+const catchUp = (ledger: Ledger, record: ActorRecord, most = Number.POSITIVE_INFINITY): void => {
+  if (record.presence !== 'live' || definitionOf(ledger, record) === null) return;
+  let folded = 0;
+  for (const step of record.backlog) {
+    if (folded === most) break;
+    fold(ledger, record, step);
+    folded++;
+  }
+  record.backlog.splice(0, folded);
+};
+
+// ---------------------------------------------------------------- deliveries
+
+/** Forgets what log time has passed, and makes room. */
+const ageWindow = ({ store }: Ledger, record: ActorRecord, timeMs: number): void => {
+  for (const [id, { place, timeMs: atMs }] of record.window) {
+    if (record.window.size < ledgerLimits.windowMax && timeMs - atMs < ledgerLimits.windowMs) return;
+    record.window.delete(id);
+    noteWindow(store, record.name, place);
+  }
+};
+
+const deliver = (
+  ledger: Ledger,
+  record: ActorRecord,
+  item: Extract<LedgerItem, { kind: 'event' }>,
+  n: number,
+  entry: LedgerEntry,
+): ItemOutcome => {
+  const { name, version } = record;
+  const { id } = item;
+  const before = id === '' ? undefined : record.window.get(id);
+  if (before !== undefined && entry.timeMs - before.timeMs < ledgerLimits.windowMs)
+    return { type: 'again', failed: before.failed };
+  if (item.version !== version) {
+    const message = `actor '${name}' is of version ${version}, the event is for version ${item.version}`;
+    return refuse('ACTOR_VERSION', message, { persisted: version, version: item.version });
+  }
+  if (id !== '') {
+    record.window.delete(id);
+    ageWindow(ledger, record, entry.timeMs);
+    const place = record.windowNext++;
+    record.window.set(id, { seq: record.seq + 1, timeMs: entry.timeMs, place, failed: null });
+    noteWindow(ledger.store, name, place);
+  }
+  return take(ledger, record, item, n, entry);
+};
+
+// ---------------------------------------------------------------- coming and going
+
+const create = (
+  ledger: Ledger,
+  existing: ActorRecord | null,
+  item: Extract<LedgerItem, { kind: 'create' }>,
+  n: number,
+  entry: LedgerEntry,
+): ItemOutcome => {
+  const { store } = ledger;
+  if (existing !== null && existing.presence !== 'gone') return { type: 'ok', seq: existing.seq, snapshot: null };
+  const isKnown = existing !== null && existing.seq > 0;
+  if (!isKnown && store.actors >= ledgerLimits.actorsMax)
+    return refuse('OVERLOADED', `the group has ${store.actors} actors already`);
+  if (existing !== null && !isKnown) store.actors++;
+  const record = existing ?? addRecord(store, newRecord(item.actor));
+  record.presence = 'live';
+  record.version = item.version;
+  const outcome = take(ledger, record, item, n, entry);
+  noteRecord(store, record);
+  return outcome;
+};
+
+const setFailed = ({ store }: Ledger, { name }: ActorRecord, one: Remembered, code: Remembered['failed']): void => {
+  if (one.failed === code) return;
+  one.failed = code;
+  noteWindow(store, name, one.place);
+};
+
+const clear = (record: ActorRecord): void => {
+  dropBody(record);
+  const { standing, reason, state, timers, invoked, outbox, failures, handled, refused } = newRecord(record.name);
+  Object.assign(record, { standing, reason, state, timers, invoked, outbox, failures, handled, refused });
+  Object.assign(record, { backlog: [], halt: null, sinceState: { steps: 0, bytes: 0 }, marks: [], expected: null, digest: 0 });
+};
+
+const remove = (ledger: Ledger, record: ActorRecord): ItemOutcome => {
+  ledger.host?.watch.removed?.(record);
+  clear(record);
+  // Who has not folded its last steps does not know which of them failed.
+  for (const one of record.window.values()) setFailed(ledger, record, one, null);
+  record.seq++;
+  record.presence = 'gone';
+  return { type: 'ok', seq: record.seq, snapshot: null };
+};
+
+const halt = (
+  ledger: Ledger,
+  record: ActorRecord,
+  { index, event, digests }: Extract<LedgerItem, { kind: 'halt' }>,
+): ItemOutcome => {
+  record.presence = 'halted';
+  record.halt = { index, event, digests };
+  dropBody(record);
+  ledger.host?.watch.halted?.(record);
+  return { type: 'ok', seq: record.seq, snapshot: null };
+};
+
+// ---------------------------------------------------------------- states in the log
+
+const replaceState = (
+  ledger: Ledger,
+  record: ActorRecord,
+  item: Extract<LedgerItem, { kind: 'state' }>,
+  backlog: Step[],
+): boolean => {
+  const decoded = decodeDump(record.name, item.dump);
+  if (decoded === null) return false;
+  dropBody(record);
+  Object.assign(record, decoded.dumped, { backlog, expected: null, stateHash: null });
+  const failed = new Map(decoded.failed);
+  for (const [id, one] of record.window) {
+    const theirs = failed.get(id);
+    if (one.seq <= item.seq) setFailed(ledger, record, one, theirs?.seq === one.seq ? theirs.failed : null);
+  }
+  catchUp(ledger, record);
+  ledger.host?.watch.replaced?.(record);
+  return true;
+};
+
+/** Replicas that have folded so far have it already; those that could not go on from it. */
+const checkpoint = (ledger: Ledger, record: ActorRecord, item: Extract<LedgerItem, { kind: 'state' }>): ItemOutcome => {
+  if (record.presence !== 'live' || item.seq > record.seq || item.version !== record.version) return ignored;
+  record.sinceState = { steps: record.seq - item.seq, bytes: 0 };
+  const folded = record.seq - record.backlog.length;
+  if (folded < item.seq) {
+    replaceState(ledger, record, item, record.backlog.slice(item.seq - folded));
+    return { type: 'ok', seq: record.seq, snapshot: null };
+  }
+  const own = record.marks.findLast(({ seq }) => seq === item.seq);
+  const theirs = decodeDump(record.name, item.dump)?.dumped.digest;
+  if (own !== undefined && theirs !== undefined) compare(ledger, record, own, theirs);
+  return { type: 'ok', seq: record.seq, snapshot: null };
+};
+
+const install = (ledger: Ledger, record: ActorRecord, item: Extract<LedgerItem, { kind: 'state' }>): ItemOutcome => {
+  if (item.why === 'checkpoint') return checkpoint(ledger, record, item);
+  if (record.presence === 'gone') return ignored;
+  if (item.why === 'upgrade' && (record.presence !== 'live' || item.seq !== record.seq))
+    return refuse('NOT_READY', `actor '${record.name}' went on while its state was being migrated`);
+  if (decodeDump(record.name, item.dump) === null)
+    return refuse('INVALID_REQUEST', `the state for actor '${record.name}' is malformed`);
+  record.presence = 'live';
+  record.halt = null;
+  record.version = item.version;
+  record.seq++;
+  record.sinceState = { steps: 0, bytes: 0 };
+  record.marks = [];
+  replaceState(ledger, record, item, []);
+  return { type: 'ok', seq: record.seq, snapshot: null };
+};
+
+const compareDigest = (ledger: Ledger, record: ActorRecord, { seq, digest }: { seq: number; digest: number }): void => {
+  const folded = record.seq - record.backlog.length;
+  if (folded < seq) {
+    record.expected = { seq, digest };
+    return;
+  }
+  const own = record.marks.findLast((one) => one.seq === seq);
+  if (own !== undefined) compare(ledger, record, own, digest);
+};
+
+// ---------------------------------------------------------------- one item, one command
+
+const refusedHalted = ({ name, halt: why }: ActorRecord): ItemOutcome =>
+  refuse('ACTOR_DIVERGED', `actor '${name}' was stopped, for replicas of it differ from '${why?.event}' at ${why?.index} on`, {
+    ...{ index: why?.index ?? 0, event: why?.event ?? '' },
+  });
+
+const absent = (item: LedgerItem): ItemOutcome =>
+  item.kind === 'event' ? refuse('ACTOR_STOPPED', `there is no actor '${item.actor}'`) : ignored;
+
+const applyItem = (ledger: Ledger, item: LedgerItem, n: number, entry: LedgerEntry): ItemOutcome => {
+  const record = recordOf(ledger.store, item.actor, entry.read);
+  if (item.kind === 'create') return create(ledger, record, item, n, entry);
+  if (record === null || record.presence === 'gone') return absent(item);
+  const outcome = applyTo(ledger, record, item, n, entry);
+  if (item.kind !== 'digest') noteRecord(ledger.store, record);
+  return outcome;
+};
+
+const applyTo = (
+  ledger: Ledger,
+  record: ActorRecord,
+  item: Exclude<LedgerItem, { kind: 'create' }>,
+  n: number,
+  entry: LedgerEntry,
+): ItemOutcome => {
+  switch (item.kind) {
+    case 'remove':
+      return remove(ledger, record);
+    case 'halt':
+      return record.presence === 'halted' ? ignored : halt(ledger, record, item);
+    case 'state':
+      return install(ledger, record, item);
+    case 'digest':
+      compareDigest(ledger, record, item);
+      return ignored;
+    case 'event':
+      return record.presence === 'halted' ? refusedHalted(record) : deliver(ledger, record, item, n, entry);
+    default:
+      return record.presence === 'halted' ? ignored : take(ledger, record, item, n, entry);
+  }
+};
+
+const sweepGone = ({ store }: Ledger, { timeMs, read }: LedgerEntry): void => {
+  for (let swept = 0; swept < ledgerLimits.sweptPerEntry; swept++) {
+    const due = earliest(store.gone);
+    if (due === undefined || due.atMs > timeMs) return;
+    forgetRecord(store, recordOf(store, due.name, read)!);
+  }
+};
+
+/** Null: the command is malformed, and nothing has happened. */
+export const applyItems = (ledger: Ledger, body: Uint8Array, entry: LedgerEntry): ItemOutcome[] | null => {
+  const items = decodeItems(body);
+  if (items === null) return null;
+  sweepGone(ledger, entry);
+  return items.map((item, n) => applyItem(ledger, item, n, entry));
+};
+
+// ---------------------------------------------------------------- from outside of the log
+
+/** Has its code and has folded all that was taken, if that is possible here. */
+export const lookAt = (ledger: Ledger, name: ActorName, read: KeyspaceReader): ActorRecord | null => {
+  const record = recordOf(ledger.store, name, read);
+  if (record === null || record.presence === 'gone') return null;
+  if (record.backlog.length === 0) return record;
+  catchUp(ledger, record);
+  noteRecord(ledger.store, record);
+  return record;
+};
+
+/** Folds what this replica has the code for by now, so many steps of it. True: there is more. */
+export const catchUpSome = (ledger: Ledger, read: KeyspaceReader, steps: number): boolean => {
+  let left = steps;
+  for (const name of ledger.store.behind) {
+    const record = recordOf(ledger.store, name, read)!;
+    const before = record.backlog.length;
+    catchUp(ledger, record, left);
+    if (record.backlog.length === before) continue;
+    noteRecord(ledger.store, record);
+    left -= before - record.backlog.length;
+    if (left <= 0) return true;
+  }
+  return false;
+};
+
+/** All of it as of its last step, for a `state` item; null: this replica has not folded so far. */
+export const dumpOf = (record: ActorRecord): { seq: number; dump: Uint8Array } | null =>
+  record.backlog.length > 0 || record.standing === 'empty' ? null : { seq: record.seq, dump: encodeDump(record) };
+
+export const takeLedgerWrites = ({ store }: Ledger): KeyspaceWrite[] => takeWrites(store);
