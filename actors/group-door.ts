@@ -25,10 +25,12 @@ const ender = (): { end: () => void; began: (stop: () => void) => void } => {
   };
 };
 
-const reserved = (asked: unknown): Failure | null =>
-  isReserved((asked as { key?: unknown } | null | undefined)?.key)
+const reserved = (asked: unknown): Failure | null => {
+  const { key, prefix } = (asked ?? {}) as { key?: unknown; prefix?: unknown };
+  return isReserved(key) || isReserved(prefix)
     ? failure('INVALID_REQUEST', 'this key is one that Polity keeps for itself')
     : null;
+};
 
 export const groupDoor = (reach: Reach): Pick<NodeApi, 'write' | 'read' | 'watch' | 'changeGroup' | 'backup'> => ({
   write(write, options, done) {

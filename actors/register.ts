@@ -5,6 +5,7 @@ import { freeIn } from '../machines/queue/index.ts';
 import type { Entry } from '../machines/raft/types.ts';
 import {
   apply,
+  behindReserved,
   createRegister,
   encodeCommand,
   isTopicRead,
@@ -18,6 +19,7 @@ import {
   type RegisterOutcome,
   type RegisterRead,
   type RegisterResult,
+  reservedAt,
   restore,
 } from '../machines/register/index.ts';
 import type { Outcome, WatchMessage } from './api.ts';
@@ -153,15 +155,23 @@ export const createRegisterReplica = (args: {
     };
     const give = (why: Failure): void => end({ ok: false, failure: why });
     readers.add(give);
-    view.read(
-      { gte: store.stateKey(range.gte), lt: store.stateKey(range.lt), limit: range.limit, limitBytes: listBytesMax },
-      scope.guard((why, entries) => {
-        if (why !== null) return give(failure('STORAGE_FAILED', `the keyspace cannot be read: ${why.message}`));
-        const complete = entries.length >= range.limit || entries.length === 0 || bytesOf(entries) < listBytesMax;
-        const records = entries.map(([key, value]): [Uint8Array, Uint8Array] => [store.relativeKey(key), value]);
-        end(outcomeOf(listResult(request, records, index, complete)));
-      }),
-    );
+    /** Twice at most, for what is stepped over lies in one place. */
+    const read = (gte: Uint8Array, before: Page): void => {
+      const limit = range.limit - before.length;
+      const limitBytes = Math.max(1, listBytesMax - bytesOf(before));
+      view.read(
+        { gte: store.stateKey(gte), lt: store.stateKey(range.lt), limit, limitBytes },
+        scope.guard((why, entries) => {
+          if (why !== null) return give(failure('STORAGE_FAILED', `the keyspace cannot be read: ${why.message}`));
+          const complete = entries.length >= limit || entries.length === 0 || bytesOf(entries) < limitBytes;
+          const records = entries.map(([key, value]): [Uint8Array, Uint8Array] => [store.relativeKey(key), value]);
+          const own = reservedAt(request, records);
+          if (own >= 0) return read(behindReserved, records.slice(0, own));
+          end(outcomeOf(listResult(request, [...before, ...records], index, complete)));
+        }),
+      );
+    };
+    read(range.gte, []);
   };
 
   const dismiss = (why: Failure): void => {

@@ -18,8 +18,8 @@ export {
   type WriteRequest,
 } from './forms.ts';
 export { parseIdempotencyKey, parseRead, parseWrite } from './parse.ts';
-export { type ListRequest, listRange, listResult, type PointRequest, query } from './read.ts';
-export { isReserved, ledgerKey } from './reserved.ts';
+export { behindReserved, type ListRequest, listRange, listResult, type PointRequest, query, reservedAt } from './read.ts';
+export { isReserved, ledgerKey, rememberedPrefix } from './reserved.ts';
 export { restore } from './restore.ts';
 export {
   countsOf,

@@ -3,7 +3,7 @@ import { isQueueReadOp, queryQueues } from '../queue/index.ts';
 import type { QueueRead } from '../queue/types.ts';
 import { limits } from '../wire/limits.ts';
 import { decodeValue, nameOf, valueKey, valueRange } from './keyspace.ts';
-import { isReserved, reservedKeys } from './reserved.ts';
+import { isReserved, reservedPrefix } from './reserved.ts';
 import type { RegisterState } from './state.ts';
 import { isTopicRead, queryTopics } from './topic/read.ts';
 import type { TopicRead } from './topic/types.ts';
@@ -56,12 +56,18 @@ const answer = (
   }
 };
 
-/** What to read from the keyspace for a list: one more than asked for, to know whether there is more, and those that are not told. */
+/** What to read from the keyspace for a list: one more than asked for, to know whether there is more. */
 export const listRange = (request: ListRequest): { gte: Uint8Array; lt: Uint8Array; limit: number; limitBytes: number } => ({
   ...valueRange(request.prefix, request.after ?? null),
-  limit: Math.min(request.limit, limits.listItemsMax) + 1 + reservedKeys,
+  limit: Math.min(request.limit, limits.listItemsMax) + 1,
   limitBytes: limits.listBytesMax,
 });
+
+/** Polity's own keys lie beside each other: whoever reads a list and meets one (`reservedAt`, or -1) goes on here. */
+export const behindReserved: Uint8Array = valueRange(reservedPrefix, null).lt;
+
+export const reservedAt = ({ prefix }: ListRequest, records: readonly (readonly [Uint8Array, Uint8Array])[]): number =>
+  isReserved(prefix) ? -1 : records.findIndex(([key]) => isReserved(nameOf(key)));
 
 /**
  * `complete` is false where the page was cut by its bytes. Since a store cuts only "about" there, a page from half of that size on
@@ -80,7 +86,7 @@ export const listResult = (
   for (const [key, record] of records) {
     bytes += key.byteLength + record.byteLength;
     const name = nameOf(key);
-    if (isReserved(name)) continue;
+    if (isReserved(name) && !isReserved(request.prefix)) continue;
     if (items.length < limit) items.push(keyValue(name, record));
     else more = true;
   }

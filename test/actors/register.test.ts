@@ -188,6 +188,30 @@ test('watchers see what is applied once its turn is over, and are told of the en
   assert.deepEqual(seen, ['progress', 'a1,a2', 'failed']);
 });
 
+test("lists step over Polity's own keys, however many there are, and show them to itself", () => {
+  const world = open();
+  const own = Array.from({ length: 20 }, (_, at) => `\u0001polity/actors/cart/${at + 10}`);
+  const put = (key: string): RegisterWrite => ({ op: 'put', key, value: bytes('1') });
+  world.apply(...['\u0001a', '\u0001polit', 'a', 'b', 'c', ...own].map(put));
+  const pages = (prefix: string, limit: number): string[][] => {
+    const got: string[][] = [];
+    for (let after: string | undefined; ; after = got.at(-1)!.at(-1)) {
+      const outcomes = world.ask({ op: 'list', prefix, limit, ...(after === undefined ? {} : { after }) });
+      world.at.clock.settle();
+      const [outcome] = outcomes;
+      assert.ok(outcome?.ok && outcome.value.op === 'list');
+      got.push(outcome.value.items.map(({ key }) => key));
+      if (!outcome.value.more) return got;
+    }
+  };
+  assert.deepEqual(pages('', 2), [['\u0001a', '\u0001polit'], ['a', 'b'], ['c']]);
+  assert.deepEqual(pages('', 3), [
+    ['\u0001a', '\u0001polit', 'a'],
+    ['b', 'c'],
+  ]);
+  assert.deepEqual(pages('\u0001polity/actors/', 7).flat(), own);
+});
+
 test('when the actor ends, a list under way is answered once, and nothing stays open', () => {
   const world = open();
   world.apply(put('a', '1'));
