@@ -30,6 +30,7 @@ import type {
   WatchMessage,
   WriteOptions,
 } from './api.ts';
+import type { LeadingMember } from './leadership.ts';
 import type { Observe, ObserveStep } from './observe.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
 import { createQueueWaits, type ReceiveRequest } from './queue-waits.ts';
@@ -84,6 +85,8 @@ export type GroupArguments = {
   observe?: Observe;
   observeStep?: ObserveStep;
   checkAll: boolean;
+  /** Who leads, and whether its lease holds, may have changed; null: there is no replica here any more. */
+  onLeading?: (member: LeadingMember | null) => void;
   /** Groups' quietness, for the beats between nodes. */
   onQuiet: (quiet: { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }) => void;
 };
@@ -168,6 +171,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     scope.soon(() => {
       statusDue = false;
       args.onStatus(status());
+      // A leader's first entry may have been applied.
+      if (hosted !== null) args.onLeading?.(hosted.member);
     });
   };
 
@@ -181,6 +186,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     tellStatus();
     if (hosted === null) return;
     const { member } = hosted;
+    args.onLeading?.(member);
     if (member.state.role !== 'leader') waits.dismiss(member.leaderPeer());
     const { state } = member;
     // Nothing more will happen here: whoever watches has to watch elsewhere.
@@ -684,6 +690,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       hosted?.store.close();
       for (const requests of everyRequests) requests.stop(why);
       hosted = null;
+      args.onLeading?.(null);
       args.onQuiet({ leading: null, following: null });
       args.onStatus(status());
     },

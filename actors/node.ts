@@ -42,6 +42,7 @@ import {
   readPlaces,
   usableAddresses,
 } from './identity.ts';
+import { createLeaderships } from './leadership.ts';
 import { judgeLife } from './life.ts';
 import { createLimitSharing, type LimitSharingEvent, limitSharingAddress } from './limit-sharing.ts';
 import { createLivenessActor, type LivenessActorEvent, livenessAddress } from './liveness.ts';
@@ -213,6 +214,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   };
 
   const groups = new Map<string, Cell<GroupEvent>>();
+  const leaderships = createLeaderships(clock);
   let genesisCell: Cell<GenesisActorEvent> | null = null;
   let livenessCell: Cell<LivenessActorEvent> | null = null;
   let membershipCell: Cell<MembershipActorEvent> | null = null;
@@ -267,6 +269,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           groupStatus.set(group, status);
           changed();
         },
+        onLeading: (member) => leaderships.tell(group, member),
         onQuiet(now) {
           quiet.set(group, now);
           tellQuiet('all');
