@@ -189,7 +189,11 @@ export type Whereabouts =
 
 export interface Placing {
   locate(definition: Pick<ActorDefinition, 'placement' | 'durability'>, address: ActorAddress): Whereabouts;
-  /** The token still holds: asked before each turn of an actor that has one. Cheap. */
+  /**
+   * The token holds now: asked before each turn of an actor that has one. Cheap. False: nothing of it runs now, and what waits goes on
+   * waiting. Perhaps for a moment only (this process was held up; a lease is back with the next heartbeat), then `onChanged` tells; who
+   * has lost its token for good is released ('moved') by whoever places it, not by itself: what lives in memory alone outlives a pause.
+   */
   holds(address: ActorAddress, token: FencingToken): boolean;
   /** Something may be elsewhere now. */
   onChanged(listener: () => void): () => void;
