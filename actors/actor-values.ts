@@ -262,9 +262,12 @@ export const isSame = (a: unknown, b: unknown, depth = 0): boolean => {
   );
 };
 
-/** Of a message that came: what no event may be. */
+/** What no event may be that comes from outside: `xstate.done.actor.pay` says that something ended inside, which nobody else says. */
 export const whyNoEvent = (event: unknown, typeCharsMax: number): Failure | null => {
   const type: unknown = typeof event === 'object' && event !== null ? (event as { type?: unknown }).type : undefined;
-  if (typeof type === 'string' && type.length > 0 && type.length <= typeCharsMax) return null;
-  return failure('INVALID_REQUEST', `an event is an object with a type: a text of 1 to ${typeCharsMax} characters`);
+  if (typeof type !== 'string' || type.length === 0 || type.length > typeCharsMax)
+    return failure('INVALID_REQUEST', `an event is an object with a type: a text of 1 to ${typeCharsMax} characters`);
+  return type.startsWith('xstate.')
+    ? failure('INVALID_REQUEST', "events whose type begins with 'xstate.' are XState's own")
+    : null;
 };

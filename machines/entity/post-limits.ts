@@ -18,6 +18,9 @@ export const postLimits = {
   hopsMax: 3,
   /** Requests, subscriptions and watches of this node that are under way. */
   outgoingMax: 65_536,
+  /** Answers that one question says were heard, and those of which it is still to be said. */
+  heardMax: 64,
+  heardKeptMax: 4_096,
   /** Of one peer, here. */
   incomingPerPeerMax: 16_384,
   feedsPerPeerMax: 1_024,

@@ -46,8 +46,8 @@ export type PostAsk = {
   readonly correlation: string;
   /** This very start of the process was asked already; 0: it was not. */
   readonly epoch: number;
-  /** Answers to all smaller numbers were heard, or are not wanted any more. */
-  readonly floor: PostNumber;
+  /** Of earlier ones, answered by this peer: it need not remember them any more. */
+  readonly heard: readonly PostNumber[];
   /** Of those that stop: empty. */
   readonly event: Uint8Array;
 };
@@ -96,6 +96,9 @@ const isName = (value: unknown, charsMax: number): value is string => isText(val
 const isBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array && value.byteLength <= max.bytesMax;
 const isGivenId = (value: unknown): value is GivenId => isNumber(value) || isName(value, max.idCharsMax);
 
+const isHeard = (value: unknown): value is readonly PostNumber[] =>
+  Array.isArray(value) && value.length <= max.heardMax && value.every(isNumber);
+
 /** A list of so many; null: it is none. */
 const listOf = (body: unknown, length: number): readonly unknown[] | null =>
   Array.isArray(body) && body.length === length ? (body as unknown[]) : null;
@@ -124,21 +127,21 @@ export const formAsk = (ask: PostAsk): readonly unknown[] => [
   ask.source,
   ask.correlation,
   ask.epoch,
-  ask.floor,
+  ask.heard,
   ask.event,
 ];
 
 export const parseAsk = (body: unknown): PostAsk | null => {
   const given = listOf(body, 9);
   if (given === null) return null;
-  const [number, kindAt, givenId, text, source, correlation, epoch, floor, event] = given;
-  if (!isNumber(number) || !isCount(kindAt) || !isCount(epoch) || !isCount(floor) || !isBytes(event)) return null;
+  const [number, kindAt, givenId, text, source, correlation, epoch, heard, event] = given;
+  if (!isNumber(number) || !isCount(kindAt) || !isCount(epoch) || !isHeard(heard) || !isBytes(event)) return null;
   const kind = kinds[kindAt];
   const id = givenId === null ? number : givenId;
   const address = addressOf(text);
   if (kind === undefined || address === null || !isGivenId(id)) return null;
   if (!isText(source, max.sourceCharsMax) || !isText(correlation, max.correlationCharsMax)) return null;
-  return { number, kind, id, address, source, correlation, epoch, floor, event };
+  return { number, kind, id, address, source, correlation, epoch, heard, event };
 };
 
 export const formDone = ({ number, result, isKept }: PostDone): readonly unknown[] => {

@@ -1,0 +1,282 @@
+// Actors of this node by address: those that live here, those that are being opened with the messages that wait for them in their order,
+// and those that somebody watches. One opening is under way for an address, whoever asks; a handle is used until its backing says that the
+// actor is gone, and then the next message makes or reads it anew.
+import type { ActorAddress } from '../machines/entity/address.ts';
+import { addressText, runtimeType } from '../machines/entity/address.ts';
+import { type Failure, failure } from '../machines/errors.ts';
+import type { FencingToken } from '../machines/register/types.ts';
+import {
+  type ActorDefinition,
+  type ActorEnd,
+  actorLimits,
+  type Backing,
+  type Durability,
+  type LiveActor,
+  onlyKey,
+} from './actor-api.ts';
+import type { Outcome } from './api.ts';
+
+/** Something for an actor: it is given the actor, or told why not. `makes`: the actor is made for it if it is not there. */
+export type Job = { readonly makes: boolean; run(live: LiveActor, place: Place): void; fail(why: Failure): void };
+
+export type Watcher = (end: ActorEnd | 'moved') => void;
+
+/** One address at this node. */
+export type Place = {
+  readonly address: ActorAddress;
+  readonly definition: ActorDefinition;
+  live: LiveActor | null;
+  isOpening: boolean;
+  /** Those who wait for its end, which is under way. */
+  stopping: (() => void)[] | null;
+  jobs: Job[];
+  readonly watchers: Set<Watcher>;
+};
+
+export interface Directory {
+  host(definition: ActorDefinition): Failure | null;
+  definition(type: string): ActorDefinition | undefined;
+  definitions(): readonly ActorDefinition[];
+  onHosted(listener: () => void): void;
+  /** As it is written everywhere, or why no actor of this type can have this address. */
+  canonical(definition: ActorDefinition, address: ActorAddress): ActorAddress | Failure;
+  /** Lives here, and is not about to stop. */
+  live(address: ActorAddress): LiveActor | null;
+  /** Made if it is not known; the address is canonical. */
+  place(definition: ActorDefinition, address: ActorAddress): Place;
+  find(address: ActorAddress): Place | null;
+  use(place: Place, token: FencingToken | null, job: Job): void;
+  /** Nothing is wanted of it: it is kept only if something else is. */
+  forget(place: Place): void;
+  /** The handle answered that it has ended. */
+  stale(place: Place, live: LiveActor): void;
+  stop(place: Place, token: FencingToken | null, isHard: boolean, done: (outcome: Outcome<null>) => void): void;
+  /** Null: there are too many. Returns what ends it. */
+  watch(place: Place, watcher: Watcher): (() => void) | null;
+  gone(live: LiveActor, why: ActorEnd | 'passivated' | 'moved'): void;
+  /** Watched, and not alive here. */
+  passive(): Place[];
+  /** Nobody is watched here any more as far as this address goes. */
+  moved(place: Place): void;
+}
+
+/** Who has a say in what lives here, or is to know: what places actors of the cluster and remembers them. */
+export type DirectoryHooks = {
+  /** Before an actor is opened for a message that makes it. */
+  opening(definition: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void;
+  opened(actor: LiveActor, token: FencingToken | null): void;
+  gone(actor: LiveActor): void;
+  /** For good. */
+  stopped(definition: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void;
+};
+
+export const noHooks: DirectoryHooks = {
+  opening: (_definition, _address, done) => done(null),
+  opened: () => {},
+  gone: () => {},
+  stopped: (_definition, _address, done) => done(null),
+};
+
+export const isRefusal = <Value>(value: Value | Failure): value is Failure =>
+  typeof value === 'object' && value !== null && 'code' in value;
+
+export type DirectoryArguments = { name: string; backings: () => readonly Backing[]; hooks: () => DirectoryHooks };
+
+export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): Directory => {
+  const definitions = new Map<string, ActorDefinition>();
+  const places = new Map<string, Map<string, Place>>();
+  const listeners: (() => void)[] = [];
+
+  const backingOf = (durability: Durability): Backing | undefined =>
+    backings().find((backing) => backing.durability === durability);
+
+  const whyNotHosted = (definition: ActorDefinition): Failure | null => {
+    const { name: type, version, durability } = definition;
+    if (type === runtimeType) return failure('INVALID_REQUEST', `'${type}' is the runtime's own`);
+    const known = definitions.get(type);
+    if (known !== undefined && known !== definition && known.version >= version)
+      return failure('INVALID_REQUEST', `${name} hosts another ${type}, of version ${known.version}`);
+    if (known === undefined && definitions.size >= actorLimits.typesMax)
+      return failure('OVERLOADED', `${name} hosts ${definitions.size} types of actors, more are not possible`);
+    if (backingOf(durability) !== undefined) return null;
+    return failure('INVALID_REQUEST', `${name} keeps no actors of durability '${durability}'`);
+  };
+
+  const find = ({ type, key, node }: ActorAddress): Place | null => {
+    const place = places.get(type)?.get(key);
+    if (place === undefined) return null;
+    // An address without a node is also that of an actor of this one.
+    return node === null || place.address.node === node ? place : null;
+  };
+
+  const tidy = (place: Place): void => {
+    const { address, live, isOpening, stopping, watchers } = place;
+    if (live !== null || isOpening || stopping !== null || watchers.size > 0) return;
+    const of = places.get(address.type);
+    if (of?.get(address.key) !== place) return;
+    of.delete(address.key);
+    if (of.size === 0) places.delete(address.type);
+  };
+
+  const open = (place: Place, token: FencingToken | null): void => {
+    const { definition, address } = place;
+    const onlyIfMade = !place.jobs.some(({ makes }) => makes);
+    place.isOpening = true;
+    const done = (outcome: Outcome<LiveActor>): void => {
+      if (!place.isOpening) return;
+      place.isOpening = false;
+      const jobs = place.jobs.splice(0);
+      if (outcome.ok) {
+        place.live = outcome.value;
+        hooks().opened(outcome.value, token);
+        for (const job of jobs) directory.use(place, token, job);
+        return tidy(place);
+      }
+      // There was nothing for those that make nothing; for others that came meanwhile it is made.
+      const retries = onlyIfMade && outcome.failure.code === 'ACTOR_STOPPED';
+      for (const job of jobs)
+        if (retries && job.makes) directory.use(place, token, job);
+        else job.fail(outcome.failure);
+      tidy(place);
+    };
+    const backing = backingOf(definition.durability);
+    if (backing === undefined)
+      return done({
+        ok: false,
+        failure: failure('NOT_READY', `${name} keeps no actors of durability '${definition.durability}' now`),
+      });
+    if (onlyIfMade) return backing.open(definition, address, token, done, true);
+    hooks().opening(definition, address, (why) => {
+      if (why === null) backing.open(definition, address, token, done);
+      else done({ ok: false, failure: why });
+    });
+  };
+
+  const tell = (place: Place, end: ActorEnd | 'moved'): void => {
+    const watchers = [...place.watchers];
+    place.watchers.clear();
+    for (const watcher of watchers) watcher(end);
+  };
+
+  const directory: Directory = {
+    host(definition) {
+      if (definitions.get(definition.name) === definition) return null;
+      const why = whyNotHosted(definition);
+      if (why !== null) return why;
+      definitions.set(definition.name, definition);
+      for (const listener of listeners) listener();
+      return null;
+    },
+    definition: (type) => definitions.get(type),
+    definitions: () => [...definitions.values()],
+    onHosted: (listener) => void listeners.push(listener),
+
+    canonical({ name: type, placement }, address) {
+      if ((placement === 'each' || placement === 'singleton') && address.key !== onlyKey)
+        return failure('INVALID_REQUEST', `there is one ${type} only, under the key '${onlyKey}'`, {
+          address: addressText(address),
+        });
+      if (placement === 'node' || placement === 'each') return address.node === null ? { ...address, node: name } : address;
+      if (address.node === null) return address;
+      return failure('INVALID_REQUEST', `the cluster places each ${type}: its address names no node`, {
+        address: addressText(address),
+      });
+    },
+
+    live(address) {
+      const place = places.get(address.type)?.get(address.key);
+      if (place === undefined || place.stopping !== null) return null;
+      return address.node === null || address.node === place.address.node ? place.live : null;
+    },
+
+    place(definition, address) {
+      let of = places.get(address.type);
+      if (of === undefined) places.set(address.type, (of = new Map()));
+      const known = of.get(address.key);
+      if (known !== undefined && (known.definition === definition || known.live !== null || known.isOpening)) return known;
+      const watchers = known?.watchers ?? new Set<Watcher>();
+      const place: Place = { address, definition, live: null, isOpening: false, stopping: null, jobs: [], watchers };
+      of.set(address.key, place);
+      return place;
+    },
+    find,
+
+    use(place, token, job) {
+      if (place.stopping !== null) {
+        job.fail(failure('ACTOR_STOPPED', `${addressText(place.address)} is being stopped`));
+        return tidy(place);
+      }
+      if (place.live !== null) return job.run(place.live, place);
+      if (place.jobs.length >= place.definition.mailboxMax)
+        return job.fail(
+          failure('MAILBOX_FULL', `${place.jobs.length} messages wait until ${addressText(place.address)} is there`),
+        );
+      place.jobs.push(job);
+      if (!place.isOpening) open(place, token);
+    },
+
+    forget: tidy,
+
+    stale(place, live) {
+      if (place.live === live) place.live = null;
+    },
+
+    stop(place, token, isHard, done) {
+      const ended = { ok: true, value: null } as const;
+      const { definition, address } = place;
+      if (place.stopping !== null) return void place.stopping.push(() => done(ended));
+      if (place.live === null && !place.isOpening && place.definition.durability === 'none') {
+        done(ended);
+        return tidy(place);
+      }
+      directory.use(place, token, {
+        makes: false,
+        fail: (why) => done(why.code === 'ACTOR_STOPPED' ? ended : { ok: false, failure: why }),
+        run(live) {
+          place.stopping = [() => done(ended)];
+          const over = (): void => {
+            const told = place.stopping ?? [];
+            place.stopping = null;
+            directory.stale(place, live);
+            tidy(place);
+            for (const tellOne of told) tellOne();
+          };
+          // What cannot be forgotten now is when it is opened the next time, and stopped.
+          live.stop(isHard, () => hooks().stopped(definition, address, over));
+        },
+      });
+    },
+
+    watch(place, watcher) {
+      if (place.watchers.size >= actorLimits.watchersMax) return null;
+      place.watchers.add(watcher);
+      return () => {
+        place.watchers.delete(watcher);
+        tidy(place);
+      };
+    },
+
+    gone(live, why) {
+      hooks().gone(live);
+      const place = find(live.address);
+      if (place === null || place.live !== live) return;
+      place.live = null;
+      if (why !== 'passivated') tell(place, why);
+      tidy(place);
+    },
+
+    passive() {
+      const found: Place[] = [];
+      for (const of of places.values())
+        for (const place of of.values())
+          if (place.live === null && !place.isOpening && place.watchers.size > 0) found.push(place);
+      return found;
+    },
+
+    moved(place) {
+      tell(place, 'moved');
+      tidy(place);
+    },
+  };
+  return directory;
+};

@@ -1,0 +1,86 @@
+// A subscription or a watch of an actor of this node, for a follower here or for one at another node. To subscribe makes the actor as any
+// message does; to watch it does not, and tells at once if there is nothing to watch.
+import type { Snapshot } from 'xstate';
+import type { PostEnd } from '../machines/entity/post-messages.ts';
+import { type Failure, failure } from '../machines/errors.ts';
+import type { ActorEnd, LiveActor } from './actor-api.ts';
+import type { Directory, Place } from './actor-directory.ts';
+import { type FormRef, type Found, isFailure, packPlain, unpackPlain } from './actor-here.ts';
+
+export type FollowedHere = {
+  /** It lives. */
+  held(): void;
+  snapshot(snapshot: Snapshot<unknown>): void;
+  /** Once; nothing comes after it. */
+  over(why: 'moved' | { readonly end: PostEnd } | { readonly failed: Failure }): void;
+};
+
+/** Returns what ends it, after which nothing is told. */
+export type FollowHere = (found: Found, isWatch: boolean, on: FollowedHere) => () => void;
+
+/** As it goes to another node: an output that no message carries is left out, and said to be. */
+export const endOf = ({ reason, output, failure: why }: ActorEnd): PostEnd => {
+  const packed = output === undefined ? null : packPlain(output, 'its output');
+  if (packed !== null && isFailure(packed)) return { reason, output: null, failure: why ?? packed };
+  return { reason, output: packed, failure: why ?? null };
+};
+
+export const endOutput = (output: Uint8Array, formRef: FormRef): unknown => unpackPlain(output, formRef)?.value;
+
+const neverLived: PostEnd = { reason: 'never-lived', output: null, failure: null };
+
+export const createFollowHere =
+  (directory: Directory): FollowHere =>
+  (found, isWatch, on) => {
+    const { definition, address, token } = found;
+    const place = directory.place(definition, address);
+    let isOver = false;
+    let end: (() => void) | null = null;
+    const over = (why: Parameters<FollowedHere['over']>[0]): void => {
+      if (isOver) return;
+      isOver = true;
+      on.over(why);
+    };
+
+    const watch = (at: Place): void => {
+      if (isOver) return;
+      end = directory.watch(at, (why) => over(why === 'moved' ? why : { end: endOf(why) }));
+      if (end === null) return over({ failed: failure('OVERLOADED', 'too many watch this actor') });
+      on.held();
+    };
+    const subscribe = (live: LiveActor): void => {
+      if (isOver) return;
+      const ends = live.subscribe(
+        (snapshot) => {
+          if (!isOver) on.snapshot(snapshot);
+        },
+        (why) => over(why === 'moved' ? why : { end: endOf(why) }),
+      );
+      if (isOver) ends();
+      else {
+        end = ends;
+        on.held();
+      }
+    };
+
+    if (isWatch && place.live === null && !place.isOpening && definition.durability === 'none' && place.watchers.size === 0) {
+      // Nothing is made, so nothing is kept of the address either.
+      directory.forget(place);
+      over({ end: neverLived });
+      return () => {};
+    }
+    if (isWatch && place.live === null && place.watchers.size > 0) watch(place);
+    else
+      directory.use(place, token, {
+        makes: !isWatch,
+        run: (live, at) => (isWatch ? watch(at) : subscribe(live)),
+        fail(why) {
+          if (isWatch && why.code === 'ACTOR_STOPPED') over({ end: neverLived });
+          else over({ failed: why });
+        },
+      });
+    return () => {
+      isOver = true;
+      end?.();
+    };
+  };

@@ -1,0 +1,281 @@
+// Subscriptions and watches of this node, wherever the actors are. What is to be done next, machines/entity/post-follow.ts says; this room
+// does it: follows here or at a peer, again elsewhere when the actor has moved, and tells the end once.
+import type { Snapshot } from 'xstate';
+import type { ActorAddress } from '../machines/entity/address.ts';
+import { createFollow, type FollowEvent, type FollowState, stepFollow } from '../machines/entity/post-follow.ts';
+import { postLimits } from '../machines/entity/post-limits.ts';
+import {
+  formFollow,
+  formMore,
+  type PostEnd,
+  type PostNext,
+  type PostOver,
+  postTypes,
+} from '../machines/entity/post-messages.ts';
+import { here } from '../machines/entity/post-request.ts';
+import { failure } from '../machines/errors.ts';
+import { unpackValue } from '../machines/rpc/index.ts';
+import type { ActorEnd } from './actor-api.ts';
+import { endOutput, type FollowedHere, type FollowHere } from './actor-follow-here.ts';
+import type { FormRef } from './actor-here.ts';
+import type { Located, Locating } from './actor-locating.ts';
+import { isSame, revive, shownOf } from './actor-values.ts';
+import type { Carrier } from './calls-post.ts';
+import type { ClockPort, PeerId, SinkPort, Timer } from './ports/index.ts';
+import type { Fate } from './router.ts';
+import type { Scope } from './supervise.ts';
+
+export type Wanted = {
+  readonly isWatch: boolean;
+  readonly address: ActorAddress;
+  readonly select: string | null;
+  readonly on: (value: unknown) => void;
+  readonly ended: (end: ActorEnd) => void;
+};
+
+export type FollowingArguments = {
+  clock: ClockPort;
+  sink: SinkPort;
+  chance: () => number;
+  carrier: Carrier;
+  followHere: FollowHere;
+  locating: Locating;
+  formRef: FormRef;
+  nextNumber: () => number;
+  /** The node of this name has failed, left, or was thrown out. */
+  isGone: (node: string) => boolean;
+};
+
+type Follower = {
+  /** Another one for each peer, the same when that peer is asked again: a watch has its end by it. */
+  number: number;
+  readonly wanted: Wanted;
+  readonly state: FollowState;
+  /** Whom the number stands for. */
+  numberAt: PeerId | null;
+  timer: Timer | null;
+  endHere: (() => void) | null;
+  located: Located | null;
+  hasValue: boolean;
+  /** What was shown last, before its references were made. */
+  plain: unknown;
+  turn: number;
+};
+
+export class Following {
+  readonly #scope: Scope;
+  readonly #args: FollowingArguments;
+  readonly #followers = new Set<Follower>();
+  readonly #byNumber = new Map<number, Follower>();
+
+  constructor(scope: Scope, args: FollowingArguments) {
+    this.#scope = scope;
+    this.#args = args;
+  }
+
+  get size(): number {
+    return this.#followers.size;
+  }
+
+  isFollowing(peer: PeerId): boolean {
+    for (const { state } of this.#followers) if (state.target === peer && state.phase === 'following') return true;
+    return false;
+  }
+
+  begin(wanted: Wanted): () => void {
+    const { clock } = this.#args;
+    if (this.#followers.size >= postLimits.outgoingMax) {
+      const why = failure('OVERLOADED', `${this.#followers.size} subscriptions and watches are under way`);
+      this.#tell(() => wanted.ended({ address: wanted.address, reason: 'failed', failure: why }));
+      return () => {};
+    }
+    const state = createFollow(wanted.isWatch, clock.nowMs());
+    const follower: Follower = {
+      ...{ number: 0, wanted, state, numberAt: null, timer: null, endHere: null, located: null },
+      ...{ hasValue: false, plain: undefined, turn: 0 },
+    };
+    this.#followers.add(follower);
+    this.#seek(follower);
+    return () => this.#drop(follower);
+  }
+
+  // ---------------------------------------------------------------- what happens
+
+  next(peer: PeerId, { number, at, value }: PostNext): void {
+    const follower = this.#byNumber.get(number);
+    if (follower === undefined || follower.numberAt !== peer) return this.#say(peer, postTypes.drop, number);
+    this.#step(follower, { type: 'held' });
+    if (value === null) return;
+    this.#say(peer, postTypes.more, formMore({ number, at }));
+    const unpacked = unpackValue(value);
+    if (unpacked !== null) this.#show(follower, unpacked.value);
+  }
+
+  over(peer: PeerId, { number, why, isKept }: PostOver): void {
+    // It is heard, and need not be kept.
+    this.#say(peer, postTypes.drop, number);
+    const follower = this.#byNumber.get(number);
+    if (follower === undefined || follower.numberAt !== peer) return;
+    follower.state.isKept ||= isKept;
+    follower.numberAt = null;
+    this.#byNumber.delete(number);
+    switch (why.type) {
+      case 'end':
+        return this.#step(follower, { type: 'ended', end: why.end });
+      case 'moved':
+        return this.#step(follower, { type: 'moved' });
+      case 'failed':
+        return this.#step(follower, { type: 'refused', failure: why.failure });
+      case 'elsewhere':
+        return this.#step(follower, { type: 'elsewhere', peer: why.peer });
+    }
+  }
+
+  closed(peer: PeerId): void {
+    for (const follower of [...this.#followers]) if (follower.state.target === peer) this.#step(follower, { type: 'lost' });
+  }
+
+  gone(peer: PeerId): void {
+    for (const follower of [...this.#followers]) {
+      if (follower.state.target !== peer) continue;
+      const { node } = follower.wanted.address;
+      this.#step(follower, { type: 'gone', isGone: node !== null && this.#args.isGone(node) });
+    }
+  }
+
+  changed(): void {
+    for (const follower of [...this.#followers]) this.#step(follower, { type: 'changed' });
+  }
+
+  /** They begin anew wherever whoever wants them asks again. */
+  stop(reason: 'STOPPING' | 'NOT_READY', message: string): void {
+    for (const follower of [...this.#followers])
+      this.#end(follower, { reason: 'unreachable', output: null, failure: failure(reason, message) });
+  }
+
+  // ---------------------------------------------------------------- what is done
+
+  #step(follower: Follower, event: FollowEvent): void {
+    const { clock, chance } = this.#args;
+    const next = stepFollow(follower.state, clock.nowMs(), chance(), event);
+    if (next === null) return;
+    follower.timer?.cancel();
+    follower.timer = null;
+    follower.turn++;
+    switch (next.do) {
+      case 'seek':
+        return this.#seek(follower);
+      case 'follow':
+        return next.target === here ? this.#followHere(follower) : this.#followAt(follower, next.target as PeerId);
+      case 'pause':
+        follower.timer = this.#scope.after(next.ms, () => this.#step(follower, { type: 'woke' }));
+        return;
+      case 'end':
+        return this.#end(follower, next.end);
+    }
+  }
+
+  #seek(follower: Follower): void {
+    const { address } = follower.wanted;
+    const located = this.#args.locating.locate(address);
+    follower.located = located;
+    if (located.type !== 'nowhere') return this.#step(follower, located);
+    const isGone = address.node !== null && this.#args.isGone(address.node);
+    this.#step(follower, { ...located, isGone });
+  }
+
+  #followHere(follower: Follower): void {
+    const { located, wanted, turn } = follower;
+    if (located?.type !== 'here') return this.#step(follower, { type: 'moved' });
+    const isNow = (): boolean => follower.turn === turn && this.#followers.has(follower);
+    const events: FollowedHere = {
+      held: () => isNow() && this.#step(follower, { type: 'held' }),
+      snapshot: (snapshot) => isNow() && this.#showHere(follower, snapshot),
+      over: (why) => {
+        if (!isNow()) return;
+        follower.endHere = null;
+        if (why === 'moved') return this.#step(follower, { type: 'moved' });
+        if ('failed' in why) return this.#step(follower, { type: 'refused', failure: why.failed });
+        follower.state.isKept = located.found.definition.durability !== 'none';
+        this.#step(follower, { type: 'ended', end: why.end });
+      },
+    };
+    // What ended at once has begun something else already.
+    const end = this.#args.followHere(located.found, wanted.isWatch, events);
+    if (follower.turn === turn) follower.endHere = end;
+  }
+
+  #showHere(follower: Follower, snapshot: Snapshot<unknown>): void {
+    const shown = shownOf(snapshot, follower.wanted.select);
+    if (!shown.ok) return this.#end(follower, { reason: 'failed', output: null, failure: shown.failure });
+    this.#show(follower, shown.value);
+  }
+
+  #followAt(follower: Follower, peer: PeerId): void {
+    const { carrier, nextNumber } = this.#args;
+    const { isWatch, address, select } = follower.wanted;
+    // A subscription begins anew; a watch goes on where it was.
+    if (follower.numberAt !== peer || !isWatch) {
+      this.#byNumber.delete(follower.number);
+      follower.number = nextNumber();
+      follower.numberAt = peer;
+      this.#byNumber.set(follower.number, follower);
+    }
+    const { turn } = follower;
+    const fate: Fate = {
+      left() {},
+      dropped: this.#scope.guard(() => {
+        if (follower.turn === turn) this.#step(follower, { type: 'unsent' });
+      }),
+    };
+    const body = formFollow({ number: follower.number, isWatch, address, select });
+    const sent = carrier.send(peer, postTypes.follow, body, 0, '', fate);
+    if (sent === 'full' || sent === 'unreachable') this.#step(follower, { type: 'unsent' });
+  }
+
+  #show(follower: Follower, plain: unknown): void {
+    if (follower.hasValue && isSame(follower.plain, plain)) return;
+    follower.hasValue = true;
+    follower.plain = plain;
+    this.#tell(() => follower.wanted.on(revive(plain, this.#args.formRef)));
+  }
+
+  #say(peer: PeerId, type: string, body: unknown): void {
+    this.#args.carrier.send(peer, type, body, 0, '', whatever);
+  }
+
+  /** Whoever wanted it does not any more. */
+  #drop(follower: Follower): void {
+    if (!this.#followers.delete(follower)) return;
+    follower.state.phase = 'over';
+    follower.turn++;
+    follower.timer?.cancel();
+    follower.endHere?.();
+    if (follower.numberAt === null) return;
+    this.#byNumber.delete(follower.number);
+    this.#say(follower.numberAt, postTypes.drop, follower.number);
+  }
+
+  #end(follower: Follower, { reason, output, failure: why }: PostEnd): void {
+    if (!this.#followers.has(follower)) return;
+    this.#drop(follower);
+    const { address } = follower.wanted;
+    const value = output === null ? undefined : endOutput(output, this.#args.formRef);
+    const end: ActorEnd = {
+      ...{ address, reason },
+      ...(value === undefined ? {} : { output: value }),
+      ...(why === null ? {} : { failure: why }),
+    };
+    this.#tell(() => follower.wanted.ended(end));
+  }
+
+  #tell(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#args.sink.log('error', 'CALLER_THREW', error instanceof Error ? error.message : String(error), { error });
+    }
+  }
+}
+
+const whatever: Fate = { left() {}, dropped() {} };
