@@ -95,7 +95,7 @@ class CellTable implements Cells, CellPlace {
   ): void {
     const id = addressText(address);
     const cell = this.#cells.get(id);
-    if (cell?.isEnding === true) this.#await(cell, () => this.open(definition, address, token, done, onlyIfMade, parent));
+    if (cell?.isEnding === true) this.#queue(cell, () => this.open(definition, address, token, done, onlyIfMade, parent));
     else if (cell !== undefined) this.#begun(cell, done);
     else {
       // Nothing of it is durable: what does not live was never made, or has ended.
@@ -117,10 +117,10 @@ class CellTable implements Cells, CellPlace {
   #begun(cell: ActorCell, done: Opened): void {
     const answer = (): void => done({ ok: true, value: cell });
     if (cell.hasBegun) answer();
-    else this.#await(cell, answer);
+    else this.#queue(cell, answer);
   }
 
-  #await(cell: ActorCell, run: () => void): void {
+  #queue(cell: ActorCell, run: () => void): void {
     const others = this.#waiting.get(cell);
     if (others === undefined) this.#waiting.set(cell, [run]);
     else others.push(run);
