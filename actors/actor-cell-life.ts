@@ -254,7 +254,9 @@ export abstract class CellLife implements EngineHost {
     this.state = 'failed';
     const why = this.failedWith();
     this.#returnAll(why);
-    this.#endOnlookers({ address, reason: 'failed', failure: why });
+    const end: ActorEnd = { address, reason: 'failed', failure: why };
+    this.#endOnlookers(end);
+    this.place.gone(this.self, end);
     this.place.failed(this.self, error, reason, null);
   }
 
@@ -304,6 +306,7 @@ export abstract class CellLife implements EngineHost {
     if (!wasGivenUp) this.#endOnlookers(end);
     this.over = end;
     this.place.over(this.self);
+    this.place.gone(this.self, this.#ending?.as === 'passivated' ? 'passivated' : end);
     for (const done of this.#ending?.dones ?? []) done();
   }
 

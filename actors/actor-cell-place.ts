@@ -1,6 +1,6 @@
 // What the cells of a node share, and what each of them asks of the place where it lives.
 import type { FencingToken } from '../machines/register/types.ts';
-import type { Placing } from './actor-api.ts';
+import type { ActorEnd, Placing } from './actor-api.ts';
 import type { ActorCell } from './actor-cell.ts';
 import type { Ask } from './actor-cell-asks.ts';
 import type { DeadLetters } from './actor-dead-letters.ts';
@@ -28,6 +28,8 @@ export interface CellPlace {
   /** Whoever looks on it threw. */
   onlookerThrew(cell: ActorCell, thrown: unknown): void;
   over(cell: ActorCell): void;
+  /** It has ended, was given up, or lives here no more. */
+  gone(cell: ActorCell, why: ActorEnd | 'passivated' | 'moved'): void;
   /** Those that begin anew when this one does, in the order in which they were made; it is among them. */
   herdOf(cell: ActorCell): readonly ActorCell[];
   /** Hosted actors that are children of this one, in the order in which they were made. */

@@ -2,7 +2,15 @@
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
-import { type ActorDefinition, actorLimits, type Backing, type LiveActor, type Placing } from './actor-api.ts';
+import {
+  type ActorDefinition,
+  type ActorEnd,
+  actorLimits,
+  type Backing,
+  type BackingEvents,
+  type LiveActor,
+  type Placing,
+} from './actor-api.ts';
 import { ActorCell } from './actor-cell.ts';
 import type { Ask } from './actor-cell-asks.ts';
 import type { CellPlace } from './actor-cell-place.ts';
@@ -25,6 +33,8 @@ export type CellsArguments = {
   /** Of those that were given a token; without it, tokens hold for ever. */
   holds?: Placing['holds'];
   actorsMax?: number;
+  /** Told of one that was given up, too: its next handle answers ACTOR_FAILED. */
+  onGone?: BackingEvents['onGone'];
 };
 
 type Opened = (outcome: Outcome<LiveActor>) => void;
@@ -58,6 +68,7 @@ class CellTable implements Cells, CellPlace {
   readonly idle;
   readonly overdue;
   readonly #actorsMax: number;
+  readonly #onGone: BackingEvents['onGone'];
   readonly #seldom;
   readonly #cells = new Map<string, ActorCell>();
   /** By what they have in common: the parent, or the type of those that do not stand alone. In order of creation. */
@@ -66,7 +77,16 @@ class CellTable implements Cells, CellPlace {
   readonly #waiting = new Map<ActorCell, (() => void)[]>();
   #stopping: (() => void)[] | null = null;
 
-  constructor({ clock, random, sink, turns, deadLetters, holds, actorsMax = actorLimits.actorsMax }: CellsArguments) {
+  constructor({
+    clock,
+    random,
+    sink,
+    turns,
+    deadLetters,
+    holds,
+    actorsMax = actorLimits.actorsMax,
+    onGone = () => {},
+  }: CellsArguments) {
     this.clock = clock;
     this.random = random;
     this.sink = sink;
@@ -75,6 +95,7 @@ class CellTable implements Cells, CellPlace {
     this.xstateClock = xstateClock(clock);
     this.holds = holds ?? (() => true);
     this.#actorsMax = actorsMax;
+    this.#onGone = onGone;
     this.#seldom = createSeldom(clock);
     const now = (): number => clock.nowMs();
     this.idle = createDeadlines<ActorCell>(clock, now, (cell) => cell.look());
@@ -204,6 +225,10 @@ class CellTable implements Cells, CellPlace {
     const untold = this.#seldom(`threw ${cell.address.type}`);
     if (untold !== null)
       this.sink.log('error', 'ACTOR_LISTENER_THREW', `who listens to ${cell.id} threw: ${String(thrown)}`, untold);
+  }
+
+  gone(cell: ActorCell, why: ActorEnd | 'passivated' | 'moved'): void {
+    this.#onGone(cell, why);
   }
 
   over(cell: ActorCell): void {
