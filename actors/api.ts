@@ -7,6 +7,7 @@ import type { MemberView } from '../machines/membership/index.ts';
 import type { Role } from '../machines/raft/types.ts';
 import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
 import type { Plain } from '../machines/replicator/types.ts';
+import type { ActorsApi } from './actor-api.ts';
 import type { NotableBreaker } from './breakers-api.ts';
 import type { Found } from './discovery.ts';
 import type { GraphApi } from './graph-api.ts';
@@ -230,6 +231,8 @@ export interface NodeApi extends BreakersApi {
   /** Calls that hang on each other, as one. */
   readonly graph: GraphApi;
   readonly routes: RoutesApi;
+  /** Actors that users write, wherever they live. */
+  readonly actors: ActorsApi;
   status(): NodeStatus;
   /** Called after the status changed, at most once a turn. Returns what ends it. */
   onStatus(listener: (status: NodeStatus) => void): () => void;

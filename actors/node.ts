@@ -10,6 +10,9 @@ import { createLimiter } from '../machines/limiter/index.ts';
 import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts';
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
+import type { FormRef } from './actor-here.ts';
+import type { ActorsEvent } from './actors.ts';
+import { actorsAddress, createActorsRoom } from './actors-room.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus } from './api.ts';
 import { type BreakersDoor, createBreakers } from './breakers.ts';
 import { callingDefaults } from './call-options.ts';
@@ -80,6 +83,8 @@ export type NodeTreeOptions = {
   checkAll?: boolean;
   /** What this node offers, and who offers what. */
   services?: { host: ServiceHost; find: CatalogApi['find'] };
+  /** Makes what code is given for a reference to an actor in a message that came; the address itself when absent. */
+  formRef?: FormRef;
   /** Stands between calls and their breakers, and sees what is asked and told. */
   tapBreakers?: (door: BreakersDoor, clock: ClockPort) => BreakersDoor;
 };
@@ -98,7 +103,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const peers = createPeers({
     ...{ settings, ports, writer, nodeAddress, beatAddress: livenessAddress },
     router: () => router,
-    isBusy: (peer) => calls.isBusy(peer),
+    isBusy: (peer) => calls.isBusy(peer) || actors.isBusy(peer),
     onUnreachable: (peer) => membershipCell?.send({ type: 'unreachable', peer }),
   });
   const router: Router = createRouter({ network: peers, clock, sink, epoch, nameOf: peers.nameOf });
@@ -226,6 +231,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let routesCell: Cell<RoutesActorEvent> | null = null;
   let callsCell: Cell<CallsEvent> | null = null;
   let relayCell: Cell<RelayEvent> | null = null;
+  let actorsCell: Cell<ActorsEvent> | null = null;
   let sharingCell: Cell<LimitSharingEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
@@ -375,6 +381,22 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     cell: () => routesCell,
   });
 
+  const actors = createActorsRoom({
+    ...{ name: settings.name, epoch, ports, router, formRef: options.formRef, members: () => membersNow() },
+    ...{
+      isMember: (peer) => gossip.isMember(peer),
+      isConnected: peers.isConnected,
+      nameOf: peers.nameOf,
+      epochOf: peers.epochOf,
+    },
+    ...{
+      peerNamed: peers.named,
+      reports: () => cellReports.values(),
+      cell: () => actorsCell,
+      isStopping: () => draining !== null,
+    },
+  });
+
   const relay = createRelayDoor({
     ...{ direct: directly(router), receive: calls.receive, nameOf: peers.nameOf },
     calls: () => callsCell,
@@ -459,6 +481,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     routesCell?.send({ type: 'opened', peer });
     routes.changed();
     callsCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
+    actorsCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
     tellQuiet(peer);
@@ -480,6 +503,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     routesCell?.send({ type: 'closed', peer });
     routes.changed();
     callsCell?.send({ type: 'peer-close', peer });
+    actorsCell?.send({ type: 'peer-close', peer });
     relayCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
@@ -519,6 +543,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         for (const cell of groups.values()) cell.send({ type: 'drain', peer: event.peer });
         if (event.lane === 'calls') callsCell?.send({ type: 'drain', peer: event.peer });
         if (event.lane === 'calls') relayCell?.send({ type: 'drain', peer: event.peer });
+        if (event.lane === 'calls') actorsCell?.send({ type: 'drain', peer: event.peer });
         return;
       case 'published':
         if (event.topic === gossipTopic) gossipCell?.send({ type: 'published', peer: event.peer, bytes: event.bytes });
@@ -593,6 +618,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
             catalog.members(changes);
             routes.members(changes);
             callsCell?.send({ type: 'members', changes });
+            actorsCell?.send({ type: 'members', changes });
             for (const { peer, after } of changes)
               if (after !== 'alive' && after !== 'suspect') relayCell?.send({ type: 'gone', peer });
             peers.members(view);
@@ -686,6 +712,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         ...{ isMember: gossip.isMember, nameOf: peers.nameOf, onCore: relay.onCore },
       }),
     );
+    actorsCell = host<ActorsEvent>(actorsAddress, actors.create);
     if (settings.calls.sharesLimits)
       sharingCell = host<LimitSharingEvent>(limitSharingAddress, (scope) =>
         createLimitSharing(scope, {
@@ -713,6 +740,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(replicatorAddress, (delivery) => replicatorCell?.send({ type: 'delivery', delivery }));
     router.on(catalogAddress, (delivery) => catalogCell?.send({ type: 'delivery', delivery }));
     router.on(rpcAddress, calls.receive);
+    router.on(actorsAddress, actors.receive);
     router.on(relayAddress, (delivery) => relayCell?.send({ type: 'delivery', delivery }));
     router.on(gossipAddress, (delivery) => gossipCell?.send({ type: 'delivery', delivery }));
     router.on(routesAddress, (delivery) => routesCell?.send({ type: 'delivery', delivery }));
@@ -779,7 +807,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     changed();
     withdraw();
     // What runs needs all that the node has.
-    graphs.drain(() => serviceHost.stop(handOver));
+    graphs.drain(() => serviceHost.stop(() => actors.stop(handOver)));
   };
 
   const handOver = (): void => {
@@ -837,6 +865,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     calls: calls.api,
     host: serviceHost,
     graph: graphs.api,
+    actors: actors.api,
     ...breakers.api,
     routes: routes.api,
     status: () => store.getSnapshot().context,

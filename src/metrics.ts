@@ -13,6 +13,8 @@ type Row = { help: string; labels: readonly string[] };
 
 /** Raised by `SinkPort.count`. */
 export const sinkCounters = {
+  actor_answers_late_total: { help: 'Answers of actors at other nodes that nobody waited for any more', labels: [] },
+  actor_requests_retried_total: { help: 'Requests to actors that were put once more, by why', labels: ['why'] },
   actor_failures_total: { help: 'Failures of supervised actors', labels: ['address'] },
   admission_refused_total: { help: 'Connections refused at admission, by reason', labels: ['code'] },
   answers_late_total: { help: 'Answers that came after their question had ended', labels: [] },

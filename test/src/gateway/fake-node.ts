@@ -25,6 +25,7 @@ import {
 } from '../../../machines/register/index.ts';
 import { realClock } from '../../../src/clock.ts';
 import { createLocalCalls } from '../../actors/local-calls.ts';
+import { StandIn } from '../actor/stand-in.ts';
 import { FakeCatalog } from './fake-catalog.ts';
 import { FakeReplica } from './fake-replica.ts';
 import { fakeTopics, fakeWaits } from './fake-topics.ts';
@@ -80,6 +81,7 @@ export class FakeNode implements NodeApi {
   index = 0;
   term = 3;
   watchers = 0;
+  readonly actors = new StandIn();
   backupsOpen = 0;
   stopped = false;
   #state = createRegister();

@@ -1,0 +1,170 @@
+// All of a node that has to do with actors that users write, in one room: what keeps them alive (a backing for each durability), what says
+// where they are, and the door. actors/node.ts has little more to do than to tell it of peers.
+import { type ActorAddress, parseAddress } from '../machines/entity/address.ts';
+import type { MemberView } from '../machines/membership/index.ts';
+import type { ActorsApi, Backing, BackingEvents, LiveActor, Placing } from './actor-api.ts';
+import { createCells } from './actor-cells.ts';
+import { createDeadLetters } from './actor-dead-letters.ts';
+import { createDirectory, type DirectoryHooks, noHooks } from './actor-directory.ts';
+import { type ActorDoor, createActorDoor } from './actor-door.ts';
+import type { FormRef } from './actor-here.ts';
+import { createActorList } from './actor-list.ts';
+import { createLocating } from './actor-locating.ts';
+import { createOnceMemory } from './actor-once.ts';
+import { createNodePlacing } from './actor-places.ts';
+import { type ActorsCore, type ActorsEvent, actorsAddress, createActors } from './actors.ts';
+import type { Carrier } from './calls-post.ts';
+import type { PeerId, Ports } from './ports/index.ts';
+import type { Delivery, Router } from './router.ts';
+import type { Cell, CellReport, Component, Scope } from './supervise.ts';
+
+export type ActorsRoomArguments = {
+  name: string;
+  epoch: number;
+  ports: Pick<Ports, 'clock' | 'random' | 'sink' | 'network'>;
+  router: Router;
+  formRef: FormRef | undefined;
+  members: () => readonly MemberView[];
+  isMember: (peer: PeerId) => boolean;
+  isConnected: (peer: PeerId) => boolean;
+  nameOf: (peer: PeerId) => string | null;
+  epochOf: (peer: PeerId) => number;
+  peerNamed: (name: string) => PeerId | null;
+  /** The runtime's own actors. */
+  reports: () => Iterable<CellReport>;
+  cell: () => Cell<ActorsEvent> | null;
+  isStopping: () => boolean;
+  /** Where actors are; absent: at the nodes that their addresses name. */
+  placing?: Placing;
+  hooks?: DirectoryHooks;
+  /** Other backings than the cells', by what they tell this room; they are stopped first. */
+  backings?: readonly ((events: BackingEvents) => Backing)[];
+};
+
+export interface ActorsRoom {
+  readonly api: ActorsApi;
+  /** The actor behind the door, at the router's address `actors`. */
+  create(scope: Scope): Component<ActorsEvent>;
+  receive(delivery: Delivery): void;
+  /** Something between actors of this node and that one is under way. */
+  isBusy(peer: PeerId): boolean;
+  /** Told of each new type that is hosted here. */
+  onHosted(listener: () => void): void;
+  /** Releases the actors of this node, once they have handled what waits, or when its patience is over. */
+  stop(done: () => void): void;
+}
+
+export { actorsAddress };
+
+const nobody: ActorAddress = { type: 'unknown', key: '-', node: null };
+/** How long actors may go on with what waits for them when the node stops. */
+const drainMs = 2_000;
+const numbersPerEpoch = 0x1_0000_0000;
+const epochsMax = 0x20_0000;
+
+/** On the calls lane: events leave in the order in which they were sent, many in a frame. */
+const carrierOver = (router: Router): Carrier => ({
+  send: (peer, type, body, timeLeftMs, trace, fate) =>
+    router.post({ peer, lane: 'calls', source: actorsAddress, target: actorsAddress, type, body, timeLeftMs, trace }, fate),
+});
+
+const isThere = ({ status }: MemberView): boolean => status === 'alive' || status === 'suspect';
+
+export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
+  const { name, epoch, ports, router, members, isConnected, nameOf, epochOf } = args;
+  const { clock, random, sink, network } = ports;
+  const letters = createDeadLetters({ clock, sink });
+  const memory = createOnceMemory();
+  const carrier = carrierOver(router);
+  const formRef: FormRef = args.formRef ?? ((address) => address);
+  let isStopping = false;
+  let core: ActorsCore | null = null;
+  // Numbers of two processes of a node differ, so that an answer to a question before a crash is no answer to another one.
+  let lastNumber = (epoch % epochsMax) * numbersPerEpoch;
+
+  const called = (node: string): readonly MemberView[] => members().filter((member) => member.name === node);
+  const placing: Placing =
+    args.placing ??
+    createNodePlacing({
+      name,
+      peerNamed: args.peerNamed,
+      isKnown: (node) => called(node).length > 0 || args.peerNamed(node) !== null,
+    });
+
+  const events: BackingEvents = {
+    onGone: (actor: LiveActor, why) => directory.gone(actor, why),
+    onDeadLetter: ({ address, event, source, reason }) =>
+      letters.add(parseAddress(address) ?? nobody, { type: event }, { source, correlation: '' }, reason),
+  };
+  const cells = createCells({ clock, random, sink, deadLetters: letters, holds: placing.holds, onGone: events.onGone });
+  const backings: Backing[] = [...(args.backings ?? []).map((create) => create(events)), cells];
+  const directory = createDirectory({ name, backings: () => backings, hooks: () => args.hooks ?? noHooks });
+  const locating = createLocating(name, directory, () => placing);
+  const nextNumber = (): number => ++lastNumber;
+  const stopping = (): boolean => isStopping || args.isStopping();
+
+  const changed = (): void => args.cell()?.send({ type: 'changed' });
+  placing.onChanged(changed);
+  directory.onHosted(changed);
+
+  const door: ActorDoor = createActorDoor({
+    ...{ name, self: network.self, directory, locating, letters, carrier, placing, nextNumber, isStopping: stopping },
+    core: () => core,
+    broke: (error) => args.cell()?.send({ type: 'broke', error }),
+  });
+
+  const stopBackings = (done: () => void): void => {
+    let isOver = false;
+    const over = (): void => {
+      if (isOver) return;
+      isOver = true;
+      limit.cancel();
+      done();
+    };
+    const limit = clock.after(drainMs, () => {
+      sink.log('warn', 'ACTORS_NOT_DRAINED', `actors of ${name} still had something to do after ${drainMs} ms`);
+      over();
+    });
+    const next = (at: number): void => {
+      const backing = backings[at];
+      if (backing === undefined) over();
+      else backing.stop(() => next(at + 1));
+    };
+    next(0);
+  };
+
+  return {
+    api: {
+      ...door,
+      host: (definition) => directory.host(definition),
+      definitions: () => directory.definitions(),
+      deadLetters: () => letters.view(),
+      list: createActorList({ name, backings: () => backings, reports: args.reports }),
+      find: (address) => directory.live(address),
+    },
+    create: (scope) =>
+      createActors(scope, {
+        ...{ name, epoch, ports, router, carrier, directory, locating, letters, memory, formRef, nextNumber, nameOf, epochOf },
+        ...{ isMember: args.isMember, isStopping: stopping },
+        isGone: (node) =>
+          called(node).length > 0 && !called(node).some((member) => isThere(member) || isConnected(member.peer)),
+        onCore(now) {
+          core = now;
+        },
+      }),
+    receive(delivery) {
+      if (core === null) return sink.count('dead_letters_total', { address: actorsAddress });
+      try {
+        core.receive(delivery);
+      } catch (error) {
+        args.cell()?.send({ type: 'broke', error });
+      }
+    },
+    isBusy: (peer) => core?.isBusy(peer) === true,
+    onHosted: directory.onHosted,
+    stop(done) {
+      isStopping = true;
+      stopBackings(done);
+    },
+  };
+};
