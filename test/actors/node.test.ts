@@ -96,6 +96,7 @@ test('a group whose actor fails starts again from its disk; whoever waits is ans
     relay: 0,
     routes: 0,
     rpc: 0,
+    actors: 0,
     graph: 0,
     genesis: 0,
     gossip: 0,
@@ -209,6 +210,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     'nobody',
     'routes',
     'relay',
+    'actors',
     'constructor',
   ];
   const types = [
@@ -228,6 +230,8 @@ test('no message of a member brings an actor down, and each is counted and told 
     'membership',
     'reach',
     'parcel',
+    'ask',
+    'follow',
   ];
   const bodies = [
     null,
@@ -259,6 +263,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     relay: 0,
     routes: 0,
     rpc: 0,
+    actors: 0,
     graph: 0,
     genesis: 0,
     gossip: 0,
@@ -297,6 +302,7 @@ test('no argument of a program brings an actor down', () => {
     relay: 0,
     routes: 0,
     rpc: 0,
+    actors: 0,
     graph: 0,
     genesis: 0,
     gossip: 0,
