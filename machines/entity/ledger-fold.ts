@@ -9,9 +9,9 @@ import {
   effectKey,
   type FoldBody,
   type FoldDefinition,
-  type FoldEffect,
   type Invoked,
   ledgerLimits,
+  noEffect,
   type OutboxEffect,
   type Step,
   type Timer,
@@ -46,15 +46,11 @@ const within = (count: number, max: number, what: string): void => {
   if (count > max) throw new LimitReached(`${what}: ${count}, at most ${max}`);
 };
 
-const persistedOf = ({ state, timers }: ActorRecord) => ({
-  snapshot: state === null ? undefined : unpack(state),
-  timers: [...timers].map(([id, { delayMs }]) => ({ id, delayMs })),
-});
-
 /** Its body, in memory or read again. Throws what its code throws. */
 export const bodyOf = (record: ActorRecord, definition: FoldDefinition): FoldBody => {
   if (record.body !== null) return record.body;
-  const body = definition.open(record.name, { persisted: persistedOf(record) });
+  const persisted = record.state === null ? undefined : unpack(record.state);
+  const body = definition.open(record.name, { persisted, timers: new Set(record.timers.keys()) });
   // What it wants and waits for is in the record already.
   body.takeEffects();
   body.takeTimerChanges();
@@ -112,6 +108,8 @@ const run = (record: ActorRecord, definition: FoldDefinition, { item }: Step, dr
       return bodyOf(record, definition).fire(item.id);
     case 'answer':
     case 'interrupt': {
+      if (item.kind === 'answer' && effectKey(item.of) === effectKey(noEffect))
+        return answered(record, definition, item.path, unpack(item.answer), draft);
       const invoked = record.invoked.get(item.path);
       if (invoked === undefined || invoked.index !== item.of.index || invoked.n !== item.of.n) return false;
       return item.kind === 'answer'
@@ -126,7 +124,7 @@ const run = (record: ActorRecord, definition: FoldDefinition, { item }: Step, dr
 const answered = (record: ActorRecord, definition: FoldDefinition, path: string, answer: unknown, draft: Draft): boolean => {
   const { type, event } = answer as { type: string; event?: unknown };
   draft.event = event ?? { type: `xstate.${type === 'next' ? 'snapshot' : type}.actor.${path}` };
-  if (type === 'done' || type === 'error') ownInvoked(record, draft).delete(path);
+  if ((type === 'done' || type === 'error') && record.invoked.has(path)) ownInvoked(record, draft).delete(path);
   return bodyOf(record, definition).answer(path, answer as never);
 };
 
@@ -155,11 +153,10 @@ const takeEffects = (record: ActorRecord, body: FoldBody, step: Step, draft: Dra
   const effects = body.takeEffects();
   within(effects.length, ledgerLimits.outboxMax, 'effects of one event');
   for (let k = 0; k < effects.length; k++) {
-    const effect = effects[k]!;
+    const { effect, data } = effects[k]!;
     if (effect.kind === 'emit') continue;
     within(effect.path.length, ledgerLimits.pathCharsMax, 'characters of the path of a child');
     const id = { index: step.index, n: step.n * (ledgerLimits.outboxMax + 1) + k };
-    const data = dataOf(effect);
     draft.digest = mixHashes(draft.digest, valueHash(data));
     if (effect.kind === 'invoke') {
       const input = pack(effect.input).slice();
@@ -168,10 +165,6 @@ const takeEffects = (record: ActorRecord, body: FoldBody, step: Step, draft: Dra
     else draft.added.push({ ...id, timeMs: step.timeMs, form: pack(data).slice(), live: effect });
   }
 };
-
-/** Without what is a function. */
-const dataOf = (effect: FoldEffect): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(effect).filter(([, value]) => typeof value !== 'function'));
 
 const takeTimers = (record: ActorRecord, body: FoldBody, step: Step, draft: Draft): void => {
   for (const change of body.takeTimerChanges()) {
@@ -210,7 +203,7 @@ const commit = (record: ActorRecord, body: FoldBody, step: Step, draft: Draft): 
   if (snapshot.status === 'error') throw (snapshot as { error?: unknown }).error ?? new Error('it ended with an error');
   const isOver = snapshot.status !== 'active';
   if (isOver) [draft.timers, draft.invoked] = [new Map(), new Map()];
-  const persisted = body.persist().snapshot;
+  const persisted = body.persist();
   // A copy: what the library gives stands in a larger piece of memory.
   const state = pack(persisted).slice();
   within(record.outbox.size + draft.added.length, ledgerLimits.outboxMax, 'effects that wait to be run');

@@ -8,6 +8,9 @@ export type ActorName = string;
 /** Of an effect: the entry that made it, and a number that no other effect of that entry has. */
 export type EffectId = { readonly index: number; readonly n: number };
 
+/** Of what no effect did. */
+export const noEffect: EffectId = { index: 0, n: 0 };
+
 export const effectKey = ({ index, n }: EffectId): string => `${index}.${n}`;
 
 /** How a new leader goes about what was invoked under an earlier one. Without one it is simply begun again ('retry'). */
@@ -22,7 +25,7 @@ export type LedgerItem =
   | { kind: 'done'; actor: ActorName; effects: readonly EffectId[] }
   /** Its time has come. `set`: the number of the item that set it. */
   | { kind: 'timer'; actor: ActorName; id: string; set: number }
-  /** What was invoked at `path` by that effect says something. */
+  /** What was invoked at `path` by that effect says something; by `noEffect`: code outside of any turn told an actor there something. */
   | { kind: 'answer'; actor: ActorName; path: string; of: EffectId; answer: Uint8Array }
   | { kind: 'interrupt'; actor: ActorName; path: string; of: EffectId; how: Interruption }
   /** Replicas differ: nothing more happens to it until it is reset or removed. */
@@ -57,6 +60,9 @@ export type FoldEffect =
   | { readonly kind: 'invoke'; readonly path: string; readonly src: string; readonly input: unknown }
   | { readonly kind: 'uninvoke'; readonly path: string };
 
+/** What a body wants done: as it told it, and as plain data. */
+export type Wanted = { readonly effect: FoldEffect; readonly data: Readonly<Record<string, unknown>> };
+
 export type FoldTimer = { readonly id: string; readonly delayMs: number };
 
 /** A live one, of one version; `actors/actor-body-api.ts` says more of each. */
@@ -64,10 +70,11 @@ export interface FoldBody {
   deliver(event: { type: string }): void;
   fire(timer: string): boolean;
   answer(path: string, answer: never): boolean;
-  takeEffects(): readonly FoldEffect[];
+  takeEffects(): readonly Wanted[];
   takeTimerChanges(): readonly ({ type: 'set'; timer: FoldTimer } | { type: 'cleared'; id: string })[];
   snapshot(): { readonly status: string };
-  persist(): { readonly snapshot: unknown };
+  /** Plain data. */
+  persist(): unknown;
   stop(): void;
 }
 
@@ -76,10 +83,7 @@ export type FoldDefinition = {
   readonly failuresMax: number;
   readonly windowMs: number;
   /** Throws what its code throws. */
-  open(
-    name: ActorName,
-    from: { input: unknown } | { persisted: { snapshot: unknown; timers: readonly FoldTimer[] } },
-  ): FoldBody;
+  open(name: ActorName, from: { input: unknown } | { persisted: unknown; timers: ReadonlySet<string> }): FoldBody;
 };
 
 /** Null: this replica has no code of that type in that version. It may get it later. */

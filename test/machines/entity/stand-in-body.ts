@@ -1,5 +1,5 @@
 // A body as the ledger sees one, small enough to be looked through: a list of what it was told, timers and children by name.
-import type { FindDefinition, FoldBody, FoldEffect, FoldTimer } from '../../../machines/entity/ledger-types.ts';
+import type { FindDefinition, FoldBody, FoldEffect, FoldTimer, Wanted } from '../../../machines/entity/ledger-types.ts';
 
 type State = { status: string; told: string[]; sum: number; children: string[]; spare?: unknown };
 type Change = { type: 'set'; timer: FoldTimer } | { type: 'cleared'; id: string };
@@ -7,11 +7,11 @@ type Event = { type: string; by?: number; name?: string; size?: number };
 
 export type StandIn = { find: FindDefinition; opened: number; stopped: number; has: boolean; chance: (() => number) | null };
 
-const bodyOf = (standIn: StandIn, from: State, timersBefore: readonly FoldTimer[]): FoldBody => {
+const bodyOf = (standIn: StandIn, from: State, timersBefore: Iterable<string>): FoldBody => {
   let state = from;
   const effects: FoldEffect[] = [];
   const changes: Change[] = [];
-  const timers = new Set(timersBefore.map(({ id }) => id));
+  const timers = new Set(timersBefore);
   const tell = (what: string, more: Partial<State> = {}): void => {
     state = { ...state, ...more, told: [...state.told, what].slice(-5) };
   };
@@ -61,10 +61,10 @@ const bodyOf = (standIn: StandIn, from: State, timersBefore: readonly FoldTimer[
       tell(`${answer.type} ${path}`, isOver ? { children: state.children.filter((child) => child !== path) } : {});
       return true;
     },
-    takeEffects: () => effects.splice(0),
+    takeEffects: () => effects.splice(0).map((effect): Wanted => ({ effect, data: { ...effect } })),
     takeTimerChanges: () => changes.splice(0),
     snapshot: () => state,
-    persist: () => ({ snapshot: state }),
+    persist: () => state,
     stop: () => void standIn.stopped++,
   };
 };
@@ -79,7 +79,7 @@ export const createStandIn = (has = true): StandIn => {
           windowMs: 1_000,
           open(_name, from) {
             standIn.opened++;
-            if ('persisted' in from) return bodyOf(standIn, from.persisted.snapshot as State, from.persisted.timers);
+            if ('persisted' in from) return bodyOf(standIn, from.persisted as State, from.timers);
             if (from.input === 'bad') throw new Error('bad input');
             return bodyOf(standIn, { status: 'active', told: [], sum: 0, children: [] }, []);
           },
