@@ -13,6 +13,7 @@ import type { Found } from './discovery.ts';
 import type { GraphApi } from './graph-api.ts';
 import type { RoutesApi } from './routes-door.ts';
 import type { BreakersApi, CallsApi, CatalogApi, ServiceHost } from './service-api.ts';
+import type { Shards } from './shard-api.ts';
 import type { TopicsApi } from './topic-api.ts';
 
 export type NodeState = 'created' | 'joining' | 'ready' | 'degraded' | 'draining' | 'left' | 'failed';
@@ -220,6 +221,8 @@ export type ReplicasView = {
 
 export interface NodeApi extends BreakersApi {
   readonly topics: TopicsApi;
+  /** Where actors are. */
+  readonly shards: Shards;
   readonly replica: ReplicaApi;
   /** Who offers what to be called. */
   readonly catalog: CatalogApi;

@@ -62,8 +62,8 @@ export type GroupEvent =
   | { type: 'drain'; peer: PeerId }
   /** Host this replica from now on (genesis, or a leader's request). */
   | { type: 'host'; replica: ReplicaId }
-  /** The node stops: hand leadership over if we have it. */
-  | { type: 'relinquish'; done: () => void };
+  /** The node stops: hand leadership over if we have it, to the node that should lead, or whoever can best. */
+  | { type: 'relinquish'; to: string | null; done: () => void };
 
 export type GroupArguments = {
   group: string;
@@ -623,9 +623,16 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     for (const id of hosted.member.replicasOf(peer)) hosted.member.event({ type, replica: id } satisfies RaftEvent);
   };
 
-  const relinquish = (done: () => void): void => {
+  const successorOf = ({ state, successor }: Member<RegisterOutcome>, name: string | null): ReplicaId | null => {
+    if (state.role !== 'leader') return null;
+    const wanted = Object.values(state.configuration.members).find((one) => one.name === name)?.replica;
+    const progress = wanted === undefined ? undefined : state.progress.get(wanted);
+    return wanted !== undefined && progress?.match === state.log.lastIndex && !progress.regressed ? wanted : successor();
+  };
+
+  const relinquish = (to: string | null, done: () => void): void => {
     hosted?.register.endWaits();
-    const successor = hosted?.member.state.role === 'leader' ? hosted.member.successor() : null;
+    const successor = hosted === null ? null : successorOf(hosted.member, to);
     if (successor === null) return untilIdle(done);
     hosted!.member.transfer(successor, () => untilIdle(done));
   };
@@ -669,7 +676,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       case 'backup':
         return onBackup(event);
       case 'relinquish':
-        return relinquish(event.done);
+        return relinquish(event.to, event.done);
     }
   };
 

@@ -11,6 +11,7 @@ import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts'
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
 import type { FormRef } from './actor-here.ts';
+import { createShards } from './actor-shards.ts';
 import type { ActorsEvent } from './actors.ts';
 import { actorsAddress, createActorsRoom } from './actors-room.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus } from './api.ts';
@@ -66,6 +67,7 @@ import { createRoutesDoor } from './routes-door.ts';
 import type { CatalogApi, ServiceHost } from './service-api.ts';
 import { createServiceHost } from './services.ts';
 import type { NodeSettings } from './settings.ts';
+import { createShardKeeper, type ShardsEvent, shardsAddress } from './shard-keeper.ts';
 import { type Cell, type CellReport, type Component, type Scope, supervise, xstateClock } from './supervise.ts';
 import { createTopics } from './topics.ts';
 import { createWriter } from './writer.ts';
@@ -233,6 +235,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   let relayCell: Cell<RelayEvent> | null = null;
   let actorsCell: Cell<ActorsEvent> | null = null;
   let sharingCell: Cell<LimitSharingEvent> | null = null;
+  let shardsCell: Cell<ShardsEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
   let quietDue: Set<PeerId> | 'all' | null = null;
@@ -420,6 +423,13 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     },
   });
 
+  const shards = createShards({
+    ...{ name: settings.name, self: network.self, clock, sink, leaderships, nameOf: peers.nameOf },
+    ...{ groups: () => genesis?.groups ?? null, group: (group) => groups.get(group) ?? null, cell: () => shardsCell },
+    peerNamed: peers.named,
+    isKnown: (name) => membersNow().some((member) => member.name === name),
+  });
+
   // -------------------------------------------------------------- hosting replicas
 
   const onFormed = (formed: Genesis): void => {
@@ -482,6 +492,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     routes.changed();
     callsCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
     actorsCell?.send({ type: 'peer-open', peer, epoch: event.epoch });
+    shardsCell?.send({ type: 'peer-open', peer });
     genesisCell?.send({ type: 'peer-open', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-found', peer });
     tellQuiet(peer);
@@ -504,6 +515,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     routes.changed();
     callsCell?.send({ type: 'peer-close', peer });
     actorsCell?.send({ type: 'peer-close', peer });
+    shardsCell?.send({ type: 'peer-close', peer });
     relayCell?.send({ type: 'peer-close', peer });
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
@@ -720,6 +732,12 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           members: () => membersNow().map(({ peer }) => peer),
         }),
       );
+    shardsCell = host<ShardsEvent>(shardsAddress, (scope) =>
+      createShardKeeper(scope, {
+        ...{ name: settings.name, ports, router, options: settings.balance, leaderships, facts: shards.facts },
+        ...{ connected: peers.connected(), members: () => membersNow(), guide: anyPeer },
+      }),
+    );
     graphCell = host<GraphActorEvent>(
       graphAddress,
       (scope) => createGraphs(scope, { clock, sink, calls: () => calls.api, ...graphs.memory() }),
@@ -741,6 +759,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     router.on(catalogAddress, (delivery) => catalogCell?.send({ type: 'delivery', delivery }));
     router.on(rpcAddress, calls.receive);
     router.on(actorsAddress, actors.receive);
+    router.on(shardsAddress, (delivery) => shardsCell?.send({ type: 'delivery', delivery }));
     router.on(relayAddress, (delivery) => relayCell?.send({ type: 'delivery', delivery }));
     router.on(gossipAddress, (delivery) => gossipCell?.send({ type: 'delivery', delivery }));
     router.on(routesAddress, (delivery) => routesCell?.send({ type: 'delivery', delivery }));
@@ -828,7 +847,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       waiting--;
       if (waiting === 0) proceed();
     };
-    for (const cell of groups.values()) cell.send({ type: 'relinquish', done: finished });
+    for (const [group, cell] of groups) cell.send({ type: 'relinquish', to: shards.successor(group), done: finished });
     membershipCell?.send({ type: 'leave', done: finished });
   };
 
@@ -861,6 +880,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   return {
     ...{ gossip: gossip.api, catalog: catalog.api },
     topics: topics.api,
+    shards: shards.api,
     replica: replica.api,
     calls: calls.api,
     host: serviceHost,

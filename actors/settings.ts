@@ -3,6 +3,7 @@
 import { type BreakerOptions, breakerDefaults } from '../machines/breaker/index.ts';
 import { type CatalogOptions, catalogDefaults } from '../machines/catalog/index.ts';
 import { type DiscoveryOptions, discoveryDefaults } from '../machines/discovery/index.ts';
+import { type BalanceOptions, balanceDefaults } from '../machines/entity/balance.ts';
 import { type GossipOptions, gossipDefaults } from '../machines/gossip/index.ts';
 import { type LinksOptions, linksDefaults } from '../machines/links/index.ts';
 import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
@@ -52,6 +53,8 @@ export type NodeSettings = {
   calls: CallsSettings;
   /** When services of peers are not called any more. */
   breaker: BreakerOptions;
+  /** When leaders of groups that hold actors hand them to who should lead. */
+  balance: BalanceOptions;
 };
 
 export const settingsDefaults = {
@@ -75,4 +78,5 @@ export const settingsDefaults = {
   rounds: roundsDefaults,
   calls: callsDefaults,
   breaker: breakerDefaults,
+  balance: balanceDefaults,
 } as const;

@@ -81,6 +81,15 @@ export const sinkCounters = {
   topic_published_total: { help: 'Messages published at this node, by promise and outcome', labels: ['delivery', 'outcome'] },
   topic_readers_threw_total: { help: 'Times that who reads a feed of a topic threw', labels: [] },
   topic_releases_dropped_total: { help: 'Subscriptions let go of which the log was not told', labels: [] },
+  actors_moved_total: {
+    help: 'Actors of the cluster that this node let go of because it leads their group no more',
+    labels: [],
+  },
+  actors_unopened_total: { help: 'Actors that could not be opened without being asked, by reason', labels: ['type', 'code'] },
+  shard_handovers_total: {
+    help: 'Groups of actors whose leadership this node handed to who should lead them',
+    labels: ['group'],
+  },
   storage_batches_total: { help: 'Batches written, by durability', labels: ['durable'] },
 } as const satisfies Record<string, Row>;
 

@@ -4,6 +4,7 @@ import { roundsAt } from '../../actors/replica-registrar.ts';
 import type { NodeSettings } from '../../actors/settings.ts';
 import { settingsDefaults } from '../../actors/settings.ts';
 import { raftDefaults } from '../../machines/raft/types.ts';
+import { balanceOptions } from './actors.ts';
 import { breakerOptionsOf } from './breaker.ts';
 import { callsSettings } from './calls.ts';
 import type { NodeConfig } from './resolve.ts';
@@ -58,4 +59,5 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   rounds: roundsAt(config.replica.roundMs),
   calls: callsSettings(config.calls),
   breaker: breakerOptionsOf(config.breaker),
+  balance: balanceOptions(config.actors),
 });

@@ -157,6 +157,16 @@ export const options: readonly Option[] = [
   ...breakerRows,
   {
     ...{
+      path: 'actors.rebalance',
+      env: 'POLITY_ACTORS_REBALANCE',
+      flag: '--actors-rebalance',
+      value: 'on|off',
+      kind: 'switch',
+    },
+    help: 'groups that hold actors are handed to the nodes that should lead them',
+  },
+  {
+    ...{
       path: 'calls.limits.node',
       env: 'POLITY_CALLS_LIMITS_NODE',
       flag: '--calls-limits-node',

@@ -6,6 +6,7 @@ import { raftDefaults } from '../../machines/raft/types.ts';
 import { isLoopbackAddress } from '../address.ts';
 import type { SourcePlan } from '../discovery/index.ts';
 import { isLoopbackHost } from '../gateway/guards.ts';
+import { type ActorsConfig, actorsBuiltIn } from './actors.ts';
 import { type BreakerConfig, breakerBuiltIn, breakerProblems } from './breaker.ts';
 import { type CallsConfig, type CallsConfigInput, callsBuiltIn } from './calls.ts';
 import { type Merged, schema, splitHostPort } from './schema.ts';
@@ -43,13 +44,14 @@ export type NodeConfig = {
   snapshot: { entries: number; bytes: number };
   replica: { roundMs: number };
   breaker: BreakerConfig;
+  actors: ActorsConfig;
   calls: CallsConfig;
   log: { level: LogLevelOption };
 };
 
 /** What a program gives: parts of the above, a secret as text or bytes, or the file that holds it, sources by their texts. */
 export type NodeConfigInput = Partial<
-  Omit<NodeConfig, 'secret' | 'discover' | 'raft' | 'snapshot' | 'replica' | 'breaker' | 'calls' | 'log'>
+  Omit<NodeConfig, 'secret' | 'discover' | 'raft' | 'snapshot' | 'replica' | 'breaker' | 'actors' | 'calls' | 'log'>
 > & {
   secret?: string | Uint8Array;
   secretFile?: string;
@@ -59,6 +61,7 @@ export type NodeConfigInput = Partial<
   snapshot?: Partial<NodeConfig['snapshot']>;
   replica?: Partial<NodeConfig['replica']>;
   breaker?: Partial<NodeConfig['breaker']>;
+  actors?: Partial<ActorsConfig>;
   calls?: CallsConfigInput;
   log?: Partial<NodeConfig['log']>;
 };
@@ -99,6 +102,7 @@ const builtIn = {
   snapshot: { entries: settingsDefaults.snapshotEntries, bytes: settingsDefaults.snapshotBytes },
   replica: { roundMs: settingsDefaults.rounds.paceMs },
   breaker: { ...breakerBuiltIn },
+  actors: { ...actorsBuiltIn },
   calls: callsBuiltIn,
   log: { level: 'info' },
 } as const;
@@ -270,6 +274,7 @@ export const resolveConfig = (sources: Sources): Resolution => {
     ...{ capabilities: data.capabilities, resources: data.resources, capacity: data.capacity },
     ...{ groups: data.groups, messaging: data.messaging },
     ...{ snapshot: data.snapshot, replica: data.replica, breaker: data.breaker, calls: data.calls, log: data.log },
+    actors: data.actors,
     secret: judgeSecret(judge, data),
     token: judgeToken(judge, data),
     raft: judgeRaft(judge, data),

@@ -6,6 +6,7 @@ import { membershipLimits } from '../../machines/membership/index.ts';
 import { limits } from '../../machines/wire/limits.ts';
 import { addressProblem } from '../address.ts';
 import { lookupLimits, parseSource, type SourcePlan, sourceLimits } from '../discovery/index.ts';
+import { actorsSchema } from './actors.ts';
 import { breakerSchema } from './breaker.ts';
 import { callsSchema } from './calls.ts';
 
@@ -177,6 +178,7 @@ export const schema = z.strictObject({
     },
     branch,
   ),
+  actors: actorsSchema,
   calls: callsSchema(count),
   replica: z.strictObject({ roundMs: count(100, 86_400_000) }, branch),
   snapshot: z.strictObject({ entries: count(100, 100_000_000), bytes: count(1 << 20, 2 ** 40) }, branch),

@@ -94,6 +94,20 @@ export class FakeNode implements NodeApi {
     return this.#status;
   }
 
+  /** It hosts no actors. */
+  readonly shards: NodeApi['shards'] = {
+    locate: (_definition, address) => ({
+      ...{ where: 'nowhere', againMs: 100 },
+      failure: failure('ACTOR_NOT_FOUND', `n1 hosts no actors of type '${address.type}'`),
+    }),
+    ...{ holds: () => false, onChanged: () => () => {}, serve: () => {}, hosted: () => {}, opened: () => {}, gone: () => {} },
+    opening: (_definition, _address, done) => done(null),
+    stopped: (_definition, _address, done) => done(null),
+    groupOf: () => 'kv',
+    leadership: (group) => ({ group, token: null, leader: null }),
+    view: () => [],
+  };
+
   /** Nobody hears what it announces. */
   readonly gossip: NodeApi['gossip'] = {
     publish: (_topic, _body, _options, done) => done({ ok: true, value: { sequence: 1 } }),
