@@ -6,7 +6,7 @@ import { type ErrorCode, type Failure, failure } from './errors.ts';
 /** Another node, or the same one later, may do better; nothing happened. */
 const elsewhere: ReadonlySet<ErrorCode> = new Set([
   ...(['OVERLOADED', 'NO_QUORUM', 'NOT_READY', 'STOPPING', 'UNREACHABLE', 'IDENTITY_LOST'] as const),
-  ...(['BREAKER_OPEN', 'RATE_LIMITED', 'SERVICE_NOT_FOUND'] as const),
+  ...(['BREAKER_OPEN', 'RATE_LIMITED', 'SERVICE_NOT_FOUND', 'ACTOR_NOT_FOUND', 'MAILBOX_FULL'] as const),
 ]);
 /** Perhaps it happened: only what is repeatable may be tried again. */
 const unknown: ReadonlySet<ErrorCode> = new Set(['OUTCOME_UNKNOWN', 'STORAGE_FAILED']);

@@ -1,4 +1,5 @@
 // The door of the package: start a node, use its services.
+export type { ActorEnd, ActorExecution } from '../actors/actor-api.ts';
 export type {
   AnnounceOptions,
   CallOptions,
@@ -23,6 +24,24 @@ export type {
   RegisterResult,
   RegisterWrite,
 } from '../machines/register/types.ts';
+export {
+  type ActorOptions,
+  type AnyDefinedActor,
+  type AskedEvent,
+  type DefinedActor,
+  type DeliveringOptions,
+  defineActor,
+  type EventTo,
+  execution,
+  type PlainSnapshot,
+  Ref,
+  type RefOptions,
+  type ReplyTo,
+  type SnapshotOf,
+  type SpawnOptions,
+  type StopOptions,
+  type WaitingOptions,
+} from './actor/index.ts';
 export {
   type ListedService,
   type ServiceDescription,
@@ -49,7 +68,7 @@ export {
   GraphRun,
   literal,
   orElse,
-  type Ref,
+  type Ref as GraphRef,
   type RefTo,
   type RunOptions,
   ref,

@@ -15,16 +15,18 @@ import { metaKeys } from '../actors/keyspace.ts';
 import { createNodeTree } from '../actors/node.ts';
 import { type SinkPort, type StorageFailure, StorageFault, type StoragePort } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
+import type { ActorAddress } from '../machines/entity/address.ts';
 import { failure } from '../machines/errors.ts';
 import type { Graph } from '../machines/graph/index.ts';
 import { Entry, type Written } from '../machines/register/entry.ts';
 import type { RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
 import { deleteOf, type Guards, onlyIf, type PutWords, putOf, writtenOf } from '../machines/register/words.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
+import { type AnyDefinedActor, Ref, type RefOptions, refPortOf, type SpawnOptions } from './actor/index.ts';
 import { type Assembly, assemble, settledStatus } from './assembly.ts';
 import { Services } from './catalog/index.ts';
 import { realClock } from './clock.ts';
-import { type NodeConfigInput, resolveConfig } from './config/index.ts';
+import { type NodeConfigInput, resolveConfig, splitActors } from './config/index.ts';
 import { contextOf, createLookup, type SourcePlan } from './discovery/index.ts';
 import { PolityError } from './errors.ts';
 import { type GraphBuilder, GraphRun, type RunOptions } from './graph/index.ts';
@@ -76,6 +78,8 @@ export type NodeParts = {
   secret: Uint8Array;
   messaging: 'auto' | 'gossipsub';
   sink: SinkPort;
+  /** Told of the tree as soon as there is one, before it restores anything. */
+  host?: (api: NodeApi) => void;
 };
 
 /** Opens the data, makes the transport, starts the tree. Throws a StorageFault or TransportFault that says what is wrong. */
@@ -87,7 +91,12 @@ export const startTree = async (parts: NodeParts): Promise<NodeApi> => {
     const identity = await identityOf(storage);
     const network = await createTransport({ identity, listen, announce, cluster, secret, messaging, sink });
     const lookup = createLookup({ plans: discover, context: contextOf({ cluster, self: network.self, secret, sink }) });
-    return createNodeTree(settings, { clock: realClock, random: realRandom, network, lookup, storage, sink });
+    const references = refPortOf(() => api.actors, sink);
+    const formRef = (address: ActorAddress) => new Ref(references, address);
+    const ports = { clock: realClock, random: realRandom, network, lookup, storage, sink };
+    const api: NodeApi = createNodeTree(settings, ports, { formRef });
+    parts.host?.(api);
+    return api;
   } catch (error) {
     await new Promise<void>((resolve) => storage.stop(resolve));
     throw error;
@@ -280,6 +289,24 @@ export class Node {
     return new Topic(this.api.topics, name, options);
   }
 
+  /** This node can be where actors of this type live, from now on. Throws INVALID_REQUEST: another one of its name is hosted here. */
+  host(actor: AnyDefinedActor): void {
+    this.#assembly.actors.host(actor);
+  }
+
+  /**
+   * An actor by its key, wherever it lives; nothing happens by that. One that belongs to a node is this node's unless `node` names another;
+   * of a singleton, and of what is at each node, there is no key. Throws INVALID_REQUEST.
+   */
+  ref<Actor extends AnyDefinedActor>(actor: Actor, key?: string, options: RefOptions = {}): Ref<Actor> {
+    return this.#assembly.actors.ref(actor, key, options);
+  }
+
+  /** A new actor at this node, of a type that is placed at nodes, which begins at once. Throws INVALID_REQUEST. */
+  spawn<Actor extends AnyDefinedActor>(actor: Actor, options: SpawnOptions<Actor> = {}): Ref<Actor> {
+    return this.#assembly.actors.spawn(actor, options);
+  }
+
   changeGroup(group: string, change: GroupChange, options: CallOptions = {}): Promise<{ index: number }> {
     return settled((done) => this.api.changeGroup(group, change, options, done));
   }
@@ -298,15 +325,16 @@ export class Node {
 export const createNode = async (config: NodeConfigInput): Promise<Node> => {
   const unfit = runtimeProblem(process.versions.node);
   if (unfit !== null) throw new PolityError(failure('INVALID_REQUEST', unfit));
+  const actors = splitActors(config.actors);
   const resolution = resolveConfig({
     defaults: { http: null, log: { level: 'warn' } },
-    code: config as Record<string, unknown>,
+    code: { ...config, ...(config.actors === undefined ? {} : { actors: actors.config }) },
   });
   if (!resolution.ok) throw new PolityError(failure('INVALID_REQUEST', resolution.problems.join('; ')));
   const { config: complete } = resolution;
   const log = createLog({ level: complete.log.level, name: complete.name });
   try {
-    const node = new Node(await assemble(complete, { log: log.log, startTree }), log.flush);
+    const node = new Node(await assemble(complete, { log: log.log, startTree, actors: actors.definitions }), log.flush);
     // One that cannot read its objects is there all the same: its status and every change say why.
     await node.replica.opened().catch(() => {});
     return node;

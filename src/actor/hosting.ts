@@ -45,7 +45,7 @@ export const addressOf = (
   throw invalid(`'${String(node).slice(0, 64)}' is no name of a node`);
 };
 
-export type HostingPorts = RefPort & { readonly self: string; readonly random: RandomPort };
+export type HostingPorts = { readonly port: RefPort; readonly self: string; readonly random: RandomPort };
 
 export class ActorHosting {
   readonly #ports: HostingPorts;
@@ -57,7 +57,7 @@ export class ActorHosting {
   }
 
   get #actors(): ActorsApi {
-    return this.#ports.actors;
+    return this.#ports.port.actors;
   }
 
   /** Throws INVALID_REQUEST: it is no definition, or another one of its name is hosted here. */
@@ -74,7 +74,7 @@ export class ActorHosting {
 
   ref<Actor extends AnyDefinedActor>(actor: Actor, key: string | undefined, options: RefOptions): Ref<Actor> {
     const definition = demandActor(actor);
-    return new Ref<Actor>(this.#ports, addressOf(definition, key, options, this.#ports.self), definition);
+    return new Ref<Actor>(this.#ports.port, addressOf(definition, key, options, this.#ports.self), definition);
   }
 
   spawn<Actor extends AnyDefinedActor>(actor: Actor, { input, key }: SpawnOptions<Actor>): Ref<Actor> {
@@ -109,3 +109,16 @@ export class ActorHosting {
     if (isBegun) leave();
   }
 }
+
+/** Those that one node can host together, each once; looked at before there is a node that would have to be stopped again. */
+export const hostable = (actors: readonly AnyDefinedActor[]): AnyDefinedActor[] => {
+  const all = [...new Set(actors)];
+  const names = new Set<string>();
+  for (const actor of all) {
+    const { name } = demandActor(actor);
+    if (names.has(name)) throw invalid(`two actors are called '${name}': a node hosts one of a name`);
+    names.add(name);
+  }
+  if (all.length > actorLimits.typesMax) throw invalid(`a node hosts at most ${actorLimits.typesMax} types of actors`);
+  return all;
+};

@@ -10,8 +10,10 @@ import {
   refMark,
 } from '../../actors/actor-api.ts';
 import type { Outcome } from '../../actors/api.ts';
+import type { SinkPort } from '../../actors/ports/index.ts';
 import { type ActorAddress, addressText } from '../../machines/entity/address.ts';
-import { failure, PolityError } from '../../machines/errors.ts';
+import { failure, PolityError, readable } from '../../machines/errors.ts';
+import { failureOfEnd, lookOnce, timeoutOf } from './first.ts';
 import { Latest } from './latest.ts';
 import type { AnyDefinedActor, AskedEvent, EventTo, ReplyTo, SnapshotOf, ValueAt } from './types.ts';
 import { settled } from './waiting.ts';
@@ -41,6 +43,19 @@ export type RefPort = {
   thrown(error: unknown, address: ActorAddress): void;
 };
 
+/** `actors`: asked for each time, for a reference may be made before its node has them. */
+export const refPortOf = (actors: () => ActorsApi, sink: Pick<SinkPort, 'log'>): RefPort => ({
+  get actors() {
+    return actors();
+  },
+  thrown(error, address) {
+    sink.log('error', 'LISTENER_FAILED', 'a listener of an actor threw', {
+      address: addressText(address),
+      error: readable(error),
+    });
+  },
+});
+
 const invalid = (why: string): PolityError => new PolityError(failure('INVALID_REQUEST', why));
 
 const optionsOf = <Options extends object>(given: Options | undefined, known: readonly string[]): Options => {
@@ -69,11 +84,9 @@ const deliveringOptions = [...waitingOptions, 'id'];
 const later = async <Value>(begin: () => Promise<Value>): Promise<Value> => begin();
 
 /** How it ended, as an error; null: in order. */
-const errorOfEnd = ({ failure: why, reason, address }: ActorEnd): PolityError | null => {
-  if (reason === 'done' || reason === 'stopped') return null;
-  if (why !== undefined) return new PolityError(why);
-  const code = reason === 'unreachable' ? 'UNREACHABLE' : reason === 'failed' ? 'ACTOR_FAILED' : 'ACTOR_STOPPED';
-  return new PolityError(failure(code, `${addressText(address)} ${reason === 'never-lived' ? 'does not live' : reason}`));
+const errorOfEnd = (end: ActorEnd): PolityError | null => {
+  const why = failureOfEnd(end);
+  return why === null ? null : new PolityError(why);
 };
 
 export class Ref<Actor extends AnyDefinedActor = AnyDefinedActor> extends XStateRef {
@@ -179,41 +192,13 @@ export class Ref<Actor extends AnyDefinedActor = AnyDefinedActor> extends XState
 
   /** What is there now. ACTOR_STOPPED: it does not live. */
   snapshot(options?: WaitingOptions): Promise<SnapshotOf<Actor>> {
-    return later(() => {
-      const { signal, timeoutMs = actorLimits.timeoutMs } = optionsOf(options, waitingOptions);
-      if (!(timeoutMs >= 1 && timeoutMs <= actorLimits.timeoutMsMax))
-        throw invalid(`timeoutMs must be from 1 to ${actorLimits.timeoutMsMax}`);
-      return settled<SnapshotOf<Actor>>(`the snapshot of ${this}`, signal, (done) => this.#first(timeoutMs, done));
+    return later(async () => {
+      const { signal, ...how } = optionsOf(options, waitingOptions);
+      const timeoutMs = timeoutOf(how.timeoutMs);
+      return (await settled<unknown>(`the snapshot of ${this}`, signal, (done) =>
+        lookOnce(this.#port.actors, this.address, null, timeoutMs, done),
+      )) as SnapshotOf<Actor>;
     });
-  }
-
-  #first(timeoutMs: number, done: (outcome: Outcome<SnapshotOf<Actor>>) => void): () => void {
-    let isOver = false;
-    let end: () => void = () => {
-      isOver = true;
-    };
-    const finish = (outcome: Outcome<SnapshotOf<Actor>>): void => {
-      clearTimeout(timer);
-      end();
-      done(outcome);
-    };
-    const late = failure('UNREACHABLE', `${this} did not show itself in ${timeoutMs} ms`);
-    const timer = setTimeout(() => finish({ ok: false, failure: late }), timeoutMs);
-    const unsubscribe = this.#port.actors.subscribe(
-      this.address,
-      null,
-      (value) => finish({ ok: true, value: value as SnapshotOf<Actor> }),
-      (how) => {
-        const stopped = failure('ACTOR_STOPPED', `${this} has ended: ${how.reason}`);
-        finish({ ok: false, failure: errorOfEnd(how)?.failure ?? stopped });
-      },
-    );
-    end = unsubscribe;
-    if (isOver) unsubscribe();
-    return () => {
-      clearTimeout(timer);
-      unsubscribe();
-    };
   }
 
   /** Its snapshots, or what is at a path of them, until it ends; who is slow gets the latest. */

@@ -9,13 +9,16 @@ export type MessageSchemas = Readonly<Record<string, Schema>>;
 
 /** As senders write it: what the schemas take. */
 export type SentEvent<Logic extends AnyActorLogic, Messages> = Messages extends MessageSchemas
-  ? { [Type in keyof Messages & string]: Simple<{ type: Type } & Given<Messages[Type]>> }[keyof Messages & string]
+  ? { [Type in keyof Messages & string]: Simple<{ type: Type } & Fields<Given<Messages[Type]>>> }[keyof Messages & string]
   : EventFromLogic<Logic>;
 
 /** As the actor gets it: what the schemas give. */
 export type TakenEvent<Logic extends AnyActorLogic, Messages> = Messages extends MessageSchemas
-  ? { [Type in keyof Messages & string]: Simple<{ type: Type } & Taken<Messages[Type]>> }[keyof Messages & string]
+  ? { [Type in keyof Messages & string]: Simple<{ type: Type } & Fields<Taken<Messages[Type]>>> }[keyof Messages & string]
   : EventFromLogic<Logic>;
+
+/** What libraries infer of an object without fields would leave no room for a type. */
+type Fields<Carried> = string extends keyof Carried ? (Carried[keyof Carried] extends never ? unknown : Carried) : Carried;
 
 type Simple<Type> = { [Name in keyof Type]: Type[Name] };
 

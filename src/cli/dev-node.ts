@@ -15,6 +15,8 @@ export type DevPlan = {
   bootstrap: readonly string[];
   /** Multiaddrs of all nodes; a node leaves its own out by itself. */
   addresses: readonly string[];
+  /** Modules whose actors all nodes host. */
+  actors?: readonly string[];
 };
 
 export type DevNodeState =
@@ -70,13 +72,14 @@ export class DevNode {
   }
 
   #words(): string[] {
-    const { name, listenPort, httpPort, directory, secretFile, bootstrap, addresses } = this.plan;
+    const { name, listenPort, httpPort, directory, secretFile, bootstrap, addresses, actors = [] } = this.plan;
     const listen = `/ip4/127.0.0.1/tcp/${listenPort}`;
     return [
       ...['start', '--name', name, '--cluster', 'dev', '--data', join(directory, name), '--listen', listen],
       ...['--http', `127.0.0.1:${httpPort}`, '--secret-file', secretFile],
       ...(bootstrap.includes(name) ? ['--bootstrap', bootstrap.join(',')] : []),
       ...addresses.filter((address) => address !== listen).flatMap((address) => ['--join', address]),
+      ...actors.flatMap((path) => ['--actors', path]),
     ];
   }
 

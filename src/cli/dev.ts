@@ -5,6 +5,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { definitionsIn } from '../actor/module.ts';
 import { type Client, createClient } from '../client/index.ts';
 import { makeDirectory } from '../storage/directory.ts';
 import { DevNode, type DevNodeEvent } from './dev-node.ts';
@@ -13,7 +14,7 @@ import { CommandError, UsageError } from './exit.ts';
 import { print } from './output.ts';
 import { countOf, nodeDefault } from './reach.ts';
 
-export type DevOptions = { nodes: string; dir: string; basePort: string };
+export type DevOptions = { nodes: string; dir: string; basePort: string; actors?: string[] };
 
 const nodesMax = 9;
 const httpOffset = 100;
@@ -268,12 +269,19 @@ class Dev {
   }
 }
 
+const badModule = (error: unknown): never => {
+  throw new CommandError((error as Error).message, 'usage');
+};
+
 export const dev = async (options: DevOptions): Promise<void> => {
   const count = countOf(options.nodes, '--nodes');
   const basePort = countOf(options.basePort, '--base-port');
   if (count < 1 || count > nodesMax) throw new UsageError(`--nodes must be from 1 to ${nodesMax}, not ${count}`);
   if (basePort < 1_024 || basePort + httpOffset + count > 65_535)
     throw new UsageError(`--base-port must be from 1024 to ${65_535 - httpOffset - count}, not ${basePort}`);
+  const actors = (options.actors ?? []).map((path) => resolve(path));
+  // Told here, once, and not by each node in its log.
+  for (const path of actors) await definitionsIn(path).catch(badModule);
   const directory = resolve(options.dir);
   const names = Array.from({ length: count }, (_, at) => `n${at + 1}`);
   const ports = names.flatMap((_, at) => [basePort + at + 1, basePort + httpOffset + at + 1]);
@@ -286,7 +294,7 @@ export const dev = async (options: DevOptions): Promise<void> => {
     (onEvent) =>
       names.map((name, at) => {
         const ownPorts = { listenPort: basePort + at + 1, httpPort: basePort + httpOffset + at + 1 };
-        return new DevNode({ name, ...ownPorts, directory, secretFile, bootstrap, addresses }, main, (event) =>
+        return new DevNode({ name, ...ownPorts, directory, secretFile, bootstrap, addresses, actors }, main, (event) =>
           onEvent(event, at),
         );
       }),

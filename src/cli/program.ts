@@ -316,6 +316,34 @@ const addCall = (program: Command): void => {
     .action(async (service, method, json, options) => (await import('./call.ts')).call(service, method, json, options));
 };
 
+const addActor = (program: Command): void => {
+  const load = () => import('./actor.ts');
+  const actor = program.command('actor').description('actors, by address: TYPE/KEY, or TYPE/KEY@NODE for one of a node');
+  reaching(actor.command('send <address> <event>'))
+    .description('send an event, at most once; it is JSON, or its type alone; - reads it from standard input')
+    .action(async (address, event, options) => (await load()).send(address, event, options));
+  reaching(actor.command('deliver <address> <event>'))
+    .description('send an event, and wait until it is handled')
+    .option('--id <id>', 'the same id twice has one effect')
+    .action(async (address, event, options) => (await load()).deliver(address, event, options));
+  reaching(actor.command('ask <address> <event>'))
+    .description('send an event, and print the reply')
+    .option('--id <id>', 'the same id twice has one effect')
+    .action(async (address, event, options) => (await load()).ask(address, event, options));
+  reaching(actor.command('snapshot <address>'))
+    .description('print its state')
+    .option('--select <path>', 'a part of it, e.g. context.count')
+    .action(async (address, options) => (await load()).snapshot(address, options));
+  reaching(actor.command('watch <address>'))
+    .description('print its state, and what it becomes, one a line, until it ends')
+    .option('--select <path>', 'a part of it, e.g. context.count')
+    .action(async (address, options) => (await load()).watch(address, options));
+  reaching(actor.command('stop <address>'))
+    .description('end it for good, with what is durable of it; the next event makes it anew')
+    .option('--hard', 'what waits in its mailbox is not handled any more')
+    .action(async (address, options) => (await load()).stop(address, options));
+};
+
 const addCluster = (program: Command): void => {
   const load = () => import('./cluster.ts');
   reaching(program.command('status'))
@@ -455,10 +483,14 @@ export const createProgram = (): Command => {
     .option('--nodes <n>', 'how many', '5')
     .option('--dir <dir>', 'where their data lies', '.polity')
     .option('--base-port <port>', 'node i listens on this + i, its HTTP on this + 100 + i', '7400')
+    .addOption(
+      new Option('--actors <file>', 'a module whose exported actors all nodes host; may be repeated').argParser(collect),
+    )
     .action(async (options) => (await import('./dev.ts')).dev(options));
   addStart(program);
   addCluster(program);
   addCall(program);
+  addActor(program);
   addBreakers(program);
   addKv(program);
   addReplica(program);

@@ -9,6 +9,7 @@ import {
   readConfigFile,
   resolveConfig,
 } from '../config/index.ts';
+import { PolityError } from '../errors.ts';
 import { createLog, type Log } from '../log.ts';
 import { CommandError } from './exit.ts';
 
@@ -91,7 +92,8 @@ export const start = async (options: StartOptions): Promise<void> => {
   const { startTree } = await import('../node.ts');
   const assembly = await assemble(config, { log: log.log, startTree }).catch((error: unknown) => {
     log.flush();
-    throw new CommandError(`${config.name} cannot start: ${(error as Error).message}`);
+    const isUsage = error instanceof PolityError && error.code === 'INVALID_REQUEST';
+    throw new CommandError(`${config.name} cannot start: ${(error as Error).message}`, isUsage ? 'usage' : 'failed');
   });
   log.log('info', 'STARTED', `${config.name} started`, { http: assembly.http, data: config.data });
   void announce(assembly).catch(fatal('the status cannot be told'));

@@ -2,10 +2,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { TopicsApi } from '../../actors/topic-api.ts';
 import { failure } from '../../machines/errors.ts';
+import type { AnyDefinedActor } from '../actor/types.ts';
 import { PolityError } from '../errors.ts';
 import type { OpenQueue } from '../queue/index.ts';
 import type { Schema } from '../service/schema.ts';
 import { Topic, type TopicOptions } from '../topic/index.ts';
+import { type ActorClient, type ActorPorts, actorOver } from './actors.ts';
 import { type Attempted, Attempts, backoffMs, failureOfAnswer, jsonOf, sleep } from './attempts.ts';
 import { type BreakersClient, createBreakersClient } from './breakers.ts';
 import { type CallsClient, createCallsClient } from './calls.ts';
@@ -97,6 +99,8 @@ export interface Client extends Disposable, CallsClient {
   readonly topics: TopicsApi;
   /** A topic, as `node.topic` gives it to a member. Throws INVALID_REQUEST. */
   topic<S extends Schema | undefined = undefined>(name: string, options?: TopicOptions<S>): Topic<S>;
+  /** An actor by its address, `counter/visits` or `counter/visits@n1`: `client.actor<typeof Counter>('counter/visits')`. Throws INVALID_REQUEST. */
+  actor<Actor extends AnyDefinedActor = AnyDefinedActor>(address: string): ActorClient<Actor>;
   /** Which services of other nodes the node that answers does not call. */
   readonly breakers: BreakersClient;
   /** Who offers what to be called. */
@@ -170,6 +174,7 @@ class HttpClient implements Client {
   readonly breakers: BreakersClient = createBreakersClient((attempted, call) => this.#run(attempted, call));
   readonly services: ServicesClient;
   readonly queue: OpenQueue;
+  readonly #actors: ActorPorts;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -179,6 +184,10 @@ class HttpClient implements Client {
       attempts: this.#attempts,
       run: async (attempted, limits) => (await this.#attempts.run(attempted, limits)).bytes,
     });
+    this.#actors = {
+      run: async (attempted, limits) => (await this.#attempts.run(attempted, limits)).bytes,
+      attempts: () => new Attempts(this.#wires, Number.POSITIVE_INFINITY),
+    };
     this.call = calls.call;
     this.stream = calls.stream;
     this.runs = createRunsClient({ attempts: this.#attempts, run: (attempted, call) => this.#run(attempted, call) });
@@ -203,6 +212,10 @@ class HttpClient implements Client {
 
   topic<S extends Schema | undefined = undefined>(name: string, options: TopicOptions<S> = {}): Topic<S> {
     return new Topic(this.topics, name, options);
+  }
+
+  actor<Actor extends AnyDefinedActor>(address: string): ActorClient<Actor> {
+    return actorOver(this.#actors, address);
   }
 
   // -------------------------------------------------------------- calls

@@ -42,6 +42,7 @@ export type {
   TopicOptions,
   TopicSubscription,
 } from '../topic/index.ts';
+export type { ActorCallOptions, ActorClient, ActorDeliverOptions, ActorEnded } from './actors.ts';
 export type { BreakerCommand, BreakerReport, BreakersClient } from './breakers.ts';
 export type { CallsClient, ServiceCallOptions } from './calls.ts';
 export {

@@ -9,6 +9,7 @@ import { breakerOptionsOf } from './breaker.ts';
 import { callsSettings } from './calls.ts';
 import type { NodeConfig } from './resolve.ts';
 
+export { type ActorsConfigInput, splitActors } from './actors.ts';
 export { attributeOf, type Option, options } from './options.ts';
 export {
   type LogLevelOption,

@@ -156,6 +156,10 @@ export const options: readonly Option[] = [
   },
   ...breakerRows,
   {
+    ...{ path: 'actors.modules', env: 'POLITY_ACTORS', flag: '--actors', value: 'FILES', kind: 'list' },
+    help: 'modules (JavaScript, or TypeScript without its types) whose exported actors this node hosts',
+  },
+  {
     ...{
       path: 'actors.rebalance',
       env: 'POLITY_ACTORS_REBALANCE',

@@ -6,7 +6,7 @@ import { raftDefaults } from '../../machines/raft/types.ts';
 import { isLoopbackAddress } from '../address.ts';
 import type { SourcePlan } from '../discovery/index.ts';
 import { isLoopbackHost } from '../gateway/guards.ts';
-import { type ActorsConfig, actorsBuiltIn } from './actors.ts';
+import { type ActorsConfig, type ActorsConfigInput, actorsBuiltIn } from './actors.ts';
 import { type BreakerConfig, breakerBuiltIn, breakerProblems } from './breaker.ts';
 import { type CallsConfig, type CallsConfigInput, callsBuiltIn } from './calls.ts';
 import { type Merged, schema, splitHostPort } from './schema.ts';
@@ -61,7 +61,8 @@ export type NodeConfigInput = Partial<
   snapshot?: Partial<NodeConfig['snapshot']>;
   replica?: Partial<NodeConfig['replica']>;
   breaker?: Partial<NodeConfig['breaker']>;
-  actors?: Partial<ActorsConfig>;
+  /** Definitions, and modules that export some; or `{ modules, rebalance }`. */
+  actors?: ActorsConfigInput;
   calls?: CallsConfigInput;
   log?: Partial<NodeConfig['log']>;
 };

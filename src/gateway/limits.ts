@@ -28,6 +28,7 @@ export type GatewayLimits = {
   backupsMax: number;
   /** Calls of services whose result is a stream. */
   callStreamsMax: number;
+  actorWatchersMax: number;
   /** Graphs whose steps are told as they end. */
   runsMax: number;
   /** What may wait for a slow reader of a stream before it is ended. */
@@ -62,6 +63,7 @@ export const gatewayLimits: GatewayLimits = {
   eventSocketsMax: 128,
   backupsMax: 2,
   callStreamsMax: 512,
+  actorWatchersMax: 512,
   runsMax: 128,
   streamBytesMax: 4 << 20,
   heartbeatMs: 10_000,

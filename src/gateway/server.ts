@@ -10,6 +10,7 @@ import type { SinkPort } from '../../actors/ports/index.ts';
 import { errorTable, type Failure, failure } from '../../machines/errors.ts';
 import { PolityError, problemMediaType, toProblem } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
+import { createActorRoutes } from './actors.ts';
 import { createBackups } from './backup.ts';
 import { breakerRoutes } from './breakers.ts';
 import { createCallRoutes } from './calls.ts';
@@ -114,6 +115,7 @@ export const everyRoute = (metrics: Metrics): readonly Route[] => {
     ...createReplicaRoutes(ports).routes,
     ...createServiceRoutes(ports).routes,
     ...createCallRoutes(ports).routes,
+    ...createActorRoutes({ ...ports, sink: { log: () => {}, count: () => {} } }).routes,
     ...createRunRoutes(ports).routes,
     ...createWatches(ports).routes,
     ...createTopicRoutes(ports).routes,
@@ -133,6 +135,7 @@ class GatewayServer implements Gateway {
   readonly #replica: ReturnType<typeof createReplicaRoutes>;
   readonly #services: ReturnType<typeof createServiceRoutes>;
   readonly #calls: ReturnType<typeof createCallRoutes>;
+  readonly #actors: ReturnType<typeof createActorRoutes>;
   readonly #runs: ReturnType<typeof createRunRoutes>;
   readonly #backups: ReturnType<typeof createBackups>;
   readonly #events: ReturnType<typeof createEventSockets>;
@@ -157,6 +160,7 @@ class GatewayServer implements Gateway {
     this.#replica = createReplicaRoutes(ports);
     this.#services = createServiceRoutes(ports);
     this.#calls = createCallRoutes(ports);
+    this.#actors = createActorRoutes({ ...ports, sink: options.sink });
     this.#runs = createRunRoutes(ports);
     this.#backups = createBackups(ports);
     this.#events = createEventSockets(ports);
@@ -166,6 +170,7 @@ class GatewayServer implements Gateway {
       ...this.#replica.routes,
       ...this.#services.routes,
       ...this.#calls.routes,
+      ...this.#actors.routes,
       ...this.#runs.routes,
       ...this.#watches.routes,
       ...this.#topics.routes,
@@ -362,6 +367,7 @@ class GatewayServer implements Gateway {
     this.#replica.close(why);
     this.#services.close(why);
     this.#calls.close(why);
+    this.#actors.close(why);
     this.#runs.close(why);
     this.#backups.close(why);
     this.#events.close(why.message);

@@ -37,7 +37,7 @@ const open = () => {
   const thrown: unknown[] = [];
   let made = 0;
   const hosting = new ActorHosting({
-    ...{ actors, self: 'n1', thrown: (error) => void thrown.push(error) },
+    ...{ port: { actors, thrown: (error: unknown) => void thrown.push(error) }, self: 'n1' },
     random: { uint32: () => 0, bytes: (length) => new Uint8Array(length).fill(++made) },
   });
   hosting.host(counter);

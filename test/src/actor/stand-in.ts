@@ -25,6 +25,7 @@ type Live = {
   subscribers: Set<{ select: string | null; last: unknown; on: (value: unknown) => void; ended: (end: ActorEnd) => void }>;
   watchers: Set<(end: ActorEnd) => void>;
   ids: Map<string, Outcome<unknown>>;
+  over: ActorEnd | null;
 };
 
 export class StandIn implements ActorsApi {
@@ -68,6 +69,7 @@ export class StandIn implements ActorsApi {
         subscribers: new Set(),
         watchers: new Set(),
         ids: new Map(),
+        over: null,
       },
     };
     this.#live.set(text, made);
@@ -117,6 +119,7 @@ export class StandIn implements ActorsApi {
 
   #end(live: Live, end: ActorEnd): void {
     if (!this.#live.delete(addressText(live.address))) return;
+    live.over = end;
     for (const { ended } of live.subscribers) ended(end);
     for (const on of live.watchers) on(end);
     for (const { done } of live.waiting) done({ ok: false, failure: failure('ACTOR_STOPPED', 'it has ended') });
@@ -204,6 +207,8 @@ export class StandIn implements ActorsApi {
     const subscriber = { select, last: Symbol('nothing') as unknown, on, ended };
     live.subscribers.add(subscriber);
     this.#changed(live, live.actor.getSnapshot());
+    // It ended as it began.
+    if (live.over !== null) ended(live.over);
     return () => void live.subscribers.delete(subscriber);
   }
 

@@ -42,6 +42,7 @@ const Checked = defineActor('checked', {
     add: z.object({ by: z.string().transform(Number) }),
     tag: v.object({ name: v.string() }),
     note: type({ text: 'string' }),
+    end: z.object({}),
   },
   replies: { add: ({ event }) => event.by.toFixed(), note: ({ event }) => [event.text] },
 });
@@ -56,9 +57,10 @@ const Job = defineActor('job', {
 
 test('events come from the logic, or from the schemas', () => {
   same<EventTo<typeof Counter>, CounterEvent>(true);
-  same<EventTo<typeof Checked>, { type: 'add'; by: string } | { type: 'tag'; name: string } | { type: 'note'; text: string }>(
-    true,
-  );
+  same<
+    EventTo<typeof Checked>,
+    { type: 'add'; by: string } | { type: 'tag'; name: string } | { type: 'note'; text: string } | { type: 'end' }
+  >(true);
   same<EventTo<typeof Store>['type'], 'add'>(true);
 });
 

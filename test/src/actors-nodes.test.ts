@@ -1,0 +1,121 @@
+// Real nodes in one process: actors of one are talked to from the other, by typed references, by references that came in events, and by a
+// machine's own `sendTo`.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { assign, sendTo, setup } from 'xstate';
+import { z } from 'zod';
+import { type ActorExecution, createNode, defineActor, execution, type Node, Ref } from '../../src/index.ts';
+import { failureIn } from './service/alone.ts';
+import { until } from './transport/world.ts';
+
+const executed: unknown[] = [];
+const account = defineActor('account', {
+  logic: setup({
+    types: { context: {} as { cents: number }, events: {} as { type: 'pay'; cents: number } | { type: 'show' } },
+    actions: { note: () => void executed.push(execution()) },
+  }).createMachine({
+    context: { cents: 0 },
+    on: { pay: { actions: [assign({ cents: ({ context, event }) => context.cents + event.cents }), 'note'] } },
+  }),
+  messages: { pay: z.object({ cents: z.number() }), show: z.object({}) },
+  replies: { pay: ({ snapshot }) => snapshot.context.cents, show: ({ snapshot }) => snapshot.context.cents },
+});
+
+type Account = Ref<typeof account>;
+const clerk = defineActor('clerk', {
+  logic: setup({
+    types: {
+      context: {} as { to: Account | null },
+      events: {} as { type: 'order'; to: Account } | { type: 'whom' },
+      input: {} as { to: Account } | undefined,
+    },
+  }).createMachine({
+    context: ({ input }) => ({ to: input?.to ?? null }),
+    on: {
+      order: {
+        actions: [assign({ to: ({ event }) => event.to }), sendTo(({ event }) => event.to, { type: 'pay', cents: 5 })],
+      },
+    },
+  }),
+  replies: { order: () => true, whom: ({ snapshot }) => snapshot.context.to },
+});
+
+const directory = mkdtempSync(join(tmpdir(), 'polity-actors-'));
+const nodes: Node[] = [];
+const secret = randomBytes(32).toString('hex');
+const start = async (name: string, config: object): Promise<Node> => {
+  const node = await createNode({
+    ...{ name, cluster: 'actors', data: join(directory, name), listen: ['/ip4/127.0.0.1/tcp/0'], secret, ...config },
+    log: { level: 'silent' },
+  });
+  nodes.push(node);
+  await until(() => node.status().listen.length > 0, `${name} listens`);
+  return node;
+};
+
+before(async () => {
+  const first = await start('n1', { bootstrap: ['n1'], actors: [account, clerk] });
+  const second = await start('n2', { join: first.status().listen, actors: [clerk] });
+  await until(() => second.status().peers.some(({ connected }) => connected), 'they meet');
+});
+after(async () => {
+  await Promise.all(nodes.map((node) => node.stop()));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test('typed from afar: asked, refused by its schema, looked at, watched to its end', async () => {
+  const there = nodes[1]!.ref(account, 'anna', { node: 'n1' });
+  assert.equal(await there.ask({ type: 'pay', cents: 3 }), 3);
+  assert.equal(await nodes[0]!.ref(account, 'anna').ask({ type: 'pay', cents: 4 }), 7);
+  const { code, message } = await failureIn(there.ask({ type: 'pay', cents: 'x' } as never));
+  assert.match(`${code} ${message}`, /^INVALID_REQUEST account\/anna@n1: account cannot take 'pay': event\.cents/);
+  assert.deepEqual((await there.snapshot()).context, { cents: 7 });
+  const ended = there.ended();
+  const seen: number[] = [];
+  for await (const cents of there.values('context.cents')) {
+    seen.push(cents);
+    if (seen.length === 1) there.send({ type: 'pay', cents: 1 });
+    else break;
+  }
+  assert.deepEqual(seen, [7, 8]);
+  await there.stop();
+  assert.equal((await ended).reason, 'stopped');
+  const { address, token, effectId } = executed.at(-1) as ActorExecution;
+  assert.deepEqual([address, token, effectId], [{ type: 'account', key: 'anna', node: 'n1' }, null, null]);
+  assert.equal(execution(), null);
+});
+
+test('a reference in an event, in a context and in a reply works on the other side', async () => {
+  const ben = nodes[0]!.ref(account, 'ben');
+  const cleo = nodes[1]!.spawn(clerk, { input: { to: ben } });
+  assert.equal(cleo.address.node, 'n2');
+  assert.equal(await nodes[0]!.ref(clerk, cleo.address.key, { node: 'n2' }).ask({ type: 'order', to: ben }), true);
+  for await (const cents of ben.values('context.cents')) if (cents === 5) break;
+  const whom = await nodes[0]!.ref(clerk, cleo.address.key, { node: 'n2' }).ask({ type: 'whom' });
+  assert.ok(whom instanceof Ref && whom.equals(ben));
+  assert.equal(await (whom as Account).ask({ type: 'show' }), 5);
+});
+
+test('modules and definitions are hosted; a name that is given twice, and a bad module, end the start', async () => {
+  const path = join(directory, 'actors.mjs');
+  const source = new URL('../../src/index.ts', import.meta.url).href;
+  const text = `import { defineActor } from '${source}'; import { fromTransition } from '${import.meta.resolve('xstate')}';
+    export const Echo = defineActor('echo', { logic: fromTransition((s) => s, {}), replies: { say: ({ event }) => event.words } });`;
+  writeFileSync(path, text);
+  const third = await start('n3', { bootstrap: ['n3'], actors: [path, account], http: '127.0.0.1:0' });
+  const asked = await fetch(`${third.http}/v1/actors/echo/k/ask`, { method: 'POST', body: '{"type":"say","words":"hallo"}' });
+  assert.equal(await asked.json(), 'hallo');
+  const twice = [account, defineActor('account', { logic: account.logic })];
+  const why = async (config: object): Promise<string> => {
+    const data = join(directory, 'n4');
+    return (await failureIn(createNode({ name: 'n4', data, secret, bootstrap: ['n4'], ...config }))).message;
+  };
+  assert.match(await why({ actors: twice }), /two actors are called 'account'/);
+  assert.match(await why({ actors: ['./nowhere.js'] }), /the actors of \.\/nowhere\.js: there is no such file/);
+  assert.match(await why({ actors: [{}] }), /what defineActor gave/);
+  assert.match(await why({ actors: 5 }), /actors: is not an object/);
+});
