@@ -64,7 +64,7 @@ test('they import the package by its name only, and a library of schemas', () =>
     const imported = [...readFileSync(join(examples, file), 'utf8').matchAll(/from '([^']+)'/g)].map((match) => match[1]!);
     assert.ok(imported.length > 0, file);
     for (const name of imported)
-      assert.match(name, /^(polity|polity\/client|polity\/sim|node:[a-z/]+|zod|\.\/cluster\.ts)$/, file);
+      assert.match(name, /^(polity|polity\/client|polity\/sim|node:[a-z/]+|zod|xstate|\.\/(cluster|nodes)\.ts)$/, file);
   }
 });
 
@@ -214,4 +214,26 @@ test('thumbnails: one process serves what another calls, with a stream and a ref
   assert.match(maker.out(), /made cat\.png for asker/);
   maker.child.kill('SIGTERM');
   assert.equal(await maker.ended, 0, maker.out());
+});
+
+test('visits: an actor of one node, asked and looked at from another', { timeout: 60_000 }, async () => {
+  const visits = run('visits');
+  assert.equal(await visits.ended, 0, visits.out());
+  assert.match(
+    visits.out(),
+    /visitor 1 makes it 2\n[\s\S]*visitor 3 makes it 7\n[\s\S]*INVALID_REQUEST, and it surely did not happen\nit is done: 17 visits/,
+  );
+});
+
+test('chat: people at three nodes hear each other, and that one is gone', { timeout: 60_000 }, async () => {
+  const chat = run('chat');
+  assert.equal(await chat.ended, 0, chat.out());
+  for (const line of ['[cleo] anna: is there coffee?', '[ben] cleo: there is', '[anna] room: ben is gone (stopped)'])
+    assert.ok(chat.out().includes(line), chat.out());
+});
+
+test('lights: ten thousand of them, and a green wave', { timeout: 60_000 }, async () => {
+  const lights = run('lights');
+  assert.equal(await lights.ended, 0, lights.out());
+  assert.match(lights.out(), /10000 lights are on[\s\S]*G[\s\S]*the first street told of [1-9]\d+ turns/);
 });
