@@ -192,7 +192,9 @@ export class Asking {
     if (found === null)
       return this.#step(open, { type: 'failed', failure: failure('NOT_READY', 'the actor is elsewhere now') });
     const { asked, number, turn, state } = open;
-    const { kind, event, id, trail } = asked;
+    const { kind, event, trail } = asked;
+    // Where ids are kept it may have been handled already, under the number that another node was told.
+    const id = asked.id ?? (found.definition.durability === 'none' ? null : number);
     const leftMs = Math.max(1, state.untilMs - this.#args.clock.nowMs());
     const end = this.#args.here.ask(found, { kind, event, id, caller: this.#args.self, leftMs, trail }, (outcome) => {
       if (open.turn !== turn || !this.#open.has(number)) return;

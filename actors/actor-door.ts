@@ -5,7 +5,14 @@ import { type ActorAddress, addressText, isActorAddress } from '../machines/enti
 import { postLimits } from '../machines/entity/post-limits.ts';
 import { formSend, postTypes } from '../machines/entity/post-messages.ts';
 import { type Failure, failure } from '../machines/errors.ts';
-import { type ActorsApi, actorLimits, type DeliverOptions, type Placing, type Trail } from './actor-api.ts';
+import {
+  type ActorDefinition,
+  type ActorsApi,
+  actorLimits,
+  type DeliverOptions,
+  type Placing,
+  type Trail,
+} from './actor-api.ts';
 import type { DeadLetters } from './actor-dead-letters.ts';
 import type { Directory } from './actor-directory.ts';
 import { currentExecution } from './actor-execution.ts';
@@ -58,6 +65,9 @@ class OwnTrail implements Trail {
     return this.#correlation;
   }
 }
+
+const isTaken = ({ check, placement }: ActorDefinition): boolean =>
+  check === undefined && (placement === 'node' || placement === 'each');
 
 const whyBadAddress = (address: unknown): Failure | null =>
   isActorAddress(address) ? null : failure('INVALID_REQUEST', 'an address has a type, a key, and a node or null');
@@ -181,9 +191,9 @@ export const createActorDoor = (args: ActorDoorArguments): ActorDoor => {
     send(address, event, options) {
       try {
         const given = options?.trail;
-        const live = directory.live(address);
+        const live = address === null || typeof address !== 'object' ? null : directory.live(address);
         // What an actor of this node takes straight away needs nobody to look for it.
-        if (live !== null && live.definition.check === undefined && live.definition.placement === 'node') {
+        if (live !== null && isTaken(live.definition) && typeof event?.type === 'string') {
           const why = live.send(event, trailOf(given));
           if (why === null) return;
           if (why.code !== 'ACTOR_STOPPED') return letters.add(live.address, event, trailOf(given), why.code);

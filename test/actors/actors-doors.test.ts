@@ -1,0 +1,283 @@
+// Doors of three nodes: what becomes of requests, subscriptions and watches when connections, processes and places go.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EventObject } from 'xstate';
+import type { ActorEnd } from '../../actors/actor-api.ts';
+import type { Outcome } from '../../actors/api.ts';
+import { createHandDoors, ledgerOf, tallyAt } from './hand-doors.ts';
+
+const add: EventObject = { type: 'add' };
+
+const notes = () => {
+  const outcomes: string[] = [];
+  const note = (outcome: Outcome<unknown>): void => {
+    outcomes.push(outcome.ok ? `ok ${outcome.value}` : outcome.failure.code);
+  };
+  return { outcomes, note };
+};
+
+test('callers see no error while an actor of the cluster moves', () => {
+  const world = createHandDoors(['n1', 'n2', 'n3']);
+  const { outcomes, note } = notes();
+  world.move('k', 'n2');
+  const api = world.api('n1');
+  api.ask(ledgerOf('k'), add, {}, note);
+  world.pass(20);
+  // It moves with the question on its way, and once more while nobody knows where it is.
+  api.ask(ledgerOf('k'), add, {}, note);
+  world.move('k', null);
+  world.pass(200);
+  api.ask(ledgerOf('k'), add, {}, note);
+  world.pass(50);
+  world.move('k', 'n3');
+  world.pass(1_500);
+  world.move('k', 'n1');
+  api.deliver(ledgerOf('k'), add, {}, note);
+  world.pass(500);
+  assert.deepEqual(outcomes.sort(), ['ok 1', 'ok 2', 'ok 3', 'ok null']);
+  assert.equal(world.effects.length, 4);
+});
+
+test('an answer that was lost with its connection is had from the same process; one that was lost with it is not made up', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const { outcomes, note } = notes();
+  world.api('n1').ask(tallyAt('n2'), add, {}, note);
+  world.deliver(0);
+  world.clock.pass(5);
+  assert.equal(world.effects.length, 1, 'it happened');
+  world.cut('n1', 'n2');
+  world.join('n1', 'n2');
+  world.pass(200);
+  assert.deepEqual(outcomes, ['ok 1']);
+
+  world.api('n1').ask(tallyAt('n2'), add, {}, note);
+  world.deliver(0);
+  world.clock.pass(5);
+  world.crash('n2');
+  world.pass(500);
+  assert.deepEqual(outcomes, ['ok 1', 'OUTCOME_UNKNOWN']);
+  assert.equal(world.effects.length, 2);
+
+  // A replicated one remembers ids with its state: wherever it is now, it says what it said.
+  world.move('k', 'n2');
+  world.api('n1').ask(ledgerOf('k'), add, {}, note);
+  world.deliver(0);
+  world.clock.pass(5);
+  world.doors.get('n2')!.replicas.work();
+  world.crash('n2');
+  world.move('k', 'n1');
+  world.pass(500);
+  assert.deepEqual(outcomes, ['ok 1', 'OUTCOME_UNKNOWN', 'ok 1']);
+  assert.equal(world.effects.length, 3);
+});
+
+test('the same id has one effect, whoever asks and wherever', () => {
+  const world = createHandDoors(['n1', 'n2', 'n3']);
+  const { outcomes, note } = notes();
+  for (const from of ['n1', 'n2', 'n3', 'n1']) world.api(from).ask(tallyAt('n2'), add, { id: 'x' }, note);
+  world.pass(100);
+  world.api('n3').ask(tallyAt('n2'), add, { id: 'x' }, note);
+  world.api('n3').ask(tallyAt('n2'), { type: 'other' }, { id: 'x' }, note);
+  world.pass(100);
+  assert.deepEqual(outcomes, [...new Array(5).fill('ok 1'), 'IDEMPOTENCY_CONFLICT']);
+  assert.equal(world.effects.length, 1);
+});
+
+test('what cannot get there is tried until the time is over, and then it surely did not happen', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const { outcomes, note } = notes();
+  world.cut('n1', 'n2');
+  world.api('n1').deliver(tallyAt('n2'), add, { timeoutMs: 300 }, note);
+  world.api('n1').deliver(tallyAt('n2'), add, { timeoutMs: 2_000 }, note);
+  world.api('n1').deliver(tallyAt('n7'), add, { timeoutMs: 5_000 }, note);
+  world.pass(500);
+  assert.deepEqual(outcomes, ['DEADLINE_EXCEEDED']);
+  world.join('n1', 'n2');
+  world.pass(2_000);
+  assert.deepEqual(outcomes, ['DEADLINE_EXCEEDED', 'ok null', 'MEMBER_NOT_FOUND']);
+  assert.equal(world.effects.length, 1);
+});
+
+test('a full mailbox is waited for; an event that was only sent is a dead letter where it got lost', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const { outcomes, note } = notes();
+  world.move('k', 'n2');
+  for (let sent = 0; sent < 130; sent++) world.api('n1').deliver(ledgerOf('k'), add, { timeoutMs: 30_000 }, note);
+  world.pass(4_000);
+  assert.deepEqual(new Set(outcomes), new Set(['ok null']));
+  assert.equal(outcomes.length, 130);
+
+  world.cut('n1', 'n2');
+  world.api('n1').send(tallyAt('n2'), { type: 'gone' });
+  world.api('n1').send({ type: 'nothing', key: 'a', node: 'n1' }, add);
+  world.api('n1').send(null as never, add);
+  assert.deepEqual(
+    world
+      .api('n1')
+      .deadLetters()
+      .recent.map(({ address, event, reason }) => [address, event, reason]),
+    [
+      ['tally/-@n2', 'gone', 'UNREACHABLE'],
+      ['nothing/a@n1', 'add', 'ACTOR_NOT_FOUND'],
+      ['unknown/-', 'add', 'INVALID_REQUEST'],
+    ],
+  );
+});
+
+test('what is sent goes after an actor that moved, in order, and never in a circle', () => {
+  const world = createHandDoors(['n1', 'n2', 'n3']);
+  world.move('k', 'n2');
+  for (const n of [1, 2, 3]) world.api('n1').send(ledgerOf('k'), { type: 'add', n } as EventObject);
+  world.move('k', 'n3');
+  world.pass(100);
+  assert.deepEqual(
+    world.effects.map(({ at, event }) => [at, (event as unknown as { n: number }).n]),
+    [
+      ['n3', 1],
+      ['n3', 2],
+      ['n3', 3],
+    ],
+  );
+  world.api('n1').send(ledgerOf('k'), add);
+  // n3 takes n1 for its place, from which it came.
+  world.move('k', 'n1');
+  world.pass(50);
+  assert.equal(world.effects.length, 3);
+  assert.equal(world.api('n3').deadLetters().recent.at(-1)?.reason, 'LOOP_DETECTED');
+});
+
+test('a subscriber is shown the latest, over moves and lost connections, and told the end once', () => {
+  const world = createHandDoors(['n1', 'n2', 'n3']);
+  const { note } = notes();
+  const shown: unknown[] = [];
+  const ends: ActorEnd['reason'][] = [];
+  world.move('k', 'n2');
+  world.api('n1').subscribe(
+    ledgerOf('k'),
+    'context.count',
+    (value) => shown.push(value),
+    ({ reason }) => ends.push(reason),
+  );
+  world.pass(50);
+  assert.deepEqual(shown, [0]);
+  for (let sent = 0; sent < 50; sent++) world.api('n2').send(ledgerOf('k'), add);
+  // Fifty changes while one value is under way.
+  world.clock.settle();
+  for (let turn = 0; turn < 50; turn++) world.doors.get('n2')!.replicas.work();
+  assert.equal(world.network.letters.length, 1);
+  world.pass(50);
+  assert.deepEqual(shown, [0, 1, 50]);
+  world.move('k', 'n3');
+  world.pass(300);
+  world.cut('n1', 'n3');
+  world.api('n3').send(ledgerOf('k'), add);
+  world.pass(50);
+  world.join('n1', 'n3');
+  world.pass(300);
+  assert.deepEqual(shown, [0, 1, 50, 51]);
+  world.api('n2').stop(ledgerOf('k'), {}, note);
+  world.pass(100);
+  assert.deepEqual(ends, ['stopped']);
+  for (const { room } of world.doors.values()) assert.ok(!room.isBusy('p-n1') && !room.isBusy('p-n3'));
+});
+
+test('a watcher is told the end once: exactly while its process can say it, unreachable when nobody can', () => {
+  const world = createHandDoors(['n1', 'n2', 'n3']);
+  const { note } = notes();
+  const ends: string[] = [];
+  const watch = (from: string, address: ReturnType<typeof tallyAt>, name: string) =>
+    world.api(from).watch(address, ({ reason }) => ends.push(`${name} ${reason}`));
+  watch('n1', tallyAt('n2'), 'before');
+  world.pass(50);
+  assert.deepEqual(ends, ['before never-lived'], 'to watch makes nothing');
+  world.api('n1').send(tallyAt('n2'), add);
+  world.pass(50);
+  watch('n1', tallyAt('n2'), 'cut');
+  world.pass(50);
+  world.cut('n1', 'n2');
+  world.api('n2').stop(tallyAt('n2'), {}, note);
+  world.pass(100);
+  world.join('n1', 'n2');
+  world.pass(300);
+  assert.deepEqual(ends.splice(0), ['before never-lived', 'cut stopped'], 'the end was kept');
+
+  world.api('n2').send(tallyAt('n2'), add);
+  world.pass(10);
+  watch('n1', tallyAt('n2'), 'crash');
+  watch('n2', tallyAt('n2'), 'own');
+  watch('n3', tallyAt('n2'), 'gone');
+  world.pass(50);
+  world.kill('n2');
+  world.pass(100);
+  world.statuses.set('n2', 'failed');
+  world.doors.get('n3')!.cell.send({ type: 'members', changes: [{ peer: 'p-n2', after: 'failed' } as never] });
+  world.clock.settle();
+  assert.deepEqual(ends, ['gone unreachable']);
+  world.start('n2');
+  world.pass(500);
+  assert.deepEqual(ends, ['gone unreachable', 'crash unreachable']);
+
+  world.move('k', 'n2');
+  world.api('n2').send(ledgerOf('k'), add);
+  world.pass(10);
+  watch('n1', ledgerOf('k'), 'moved');
+  world.pass(50);
+  world.move('k', 'n3');
+  world.pass(200);
+  world.api('n1').stop(ledgerOf('k'), {}, note);
+  world.pass(200);
+  assert.deepEqual(ends.at(-1), 'moved stopped');
+  assert.equal(ends.length, 3);
+});
+
+test('a stopped actor is made anew by the next message; one that is stopping takes nothing', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const { outcomes, note } = notes();
+  const api = world.api('n1');
+  api.ask(tallyAt('n2'), add, {}, note);
+  api.ask(tallyAt('n2'), add, {}, note);
+  world.pass(50);
+  api.stop(tallyAt('n2'), {}, note);
+  world.pass(50);
+  api.ask(tallyAt('n2'), add, {}, note);
+  world.pass(50);
+  api.stop({ type: 'tally', key: 'never', node: 'n2' }, {}, note);
+  world.pass(50);
+  assert.deepEqual(outcomes, ['ok 1', 'ok 2', 'ok null', 'ok 1', 'ok null']);
+});
+
+test('what is wrong is refused by name, and brings no door down', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const { outcomes, note } = notes();
+  const api = world.api('n1');
+  api.ask({ type: 'No', key: '', node: null }, add, {}, note);
+  api.ask(tallyAt('n2'), 7 as never, {}, note);
+  api.ask(tallyAt('n2'), { type: 'xstate.init' }, {}, note);
+  api.ask(tallyAt('n2'), add, { timeoutMs: 0 }, note);
+  api.ask(tallyAt('n2'), add, { id: '' }, note);
+  api.ask(tallyAt('n2'), { type: 'add', when: new Date(0) } as EventObject, {}, note);
+  api.ask({ type: 'ledger', key: 'k', node: 'n2' }, add, {}, note);
+  const ends: (string | undefined)[] = [];
+  api.subscribe(
+    tallyAt('n2'),
+    'secrets',
+    () => {},
+    ({ failure }) => ends.push(failure?.code),
+  );
+  api.subscribe(
+    tallyAt('n2'),
+    'context',
+    () => {
+      throw new Error('a listener');
+    },
+    () => {},
+  );
+  api.watch(null as never, ({ failure }) => ends.push(failure?.code));
+  world.pass(50);
+  assert.deepEqual(outcomes, new Array(7).fill('INVALID_REQUEST'));
+  assert.deepEqual(ends, ['INVALID_REQUEST', 'INVALID_REQUEST']);
+  for (const { cell, lines } of world.doors.values()) {
+    assert.equal(cell.report().restarts, 0);
+    assert.ok(!lines.includes('error ACTOR_FAILED'));
+  }
+});
