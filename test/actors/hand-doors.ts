@@ -1,6 +1,7 @@
 // Doors of several nodes over a network that a test moves by hand: processes crash, connections go, actors of the cluster move.
 import { type EventObject, fromTransition } from 'xstate';
 import type { ActorDefinition, Placing, Whereabouts } from '../../actors/actor-api.ts';
+import { noHooks } from '../../actors/actor-directory.ts';
 import { createNodePlacing } from '../../actors/actor-places.ts';
 import type { ActorsEvent } from '../../actors/actors.ts';
 import { type ActorsRoom, actorsAddress, createActorsRoom } from '../../actors/actors-room.ts';
@@ -93,6 +94,14 @@ export const createHandDoors = (names: readonly string[]) => {
       ...{ isMember: () => true, isConnected: (one) => known.has(one), nameOf: (one) => one.slice(2) },
       ...{ epochOf: (one) => known.get(one) ?? 0, peerNamed: () => null, reports: () => [], cell: () => cell },
       ...{ isStopping: () => false, placing: placingOf(name) },
+      hooks: {
+        ...noHooks,
+        // What places actors releases one that is opened too late.
+        opened(actor) {
+          const { type, key } = actor.address;
+          if (type === 'ledger' && places.get(key) !== name) clock.soon(() => actor.release('moved', () => {}));
+        },
+      },
       backings: [
         (events) =>
           (replicas = createHandReplicas(
