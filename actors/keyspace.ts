@@ -11,6 +11,9 @@
 //   r/rounds                                                 what this replica knows of the rounds, and where it stands in them
 //   r/log/<u64>                                              the replicator's log: one value per written batch of deltas
 //   r/state/<type>/<key in UTF-8>                            states of replicated objects, as of the last checkpoint
+//   a/<type>/<key in UTF-8>\0 s | d | l <u64>                actors with a log of their own: snapshot, how far its effects were done,
+//                                                            and one value per written batch of events, by its first number
+//   t/<type>/<key in UTF-8>\0                                when such an actor is to be woken
 import { allocate, utf8 } from '../machines/wire/octets.ts';
 
 /** Bytes of an ASCII string: every name in a key is one. */
@@ -87,6 +90,27 @@ export const replicaKeys = {
   state: (name: string): Uint8Array => join(replicaStatePrefix, utf8(name)),
   stateRange: { gte: replicaStatePrefix, lt: prefixEnd(replicaStatePrefix) },
 } as const;
+
+/** No key of an actor holds the control character that ends it here, and no type the slash. */
+export const actorKeys = (type: string, key: string) => {
+  const name = utf8(`${type}/${key}\0`);
+  const own = join(text('a/'), name);
+  const logPrefix = join(own, text('l'));
+  return {
+    snapshot: join(own, text('s')),
+    done: join(own, text('d')),
+    log: (first: number): Uint8Array => join(logPrefix, u64(first)),
+    logRange: { gte: logPrefix, lt: prefixEnd(logPrefix) },
+    wake: join(text('t/'), name),
+  };
+};
+
+export type ActorKeys = ReturnType<typeof actorKeys>;
+
+export const wakeRange = (type: string): { gte: Uint8Array; lt: Uint8Array } => {
+  const prefix = text(`t/${type}/`);
+  return { gte: prefix, lt: prefixEnd(prefix) };
+};
 
 export const groupKeys = (id: string) => {
   const group = groupName(id);

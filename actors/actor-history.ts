@@ -1,0 +1,155 @@
+// What a log makes of an actor (actor-body.ts driven by actor-log.ts): each entry in its order, with what follows from it alone: the state,
+// when timers are due, which invocation is at which path, which deliveries were handled. The same when it is read again.
+import type { EventObject } from 'xstate';
+import type { ActorAddress } from '../machines/entity/address.ts';
+import type { ActorDefinition, TimerPolicy } from './actor-api.ts';
+import { createBody } from './actor-body.ts';
+import type { ActorBody, BodyAnswer, BodyEffect, BodyPath } from './actor-body-api.ts';
+import type { Cut } from './actor-log.ts';
+import type { LogEntry, SnapshotRecord } from './actor-records.ts';
+import { plainOf, revive } from './actor-values.ts';
+
+export const historyLimits = {
+  /** Ids of deliveries: so many, for so long after they were handled. */
+  idsMax: 1_000,
+  idsKeptMs: 600_000,
+} as const;
+
+/** The number of what an actor does when it is made. */
+export const birth = 1;
+
+export type HistoryArguments = {
+  definition: ActorDefinition;
+  address: ActorAddress;
+  id: string;
+  formRef: (address: ActorAddress) => unknown;
+  onSent: (path: BodyPath, event: EventObject) => void;
+  onLog: (line: readonly unknown[]) => void;
+};
+
+export class History {
+  readonly body: ActorBody;
+  readonly dues: Map<string, number>;
+  readonly invocations: Map<BodyPath, string>;
+  readonly ids: Map<string, number>;
+  readonly #policy: TimerPolicy;
+  readonly #formRef: (address: ActorAddress) => unknown;
+  readonly #version: number;
+  /** The last entry, and its time. */
+  at = birth;
+  atMs: number;
+  /** What it wants done that was made just now, or is to be done once more. */
+  owed: BodyEffect[];
+
+  /** For the first time, or as a snapshot has it. Throws what the logic throws. */
+  constructor(args: HistoryArguments, from: { record: SnapshotRecord; snapshot: unknown } | { atMs: number }) {
+    const { definition, id, formRef, onSent, onLog, address } = args;
+    const record = 'record' in from ? from.record : null;
+    this.#policy = definition.timers;
+    this.#version = definition.version;
+    this.#formRef = formRef;
+    this.dues = new Map(record?.dues);
+    this.ids = new Map(record?.ids);
+    this.invocations = new Map(record?.invocations);
+    this.atMs = 'atMs' in from ? from.atMs : from.record.atMs;
+    const first =
+      'record' in from
+        ? { persisted: { ...from.record.body, snapshot: from.snapshot } }
+        : { input: definition.input(address.key) };
+    this.body = createBody({
+      ...{ logic: definition.logic, id, from: first, mode: 'recorded', clock: null, formRef, onSent, onLog },
+    });
+    this.owed = this.#follow(birth);
+    if (record === null) return;
+    this.at = record.at;
+    this.owed = revive(record.owed, formRef) as BodyEffect[];
+  }
+
+  /** What it wants done now. Throws what user code throws: then this history is of no use any more. */
+  apply(number: number, entry: LogEntry): BodyEffect[] {
+    this.at = number;
+    const before = this.atMs;
+    this.atMs = Math.max(before, entry.atMs);
+    switch (entry.kind) {
+      case 'event':
+        if (entry.id !== null) this.#remember(entry.id);
+        this.body.deliver(revive(entry.event, this.#formRef) as EventObject);
+        break;
+      case 'fire':
+        this.dues.delete(entry.timer);
+        this.body.fire(entry.timer);
+        break;
+      case 'answer':
+        this.#answer(entry.path, entry.invocation, revive(entry.answer, this.#formRef) as BodyAnswer);
+        break;
+      case 'woken':
+        this.#countFrom(before);
+        break;
+      case 'skip':
+        break;
+    }
+    return this.#follow(number);
+  }
+
+  #answer(path: BodyPath, invocation: string | null, answer: BodyAnswer): void {
+    if (answer.type !== 'sent' && this.invocations.get(path) !== invocation) return;
+    this.body.answer(path, answer);
+  }
+
+  #follow(number: number): BodyEffect[] {
+    for (const change of this.body.takeTimerChanges())
+      if (change.type === 'cleared') this.dues.delete(change.id);
+      else this.dues.set(change.timer.id, this.atMs + change.timer.delayMs);
+    const effects = this.body.takeEffects();
+    for (const [at, effect] of effects.entries())
+      if (effect.kind === 'invoke') this.invocations.set(effect.path, `${number}.${at}`);
+      else if (effect.kind === 'uninvoke') this.invocations.delete(effect.path);
+    return effects;
+  }
+
+  #remember(id: string): void {
+    this.ids.delete(id);
+    this.ids.set(id, this.atMs);
+    for (const [oldest, atMs] of this.ids) {
+      if (this.ids.size <= historyLimits.idsMax && this.atMs - atMs <= historyLimits.idsKeptMs) return;
+      this.ids.delete(oldest);
+    }
+  }
+
+  /** Timers that do not stand at an instant: what was left of them when something was written last, or all of it. */
+  #countFrom(beforeMs: number): void {
+    if (this.#policy === 'deadline') return;
+    for (const { id, delayMs } of this.body.timers()) {
+      const dueMs = this.dues.get(id) ?? this.atMs;
+      this.dues.set(id, this.atMs + (this.#policy === 'restart' ? delayMs : Math.max(0, dueMs - beforeMs)));
+    }
+  }
+
+  /** Whether it matters that it was woken. */
+  get countsFromWaking(): boolean {
+    return this.#policy !== 'deadline' && this.dues.size > 0;
+  }
+
+  get firstDueMs(): number | null {
+    let first: number | null = null;
+    for (const dueMs of this.dues.values()) if (first === null || dueMs < first) first = dueMs;
+    return first;
+  }
+
+  /** Throws an error that says what in it is no plain data. `nowMs`: what is left of timers is counted to here. */
+  record(done: number, nowMs: number): Cut {
+    return {
+      ...{ version: this.#version, standing: this.body.snapshot().status === 'active' ? 'active' : 'done' },
+      ...{ at: this.at, atMs: Math.max(this.atMs, nowMs), body: this.body.persist() },
+      ...{ dues: [...this.dues], ids: [...this.ids], invocations: [...this.invocations], done },
+      owed: done < birth ? this.owed.flatMap((effect) => plainEffect(effect)) : [],
+    };
+  }
+}
+
+/** What could be done by whoever reads it; nothing where something in it is no plain data. */
+const plainEffect = (effect: BodyEffect): BodyEffect[] => {
+  if (effect.kind !== 'action' && effect.kind !== 'send') return [];
+  const plain = plainOf(effect, 'effect');
+  return plain.ok ? [plain.value as BodyEffect] : [];
+};

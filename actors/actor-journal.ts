@@ -1,0 +1,334 @@
+// The backing of actors of durability 'local' (decision 5): each has a log and a snapshot on this node's disk, by the one writer. Those with
+// timers are read again when these are due, those that were alive when the node was killed when it begins anew.
+import type { EventObject } from 'xstate';
+import { type ActorAddress, isActorKey } from '../machines/entity/address.ts';
+import { type Failure, failure } from '../machines/errors.ts';
+import type { FencingToken } from '../machines/register/types.ts';
+import { readUtf8 } from '../machines/wire/octets.ts';
+import {
+  type ActorDefinition,
+  actorLimits,
+  type Backing,
+  type BackingEvents,
+  type LiveActor,
+  type Trail,
+} from './actor-api.ts';
+import type { Ask } from './actor-cell-asks.ts';
+import { createDeadLetters, type DeadLetters } from './actor-dead-letters.ts';
+import { createDueIndex, type DueIndex } from './actor-due.ts';
+import { DurableActor } from './actor-durable.ts';
+import { type DurablePlace, journalLimits } from './actor-durable-place.ts';
+import { openCount } from './actor-records.ts';
+import { createTurns, type Turns } from './actor-turns.ts';
+import type { Outcome } from './api.ts';
+import { createDeadlines } from './deadlines.ts';
+import { keyAfter, wakeRange } from './keyspace.ts';
+import type { ClockPort, RandomPort, SinkPort } from './ports/index.ts';
+import { createSeldom } from './refusals.ts';
+import type { Writer } from './writer.ts';
+
+export type JournalArguments = {
+  clock: ClockPort;
+  random: RandomPort;
+  sink: SinkPort;
+  writer: Writer;
+  /** Of this node: the addresses of those that are woken are of it. */
+  node: string;
+  formRef: DurablePlace['formRef'];
+  /** What actors send to others, at most once; `effectId` is the same when it is sent once more after a crash. */
+  send: (to: ActorAddress, event: EventObject, trail: Trail, effectId: string) => void;
+  /** Of the node, if others have turns too. */
+  turns?: Turns;
+  /** Of the node. */
+  deadLetters?: DeadLetters;
+  onGone?: BackingEvents['onGone'];
+  actorsMax?: number;
+};
+
+type Opened = (outcome: Outcome<LiveActor>) => void;
+
+export interface Journal extends Backing {
+  /** This node hosts the type from now on: its actors are woken when they are due. */
+  hosted(definition: ActorDefinition): void;
+  find(address: ActorAddress): LiveActor | null;
+  /** Those in memory. */
+  readonly size: number;
+}
+
+export const createJournal = (args: JournalArguments): Journal => new JournalTable(args);
+
+const pageEntries = 256;
+
+class JournalTable implements Journal, DurablePlace {
+  readonly durability = 'local';
+  readonly clock: ClockPort;
+  readonly random: RandomPort;
+  readonly sink: SinkPort;
+  readonly writer: Writer;
+  readonly turns: Turns;
+  readonly deadLetters: DeadLetters;
+  readonly formRef: DurablePlace['formRef'];
+  readonly send: DurablePlace['send'];
+  readonly idle;
+  readonly overdue;
+  readonly #args: JournalArguments;
+  readonly #actorsMax: number;
+  readonly #seldom;
+  /** By type and key: a disk is of one node, whatever its name is. */
+  readonly #actors = new Map<string, DurableActor>();
+  /** Of types that do not stand alone, in order of creation. */
+  readonly #kin = new Map<string, Set<DurableActor>>();
+  /** Who waits for one that is read, or for one that leaves. */
+  readonly #waiting = new Map<DurableActor, ((why: Failure | null) => void)[]>();
+  readonly #definitions = new Map<string, ActorDefinition>();
+  readonly #dues: DueIndex<string>;
+  /** Those whose time has come and who have to wait. */
+  readonly #toWake: string[] = [];
+  #waking = 0;
+  #writers = new Set<DurableActor>();
+  #stopping: (() => void)[] | null = null;
+
+  constructor(args: JournalArguments) {
+    const { clock, random, sink, writer, turns, deadLetters, formRef, send, actorsMax = actorLimits.actorsMax } = args;
+    this.#args = args;
+    this.clock = clock;
+    this.random = random;
+    this.sink = sink;
+    this.writer = writer;
+    this.turns = turns ?? createTurns({ clock, sink });
+    this.deadLetters = deadLetters ?? createDeadLetters({ clock, sink });
+    this.formRef = formRef;
+    this.send = send;
+    this.#actorsMax = actorsMax;
+    this.#seldom = createSeldom(clock);
+    this.#dues = createDueIndex<string>(clock, (name) => this.#due(name));
+    const now = (): number => clock.nowMs();
+    this.idle = createDeadlines<DurableActor>(clock, now, (actor) => actor.look());
+    this.overdue = createDeadlines<Ask>(clock, now, (ask) => ask.end({ ok: false, failure: unanswered(ask) }, () => {}));
+  }
+
+  get size(): number {
+    return this.#actors.size;
+  }
+
+  // ---------------------------------------------------------------- they are opened
+
+  /** No token: who lives on this node's disk can live nowhere else. */
+  open(
+    definition: ActorDefinition,
+    address: ActorAddress,
+    _token: FencingToken | null,
+    done: Opened,
+    onlyIfMade = false,
+  ): void {
+    const name = nameOf(address);
+    const actor = this.#actors.get(name);
+    if (actor?.isEnding === true) return this.#queue(actor, () => this.open(definition, address, null, done, onlyIfMade));
+    if (actor !== undefined) return this.#begun(actor, definition, done, onlyIfMade);
+    const why = this.#whyNot();
+    if (why !== null) return done({ ok: false, failure: why });
+    const made = new DurableActor(this, definition, address);
+    this.#dues.delete(name);
+    this.#actors.set(name, made);
+    this.#kinOf(made)?.add(made);
+    this.#begun(made, definition, done, onlyIfMade);
+    made.begin(onlyIfMade);
+  }
+
+  #whyNot(): Failure | null {
+    if (this.#stopping !== null) return failure('STOPPING', 'the node is stopping');
+    if (this.#actors.size < this.#actorsMax) return null;
+    return failure('OVERLOADED', `${this.#actors.size} actors live here already, which is the most`);
+  }
+
+  #begun(actor: DurableActor, definition: ActorDefinition, done: Opened, onlyIfMade: boolean): void {
+    if (actor.hasBegun) return done({ ok: true, value: actor });
+    this.#queue(actor, (why) => {
+      if (why === null) return done({ ok: true, value: actor });
+      // There was nothing for whoever makes nothing; this one does.
+      const again = !onlyIfMade && why.code === 'ACTOR_STOPPED';
+      if (again) this.open(definition, actor.address, null, done);
+      else done({ ok: false, failure: why });
+    });
+  }
+
+  #queue(actor: DurableActor, run: (why: Failure | null) => void): void {
+    const others = this.#waiting.get(actor);
+    if (others === undefined) this.#waiting.set(actor, [run]);
+    else others.push(run);
+  }
+
+  began(actor: DurableActor, why: Failure | null): void {
+    if (why !== null) this.#remove(actor);
+    const waiting = this.#waiting.get(actor) ?? [];
+    this.#waiting.delete(actor);
+    if (why !== null && why.code !== 'ACTOR_STOPPED') {
+      const untold = this.#seldom(`open ${actor.address.type} ${why.code}`);
+      if (untold !== null) this.sink.log('error', why.code, why.message, { address: actor.id, ...untold });
+    }
+    for (const run of waiting) run(why);
+    if (why !== null) this.#stopped();
+  }
+
+  find(address: ActorAddress): LiveActor | null {
+    return this.#actors.get(nameOf(address)) ?? null;
+  }
+
+  live(): Iterable<LiveActor> {
+    return this.#actors.values();
+  }
+
+  // ---------------------------------------------------------------- they write
+
+  wantsWrite(actor: DurableActor): void {
+    if (this.#writers.size === 0) this.clock.soon(() => this.#write());
+    this.#writers.add(actor);
+  }
+
+  #write(): void {
+    const writers = this.#writers;
+    this.#writers = new Set();
+    for (const actor of writers) actor.flush();
+  }
+
+  // ---------------------------------------------------------------- they are woken
+
+  hosted(definition: ActorDefinition): void {
+    if (definition.durability !== 'local') return;
+    const { name } = definition;
+    const isKnown = this.#definitions.has(name);
+    this.#definitions.set(name, definition);
+    if (!isKnown) this.#scan(name, wakeRange(name).gte);
+  }
+
+  #scan(type: string, gte: Uint8Array): void {
+    const { lt } = wakeRange(type);
+    let view: ReturnType<Writer['view']>;
+    try {
+      view = this.writer.view();
+    } catch (error) {
+      return this.#unreadable(type, String(error));
+    }
+    view.read({ gte, lt, limit: pageEntries }, (why, page) => {
+      view.close();
+      if (why !== null) return this.#unreadable(type, `${why.code}: ${why.message}`);
+      for (const [key, value] of page) this.#found(type, key, openCount(key, value));
+      const last = page.at(-1);
+      if (last !== undefined && this.#stopping === null) this.#scan(type, keyAfter(last[0]));
+    });
+  }
+
+  #unreadable(type: string, why: string): void {
+    this.sink.log('error', 'STORAGE_FAILED', `which actors of type ${type} are to be woken cannot be read: ${why}`, { type });
+  }
+
+  /** What cannot be believed is looked into. */
+  #found(type: string, key: Uint8Array, atMs: number | null): void {
+    const start = wakeRange(type).gte.byteLength;
+    const own = readUtf8(key, start, key.byteLength - 1);
+    if (!isActorKey(own)) return this.#unreadable(type, 'a key is malformed');
+    const name = `${type}/${own}`;
+    if (!this.#actors.has(name)) this.#dues.set(name, atMs ?? 0);
+  }
+
+  #due(name: string): void {
+    this.#toWake.push(name);
+    this.#wakeNext();
+  }
+
+  #wakeNext(): void {
+    while (this.#waking < journalLimits.wakingMax && this.#stopping === null) {
+      const name = this.#toWake.shift();
+      if (name === undefined) return;
+      const slash = name.indexOf('/');
+      const definition = this.#definitions.get(name.slice(0, slash));
+      if (definition === undefined) continue;
+      this.#waking++;
+      const address = { type: definition.name, key: name.slice(slash + 1), node: this.#args.node };
+      // Why it cannot be read is in the log of the node already.
+      this.open(
+        definition,
+        address,
+        null,
+        () => {
+          this.#waking--;
+          this.clock.soon(() => this.#wakeNext());
+        },
+        true,
+      );
+    }
+  }
+
+  // ---------------------------------------------------------------- what becomes of them
+
+  #kinOf(actor: DurableActor): Set<DurableActor> | null {
+    const { name, restart } = actor.definition;
+    if (restart.strategy === 'one-for-one') return null;
+    let kin = this.#kin.get(name);
+    if (kin === undefined) this.#kin.set(name, (kin = new Set()));
+    return kin;
+  }
+
+  herdOf(actor: DurableActor): readonly DurableActor[] {
+    const kin = this.#kinOf(actor);
+    if (kin === null) return [actor];
+    const all = [...kin];
+    return actor.definition.restart.strategy === 'all' ? all : all.slice(all.indexOf(actor));
+  }
+
+  failed(actor: DurableActor, thrown: unknown, reason: string, delayMs: number | null): void {
+    const { type } = actor.address;
+    this.sink.count('actor_failures_total', { address: type });
+    const untold = this.#seldom(`${type} ${delayMs === null} ${reason}`);
+    if (untold === null) return;
+    const stack = thrown instanceof Error ? thrown.stack : undefined;
+    const facts = { address: actor.id, restarts: actor.view().restarts, ...untold, stack };
+    if (delayMs !== null) this.sink.log('error', 'ACTOR_FAILED', reason, { ...facts, delayMs });
+    else this.sink.log('error', 'ACTOR_GIVEN_UP', `${actor.id} failed too often: ${reason}`, facts);
+  }
+
+  onlookerThrew(actor: DurableActor, thrown: unknown): void {
+    const untold = this.#seldom(`threw ${actor.address.type}`);
+    if (untold !== null)
+      this.sink.log('error', 'ACTOR_LISTENER_THREW', `who listens to ${actor.id} threw: ${String(thrown)}`, untold);
+  }
+
+  over(actor: DurableActor, why: Parameters<BackingEvents['onGone']>[1], wakeMs: number | null): void {
+    const name = nameOf(actor.address);
+    this.#remove(actor);
+    if (wakeMs !== null && this.#stopping === null && this.#definitions.has(actor.address.type)) this.#dues.set(name, wakeMs);
+    const waiting = this.#waiting.get(actor) ?? [];
+    this.#waiting.delete(actor);
+    this.#args.onGone?.(actor, why);
+    for (const run of waiting) run(null);
+    this.#stopped();
+  }
+
+  #remove(actor: DurableActor): void {
+    const name = nameOf(actor.address);
+    if (this.#actors.get(name) === actor) this.#actors.delete(name);
+    this.#writers.delete(actor);
+    const kin = this.#kin.get(actor.definition.name);
+    kin?.delete(actor);
+    if (kin?.size === 0) this.#kin.delete(actor.definition.name);
+  }
+
+  stop(done: () => void): void {
+    const isFirst = this.#stopping === null;
+    this.#stopping ??= [];
+    this.#stopping.push(done);
+    this.#dues.stop();
+    if (isFirst) for (const actor of this.#actors.values()) actor.drain();
+    this.#stopped();
+  }
+
+  #stopped(): void {
+    if (this.#stopping === null || this.#actors.size > 0) return;
+    for (const done of this.#stopping.splice(0)) done();
+  }
+}
+
+const nameOf = ({ type, key }: ActorAddress): string => `${type}/${key}`;
+
+const unanswered = ({ event }: Ask): Failure =>
+  failure('OUTCOME_UNKNOWN', `the actor has handled '${event.type}' and has not answered in time`);

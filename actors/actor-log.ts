@@ -1,0 +1,208 @@
+// The log of one actor on the node's disk, over its one writer (group commit): whatever waits goes in one value; a snapshot takes the place
+// of what is behind it in one batch, so that a crash finds the one or the other.
+import {
+  Corruption,
+  type LogBatch,
+  type LogEntry,
+  openCount,
+  openEntries,
+  openSnapshot,
+  type SnapshotRecord,
+  sameBytes,
+  sealCount,
+  sealEntries,
+  sealSnapshot,
+} from './actor-records.ts';
+import { type ActorKeys, actorKeys, firstIndexOf, keyAfter } from './keyspace.ts';
+import { noChecksum } from './log-batch.ts';
+import { type StorageFailure, StorageFault, type StorageOperation, type StorageView } from './ports/index.ts';
+import type { Writer } from './writer.ts';
+
+const pageEntries = 64;
+const pageBytes = 4 << 20;
+
+type Done = (failure: StorageFailure | null) => void;
+
+/** `done`: the last entry whose effects were surely done. Null: there is nothing of this actor. */
+export type LoadedLog = { snapshot: SnapshotRecord; entries: LogEntry[]; done: number } | null;
+export type Load = { ok: true; log: LoadedLog } | { ok: false; message: string };
+
+export type Cut = Omit<SnapshotRecord, 'first' | 'follows'>;
+
+export class ActorLog {
+  readonly #writer: Writer;
+  readonly #keys: ActorKeys;
+  #batches: LogBatch[] = [];
+  #sum: Uint8Array = noChecksum;
+  /** Of the next entry; the first is that the actor was made. */
+  next = 2;
+  /** What lies behind the last snapshot. */
+  bytes = 0;
+  snapshotBytes = 0;
+  /** The record by which it is woken says that it has to be looked at. */
+  #isMarked = false;
+  #doneWritten = 0;
+  #isLoaded = false;
+
+  constructor(writer: Writer, type: string, key: string) {
+    this.#writer = writer;
+    this.#keys = actorKeys(type, key);
+  }
+
+  /** Of those that are not in the snapshot. */
+  get entries(): number {
+    const first = this.#batches[0]?.first;
+    return first === undefined ? 0 : this.next - first;
+  }
+
+  /** Nothing was written since it was put to rest. */
+  get isAtRest(): boolean {
+    return !this.#isMarked && this.#batches.length === 0;
+  }
+
+  // ---------------------------------------------------------------- writing
+
+  /** The first one's number. */
+  append(entries: readonly LogEntry[], done: number, durable: Done): number {
+    const first = this.next;
+    const key = this.#keys.log(first);
+    const { value, sum } = sealEntries(key, this.#sum, done, entries);
+    this.next = first + entries.length;
+    this.#sum = sum;
+    this.#batches.push({ first, last: this.next - 1, sum, bytes: value.byteLength });
+    this.bytes += value.byteLength;
+    this.#doneWritten = done;
+    this.#writer.write([{ key, value }, ...this.#mark()], { durable: true }, durable);
+    return first;
+  }
+
+  /** Until it is put to rest, whoever starts the node has to look after it. */
+  #mark(): StorageOperation[] {
+    if (this.#isMarked) return [];
+    this.#isMarked = true;
+    return [{ key: this.#keys.wake, value: sealCount(this.#keys.wake, 0) }];
+  }
+
+  /** Not durable by itself: what is lost with it is that effects were done, and they are done again. */
+  noteDone(done: number): void {
+    if (done <= this.#doneWritten) return;
+    this.#doneWritten = done;
+    this.#writer.write([{ key: this.#keys.done, value: sealCount(this.#keys.done, done) }], { durable: false }, () => {});
+  }
+
+  /** `rest`: it leaves the memory, and is woken at that time, or never (null); undefined: it stays. */
+  cut(record: Cut, rest: number | null | undefined, how: { durable: boolean }, done: Done): void {
+    const gone = this.#batches.filter(({ last }) => last <= record.at);
+    const kept = this.#batches.slice(gone.length);
+    const follows = gone.at(-1)?.sum ?? this.#follows;
+    const first = kept[0]?.first ?? this.next;
+    const value = sealSnapshot(this.#keys, { ...record, first, follows });
+    const operations: StorageOperation[] = gone.map((batch) => ({ key: this.#keys.log(batch.first), value: null }));
+    operations.push({ key: this.#keys.snapshot, value });
+    if (rest === undefined) operations.push(...this.#mark());
+    else {
+      const { wake } = this.#keys;
+      operations.push({ key: wake, value: rest === null ? null : sealCount(wake, rest) });
+      this.#isMarked = false;
+    }
+    this.#batches = kept;
+    this.#follows = follows;
+    this.bytes = kept.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.snapshotBytes = value.byteLength;
+    this.#isLoaded = true;
+    this.#writer.write(operations, how, done);
+  }
+
+  /** What the first value of the log follows. */
+  #follows: Uint8Array = noChecksum;
+
+  /** All of it, in one batch. */
+  remove(done: Done): void {
+    const keys = [
+      this.#keys.snapshot,
+      this.#keys.done,
+      this.#keys.wake,
+      ...this.#batches.map(({ first }) => this.#keys.log(first)),
+    ];
+    this.#batches = [];
+    this.#writer.write(
+      keys.map((key) => ({ key, value: null })),
+      { durable: true },
+      done,
+    );
+  }
+
+  // ---------------------------------------------------------------- reading
+
+  load(done: (load: Load) => void): void {
+    let snapshot: SnapshotRecord | null;
+    let view: StorageView;
+    try {
+      const value = this.#writer.get(this.#keys.snapshot);
+      snapshot = value === undefined ? null : openSnapshot(this.#keys, value);
+      view = this.#writer.view();
+    } catch (error) {
+      return done({ ok: false, message: `its snapshot cannot be read: ${whyOf(error)}` });
+    }
+    const read: LogEntry[] = [];
+    const batches: LogBatch[] = [];
+    let doneAt = snapshot?.done ?? 0;
+    const end = (load: Load): void => {
+      view.close();
+      done(load);
+    };
+    const add = (key: Uint8Array, value: Uint8Array): void => {
+      const first = firstIndexOf(key);
+      const before = batches.at(-1);
+      const opened = openEntries(key, value);
+      if (snapshot === null) throw new Corruption('there is no snapshot before it');
+      const [expected, follows] = before === undefined ? [snapshot.first, snapshot.follows] : [before.last + 1, before.sum];
+      if (first !== expected) throw new Corruption(`it begins at ${first}, where ${expected} is expected`);
+      if (!sameBytes(opened.previous, follows)) throw new Corruption('it does not follow what is before it');
+      const last = first + opened.entries.length - 1;
+      batches.push({ first, last, sum: opened.sum, bytes: value.byteLength });
+      doneAt = Math.max(doneAt, opened.done);
+      // One that was cut in its middle is kept whole.
+      for (const [at, entry] of opened.entries.entries()) if (first + at > snapshot.at) read.push(entry);
+    };
+    const page = (gte: Uint8Array): void =>
+      view.read({ gte, lt: this.#keys.logRange.lt, limit: pageEntries, limitBytes: pageBytes }, (why, values) => {
+        if (why !== null) return end({ ok: false, message: `its log cannot be read: ${why.code}: ${why.message}` });
+        for (const [key, value] of values)
+          try {
+            add(key, value);
+          } catch (error) {
+            return end({ ok: false, message: `its log at ${firstIndexOf(key)} cannot be read: ${whyOf(error)}` });
+          }
+        const last = values.at(-1);
+        if (last !== undefined) return page(keyAfter(last[0]));
+        if (snapshot === null) return end({ ok: true, log: null });
+        this.#take(snapshot, batches);
+        end({ ok: true, log: { snapshot, entries: read, done: Math.max(doneAt, this.#readDone()) } });
+      });
+    page(this.#keys.logRange.gte);
+  }
+
+  #readDone(): number {
+    try {
+      const value = this.#writer.get(this.#keys.done);
+      return (value === undefined ? null : openCount(this.#keys.done, value)) ?? 0;
+    } catch {
+      return 0;
+    }
+  }
+
+  /** Once; whatever was written since then is known. */
+  #take(snapshot: SnapshotRecord, batches: LogBatch[]): void {
+    if (this.#isLoaded) return;
+    this.#isLoaded = true;
+    this.#batches = batches;
+    this.#follows = snapshot.follows;
+    this.#sum = batches.at(-1)?.sum ?? snapshot.follows;
+    this.next = (batches.at(-1)?.last ?? Math.max(snapshot.at, snapshot.first - 1)) + 1;
+    this.bytes = batches.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+}
+
+const whyOf = (error: unknown): string =>
+  error instanceof Corruption || error instanceof StorageFault ? error.message : String(error);

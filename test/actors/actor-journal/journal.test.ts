@@ -1,0 +1,431 @@
+// Actors whose state is on this node's disk: what is acknowledged is kept, what is told is done after that, and they are read again as
+// they were.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { assign, fromCallback, fromPromise, fromTransition, sendTo, setup } from 'xstate';
+import { type ActorEnd, type LiveActor, refMark } from '../../../actors/actor-api.ts';
+import { currentExecution } from '../../../actors/actor-execution.ts';
+import { addressOf, ask, contextOf, define, killed, nobody, opened, openRoom, outcomeOf, stopped, valueOf } from './world.ts';
+
+type Counted = { type: 'add'; by: number } | { type: 'break' } | { type: 'get' };
+
+const counter = fromTransition((n: number, event: Counted) => {
+  if (event.type === 'break') throw new Error('it broke');
+  return event.type === 'add' ? n + event.by : n;
+}, 0);
+
+const replies = { get: ({ snapshot }: { snapshot: unknown }) => (snapshot as { context: number }).context };
+const counting = define(counter, { replies });
+
+const add = (live: LiveActor, by = 1): void => assert.equal(live.send({ type: 'add', by } as never, nobody), null);
+
+test('what was acknowledged is there after the process was killed', () => {
+  let room = openRoom();
+  let live = opened(room, counting);
+  for (let n = 1; n <= 5; n++) add(live, n);
+  assert.deepEqual(ask(room, live, { type: 'get' }), [{ ok: true, value: 15 }]);
+  for (let times = 0; times < 3; times++) {
+    room = killed(room);
+    live = opened(room, counting);
+    assert.equal(contextOf(live), 15 + times);
+    add(live);
+    room.clock.settle();
+  }
+});
+
+test('an event is on the disk before it is handled, and everybody of a turn shares a write', () => {
+  const room = openRoom();
+  const lives = ['a', 'b', 'c'].map((key) => opened(room, counting, key));
+  const before = room.storage.batches.length;
+  for (const live of lives) for (let n = 0; n < 10; n++) add(live);
+  assert.equal(contextOf(lives[0]!), 0);
+  room.clock.settle();
+  assert.deepEqual(lives.map(contextOf), [10, 10, 10]);
+  const durable = room.storage.batches.slice(before).filter((batch) => batch.durable);
+  assert.equal(durable.length, 1);
+});
+
+test('a delivery under an id that was handled has one effect, and is answered once more; restored, too', () => {
+  let room = openRoom();
+  let live = opened(room, counting);
+  assert.deepEqual(ask(room, live, { type: 'add', by: 1 } as never, 'x', false), [{ ok: true, value: null }]);
+  assert.deepEqual(ask(room, live, { type: 'add', by: 1 } as never, 'x', false), [{ ok: true, value: null }]);
+  const twice: unknown[] = [];
+  const how = { id: 'y', wantsReply: false, leftMs: 1_000, trail: nobody };
+  for (let times = 0; times < 2; times++)
+    live.deliver({ type: 'add', by: 1 } as never, how, (outcome) => void twice.push(outcome.ok));
+  room.clock.settle();
+  assert.deepEqual(twice, [true, true]);
+  for (const again of [killed, stopped]) {
+    room = again(room);
+    live = opened(room, counting);
+    for (const id of ['x', 'y']) ask(room, live, { type: 'add', by: 1 } as never, id, false);
+    assert.equal(contextOf(live), 2);
+  }
+});
+
+test('a snapshot takes the place of a log that has become long', () => {
+  let room = openRoom();
+  let live = opened(room, { ...counting, mailboxMax: 10_000 });
+  for (let n = 0; n < 3_500; n++) add(live);
+  room.clock.settle();
+  room.clock.pass(100);
+  const logs = [...room.storage.contents().keys()].filter((key) => key.includes('\0l'));
+  assert.ok(logs.length < 1_000 / 128 + 2, `${logs.length} values are left of the log`);
+  room = killed(room);
+  live = opened(room, counting);
+  assert.equal(contextOf(live), 3_500);
+});
+
+test('an actor that fails begins anew without the event that it failed over, which is a dead letter and stays passed over', () => {
+  let room = openRoom();
+  let live = opened(room, counting);
+  add(live, 1);
+  const answers = ask(room, live, { type: 'break' }, null, false);
+  add(live, 2);
+  assert.equal(answers[0]?.ok, false);
+  assert.equal(live.view().state, 'backoff');
+  room.clock.pass(1_000);
+  assert.deepEqual([live.view().state, live.view().restarts, contextOf(live)], ['running', 1, 3]);
+  room = killed(room);
+  live = opened(room, counting);
+  assert.equal(contextOf(live), 3);
+  live.send({ type: 'break' }, nobody);
+  room.clock.settle();
+  assert.deepEqual(
+    room.letters.view().recent.map(({ event, reason }) => [event, reason]),
+    [['break', 'ACTOR_FAILED']],
+  );
+});
+
+test('one that fails too often is given up; its state stays and it is read again when the node begins anew', () => {
+  let room = openRoom();
+  const brittle = define(counter, { restart: { ...counting.restart, failuresMax: 1 } });
+  let live = opened(room, brittle);
+  add(live, 7);
+  const ends: unknown[] = [];
+  live.subscribe(
+    () => {},
+    (end) => void ends.push((end as ActorEnd).reason),
+  );
+  for (let times = 0; times < 2; times++) {
+    live.send({ type: 'break' }, nobody);
+    room.clock.pass(1_000);
+  }
+  assert.deepEqual([live.view().state, ends], ['failed', ['failed']]);
+  assert.equal(live.send({ type: 'add', by: 1 } as never, nobody)?.code, 'ACTOR_FAILED');
+  room = stopped(room);
+  live = opened(room, brittle);
+  assert.equal(contextOf(live), 7);
+});
+
+const seen: (string | null)[] = [];
+const door = setup({
+  types: {} as { context: { opened: number; friend: unknown } },
+  actions: { ring: () => void seen.push(currentExecution()?.effectId ?? null) },
+  actors: { work: fromPromise(async () => 'worked') },
+}).createMachine({
+  initial: 'shut',
+  context: { opened: 0, friend: { [refMark]: addressOf('b', 'friend'), send() {} } as unknown },
+  states: {
+    shut: {
+      on: {
+        open: {
+          target: 'ajar',
+          actions: [
+            'ring',
+            assign({ opened: ({ context }) => context.opened + 1 }),
+            sendTo(({ context }) => context.friend as never, { type: 'hi' } as never),
+          ],
+        },
+      },
+    },
+    ajar: { after: { 1000: 'shut' }, on: { push: 'wide' } },
+    wide: { invoke: { src: 'work', id: 'work', onDone: 'done' } },
+    done: { type: 'final' },
+  },
+});
+const doors = define(door);
+
+test('actions are done after the event is on the disk, under an id, and messages go out under theirs', () => {
+  seen.length = 0;
+  const room = openRoom();
+  const live = opened(room, doors);
+  live.send({ type: 'open' }, nobody);
+  assert.deepEqual(seen, []);
+  room.clock.settle();
+  assert.deepEqual(seen, ['thing/a@n1.2.0']);
+  assert.deepEqual(room.sent, [{ to: 'friend/b@n1', event: { type: 'hi' }, effectId: 'thing/a@n1.2.1' }]);
+});
+
+test('what nobody knows was done is done once more after a crash, under the same id; what was surely done is not', () => {
+  seen.length = 0;
+  const room = openRoom();
+  const live = opened(room, doors);
+  live.send({ type: 'open' }, nobody);
+  room.clock.settle();
+  const lost = killed(room);
+  opened(lost, doors);
+  assert.deepEqual(seen, ['thing/a@n1.2.0', 'thing/a@n1.2.0']);
+  room.clock.pass(100);
+  const known = killed(room);
+  opened(known, doors);
+  assert.equal(seen.length, 2);
+});
+
+for (const [timers, left] of [
+  ['deadline', 0],
+  ['remaining', 400],
+  ['restart', 1_000],
+] as const)
+  test(`timers are ${timers} when their actor is read again`, () => {
+    const policy = define(door, { timers });
+    let room = openRoom();
+    opened(room, policy).send({ type: 'open' }, nobody);
+    room.clock.pass(600);
+    room = stopped(room, 10_000);
+    const live = opened(room, policy);
+    room.clock.settle();
+    if (left > 0) {
+      room.clock.pass(left - 1);
+      assert.equal(valueOf(live), 'ajar');
+    }
+    room.clock.pass(1);
+    room.clock.settle();
+    assert.equal(valueOf(live), 'shut');
+  });
+
+test('an actor whose timer is due wakes without a message, whether it was put to rest or killed', () => {
+  for (const again of [stopped, killed]) {
+    let room = openRoom();
+    opened(room, doors).send({ type: 'open' }, nobody);
+    room.clock.pass(100);
+    room = again(room);
+    assert.equal(room.journal.find(addressOf()), null);
+    room.journal.hosted(doors);
+    room.clock.pass(2_000);
+    const live = room.journal.find(addressOf());
+    assert.equal(live === null ? null : valueOf(live), 'shut');
+  }
+});
+
+test('one that nobody needs leaves the memory, and its timer wakes it', () => {
+  const room = openRoom();
+  const idle = define(door, { passivateAfterMs: 200 });
+  room.journal.hosted(idle);
+  opened(room, idle).send({ type: 'open' }, nobody);
+  room.clock.pass(600);
+  assert.equal(room.journal.size, 0);
+  room.clock.pass(450);
+  assert.equal(room.journal.size, 1);
+});
+
+test('what was invoked is begun again when its actor is read again', async () => {
+  let room = openRoom();
+  let live = opened(room, doors);
+  for (const type of ['open', 'push']) live.send({ type }, nobody);
+  room.clock.settle();
+  room = killed(room);
+  live = opened(room, doors);
+  assert.equal(valueOf(live), 'wide');
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  const ends: unknown[] = [];
+  live.subscribe(
+    () => {},
+    (end) => void ends.push((end as ActorEnd).reason),
+  );
+  room.clock.settle();
+  assert.deepEqual(ends, ['done']);
+});
+
+test('one that came to its end says so from then on; only when it is stopped, another can be made', async () => {
+  let room = openRoom();
+  const live = opened(room, doors);
+  for (const type of ['open', 'push']) live.send({ type }, nobody);
+  room.clock.settle();
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  room.clock.settle();
+  assert.equal(room.journal.size, 0);
+  for (const again of [stopped, killed]) {
+    room = again(room);
+    const ended = opened(room, doors);
+    assert.equal(ended.send({ type: 'open' }, nobody)?.code, 'ACTOR_STOPPED');
+    const ends: unknown[] = [];
+    ended.subscribe(
+      () => {},
+      (end) => void ends.push((end as ActorEnd).reason),
+    );
+    assert.deepEqual(ends, ['done']);
+  }
+  const ended = opened(room, doors);
+  ended.stop(true, () => {});
+  room.clock.settle();
+  assert.equal(valueOf(opened(room, doors)), 'shut');
+});
+
+test('a stop leaves nothing on the disk; what waits is handled first, unless it is hard', () => {
+  for (const isHard of [false, true]) {
+    const room = openRoom();
+    const live = opened(room, counting);
+    const answers: unknown[] = [];
+    live.deliver(
+      { type: 'get' },
+      { id: null, wantsReply: true, leftMs: 1_000, trail: nobody },
+      (outcome) => void answers.push(outcome.ok),
+    );
+    let isOver = false;
+    live.stop(isHard, () => {
+      isOver = true;
+    });
+    room.clock.settle();
+    assert.deepEqual([isOver, answers], [true, [!isHard]]);
+    assert.deepEqual([...room.storage.contents().keys()], []);
+    assert.equal(outcomeOf(room, counting, 'a', true).ok, false);
+  }
+});
+
+test('whoever only wants what was made is told that there is nothing', () => {
+  const room = openRoom();
+  const outcome = outcomeOf(room, counting, 'a', true);
+  assert.equal(outcome.ok ? '' : outcome.failure.code, 'ACTOR_STOPPED');
+  assert.equal(room.journal.size, 0);
+});
+
+test('a state of an older version is migrated, one of a newer is refused and stays', () => {
+  let room = openRoom();
+  const first = opened(room, counting);
+  add(first, 4);
+  room = stopped(room);
+  const doubled = {
+    1: (snapshot: unknown) => ({ ...(snapshot as object), context: (snapshot as { context: number }).context * 2 }),
+  };
+  const second = define(counter, { version: 2, replies, migrate: doubled });
+  assert.equal(contextOf(opened(room, second)), 8);
+  room = stopped(room);
+  const refused = outcomeOf(room, counting);
+  assert.equal(refused.ok ? '' : refused.failure.code, 'ACTOR_VERSION');
+  assert.equal(contextOf(opened(room, second)), 8);
+});
+
+test('damage is told, and keeps its actor from being opened; others live', () => {
+  for (const part of ['\0s', '\0l']) {
+    let room = openRoom();
+    for (const key of ['a', 'b'])
+      for (let n = 0; n < 2; n++) {
+        add(opened(room, counting, key));
+        room.clock.settle();
+      }
+    room = killed(room);
+    const [key, value] = [...room.storage.contents().values()].find(([one]) => Buffer.from(one).includes(`/a${part}`))!;
+    room.storage.rot(
+      key,
+      value.map((byte, at) => (at === value.length - 1 ? byte ^ 1 : byte)),
+    );
+    const outcome = outcomeOf(room, counting, 'a');
+    assert.equal(outcome.ok ? '' : outcome.failure.code, 'STORAGE_FAILED');
+    assert.match(outcome.ok ? '' : outcome.failure.message, /checksum does not match/);
+    assert.equal(contextOf(opened(room, counting, 'b')), 2);
+  }
+});
+
+test('a value of the log that is missing in the middle is noticed', () => {
+  let room = openRoom();
+  for (let n = 0; n < 3; n++) {
+    add(opened(room, counting));
+    room.clock.settle();
+  }
+  room = killed(room);
+  const logs = [...room.storage.contents().values()].filter(([one]) => Buffer.from(one).includes('\0l'));
+  room.storage.rot(logs[1]![0], null);
+  const outcome = outcomeOf(room, counting);
+  assert.match(outcome.ok ? '' : outcome.failure.message, /it begins at 4, where 3 is expected/);
+});
+
+test('a disk that is full refuses: nothing is acknowledged, nothing that was is lost', () => {
+  let room = openRoom();
+  let live = opened(room, counting);
+  add(live, 3);
+  room.clock.settle();
+  room.storage.failWith({ code: 'DISK_FULL', message: 'no space is left' });
+  const answers = ask(room, live, { type: 'add', by: 1 } as never, 'x', false);
+  const [first] = answers;
+  assert.equal(first?.ok === false ? first.failure.code : '', 'STORAGE_FAILED');
+  assert.notEqual(live.send({ type: 'add', by: 1 } as never, nobody), null);
+  assert.equal(contextOf(live), 3);
+  room = killed(room);
+  live = opened(room, counting);
+  assert.equal(contextOf(live), 3);
+});
+
+test('what is no plain data is refused where it is sent, and a state that is none fails at once and says where', () => {
+  const room = openRoom();
+  const live = opened(room, counting);
+  assert.match(live.send({ type: 'add', by: new Date(0) } as never, nobody)?.message ?? '', /event\.by is a Date/);
+  const dated = define(
+    fromTransition((state: { when: unknown }) => ({ when: state.when === null ? new Date(0) : null }), {
+      when: null as unknown,
+    }),
+    { name: 'dated' },
+  );
+  const other = opened(room, dated);
+  other.send({ type: 'go' }, nobody);
+  room.clock.settle();
+  assert.match(other.view().reason ?? '', /snapshot\.context\.when is a Date/);
+  room.clock.pass(1_000);
+  assert.deepEqual([other.view().state, contextOf(other)], ['running', { when: null }]);
+});
+
+test('a callback is told, answers through the log, and its end is seen to', () => {
+  const doneBy: string[] = [];
+  const line = setup({
+    types: {} as { context: { got: string[] } },
+    actors: {
+      line: fromCallback(({ sendBack, receive }) => {
+        receive((event) => sendBack({ type: 'echo', what: event.type }));
+        return () => void doneBy.push('ended');
+      }),
+    },
+  }).createMachine({
+    context: { got: [] },
+    invoke: { src: 'line', id: 'line' },
+    on: {
+      say: { actions: sendTo('line', { type: 'said' }) },
+      echo: { actions: assign({ got: ({ context, event }) => [...context.got, (event as unknown as { what: string }).what] }) },
+    },
+  });
+  let room = openRoom();
+  let live = opened(room, define(line));
+  live.send({ type: 'say' }, nobody);
+  room.clock.settle();
+  assert.deepEqual(contextOf(live), { got: ['said'] });
+  room = stopped(room);
+  assert.deepEqual(doneBy, ['ended']);
+  live = opened(room, define(line));
+  live.send({ type: 'say' }, nobody);
+  room.clock.settle();
+  assert.deepEqual(contextOf(live), { got: ['said', 'said'] });
+});
+
+test('a mailbox that is full says so', () => {
+  const room = openRoom();
+  const live = opened(room, { ...counting, mailboxMax: 2 });
+  const codes = [1, 2, 3].map(() => live.send({ type: 'add', by: 1 } as never, nobody)?.code ?? 'taken');
+  assert.deepEqual(codes, ['taken', 'taken', 'MAILBOX_FULL']);
+});
+
+test('taps see events with who sent them, subscribers the latest snapshot of a turn', () => {
+  const room = openRoom();
+  const live = opened(room, counting);
+  const shown: unknown[] = [];
+  live.subscribe(
+    (snapshot) => void shown.push((snapshot as unknown as { context: number }).context),
+    () => {},
+  );
+  const tapped: unknown[] = [];
+  live.tap((one) => void tapped.push(one.type === 'event' ? [one.event.type, one.trail?.source] : one.type));
+  live.send({ type: 'add', by: 1 } as never, { source: 'n2', correlation: 'c' });
+  add(live, 1);
+  room.clock.settle();
+  assert.deepEqual(shown, [0, 2]);
+  assert.deepEqual(tapped, [['add', 'n2'], 'snapshot', ['add', ''], 'snapshot']);
+});
