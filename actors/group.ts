@@ -20,6 +20,7 @@ import {
   type RegisterWrite,
 } from '../machines/register/index.ts';
 import { limits } from '../machines/wire/limits.ts';
+import type { ActorGroups } from './actor-groups.ts';
 import type {
   BackupPart,
   CallOptions,
@@ -87,6 +88,8 @@ export type GroupArguments = {
   checkAll: boolean;
   /** Who leads, and whether its lease holds, may have changed; null: there is no replica here any more. */
   onLeading?: (member: LeadingMember | null) => void;
+  /** Replicated actors live in it. */
+  actors?: ActorGroups | null;
   /** Groups' quietness, for the beats between nodes. */
   onQuiet: (quiet: { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }) => void;
 };
@@ -574,7 +577,9 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       return tellStatus();
     }
     const { store, restored } = loaded;
-    const register = createRegisterReplica({ scope, clock, writer, store, watchEventsMax: settings.watchEventsMax });
+    const register = createRegisterReplica({
+      ...{ scope, clock, writer, store, watchEventsMax: settings.watchEventsMax, actors: args.actors?.host(group) ?? null },
+    });
     register.load(restored.applied, () => {
       const snapshots = createSnapshotTransfers({
         ...{ scope, clock, random: ports.random, sink, router, writer, store, group, replica: id },
@@ -593,10 +598,12 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
             scheduleExpire();
             if (appliedWaits.length > 0) scope.soon(answerApplied);
             waits.wake();
+            args.actors?.applied(group, false);
           },
           installed(meta, done) {
             register.load(meta.index, () => {
               done();
+              args.actors?.applied(group, true);
               answerApplied();
             });
           },
@@ -613,6 +620,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
         },
       });
       hosted = { member, register, store, snapshots };
+      const { ledger, keyspace: read } = register;
+      args.actors?.opened({ group, ledger, read, propose: (data, done) => member.propose(data, done) });
       onChanged();
     });
   };
@@ -692,6 +701,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
           : failure('NOT_READY', `'${group}' on ${settings.name} failed and starts again: ${reason}`);
       // The member first: it knows best which of its requests surely did nothing.
       hosted?.member.stop();
+      args.actors?.closed(group);
       dismiss(why);
       hosted?.register.stop(why);
       hosted?.store.close();

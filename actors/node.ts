@@ -14,6 +14,7 @@ import type { FormRef } from './actor-here.ts';
 import { createShards } from './actor-shards.ts';
 import type { ActorsEvent } from './actors.ts';
 import { actorsAddress, createActorsRoom } from './actors-room.ts';
+import { type Replicas, type ReplicasArguments, replicasAddress } from './actor-replica.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus } from './api.ts';
 import { type BreakersDoor, createBreakers } from './breakers.ts';
 import { callingDefaults } from './call-options.ts';
@@ -87,6 +88,8 @@ export type NodeTreeOptions = {
   services?: { host: ServiceHost; find: CatalogApi['find'] };
   /** Makes what code is given for a reference to an actor in a message that came; the address itself when absent. */
   formRef?: FormRef;
+  /** Replicated actors of this node. */
+  replicas?: (place: Pick<ReplicasArguments, 'clock' | 'sink' | 'network' | 'router' | 'leaderships'>) => Replicas;
   /** Stands between calls and their breakers, and sees what is asked and told. */
   tapBreakers?: (door: BreakersDoor, clock: ClockPort) => BreakersDoor;
 };
@@ -222,6 +225,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const groups = new Map<string, Cell<GroupEvent>>();
   const leaderships = createLeaderships(clock);
+  const replicas = options.replicas?.({ clock, sink, network, router, leaderships }) ?? null;
+  if (replicas !== null) router.on(replicasAddress, (delivery) => replicas.receive(delivery));
   let genesisCell: Cell<GenesisActorEvent> | null = null;
   let livenessCell: Cell<LivenessActorEvent> | null = null;
   let membershipCell: Cell<MembershipActorEvent> | null = null;
@@ -279,6 +284,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
           changed();
         },
         onLeading: (member) => leaderships.tell(group, member),
+        actors: replicas,
         onQuiet(now) {
           quiet.set(group, now);
           tellQuiet('all');

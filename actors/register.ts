@@ -1,5 +1,7 @@
 // The register state machine where it lives: applies committed commands to the group's keyspace, answers reads from it, keeps
 // the recent events for watchers, and asks for an `expire` entry when log time must move. The rules are in machines/register.
+import { type Ledger, type LedgerHost, takeLedgerWrites } from '../machines/entity/ledger.ts';
+import { closeStore } from '../machines/entity/ledger-store.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import { freeIn } from '../machines/queue/index.ts';
 import type { Entry } from '../machines/raft/types.ts';
@@ -9,6 +11,7 @@ import {
   createRegister,
   encodeCommand,
   isTopicRead,
+  type KeyspaceReader,
   type KeyspaceWrite,
   listRange,
   listResult,
@@ -52,6 +55,9 @@ export interface RegisterReplica {
   freeIn(queue: string): number;
   /** The outcome of the request under this idempotency key is remembered. */
   isKnown(idempotencyKey: string): boolean;
+  /** The replicated actors in it, and the keyspace as of all that is applied. */
+  ledger(): Ledger;
+  readonly keyspace: KeyspaceReader;
   /** Every record of the keyspace as of now. */
   records(): RecordPages;
   /** Nobody waits here any more for what may come: reads that do are answered as things are. */
@@ -79,10 +85,13 @@ export const createRegisterReplica = (args: {
   writer: Writer;
   store: RaftStore;
   watchEventsMax: number;
+  /** Folds the replicated actors in it; null: nobody does. */
+  actors?: LedgerHost | null;
 }): RegisterReplica => {
   const { scope, writer, store } = args;
   const events = createWatchLog(args.watchEventsMax);
-  let register = createRegister();
+  const fresh = () => createRegister(undefined, undefined, args.actors ?? null);
+  let register = fresh();
   let appliedIndex = 0;
   let writes: KeyspaceWrite[] = [];
   /** Also what the writer has not been handed yet, so that a later entry of a turn sees an earlier one's write. */
@@ -182,7 +191,8 @@ export const createRegisterReplica = (args: {
 
   return {
     load(index, done) {
-      register = createRegister();
+      closeStore(register.actors.store);
+      register = fresh();
       isLoading = true;
       writes = [];
       recent.clear();
@@ -215,6 +225,7 @@ export const createRegisterReplica = (args: {
     takeWrites() {
       const taken = writes;
       writes = [];
+      for (const write of takeLedgerWrites(register.actors)) taken.push(write);
       recent.age();
       return taken;
     },
@@ -237,6 +248,8 @@ export const createRegisterReplica = (args: {
     freeIn: (queue) => freeIn(register.queues, queue),
     isKnown: (idempotencyKey) => register.sessions.has(idempotencyKey),
 
+    ledger: () => register.actors,
+    keyspace: read,
     records: () => openPages(readers),
     endWaits: waits.close,
     dismiss,
@@ -244,6 +257,7 @@ export const createRegisterReplica = (args: {
     stop(why) {
       dismiss(why);
       for (const end of [...loads]) end(why);
+      closeStore(register.actors.store);
     },
   };
 };

@@ -15,7 +15,13 @@ type Row = { help: string; labels: readonly string[] };
 export const sinkCounters = {
   actor_answers_late_total: { help: 'Answers of actors at other nodes that nobody waited for any more', labels: [] },
   actor_requests_retried_total: { help: 'Requests to actors that were put once more, by why', labels: ['why'] },
+  actor_effects_total: {
+    help: 'Effects of replicated actors that this node ran as leader of their group, by kind',
+    labels: ['group', 'kind'],
+  },
+  actor_events_failed_total: { help: 'Events at which a replicated actor threw, as this replica found', labels: ['group'] },
   actor_failures_total: { help: 'Failures of supervised actors', labels: ['address'] },
+  actors_diverged_total: { help: 'Replicated actors that were stopped because replicas of them differ', labels: ['group'] },
   admission_refused_total: { help: 'Connections refused at admission, by reason', labels: ['code'] },
   answers_late_total: { help: 'Answers that came after their question had ended', labels: [] },
   answers_lost_total: { help: 'Answers that could not be sent', labels: [] },

@@ -159,7 +159,7 @@ const takeEffects = (record: ActorRecord, body: FoldBody, step: Step, draft: Dra
     const id = { index: step.index, n: step.n * (ledgerLimits.outboxMax + 1) + k };
     draft.digest = mixHashes(draft.digest, valueHash(data));
     if (effect.kind === 'invoke') {
-      const input = pack(effect.input).slice();
+      const input = pack(data.input).slice();
       ownInvoked(record, draft).set(effect.path, { ...id, src: effect.src, input, asked: false });
     } else if (effect.kind === 'uninvoke') ownInvoked(record, draft).delete(effect.path);
     else draft.added.push({ ...id, timeMs: step.timeMs, form: pack(data).slice(), live: effect });

@@ -1,0 +1,201 @@
+// The replicated actors of one group at this node, leader or not: what is folded is told to those who live here, what is to be done is done
+// while this node leads, and a replica that differs from its leader says so to it.
+import { type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
+import type { Residents } from '../machines/entity/ledger-store.ts';
+import {
+  type ActorName,
+  type ActorRecord,
+  type Divergence,
+  type FindDefinition,
+  type LedgerItem,
+  type LedgerWatch,
+  ledgerLimits,
+  type Mark,
+} from '../machines/entity/ledger-types.ts';
+import { failure } from '../machines/errors.ts';
+import type { FencingToken } from '../machines/register/types.ts';
+import type { ActorGroup } from './actor-groups.ts';
+import type { ReplicaActor } from './actor-replica-live.ts';
+import { createProposals, type ItemEnd, type Proposals } from './actor-replica-proposals.ts';
+import { Reign, type ReignPlace } from './actor-replica-reign.ts';
+import type { GroupLeadership } from './leadership.ts';
+
+export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose'> & {
+  readonly find: FindDefinition;
+  readonly residents: Residents;
+  readonly leadership: (group: string) => GroupLeadership;
+  /** To the leader of the group, if this is another node; lost if it is lost. */
+  tellLeader(group: string, divergence: Divergence): void;
+  liveOf(name: ActorName): ReplicaActor | undefined;
+};
+
+const toldEveryMs = 1_000;
+const toldMax = 1_024;
+
+export class ReplicaGroup {
+  readonly group: string;
+  readonly host: LedgerHost;
+  readonly #place: GroupPlace;
+  #port: ActorGroup | null = null;
+  #proposals: Proposals | null = null;
+  #reign: Reign | null = null;
+  /** When the leader was told last that this replica differs. */
+  readonly #told = new Map<ActorName, number>();
+
+  constructor(group: string, place: GroupPlace) {
+    this.group = group;
+    this.#place = place;
+    this.host = { find: place.find, watch: this.#watch(), residents: place.residents };
+  }
+
+  get isOpen(): boolean {
+    return this.#port !== null;
+  }
+
+  get token(): FencingToken | null {
+    return this.#reign?.token ?? null;
+  }
+
+  // ---------------------------------------------------------------- life
+
+  opened(port: ActorGroup): void {
+    this.closed();
+    this.#port = port;
+    this.#proposals = createProposals(this.#place.clock, port.propose, () => this.#reign?.takeDigests() ?? []);
+    this.changed();
+  }
+
+  closed(): void {
+    this.#reign?.stop();
+    this.#reign = null;
+    this.#port = null;
+    this.#proposals?.stop(failure('NOT_READY', `the replica of '${this.group}' on this node has stopped`));
+    this.#proposals = null;
+  }
+
+  /** Leadership may have changed. */
+  changed(): void {
+    const token = this.#port === null ? null : this.#place.leadership(this.group).reign();
+    const before = this.token;
+    if (before?.term === token?.term && before?.index === token?.index) return;
+    this.#reign?.stop();
+    this.#reign = null;
+    if (token === null || this.#port === null) return;
+    const { leadership } = this.#place;
+    const reign: ReignPlace = {
+      ...this.#place,
+      holds: () => leadership(this.group).holds(token),
+      propose: (item, done) => this.propose(item, done),
+    };
+    this.#reign = new Reign(reign, this.#port, token);
+    this.#reign.applied();
+  }
+
+  applied(isReplaced: boolean): void {
+    if (isReplaced) this.#told.clear();
+    this.#reign?.applied();
+  }
+
+  hosted(): void {
+    this.#reign?.hosted();
+  }
+
+  // ---------------------------------------------------------------- the log
+
+  propose(item: LedgerItem, done?: (end: ItemEnd) => void): void {
+    if (this.#proposals !== null) return this.#proposals.add(item, done);
+    done?.({ type: 'not-taken', failure: failure('NOT_READY', `this node has no replica of '${this.group}' that is loaded`) });
+  }
+
+  record(name: ActorName): ActorRecord | null {
+    return this.#port === null ? null : lookAt(this.#port.ledger(), name, this.#port.read);
+  }
+
+  sent(name: ActorName, path: string, event: { type: string }): void {
+    this.#reign?.sent(name, path, event);
+  }
+
+  // ---------------------------------------------------------------- what the ledger tells
+
+  #watch(): LedgerWatch {
+    const { liveOf } = this.#place;
+    return {
+      folded: (record, step, why, event) => {
+        this.#reign?.touch(record.name);
+        liveOf(record.name)?.folded(record, step, why, event);
+        if (why?.code === 'ACTOR_FAILED') this.#failed(record, why.message);
+      },
+      halted: (record) => {
+        this.#reign?.touch(record.name);
+        this.#tellHalt(record);
+        liveOf(record.name)?.replaced();
+      },
+      removed: (record) => {
+        this.#reign?.touch(record.name);
+        this.#told.delete(record.name);
+      },
+      replaced: (record) => {
+        this.#reign?.touch(record.name);
+        liveOf(record.name)?.replaced();
+      },
+      diverged: (divergence) => this.#diverged(divergence),
+    };
+  }
+
+  #failed({ name, standing }: ActorRecord, message: string): void {
+    const { sink } = this.#place;
+    sink.count('actor_events_failed_total', { group: this.group });
+    const level = standing === 'failed' ? 'error' : 'warn';
+    sink.log(level, 'ACTOR_FAILED', message, { group: this.group, actor: name, standing });
+  }
+
+  #tellHalt({ name, halt }: ActorRecord): void {
+    if (halt === null) return;
+    const { sink } = this.#place;
+    const { index, event } = halt;
+    const [leaders, others] = halt.digests.map(hex) as [string, string];
+    sink.count('actors_diverged_total', { group: this.group });
+    const what = `replicas of actor '${name}' differ from '${event}' on, entry ${index} of '${this.group}'`;
+    sink.log(
+      'error',
+      'ACTOR_DIVERGED',
+      `${what} (${leaders} at the leader, ${others} elsewhere): it is stopped until it is reset`,
+      {
+        ...{ actor: name, group: this.group, index, event, leader: leaders, other: others },
+      },
+    );
+  }
+
+  // ---------------------------------------------------------------- replicas that differ
+
+  #diverged(divergence: Divergence): void {
+    const { clock, tellLeader } = this.#place;
+    const nowMs = clock.nowMs();
+    const before = this.#told.get(divergence.actor);
+    if (before !== undefined && nowMs - before < toldEveryMs) return;
+    if (this.#told.size >= toldMax) this.#told.clear();
+    this.#told.set(divergence.actor, nowMs);
+    clock.soon(() => {
+      if (this.#reign === null) tellLeader(this.group, divergence);
+      // An earlier leader was otherwise; nobody knows where it began.
+      else this.#halt(divergence.actor, divergence.marks.at(-1), divergence.digest);
+    });
+  }
+
+  /** Another replica differs; it tells what it was like after each of its last steps. */
+  heard(actor: ActorName, marks: readonly Mark[]): void {
+    const record = this.record(actor);
+    if (this.#reign === null || record === null || record.presence !== 'live') return;
+    const own = new Map(record.marks.map((mark) => [mark.seq, mark]));
+    const first = marks.find(({ seq, digest }) => own.has(seq) && own.get(seq)!.digest !== digest);
+    if (first !== undefined) this.#halt(actor, own.get(first.seq), first.digest);
+  }
+
+  #halt(actor: ActorName, own: Mark | undefined, other: number): void {
+    if (own === undefined) return;
+    const { index, event, digest } = own;
+    this.propose({ kind: 'halt', actor, index, event: event.slice(0, ledgerLimits.pathCharsMax), digests: [digest, other] });
+  }
+}
+
+const hex = (digest: number): string => digest.toString(16).padStart(8, '0');

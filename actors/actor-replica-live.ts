@@ -1,0 +1,344 @@
+// A replicated actor at the leader of its group, as the door sees it. Its events go into the log, and whoever waits is answered when the
+// entry is applied here, from the snapshot right after it. It has no state of its own: that is the ledger's.
+import type { EventObject, Snapshot } from 'xstate';
+import { type ActorAddress, addressText } from '../machines/entity/address.ts';
+import { bodyOf } from '../machines/entity/ledger-fold.ts';
+import { type ActorName, type ActorRecord, type LedgerItem, ledgerLimits, type Step } from '../machines/entity/ledger-types.ts';
+import { type Failure, failure } from '../machines/errors.ts';
+import type { FencingToken } from '../machines/register/types.ts';
+import { pack, unpack } from '../machines/wire/envelope.ts';
+import {
+  type ActorDefinition,
+  type ActorEnd,
+  type ActorState,
+  type ActorView,
+  actorLimits,
+  type LiveActor,
+  type Seen,
+  type Trail,
+} from './actor-api.ts';
+import { Ask, replyOf } from './actor-cell-asks.ts';
+import { Onlookers, Taps } from './actor-cell-onlookers.ts';
+import { innerOf } from './actor-replica-code.ts';
+import type { ItemEnd } from './actor-replica-proposals.ts';
+import { plainOf } from './actor-values.ts';
+import type { Outcome } from './api.ts';
+import type { ClockPort, SinkPort } from './ports/index.ts';
+
+export type LivePlace = {
+  readonly clock: ClockPort;
+  readonly sink: SinkPort;
+  propose(item: LedgerItem, done: (end: ItemEnd) => void): void;
+  record(name: ActorName): ActorRecord | null;
+  fold(record: ActorRecord): Parameters<typeof bodyOf>[1] | null;
+  onGone(actor: ReplicaActor, why: ActorEnd | 'passivated' | 'moved'): void;
+  onDeadLetter(actor: ReplicaActor, event: EventObject, source: string, reason: Failure['code']): void;
+};
+
+type Deliver = Parameters<LiveActor['deliver']>[1];
+
+const states: Record<ActorRecord['standing'], ActorState> = {
+  ...{ empty: 'starting', active: 'running', done: 'stopped', failed: 'failed' },
+};
+
+export class ReplicaActor implements LiveActor {
+  readonly address: ActorAddress;
+  readonly definition: ActorDefinition;
+  readonly name: ActorName;
+  readonly token: FencingToken | null;
+  readonly #place: LivePlace;
+  /** Events on their way into the log. */
+  #inFlight = 0;
+  /** Whoever was not answered when his event was handled. */
+  readonly #asks = new Set<Ask>();
+  readonly #onlookers: Onlookers;
+  readonly #taps: Taps;
+  #isNews = false;
+  #over: ActorEnd | 'passivated' | 'moved' | null = null;
+  #onIdle: (() => void) | null = null;
+  #isClosing = false;
+  #handled = 0;
+
+  constructor(
+    definition: ActorDefinition,
+    address: ActorAddress,
+    name: ActorName,
+    token: FencingToken | null,
+    place: LivePlace,
+  ) {
+    this.definition = definition;
+    this.address = address;
+    this.name = name;
+    this.token = token;
+    this.#place = place;
+    const onThrow = (error: unknown): void =>
+      place.sink.log('error', 'ONLOOKER_THREW', `who looks on ${addressText(address)} threw ${String(error)}`);
+    this.#onlookers = new Onlookers(onThrow);
+    this.#taps = new Taps(address, onThrow);
+  }
+
+  get hasOnlookers(): boolean {
+    return this.#onlookers.size > 0;
+  }
+
+  // ---------------------------------------------------------------- events
+
+  send(event: EventObject, trail: Trail): Failure | null {
+    const item = this.#itemOf(event, '');
+    if ('code' in item) return item;
+    this.#propose(item, trail, (end) => {
+      const why = failureOf(end, this.name);
+      if (why !== null) this.#place.onDeadLetter(this, event, trail.source, why.code);
+    });
+    return null;
+  }
+
+  deliver(event: EventObject, how: Deliver, done: (outcome: Outcome<unknown>) => void): () => void {
+    const refuse = (why: Failure): (() => void) => {
+      done({ ok: false, failure: why });
+      return () => {};
+    };
+    const { name, replies } = this.definition;
+    if (how.wantsReply && !Object.hasOwn(replies, event.type))
+      return refuse(failure('INVALID_REQUEST', `${name} has no reply to '${event.type}'`));
+    const item = this.#itemOf(event, how.id ?? '');
+    if ('code' in item) return refuse(item);
+    if (how.wantsReply && this.#asks.size >= this.definition.mailboxMax) return refuse(this.#full(this.#asks.size));
+    const ask = new Ask(event, how.wantsReply, this.#place.clock.nowMs() + how.leftMs, done);
+    this.#propose(item, how.trail, (end) => this.#answer(ask, end));
+    return () => ask.forget();
+  }
+
+  #full(waiting: number): Failure {
+    const message = `${waiting} events or askers wait for ${addressText(this.address)} already, which is the most`;
+    return failure('MAILBOX_FULL', message, { waiting });
+  }
+
+  #itemOf(event: EventObject, id: string): Extract<LedgerItem, { kind: 'event' }> | Failure {
+    if (this.#over !== null || this.#isClosing)
+      return failure('NOT_READY', `${addressText(this.address)} does not live here any more`);
+    if (this.#inFlight >= this.definition.mailboxMax) return this.#full(this.#inFlight);
+    if (id.length > ledgerLimits.idCharsMax)
+      return failure('INVALID_REQUEST', `a delivery id has at most ${ledgerLimits.idCharsMax} characters`);
+    const plain = plainOf(event, 'event');
+    if (!plain.ok) return plain.failure;
+    const bytes = pack(plain.value);
+    if (bytes.byteLength > ledgerLimits.eventBytesMax)
+      return failure('TOO_LARGE', `the event has ${bytes.byteLength} bytes, at most ${ledgerLimits.eventBytesMax}`);
+    const record = this.#place.record(this.name);
+    // Told before it is in the log: the sender may try again, under the same id.
+    if (record !== null && record.outbox.size >= 0.9 * ledgerLimits.outboxMax)
+      return failure('OVERLOADED', `${record.outbox.size} effects of ${addressText(this.address)} wait to be run`);
+    return { kind: 'event', actor: this.name, version: this.definition.version, id, event: bytes };
+  }
+
+  #propose(item: LedgerItem, trail: Trail, done: (end: ItemEnd) => void): void {
+    this.#inFlight++;
+    if (this.#taps.size > 0) this.#trails.push(trail);
+    this.#place.propose(item, (end) => {
+      this.#inFlight--;
+      const at = this.#trails.indexOf(trail);
+      if (at >= 0) this.#trails.splice(at, 1);
+      done(end);
+      if (this.#inFlight === 0) this.#onIdle?.();
+    });
+  }
+
+  /** Of events that somebody looks on at, oldest first. */
+  readonly #trails: Trail[] = [];
+
+  #answer(ask: Ask, end: ItemEnd): void {
+    const why = failureOf(end, this.name);
+    if (why !== null) return this.#end(ask, { ok: false, failure: why });
+    if (!ask.wantsReply) return this.#end(ask, { ok: true, value: null });
+    if (!ask.isOpen) return;
+    const after = end.type === 'applied' && end.outcome.type === 'ok' ? end.outcome.snapshot : null;
+    const reply = replyOf(this.definition, (after ?? this.snapshot()) as Snapshot<unknown>, ask.event);
+    if (reply !== undefined) return this.#end(ask, reply);
+    if (this.#isClosing) return this.#end(ask, { ok: false, failure: moved(this.address) });
+    this.#asks.add(ask);
+    ask.waitsAt = { forget: (one) => void this.#asks.delete(one) };
+    this.#place.clock.after(Math.max(0, ask.atMs - this.#place.clock.nowMs()), () => {
+      if (ask.isOpen) this.#end(ask, { ok: false, failure: unanswered(this.address, ask.event) });
+    });
+  }
+
+  /** Whoever is told does what he likes, in a turn of his own: this may be the group's. */
+  #end(ask: Ask, outcome: Outcome<unknown>): void {
+    const { clock, sink } = this.#place;
+    clock.soon(() =>
+      ask.end(outcome, (error) => sink.log('error', 'ASKER_THREW', `who asked ${this.name} threw ${String(error)}`)),
+    );
+  }
+
+  // ---------------------------------------------------------------- told by the ledger, within the group's turn
+
+  folded(record: ActorRecord, step: Step, why: Failure | null, event: unknown): void {
+    this.#handled++;
+    this.#news();
+    if (this.#taps.size > 0) this.#tell(step, event, record);
+    if (why !== null || this.#asks.size === 0 || record.body === null) return;
+    const snapshot = innerOf(record.body).snapshot();
+    for (const ask of this.#asks) {
+      const reply = replyOf(this.definition, snapshot, ask.event);
+      if (reply !== undefined) this.#end(ask, reply);
+    }
+  }
+
+  #tell(step: Step, event: unknown, record: ActorRecord): void {
+    const { address } = this;
+    const shown = (event ?? { type: step.item.kind }) as EventObject;
+    const trail = step.item.kind === 'event' ? (this.#trails.shift() ?? null) : null;
+    this.#taps.event('', shown, trail);
+    if (record.body === null) return;
+    const snapshot = innerOf(record.body).snapshot();
+    this.#taps.tell({ type: 'snapshot', address, path: '', snapshot, event: shown });
+  }
+
+  /** At most one of a turn. */
+  #news(): void {
+    if (this.#isNews || this.#onlookers.size === 0) return;
+    this.#isNews = true;
+    this.#place.clock.soon(() => {
+      this.#isNews = false;
+      const record = this.#place.record(this.name);
+      if (this.#over !== null || record === null) return;
+      this.#onlookers.tell(this.snapshot());
+      if (record.standing === 'done' || record.standing === 'failed') this.#onlookers.end(this.endOf(record));
+    });
+  }
+
+  /** Its state was replaced, or it was stopped because replicas of it differ. */
+  replaced(): void {
+    this.#news();
+  }
+
+  endOf(record: ActorRecord): ActorEnd {
+    const { address } = this;
+    if (record.standing === 'failed')
+      return { address, reason: 'failed', failure: failure('ACTOR_FAILED', record.reason ?? 'it failed') };
+    const { output } = this.snapshot() as { output?: unknown };
+    return output === undefined ? { address, reason: 'done' } : { address, reason: 'done', output };
+  }
+
+  // ---------------------------------------------------------------- those who look on
+
+  subscribe(on: (snapshot: Snapshot<unknown>) => void, ended: (why: ActorEnd | 'moved') => void): () => void {
+    const { address } = this;
+    if (this.#over !== null) {
+      ended(this.#over === 'passivated' ? 'moved' : this.#over);
+      return () => {};
+    }
+    if (this.#onlookers.size >= actorLimits.subscribersMax) {
+      ended({ address, reason: 'unreachable', failure: failure('OVERLOADED', `too many look on ${addressText(address)}`) });
+      return () => {};
+    }
+    const end = this.#onlookers.add({ on, ended }, this.snapshot());
+    this.#news();
+    return end;
+  }
+
+  snapshot(): Snapshot<unknown> {
+    const record = this.#place.record(this.name);
+    const fold = record === null ? null : this.#place.fold(record);
+    if (record === null || fold === null) return { status: 'stopped', output: undefined, error: undefined };
+    try {
+      return innerOf(bodyOf(record, fold)).snapshot();
+    } catch (error) {
+      return { status: 'error', output: undefined, error };
+    }
+  }
+
+  persisted(): unknown {
+    const state = this.#place.record(this.name)?.state ?? null;
+    return state === null ? null : (unpack(state) as { snapshot: unknown }).snapshot;
+  }
+
+  view(): ActorView {
+    const { address, token, definition } = this;
+    const { durability, placement } = definition;
+    const record = this.#place.record(this.name);
+    const body = record?.body ?? null;
+    const isDiverged = record?.presence === 'halted';
+    return {
+      ...{ address, durability, placement, token, version: record?.version ?? definition.version },
+      state: isDiverged ? 'diverged' : record === null || this.#over !== null ? 'stopped' : states[record.standing],
+      ...{ handled: this.#handled, waiting: this.#inFlight, restarts: record?.refused ?? 0 },
+      reason: isDiverged ? divergedText(record) : (record?.reason ?? null),
+      children: body === null ? [...(record?.invoked.keys() ?? [])] : innerOf(body).children(),
+    };
+  }
+
+  tap(on: (seen: Seen) => void): () => void {
+    this.#taps.add(on);
+    return () => {
+      this.#taps.delete(on);
+      if (this.#taps.size === 0) this.#trails.length = 0;
+    };
+  }
+
+  // ---------------------------------------------------------------- ends
+
+  stop(isHard: boolean, done: () => void): void {
+    this.#isClosing = true;
+    const remove = (): void =>
+      this.#place.propose({ kind: 'remove', actor: this.name }, (end) => {
+        // Not done here: whoever leads now has it, and the door asks there.
+        const isGone = end.type === 'applied';
+        this.#close(isGone ? { address: this.address, reason: 'stopped' } : 'moved', done);
+      });
+    if (isHard) remove();
+    else this.#whenIdle(remove);
+  }
+
+  release(why: 'passivated' | 'moved' | 'stopping', done: () => void): void {
+    this.#isClosing = true;
+    const close = (): void => this.#close(why === 'stopping' ? 'moved' : why, done);
+    if (why === 'moved') close();
+    else this.#whenIdle(close);
+  }
+
+  #whenIdle(run: () => void): void {
+    if (this.#inFlight === 0) return run();
+    const before = this.#onIdle;
+    this.#onIdle = () => {
+      this.#onIdle = null;
+      before?.();
+      run();
+    };
+  }
+
+  #close(why: ActorEnd | 'passivated' | 'moved', done: () => void): void {
+    const { clock } = this.#place;
+    clock.soon(() => {
+      if (this.#over === null) {
+        this.#over = why;
+        for (const ask of this.#asks) this.#end(ask, { ok: false, failure: moved(this.address) });
+        this.#onlookers.end(why === 'passivated' ? 'moved' : why);
+        if (this.#taps.size > 0)
+          this.#taps.tell({ type: 'ended', address: this.address, path: '', end: why === 'passivated' ? 'moved' : why });
+        this.#place.onGone(this, why);
+      }
+      done();
+    });
+  }
+}
+
+const moved = (address: ActorAddress): Failure => failure('NOT_READY', `${addressText(address)} does not live here any more`);
+
+const unanswered = (address: ActorAddress, { type }: EventObject): Failure =>
+  failure('OUTCOME_UNKNOWN', `${addressText(address)} handled '${type}' and had no answer in time`);
+
+const divergedText = ({ halt }: ActorRecord): string => `replicas differ from '${halt?.event}' at ${halt?.index} on`;
+
+/** Null: it was handled. */
+const failureOf = (end: ItemEnd, name: ActorName): Failure | null => {
+  if (end.type === 'not-taken') return end.failure;
+  if (end.type === 'unknown')
+    return failure('OUTCOME_UNKNOWN', `the leader was lost while an event for '${name}' was on its way into the log`);
+  const { outcome } = end;
+  if (outcome.type === 'refused') return outcome.failure;
+  if (outcome.type === 'again' && outcome.failed !== null)
+    return failure(outcome.failed, `'${name}' refused it when it was delivered before`);
+  return null;
+};

@@ -1,0 +1,263 @@
+// Actors of durability 'replicated' at a node (decision 15): for each group that it has a replica of, what is in it (actor-replica-group.ts),
+// and those actors that the door has opened here because this node leads their group. Docs: docs/internals/actors-replicated.md.
+
+import { type ActorAddress, addressText } from '../machines/entity/address.ts';
+import { dumpOf } from '../machines/entity/ledger.ts';
+import { isActorName, typeOfName } from '../machines/entity/ledger-items.ts';
+import { createResidents } from '../machines/entity/ledger-store.ts';
+import type { ActorName, Divergence, Mark } from '../machines/entity/ledger-types.ts';
+import { ledgerLimits } from '../machines/entity/ledger-types.ts';
+import { type Failure, failure } from '../machines/errors.ts';
+import type { FencingToken } from '../machines/register/types.ts';
+import {
+  type ActorDefinition,
+  type ActorsApi,
+  actorLimits,
+  type Backing,
+  type BackingEvents,
+  type LiveActor,
+} from './actor-api.ts';
+import type { ActorBody, BodyArguments } from './actor-body-api.ts';
+import type { ActorGroups } from './actor-groups.ts';
+import { createReplicaCode, type FormRef, nameOfAddress } from './actor-replica-code.ts';
+import { ReplicaGroup } from './actor-replica-group.ts';
+import { ReplicaActor } from './actor-replica-live.ts';
+import { openReplica } from './actor-replica-opening.ts';
+import type { Outcome } from './api.ts';
+import type { Leaderships } from './leadership.ts';
+import type { PeerId, Ports } from './ports/index.ts';
+import type { Delivery, Router } from './router.ts';
+
+/** Where replicas that differ say so. */
+export const replicasAddress = 'actor-replicas';
+
+export type ReplicasArguments = Pick<Ports, 'clock' | 'sink' | 'network'> & {
+  readonly router: Pick<Router, 'send' | 'refuse'>;
+  readonly leaderships: Leaderships;
+  /** Null before the cluster is known. */
+  readonly groupOf: (address: Pick<ActorAddress, 'type' | 'key'>) => string | null;
+  readonly definition: (type: string) => ActorDefinition | undefined;
+  readonly formRef: FormRef;
+  readonly deliver: ActorsApi['deliver'];
+  readonly events: BackingEvents;
+  /** For tests. */
+  readonly makeBody?: (args: BodyArguments) => ActorBody;
+  readonly residentsMax?: number;
+};
+
+export interface Replicas extends Backing, ActorGroups {
+  /** A definition came: what was kept for want of it is folded. */
+  hosted(): void;
+  /** What another node says here. */
+  receive(delivery: Delivery): void;
+  /**
+   * For an actor that was stopped because replicas of it differ: it goes on as this node's replica, which leads its group, has it. By hand
+   * of an operator. NOT_READY where this node does not lead, ACTOR_STOPPED where there is none.
+   */
+  reset(address: ActorAddress, done: (outcome: Outcome<null>) => void): void;
+}
+
+export const createReplicas = (args: ReplicasArguments): Replicas => new ReplicaTable(args);
+
+const marksMax = 2 * ledgerLimits.marksKept;
+
+class ReplicaTable implements Replicas {
+  readonly durability = 'replicated';
+  readonly #args: ReplicasArguments;
+  readonly #groups = new Map<string, ReplicaGroup>();
+  readonly #live = new Map<ActorName, ReplicaActor>();
+  readonly #find;
+  readonly #residents;
+  #isStopping = false;
+
+  constructor(args: ReplicasArguments) {
+    this.#args = args;
+    const { definition, formRef, sink } = args;
+    this.#residents = createResidents(args.residentsMax);
+    this.#find = createReplicaCode({
+      ...{ definition, formRef },
+      onSent: (name, path, event) => this.#groupOf(name)?.sent(name, path, event),
+      onLog: (name, line) => sink.log('info', 'ACTOR_SAYS', line.map(String).join(' '), { address: name }),
+      ...(args.makeBody === undefined ? {} : { makeBody: args.makeBody }),
+    });
+    args.leaderships.onChanged((group) => this.#groups.get(group)?.changed());
+  }
+
+  #group(group: string): ReplicaGroup {
+    let known = this.#groups.get(group);
+    if (known === undefined) {
+      const { clock, sink, formRef, deliver, definition, leaderships, events } = this.#args;
+      known = new ReplicaGroup(group, {
+        ...{ clock, sink, formRef, deliver, definition, find: this.#find, residents: this.#residents },
+        leadership: (of) => leaderships.of(of),
+        tellLeader: (of, divergence) => this.#tellLeader(of, divergence),
+        liveOf: (name) => this.#live.get(name),
+        onDeadLetter: (address, event, source, reason) =>
+          events.onDeadLetter({ address: addressText(address), event: event.type, source, reason }),
+      });
+      this.#groups.set(group, known);
+    }
+    return known;
+  }
+
+  #groupOf(name: ActorName): ReplicaGroup | undefined {
+    const type = typeOfName(name);
+    const group = this.#args.groupOf({ type, key: name.slice(type.length + 1) });
+    return group === null ? undefined : this.#groups.get(group);
+  }
+
+  // ---------------------------------------------------------------- told by groups
+
+  host(group: string) {
+    return this.#group(group).host;
+  }
+
+  opened(port: Parameters<ActorGroups['opened']>[0]): void {
+    this.#group(port.group).opened(port);
+  }
+
+  applied(group: string, isReplaced: boolean): void {
+    this.#groups.get(group)?.applied(isReplaced);
+  }
+
+  closed(group: string): void {
+    this.#groups.get(group)?.closed();
+  }
+
+  hosted(): void {
+    for (const group of this.#groups.values()) group.hosted();
+  }
+
+  // ---------------------------------------------------------------- the backing
+
+  open(
+    definition: ActorDefinition,
+    address: ActorAddress,
+    token: FencingToken | null,
+    done: (outcome: Outcome<LiveActor>) => void,
+    onlyIfMade = false,
+  ): void {
+    const fail = (code: Failure['code'], message: string): void => done({ ok: false, failure: failure(code, message) });
+    const name = nameOfAddress(address);
+    const text = addressText(address);
+    const group = this.#groupOf(name);
+    if (this.#isStopping) return fail('STOPPING', 'the node is stopping');
+    if (group === undefined || !group.isOpen) return fail('NOT_READY', `this node has no replica of the group of ${text}`);
+    if (this.#live.size >= actorLimits.actorsMax) return fail('OVERLOADED', `${this.#live.size} actors live here already`);
+    const { clock } = this.#args;
+    openReplica(
+      {
+        propose: (item, end) => group.propose(item, end),
+        record: (of) => group.record(of),
+        find: this.#find,
+      },
+      definition,
+      name,
+      onlyIfMade,
+      (why) =>
+        clock.soon(() => {
+          if (why !== null) return done({ ok: false, failure: why });
+          if (this.#isStopping) return fail('STOPPING', 'the node is stopping');
+          done({ ok: true, value: this.#made(definition, address, name, token, group) });
+        }),
+    );
+  }
+
+  #made(
+    definition: ActorDefinition,
+    address: ActorAddress,
+    name: ActorName,
+    token: FencingToken | null,
+    group: ReplicaGroup,
+  ): ReplicaActor {
+    const { clock, sink, events } = this.#args;
+    const actor = new ReplicaActor(definition, address, name, token, {
+      ...{ clock, sink },
+      propose: (item, done) => group.propose(item, done),
+      record: (of) => group.record(of),
+      fold: (record) => this.#find(typeOfName(record.name), record.version),
+      onGone: (gone, why) => {
+        if (this.#live.get(name) === gone) this.#live.delete(name);
+        events.onGone(gone, why);
+      },
+      onDeadLetter: (gone, event, source, reason) =>
+        events.onDeadLetter({ address: addressText(gone.address), event: event.type, source, reason }),
+    });
+    this.#live.set(name, actor);
+    return actor;
+  }
+
+  live(): Iterable<LiveActor> {
+    return this.#live.values();
+  }
+
+  stop(done: () => void): void {
+    this.#isStopping = true;
+    let left = this.#live.size;
+    if (left === 0) return done();
+    for (const actor of [...this.#live.values()])
+      actor.release('stopping', () => {
+        if (--left === 0) done();
+      });
+  }
+
+  // ---------------------------------------------------------------- replicas that differ
+
+  #tellLeader(group: string, { actor, marks }: Divergence): void {
+    const { leaderships, router, network } = this.#args;
+    const { leader } = leaderships.of(group).now();
+    if (leader === null || leader === network.self) return;
+    const form = marks.slice(-marksMax).map(({ seq, index, event, digest }) => [seq, index, event, digest]);
+    router.send(leader, 'calls', replicasAddress, replicasAddress, 'diverged', [group, actor, form]);
+  }
+
+  receive({ peer, type, body }: Delivery): void {
+    const { router } = this.#args;
+    if (type !== 'diverged') return router.refuse(peer, 'TYPE_UNKNOWN', `no such message of replicas: ${type.slice(0, 32)}`);
+    const heard = parseDiverged(body);
+    if (heard === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should say how a replica differs does not');
+    if (!this.#isReplica(heard.group, peer))
+      return router.refuse(peer, 'SPOKE_FOR_ANOTHER', `it has no replica of '${heard.group}'`);
+    this.#groups.get(heard.group)?.heard(heard.actor, heard.marks);
+  }
+
+  #isReplica(group: string, peer: PeerId): boolean {
+    const members = this.#args.leaderships.of(group).replica()?.configuration.members ?? {};
+    return Object.values(members).some((member) => member.peer === peer);
+  }
+
+  reset(address: ActorAddress, done: (outcome: Outcome<null>) => void): void {
+    const name = nameOfAddress(address);
+    const group = this.#groupOf(name);
+    const record = group?.record(name) ?? null;
+    const fail = (code: Failure['code'], message: string): void => done({ ok: false, failure: failure(code, message) });
+    if (group === undefined || group.token === null)
+      return fail('NOT_READY', `this node does not lead the group of ${addressText(address)}`);
+    if (record === null) return fail('ACTOR_STOPPED', `there is no actor ${addressText(address)}`);
+    const state = dumpOf(record);
+    if (state === null) return fail('ACTOR_VERSION', `this node has not followed ${addressText(address)}: it lacks its code`);
+    group.propose({ kind: 'state', actor: name, why: 'reset', version: record.version, ...state }, (end) => {
+      if (end.type === 'applied' && end.outcome.type !== 'refused') return done({ ok: true, value: null });
+      if (end.type === 'not-taken') return done({ ok: false, failure: end.failure });
+      fail('OUTCOME_UNKNOWN', `the leader was lost while ${addressText(address)} was reset`);
+    });
+  }
+}
+
+const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+
+const parseMark = (form: unknown): Mark | null => {
+  if (!Array.isArray(form) || form.length !== 4) return null;
+  const [seq, index, event, digest] = form as unknown[];
+  if (!isCount(seq) || !isCount(index) || !isCount(digest) || typeof event !== 'string') return null;
+  return event.length > ledgerLimits.pathCharsMax ? null : { seq, index, event, digest };
+};
+
+const parseDiverged = (body: unknown): { group: string; actor: ActorName; marks: Mark[] } | null => {
+  if (!Array.isArray(body) || body.length !== 3) return null;
+  const [group, actor, forms] = body as unknown[];
+  if (typeof group !== 'string' || typeof actor !== 'string' || !isActorName(actor)) return null;
+  if (!Array.isArray(forms) || forms.length > marksMax) return null;
+  const marks = (forms as unknown[]).map(parseMark);
+  return marks.includes(null) ? null : { group, actor, marks: marks as Mark[] };
+};

@@ -1,0 +1,288 @@
+// Replicated actors over whole nodes moved by hand: what is acknowledged survives, effects and timers happen when and as often as they may.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { assign, type EventObject, fromCallback, setup } from 'xstate';
+import type { ActorDefinition } from '../../actors/actor-api.ts';
+import { currentExecution } from '../../actors/actor-execution.ts';
+import { type NodeSettings, settingsDefaults } from '../../actors/settings.ts';
+import { createReplicaWorld, definitionOf, said } from './replica-world.ts';
+
+type CartEvent =
+  | { type: 'add'; by?: number }
+  | { type: 'mail'; to: string }
+  | { type: 'later' }
+  | { type: 'pay' }
+  | { type: 'fail' }
+  | { type: 'chance' }
+  | { type: 'send'; to: unknown }
+  | { type: 'end' }
+  | { type: 'get' };
+
+/** What code of actors did at one node. */
+type Did = { mails: string[]; paying: { name: string; say: (event: EventObject) => void; ended: boolean }[] };
+
+const cartOf = (did: Did, chance: () => number, more: Partial<ActorDefinition> = {}): ActorDefinition => {
+  const machine = setup({
+    types: { context: {} as { sum: number; rung: number; paid: string[] }, events: {} as CartEvent | EventObject },
+    actions: {
+      mail: ({ event }) => void did.mails.push(`${(event as { to: string }).to} ${currentExecution()?.effectId}`),
+    },
+    actors: {
+      payment: fromCallback(({ sendBack }) => {
+        const paying = { name: 'payment', say: sendBack, ended: false };
+        did.paying.push(paying);
+        return () => {
+          paying.ended = true;
+        };
+      }),
+    },
+  }).createMachine({
+    context: { sum: 0, rung: 0, paid: [] },
+    initial: 'open',
+    on: {
+      add: { actions: assign({ sum: ({ context, event }) => context.sum + ((event as { by?: number }).by ?? 1) }) },
+      chance: { actions: assign({ sum: ({ context }) => context.sum + chance() }) },
+      mail: { actions: 'mail' },
+      fail: {
+        actions: assign(() => {
+          throw new Error('no');
+        }),
+      },
+      'polity.interrupted': { actions: assign({ paid: ({ context }) => [...context.paid, 'interrupted'] }) },
+    },
+    states: {
+      open: { on: { later: 'waiting', pay: 'paying', end: 'over' } },
+      waiting: {
+        after: { 1000: { target: 'open', actions: [assign({ rung: ({ context }) => context.rung + 1 }), 'mail'] } },
+      },
+      paying: {
+        invoke: { id: 'p', src: 'payment', onError: { target: 'open', actions: assign({ paid: () => ['failed'] }) } },
+        on: { paid: { target: 'open', actions: assign({ paid: ({ context }) => [...context.paid, 'paid'] }) } },
+      },
+      over: { type: 'final' },
+    },
+  });
+  const context = (key: 'sum' | 'rung' | 'paid') => (args: { snapshot: unknown }) =>
+    (args.snapshot as { context: Record<string, unknown> }).context[key];
+  return definitionOf(machine, {
+    replies: {
+      add: context('sum'),
+      get: context('sum'),
+      rung: context('rung'),
+      bills: context('paid'),
+      chance: context('sum'),
+    },
+    ...more,
+  });
+};
+
+const createWorld = (more: Partial<ActorDefinition> = {}, settings: Partial<NodeSettings> = {}) => {
+  const dids = new Map<string, Did>();
+  const did = (node: string): Did => {
+    const known = dids.get(node) ?? { mails: [], paying: [] };
+    dids.set(node, known);
+    return known;
+  };
+  const chances = { of: (_node: string) => 0 };
+  const world = createReplicaWorld((node) => [cartOf(did(node), () => chances.of(node), more)], settings);
+  const mails = (): string[] => [...dids.values()].flatMap((one) => one.mails);
+  return { ...world, did, mails, chances };
+};
+
+test('events are answered from the snapshot right after them, one effect for each delivery id, and survive their leader', () => {
+  const world = createWorld();
+  world.form();
+  assert.equal(said(world.ask('a', { type: 'add', by: 2 })), 2);
+  assert.equal(said(world.ask('a', { type: 'add', by: 3 }, 'once')), 5);
+  assert.equal(said(world.ask('a', { type: 'add', by: 3 }, 'once')), 5);
+  assert.equal(said(world.ask('a', { type: 'nothing' })), 'INVALID_REQUEST');
+  world.kill(world.leader()!);
+  world.cluster.until(() => world.leader() !== null);
+  assert.equal(said(world.ask('a', { type: 'add', by: 3 }, 'once')), 5);
+  assert.equal(said(world.ask('a', { type: 'add' })), 6);
+});
+
+test('an effect is run by the leader only, after its entry is committed, with its id; what it did not say to be done runs again', () => {
+  const world = createWorld();
+  world.form();
+  world.tell('a', { type: 'add' });
+  const first = world.leader()!;
+  // Nothing of the leader reaches anybody: no entry is committed, no effect happens.
+  world.cluster.lose(({ from }) => from === first.node.peer);
+  world.deliver({ type: 'cart', key: 'a', node: null }, { type: 'mail', to: 'x' }, 'm', false, () => {});
+  world.cluster.pass(40);
+  assert.deepEqual(world.mails(), []);
+  world.cluster.lose(() => false);
+  world.cluster.until(() => world.mails().length === 1);
+  assert.match(world.mails()[0]!, /^x kv\.\d+\.\d+$/);
+  world.cluster.pass(200);
+  assert.equal(world.mails().length, 1);
+  // It runs the next one, and dies before the log has it as done.
+  const now = world.leader()!;
+  world.tell('a', { type: 'add' });
+  let isCut = false;
+  world.cluster.lose(({ from }) => isCut && from === now.node.peer);
+  world.deliver({ type: 'cart', key: 'a', node: null }, { type: 'mail', to: 'y' }, null, false, () => {});
+  const before = world.did(now.node.name).mails.length;
+  for (let ms = 0; world.did(now.node.name).mails.length === before; ms++) {
+    world.cluster.pass(1);
+    assert.ok(ms < 1_000);
+  }
+  isCut = true;
+  world.kill(now);
+  world.cluster.lose(() => false);
+  world.cluster.until(() => world.leader() !== null);
+  world.cluster.pass(500);
+  const sent = world.mails().filter((mail) => mail.startsWith('y'));
+  assert.ok(sent.length >= 1 && sent.length <= 2, `${sent.length}`);
+  assert.equal(new Set(sent).size, 1);
+});
+
+test('a timer rings once, under the next leader too, though nobody talks to the actor', () => {
+  const world = createWorld();
+  world.form();
+  world.tell('a', { type: 'later' });
+  world.cluster.pass(500);
+  assert.equal(said(world.ask('a', { type: 'rung' })), 0);
+  world.kill(world.leader()!);
+  world.cluster.until(() => world.leader() !== null);
+  world.cluster.until(() => world.mails().length === 1);
+  world.cluster.pass(2_000);
+  assert.equal(world.mails().length, 1);
+  assert.equal(said(world.ask('a', { type: 'rung' })), 1);
+});
+
+test('what is invoked runs at the leader and answers by entries; a new leader begins it again', () => {
+  const world = createWorld();
+  world.form();
+  world.tell('a', { type: 'pay' });
+  const first = world.leader()!;
+  world.cluster.until(() => world.did(first.node.name).paying.length === 1);
+  for (const one of world.followers()) assert.equal(world.did(one.node.name).paying.length, 0);
+  world.kill(first);
+  world.cluster.until(() => world.leader() !== null);
+  const second = world.did(world.leader()!.node.name);
+  world.cluster.until(() => second.paying.length === 1);
+  second.paying[0]!.say({ type: 'paid' });
+  world.cluster.until(() => second.paying[0]!.ended);
+  assert.deepEqual(said(world.ask('a', { type: 'bills' })), ['paid']);
+});
+
+test('by its rule, what was under way under a lost leader fails, or the actor is asked', () => {
+  for (const [rule, expected] of [
+    ['fail', ['failed']],
+    ['ask', ['interrupted']],
+  ] as const) {
+    const world = createWorld({ resume: { payment: rule } });
+    world.form();
+    world.tell('a', { type: 'pay' });
+    const first = world.leader()!;
+    world.cluster.until(() => world.did(first.node.name).paying.length === 1);
+    world.kill(first);
+    world.cluster.until(() => world.leader() !== null);
+    world.cluster.pass(300);
+    assert.deepEqual(said(world.ask('a', { type: 'bills' })), expected);
+    assert.equal(world.did(world.leader()!.node.name).paying.length, 0);
+  }
+});
+
+test('chance in a transition stops the actor and names the event; an operator lets it go on', () => {
+  const world = createWorld();
+  world.form();
+  world.tell('a', { type: 'add' });
+  world.chances.of = (node) => Number(node.slice(1));
+  world.tell('a', { type: 'chance' });
+  world.cluster.pass(1_500);
+  const outcome = world.ask('a', { type: 'get' });
+  assert.equal(said(outcome), 'ACTOR_DIVERGED');
+  assert.match(outcome.ok ? '' : outcome.failure.message, /'chance'/);
+  for (const { node } of world.hosted.values()) {
+    const line = node.lines.find(({ code }) => code === 'ACTOR_DIVERGED');
+    assert.equal(line?.level, 'error');
+    assert.deepEqual([line?.facts.actor, line?.facts.group, line?.facts.event], ['cart/a', 'kv', 'chance']);
+  }
+  const [live] = world.leader()!.replicas.live();
+  assert.equal(live?.view().state, 'diverged');
+  assert.equal(said(world.ask('b', { type: 'add' })), 1);
+  const ends: unknown[] = [];
+  world.leader()!.replicas.reset({ type: 'cart', key: 'a', node: null }, (end) => void ends.push(said(end)));
+  world.cluster.until(() => ends.length === 1);
+  assert.deepEqual(ends, [null]);
+  const sum = 1 + Number(world.leader()!.node.name.slice(1));
+  assert.equal(said(world.ask('a', { type: 'get' })), sum);
+  world.cluster.pass(1_500);
+  world.kill(world.leader()!);
+  world.cluster.until(() => world.leader() !== null);
+  assert.equal(said(world.ask('a', { type: 'get' })), sum);
+});
+
+test('a throw is told, leaves the state, and after too many the actor is ended', () => {
+  const world = createWorld({ restart: { ...definitionOf(null as never).restart, failuresMax: 2 } });
+  world.form();
+  world.tell('a', { type: 'add' });
+  for (let n = 0; n < 3; n++) assert.equal(said(world.tell('a', { type: 'fail' })), 'ACTOR_FAILED');
+  assert.equal(said(world.ask('a', { type: 'get' })), 'ACTOR_FAILED');
+  const [live] = world.leader()!.replicas.live();
+  assert.deepEqual([live?.view().state, live?.view().restarts], ['failed', 3]);
+  const stopped: true[] = [];
+  live?.stop(false, () => stopped.push(true));
+  world.cluster.until(() => stopped.length === 1);
+  assert.deepEqual(world.leader()!.gone, ['a stopped']);
+  assert.equal(said(world.ask('a', { type: 'add' })), 1);
+});
+
+test('a member that gets the code later keeps the events until then, and becomes what the others are', () => {
+  const world = createWorld();
+  world.form();
+  const late = world.followers()[0]!;
+  const definitions = world.known.get(late.node.name)!;
+  world.known.set(late.node.name, []);
+  for (let n = 0; n < 5; n++) world.tell('a', { type: 'add' });
+  world.tell('b', { type: 'later' });
+  world.known.set(late.node.name, definitions);
+  late.replicas.hosted();
+  world.cluster.pass(1_000);
+  world.lead(late);
+  assert.equal(said(world.ask('a', { type: 'add' })), 6);
+  world.cluster.pass(2_000);
+  assert.equal(world.mails().length, 1);
+  for (const { node } of world.hosted.values())
+    assert.equal(
+      node.lines.some(({ code }) => code === 'ACTOR_DIVERGED'),
+      false,
+    );
+});
+
+test('a member that was away is given a snapshot with all actors in it, and goes on from there as their leader', () => {
+  const world = createWorld({}, { snapshotEntries: 20, raft: { ...settingsDefaults.raft, retainEntries: 5 } });
+  world.form();
+  const away = world.followers()[0]!;
+  world.tell('b', { type: 'later' });
+  world.tell('c', { type: 'pay' });
+  const contents = world.kill(away);
+  for (let n = 0; n < 60; n++) world.tell('a', { type: 'add' }, `id${n}`);
+  world.cluster.pass(1_500);
+  const back = world.start(away.node.name, { contents });
+  world.cluster.until(() => [...back.node.counts.keys()].some((name) => name.startsWith('raft_snapshots_received_total')));
+  world.cluster.pass(500);
+  world.lead(back);
+  assert.equal(said(world.ask('a', { type: 'add' }, 'id59')), 60);
+  assert.equal(said(world.ask('b', { type: 'rung' })), 1);
+  world.cluster.until(() => world.did(back.node.name).paying.length === 1);
+});
+
+test('all of them start again, and everything is as it was, with what is still to be done', () => {
+  const world = createWorld();
+  world.form();
+  world.tell('a', { type: 'add', by: 7 });
+  world.tell('b', { type: 'later' });
+  world.tell('c', { type: 'pay' });
+  world.cluster.pass(200);
+  const disks = [...world.hosted.values()].map((one) => [one.node.name, world.kill(one)] as const);
+  const all = disks.map(([name, contents]) => world.start(name, { contents }));
+  world.cluster.until(() => all.every(({ node }) => node.api.status().state === 'ready') && world.leader() !== null);
+  assert.equal(said(world.ask('a', { type: 'get' })), 7);
+  world.cluster.until(() => world.mails().length === 1);
+  const did = world.did(world.leader()!.node.name);
+  world.cluster.until(() => did.paying.some(({ ended }) => !ended));
+});
