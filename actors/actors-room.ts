@@ -1,8 +1,9 @@
 // All of a node that has to do with actors that users write, in one room: what keeps them alive (a backing for each durability), what says
 // where they are, and the door. actors/node.ts has little more to do than to tell it of peers.
 import { type ActorAddress, parseAddress } from '../machines/entity/address.ts';
+import type { Failure } from '../machines/errors.ts';
 import type { MemberView } from '../machines/membership/index.ts';
-import type { ActorsApi, Backing, BackingEvents, LiveActor, Placing } from './actor-api.ts';
+import type { ActorDefinition, ActorsApi, Backing, BackingEvents, LiveActor, Placing } from './actor-api.ts';
 import { createCells } from './actor-cells.ts';
 import { createDeadLetters } from './actor-dead-letters.ts';
 import { createDirectory, type DirectoryHooks, noHooks } from './actor-directory.ts';
@@ -48,6 +49,8 @@ export interface ActorsRoom {
   receive(delivery: Delivery): void;
   /** Something between actors of this node and that one is under way. */
   isBusy(peer: PeerId): boolean;
+  /** Brings it to life here, as a message would that makes it; nothing if it is elsewhere by now. */
+  open(definition: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void;
   /** Told of each new type that is hosted here. */
   onHosted(listener: () => void): void;
   /** Releases the actors of this node, once they have handled what waits, or when its patience is over. */
@@ -161,6 +164,13 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
       }
     },
     isBusy: (peer) => core?.isBusy(peer) === true,
+    open(definition, address, done) {
+      const at = locating.locate(address);
+      if (at.type !== 'here') return done(at.type === 'nowhere' ? at.failure : null);
+      const { token } = at.found;
+      const job = { makes: true, run: () => done(null), fail: done };
+      directory.use(directory.place(definition, at.found.address), token, job);
+    },
     onHosted: directory.onHosted,
     stop(done) {
       isStopping = true;

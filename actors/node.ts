@@ -390,6 +390,13 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     cell: () => routesCell,
   });
 
+  const shards = createShards({
+    ...{ name: settings.name, self: network.self, clock, sink, leaderships, nameOf: peers.nameOf },
+    ...{ groups: () => genesis?.groups ?? null, group: (group) => groups.get(group) ?? null, cell: () => shardsCell },
+    peerNamed: peers.named,
+    isKnown: (name) => membersNow().some((member) => member.name === name),
+  });
+
   const actors = createActorsRoom({
     ...{ name: settings.name, epoch, ports, router, formRef: options.formRef, members: () => membersNow() },
     ...{
@@ -404,7 +411,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       cell: () => actorsCell,
       isStopping: () => draining !== null,
     },
+    ...{ placing: shards.api, hooks: shards.api },
   });
+  shards.api.serve({ definitions: actors.api.definitions, open: actors.open });
+  actors.onHosted(shards.api.hosted);
 
   const relay = createRelayDoor({
     ...{ direct: directly(router), receive: calls.receive, nameOf: peers.nameOf },
@@ -427,13 +437,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       if ('failure' in at) done({ ok: false, failure: at.failure });
       else at.cell.send({ type: 'write', write, options, done });
     },
-  });
-
-  const shards = createShards({
-    ...{ name: settings.name, self: network.self, clock, sink, leaderships, nameOf: peers.nameOf },
-    ...{ groups: () => genesis?.groups ?? null, group: (group) => groups.get(group) ?? null, cell: () => shardsCell },
-    peerNamed: peers.named,
-    isKnown: (name) => membersNow().some((member) => member.name === name),
   });
 
   // -------------------------------------------------------------- hosting replicas

@@ -29,7 +29,7 @@ export type ShardView = {
 };
 
 export interface Shards extends Placing {
-  /** Once, before anything is hosted. */
+  /** In place of whoever was served before; before anything is hosted. */
   serve(host: ShardHost): void;
   /** Types that this node hosts have changed. */
   hosted(): void;
