@@ -137,8 +137,6 @@ export abstract class CellLife implements EngineHost {
   // ---------------------------------------------------------------- at the beginning and the end of each turn
 
   protected prepare(): void {
-    const { token } = this.execution;
-    if (token !== null && !this.place.holds(this.address, token)) this.release('moved', () => {});
     if (this.endsNow) return;
     if (this.#suspends !== null) this.#suspend(this.#suspends);
     if (this.#begins) this.#begin();

@@ -21,6 +21,8 @@ export interface CellPlace {
   readonly idle: Deadlines<ActorCell>;
   /** When nobody waits any more for an answer that has not come. */
   readonly overdue: Deadlines<Ask>;
+  /** It has something to do, and its token does not hold now: it has its turn again a little later. */
+  held(cell: ActorCell): void;
   /** It has been made, well or not. */
   began(cell: ActorCell): void;
   /** It has failed and begins anew after so long, or not at all. */

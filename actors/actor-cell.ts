@@ -74,6 +74,12 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
 
   #work(turn: Turn): boolean {
     this.usedMs = turn.nowMs;
+    const { token } = this.execution;
+    // For a moment, or until whoever places it lets it go.
+    if (token !== null && !this.endsNow && !this.place.holds(this.address, token)) {
+      this.place.held(this);
+      return false;
+    }
     this.prepare();
     while (this.state === 'running' && !this.endsNow) {
       if (!this.#handleNext()) break;

@@ -75,6 +75,8 @@ class CellTable implements Cells, CellPlace {
   readonly #kin = new Map<string, Set<ActorCell>>();
   /** Who waits for one that has not begun, or for one that ends. */
   readonly #waiting = new Map<ActorCell, (() => void)[]>();
+  /** Those whose tokens do not hold at the moment. */
+  readonly #held = new Set<ActorCell>();
   #stopping: (() => void)[] | null = null;
 
   constructor({
@@ -153,6 +155,17 @@ class CellTable implements Cells, CellPlace {
     this.#waiting.delete(cell);
     for (const run of waiting) run();
   }
+
+  held(cell: ActorCell): void {
+    if (this.#held.size === 0) this.clock.after(heldLookMs, this.#lookAgain);
+    this.#held.add(cell);
+  }
+
+  readonly #lookAgain = (): void => {
+    const cells = [...this.#held];
+    this.#held.clear();
+    for (const cell of cells) if (!cell.isOver) cell.ready();
+  };
 
   find(address: ActorAddress): LiveActor | null {
     return this.#cells.get(addressText(address)) ?? null;
@@ -245,6 +258,8 @@ class CellTable implements Cells, CellPlace {
 }
 
 const nobody: readonly ActorCell[] = [];
+/** A lease is back with the next heartbeat. */
+const heldLookMs = 10;
 
 /** Null: it stands alone. A type's name has no slash, an address has. */
 const kinOf = ({ parent, definition, address }: ActorCell): string | null =>
