@@ -831,6 +831,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     draining = [done];
     // Said while gossip still takes something.
     catalog.leave();
+    // Whoever talks to actors goes on with them elsewhere, while this node ends what it has begun.
+    shardsCell?.send({ type: 'drain' });
     life.send({ type: 'drain' });
     changed();
     withdraw();

@@ -27,7 +27,16 @@ export type ShardBalanceArguments = {
   hostedAt: (peer: PeerId) => Hosted;
 };
 
-export const createShardBalance = (args: ShardBalanceArguments): { look(): void; led(group: string, leads: boolean): void } => {
+export interface ShardBalance {
+  /** Hands over at most one group. */
+  look(): void;
+  /** This node stops: hands over all that it leads, at once. */
+  drain(): void;
+  /** It begins to lead the group, or does not any more. */
+  led(group: string, leads: boolean): void;
+}
+
+export const createShardBalance = (args: ShardBalanceArguments): ShardBalance => {
   const { name, self, clock, sink, options, leaderships, facts, hostedAt } = args;
   const state = createBalance(clock.nowMs());
   const leadsSinceMs = new Map<string, number>();
@@ -78,35 +87,49 @@ export const createShardBalance = (args: ShardBalanceArguments): { look(): void;
     return { group, preferred, leadsSinceMs: sinceMs, isReady: to !== null && isReady(raft, to) };
   };
 
+  /** Who should lead what; null where nobody hosts actors of the cluster: then it is not this one's business. */
+  const prefer = (isWell: (peer: PeerId) => boolean): ReadonlyMap<string, RaftState> | null => {
+    const members = new Map(args.members().flatMap((member) => (isWell(member.peer) ? [[member.peer, member] as const] : [])));
+    const replicas = new Map(
+      facts.groups().flatMap((group) => {
+        const raft = leaderships.of(group).replica();
+        return raft === null ? [] : [[group, raft] as const];
+      }),
+    );
+    const voters = new Map([...replicas].map(([group, raft]) => [group, votersOf(raft)]));
+    const wanted = new Set([...voters.values()].flat().flatMap(({ peer }) => [...hosted(peer).keys()]));
+    if (wanted.size === 0) return null;
+    const groups = [...voters].map(
+      ([group, of]): GroupToLead => ({ group, candidates: candidates(group, of, members, wanted) }),
+    );
+    facts.preferred = preferredLeaders(groups);
+    return replicas;
+  };
+
+  const led = (replicas: ReadonlyMap<string, RaftState>): LedGroup[] =>
+    [...replicas].flatMap(([group, raft]) => (leaderships.of(group).reign() === null ? [] : [ledGroup(group, raft)]));
+
+  const handOver = (group: string, to: string, replicas: ReadonlyMap<string, RaftState>): void => {
+    const replica = replicaOf(replicas.get(group)!, to);
+    if (replica === null) return;
+    sink.log('info', 'LEADER_MOVES', `${name} hands '${group}' to ${to}, who should lead it`, { group });
+    sink.count('shard_handovers_total', { group });
+    leaderships.of(group).transfer(replica);
+  };
+
+  let isDraining = false;
   return {
     look() {
-      const members = new Map(args.members().map((member) => [member.peer, member]));
-      const replicas = new Map(
-        facts.groups().flatMap((group) => {
-          const raft = leaderships.of(group).replica();
-          return raft === null ? [] : [[group, raft] as const];
-        }),
-      );
-      const voters = new Map([...replicas].map(([group, raft]) => [group, votersOf(raft)]));
-      const wanted = new Set([...voters.values()].flat().flatMap(({ peer }) => [...hosted(peer).keys()]));
-      // Where nobody hosts actors of the cluster, who leads is not this one's business.
-      if (wanted.size === 0) return;
-      const groups = [...voters].map(
-        ([group, of]): GroupToLead => ({ group, candidates: candidates(group, of, members, wanted) }),
-      );
-      facts.preferred = preferredLeaders(groups);
-      const led = [...replicas].flatMap(([group, raft]) =>
-        leaderships.of(group).reign() === null ? [] : [ledGroup(group, raft)],
-      );
-      const next = nextHandover(state, options, clock.nowMs(), led);
-      if (next === null) return;
-      const to = replicaOf(replicas.get(next.group)!, next.to);
-      if (to === null) return;
-      sink.log('info', 'LEADER_MOVES', `${name} hands '${next.group}' to ${next.to}, who should lead it`, {
-        group: next.group,
-      });
-      sink.count('shard_handovers_total', { group: next.group });
-      leaderships.of(next.group).transfer(to);
+      const replicas = isDraining ? null : prefer(() => true);
+      if (replicas === null) return;
+      const next = nextHandover(state, options, clock.nowMs(), led(replicas));
+      if (next !== null) handOver(next.group, next.to, replicas);
+    },
+    drain() {
+      isDraining = true;
+      const replicas = prefer((peer) => peer !== self);
+      for (const { group, preferred, isReady: goes } of replicas === null ? [] : led(replicas))
+        if (preferred !== null && goes) handOver(group, preferred, replicas!);
     },
     led(group, leads) {
       if (!leads) leadsSinceMs.delete(group);

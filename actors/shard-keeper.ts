@@ -25,6 +25,8 @@ export type ShardsEvent =
   /** This node leads the group, or does not any more, or somebody else does. */
   | { type: 'leading'; group: string }
   | { type: 'peer-open' | 'peer-close'; peer: PeerId }
+  /** The node is about to stop. */
+  | { type: 'drain' }
   | { type: 'delivery'; delivery: Delivery };
 
 export type ShardKeeperArguments = {
@@ -192,6 +194,8 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
         untold.delete(event.peer);
         leaders.lost(event.peer);
         return facts.notify();
+      case 'drain':
+        return balance.drain();
       case 'delivery':
         if (event.delivery.type === 'hosts') return onHosts(event.delivery);
         if (event.delivery.type === 'leader') return answerLeader(event.delivery, leaderOf);

@@ -93,6 +93,34 @@ test('the owner dies: the next ask is answered within two seconds, by an actor w
   assert.ok(next.api.actors.find(at('a'))!.view().token!.term > token!.term);
 });
 
+test('a node that stops hands its actors over first, and nobody who asks elsewhere notices', () => {
+  const { cluster, nodes, ask, owners } = form(true, counter());
+  const keys = Array.from({ length: 9 }, (_, n) => `k${n}`);
+  for (const key of keys) assert.ok(ask(nodes[0], at(key)).ok);
+  const gone = nodes.find(({ name }) => name === owners(at('k0'))[0])!;
+  const others = nodes.filter((node) => node !== gone);
+  const outcomes: Outcome<unknown>[] = [];
+  let asked = 0;
+  let isStopped = false;
+  for (let ms = 0; !isStopped || ms < 500; ms += 5) {
+    assert.ok(ms < 10_000, 'it never stops');
+    if (ms === 100) {
+      gone.api.stop(() => {
+        isStopped = true;
+      });
+      cluster.pass(1);
+    }
+    others[asked % 2]!.api.actors.ask(at(keys[asked++ % keys.length]!), add, {}, (outcome) => void outcomes.push(outcome));
+    cluster.pass(5);
+  }
+  cluster.until(() => outcomes.length === asked, 6_000);
+  assert.deepEqual(
+    outcomes.filter(({ ok }) => !ok),
+    [],
+  );
+  assert.ok([...gone.counts.keys()].some((of) => of.startsWith('shard_handovers')));
+});
+
 test('an owner that was held up for a moment has lost nothing', () => {
   const { cluster, nodes, ask, owners } = form(false, counter());
   const owner = (): HandNode => nodes.find(({ name }) => name === owners(at('a'))[0])!;
