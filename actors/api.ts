@@ -11,6 +11,7 @@ import type { ActorsApi } from './actor-api.ts';
 import type { NotableBreaker } from './breakers-api.ts';
 import type { Found } from './discovery.ts';
 import type { GraphApi } from './graph-api.ts';
+import type { InspectApi } from './inspect-api.ts';
 import type { RoutesApi } from './routes-door.ts';
 import type { BreakersApi, CallsApi, CatalogApi, ServiceHost } from './service-api.ts';
 import type { Shards } from './shard-api.ts';
@@ -236,6 +237,8 @@ export interface NodeApi extends BreakersApi {
   readonly routes: RoutesApi;
   /** Actors that users write, wherever they live. */
   readonly actors: ActorsApi;
+  /** Actors as who looks on sees them, the runtime's own among them. */
+  readonly inspect: InspectApi;
   status(): NodeStatus;
   /** Called after the status changed, at most once a turn. Returns what ends it. */
   onStatus(listener: (status: NodeStatus) => void): () => void;

@@ -47,6 +47,7 @@ import {
   readPlaces,
   usableAddresses,
 } from './identity.ts';
+import { createInspectRoom } from './inspect-room.ts';
 import { createLeaderships } from './leadership.ts';
 import { judgeLife } from './life.ts';
 import { createLimitSharing, type LimitSharingEvent, limitSharingAddress } from './limit-sharing.ts';
@@ -421,6 +422,21 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     calls: () => callsCell,
   });
 
+  const inspect = createInspectRoom({
+    ...{
+      name: settings.name,
+      isOn: settings.inspects,
+      ports,
+      router,
+      life,
+      cells: () => cells,
+      groups: () => groupStatus.values(),
+    },
+    ...{ breakers: breakers.api, discovery: () => discoveryNow(), members: () => membersNow(), peers: peers.statuses },
+    ...{ nameOf: peers.nameOf, gossip: gossip.api, catalog: catalog.api, replica: replica.api },
+    actors: () => ({ list: () => [], find: () => null }),
+  });
+
   /** In the register group that every cluster has, or the first one. */
   const ledgerCell = (timeoutMs: number): { cell: Cell<GroupEvent> } | { failure: Failure } => {
     const all = genesis?.groups ?? groupIds;
@@ -526,6 +542,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     actorsCell?.send({ type: 'peer-close', peer });
     shardsCell?.send({ type: 'peer-close', peer });
     relayCell?.send({ type: 'peer-close', peer });
+    inspect.peerClosed(peer);
     genesisCell?.send({ type: 'peer-close', peer });
     for (const cell of groups.values()) cell.send({ type: 'peer-lost', peer });
     changed();
@@ -763,6 +780,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
         },
       }),
     );
+    inspect.begin(host);
     router.on(membershipAddress, (delivery) => membershipCell?.send({ type: 'delivery', delivery }));
     router.on(replicatorAddress, (delivery) => replicatorCell?.send({ type: 'delivery', delivery }));
     router.on(catalogAddress, (delivery) => catalogCell?.send({ type: 'delivery', delivery }));
@@ -899,6 +917,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     actors: actors.api,
     ...breakers.api,
     routes: routes.api,
+    inspect: inspect.api,
     status: () => store.getSnapshot().context,
     members: () => membersNow(),
     tellLoad: (load) => membershipCell?.send({ type: 'load', load }),

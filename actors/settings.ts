@@ -39,6 +39,8 @@ export type NodeSettings = {
   routes: RoutesOptions;
   /** HTTP address, if any; only reported. */
   http: string | null;
+  /** Actors of this node are shown to whoever may look on, here or at other members; false: to nobody. */
+  inspects: boolean;
   raft: RaftOptions;
   /** A snapshot point (compaction) is taken after this many entries or bytes since the last. */
   snapshotEntries: number;
@@ -70,6 +72,7 @@ export const settingsDefaults = {
   discovery: discoveryDefaults,
   links: linksDefaults,
   routes: routesDefaults,
+  inspects: true,
   raft: raftDefaults,
   snapshotEntries: 10_000,
   snapshotBytes: 64 << 20,

@@ -40,6 +40,7 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
     capacity: config.capacity,
     groups: config.groups,
     http,
+    inspects: config.inspect !== 'off',
   },
   membership: settingsDefaults.membership,
   gossip: settingsDefaults.gossip,

@@ -113,6 +113,10 @@ export const options: readonly Option[] = [
     help: 'file with the HTTP token, readable by its owner only',
   },
   {
+    ...{ path: 'inspect', env: 'POLITY_INSPECT', flag: '--inspect', value: 'off|loopback|token', kind: 'text' },
+    help: 'who may look at actors over HTTP: nobody, programs on this machine, or whoever presents the token',
+  },
+  {
     ...{ path: 'groups', env: 'POLITY_GROUPS', flag: '--groups', value: 'NAMES', kind: 'list' },
     help: 'groups of the register service, fixed when the cluster is formed',
   },

@@ -40,6 +40,8 @@ export type NodeConfig = {
   token: string | null;
   groups: string[];
   messaging: 'auto' | 'gossipsub';
+  /** Who may look on: nobody, not even other members; over HTTP, clients on this machine; whoever presents the token. */
+  inspect: 'off' | 'loopback' | 'token';
   raft: { preset: 'lan' | 'wan'; electionTimeoutMs: [number, number]; heartbeatMs: number; quietAfterMs: number };
   snapshot: { entries: number; bytes: number };
   replica: { roundMs: number };
@@ -99,6 +101,7 @@ const builtIn = {
   capacity: settingsDefaults.capacity,
   groups: [...settingsDefaults.groups],
   messaging: 'auto',
+  inspect: 'loopback',
   raft: { preset: 'lan' },
   snapshot: { entries: settingsDefaults.snapshotEntries, bytes: settingsDefaults.snapshotBytes },
   replica: { roundMs: settingsDefaults.rounds.paceMs },
@@ -227,6 +230,8 @@ const judgeTogether = (judge: Judge, config: NodeConfig): void => {
     );
   if (bootstrap.length > 1 && bootstrap.length % 2 === 0)
     judge.warnings.push(`${bootstrap.length} voters tolerate no more losses than ${bootstrap.length - 1}`);
+  if (config.inspect === 'token' && token === null)
+    judge.problem('inspect', 'is token, so a token is needed (--token-file or POLITY_TOKEN_FILE)');
   if (http === null) return;
   const { host } = splitHostPort(http)!;
   if (isLoopbackHost(host)) return;
@@ -273,7 +278,7 @@ export const resolveConfig = (sources: Sources): Resolution => {
       tags: data.tags,
     },
     ...{ capabilities: data.capabilities, resources: data.resources, capacity: data.capacity },
-    ...{ groups: data.groups, messaging: data.messaging },
+    ...{ groups: data.groups, messaging: data.messaging, inspect: data.inspect },
     ...{ snapshot: data.snapshot, replica: data.replica, breaker: data.breaker, calls: data.calls, log: data.log },
     actors: data.actors,
     secret: judgeSecret(judge, data),

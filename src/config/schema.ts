@@ -168,6 +168,7 @@ export const schema = z.strictObject({
   groups: names('a group')
     .min(1, { error: () => 'names no group' })
     .max(limits.groupsMax, { error: () => `names more than ${limits.groupsMax} groups` }),
+  inspect: oneOf(['off', 'loopback', 'token']),
   messaging: oneOf(['auto', 'gossipsub']),
   raft: z.strictObject(
     {

@@ -128,6 +128,8 @@ test('each mistake is said in words, with who made it', () => {
     [{ env: { POLITY_RAFT_ELECTION_TIMEOUT_MS: '300' } }, /^POLITY_RAFT_ELECTION_TIMEOUT_MS: .* is not two times/],
     [{ flags: { raftHeartbeatMs: '100' } }, /^--raft-heartbeat-ms: a heartbeat of 100 ms needs .* at least 200 ms, not 150/],
     [{ flags: { messaging: 'carrier-pigeon' } }, /^--messaging: 'carrier-pigeon' is not auto or gossipsub/],
+    [{ env: { POLITY_INSPECT: 'on' } }, /^POLITY_INSPECT: 'on' is not one of off, loopback, token/],
+    [{ flags: { inspect: 'token' } }, /^--inspect: is token, so a token is needed/],
     [{ flags: { bootstrap: ['n2,n3'] } }, /^--bootstrap: does not name this node \(n1\)/],
     [{ flags: { bootstrap: ['n1,n1'] } }, /^--bootstrap: names a node 'n1' twice/],
     [{ flags: { groups: [''] } }, /^--groups: names no group/],

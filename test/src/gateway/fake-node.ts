@@ -24,6 +24,7 @@ import {
   type RegisterWrite,
 } from '../../../machines/register/index.ts';
 import { realClock } from '../../../src/clock.ts';
+import { createInspectAlone } from '../../actors/inspect-alone.ts';
 import { createLocalCalls } from '../../actors/local-calls.ts';
 import { StandIn } from '../actor/stand-in.ts';
 import { FakeCatalog } from './fake-catalog.ts';
@@ -183,6 +184,9 @@ export class FakeNode implements NodeApi {
         : done({ ok: true, value: this.routed }),
   };
 
+  readonly inspected = createInspectAlone(realClock);
+  readonly inspect = this.inspected.api;
+
   readonly topics: NodeApi['topics'] = fakeTopics(this);
 
   readonly replicated = new FakeReplica();
@@ -326,6 +330,7 @@ export class FakeNode implements NodeApi {
   stop(done: () => void): void {
     this.stopped = true;
     this.offers.stop();
+    this.inspected.stop();
     this.endWatches();
     setImmediate(done);
   }
