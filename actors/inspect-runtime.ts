@@ -6,7 +6,7 @@ import { breakerChart } from '../machines/breaker/index.ts';
 import { type DiscoveryView, type PlaceView, placeChart } from '../machines/discovery/index.ts';
 import { type ActorAddress, isActorKey, runtimeType } from '../machines/entity/address.ts';
 import { nodeMachine } from '../machines/node/index.ts';
-import { raftChart } from '../machines/raft/index.ts';
+import { describeMessage, parseRaftMessage, raftChart } from '../machines/raft/index.ts';
 import { childMachine } from '../machines/supervisor/index.ts';
 import type { ActorState, ActorView, Seen, Trail } from './actor-api.ts';
 import type { GroupStatus } from './api.ts';
@@ -158,16 +158,30 @@ const nodeActor = (parts: RuntimeParts): RuntimeActor => ({
 
 // ---------------------------------------------------------------- as subjects
 
-type Told = { readonly type?: unknown; readonly delivery?: { peer: PeerId; type: string; trace?: string } };
+type Told = { readonly type?: unknown; readonly delivery?: { peer: PeerId; type: string; body?: unknown; trace?: string } };
 
 const scalar = (value: unknown): unknown => {
   if (typeof value === 'string') return value.slice(0, textCharsMax);
   return typeof value === 'number' || typeof value === 'boolean' ? value : undefined;
 };
 
+const messageCharsMax = 300;
+
+/** A message of Raft holds nothing of what its entries say. */
+const raftEvent = (body: unknown): EventObject | null => {
+  const parsed = parseRaftMessage(body);
+  if (!parsed.ok) return null;
+  return {
+    type: `raft ${parsed.message.type}`,
+    message: describeMessage(parsed.message).slice(0, messageCharsMax),
+  } as EventObject;
+};
+
 /** What is said to one of ours, without what others sent in it: bodies are theirs to show. */
 const eventOf = (event: Told): EventObject => {
   const { type, delivery, ...rest } = event;
+  const raft = type === 'raft' && delivery !== undefined ? raftEvent(delivery.body) : null;
+  if (raft !== null) return raft;
   const fields = Object.entries(rest).flatMap(([name, value]) => {
     const told = scalar(value);
     return told === undefined ? [] : [[name, told] as const];

@@ -99,6 +99,7 @@ test('a group whose actor fails starts again from its disk; whoever waits is ans
     actors: 0,
     graph: 0,
     shards: 0,
+    inspect: 0,
     genesis: 0,
     gossip: 0,
     catalog: 0,
@@ -212,6 +213,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     'routes',
     'relay',
     'actors',
+    'inspect',
     'constructor',
   ];
   const types = [
@@ -233,6 +235,9 @@ test('no message of a member brings an actor down, and each is counted and told 
     'parcel',
     'ask',
     'follow',
+    'list',
+    'describe',
+    'next',
   ];
   const bodies = [
     null,
@@ -267,6 +272,7 @@ test('no message of a member brings an actor down, and each is counted and told 
     actors: 0,
     graph: 0,
     shards: 0,
+    inspect: 0,
     genesis: 0,
     gossip: 0,
     catalog: 0,
@@ -307,6 +313,7 @@ test('no argument of a program brings an actor down', () => {
     actors: 0,
     graph: 0,
     shards: 0,
+    inspect: 0,
     genesis: 0,
     gossip: 0,
     catalog: 0,
