@@ -49,7 +49,7 @@ type Reader = {
 };
 
 export type InspectActorEvent =
-  | { type: 'list-all'; query: CheckedQuery; timeoutMs: number; done: Done<ActorPage> }
+  | { type: 'list-all'; query: CheckedQuery; node: string | null; timeoutMs: number; done: Done<ActorPage> }
   | { type: 'describe'; address: ActorAddress; timeoutMs: number; done: Done<ActorDescription> }
   | { type: 'follow' | 'unfollow'; reader: Reader }
   | { type: 'delivery'; delivery: Delivery }
@@ -124,7 +124,7 @@ export const createInspectActor = (scope: Scope, args: InspectArguments): Compon
   const { clock, random, sink } = ports;
   const watches = createWatches(scope, name, clock);
   const local = createLocalActors(name, args.actors(), args.runtime);
-  const asked = createAskedMembers({ scope, router, node: name, members });
+  const asked = createAskedMembers({ scope, router, members });
   const readers = new Map<Reader, (() => void)[]>();
   const here = (wanted: LocalWanted, on: (batch: InspectBatch) => void): LocalFollow =>
     followHere({ scope, clock, watches, wanted, find: local.find, listed: local.ofType, on });
@@ -166,6 +166,11 @@ export const createInspectActor = (scope: Scope, args: InspectArguments): Compon
     ends.push(followAbroad({ scope, clock, router, members, newId, wanted: abroad, on }).stop);
   };
 
+  const list = ({ query, node, timeoutMs, done }: Extract<InspectActorEvent, { type: 'list-all' }>): void => {
+    if (node === name) return done({ ok: true, value: { ...local.page(query), silent: [] } });
+    asked.pages(node === null ? local.page(query) : null, node, query, timeoutMs, done);
+  };
+
   const describe = (address: ActorAddress, timeoutMs: number, done: Done<ActorDescription>): void => {
     const subject = local.find(address);
     if (subject !== null) return done({ ok: true, value: local.describe(subject, watches) });
@@ -205,7 +210,7 @@ export const createInspectActor = (scope: Scope, args: InspectArguments): Compon
         case 'delivery':
           return answered(event.delivery);
         case 'list-all':
-          return asked.pages(local.page(event.query), event.query, event.timeoutMs, event.done);
+          return list(event);
         case 'describe':
           return describe(event.address, event.timeoutMs, event.done);
         case 'follow':
@@ -257,11 +262,11 @@ export const createInspectDoor = (args: InspectArguments & { cell: () => Cell<In
         if (!checked.ok) return checked;
         return { ok: true, value: { ...createLocalActors(name, args.actors(), args.runtime).page(checked.value), silent: [] } };
       },
-      listAll({ timeoutMs = inspectLimits.timeoutMs, ...query }, done) {
+      listAll({ timeoutMs = inspectLimits.timeoutMs, node = null, ...query }, done) {
         const checked = checkQuery(query);
         const why = refusalNow() ?? checkTimeout(timeoutMs) ?? (checked.ok ? null : checked.failure);
         if (why !== null || !checked.ok) return done({ ok: false, failure: why! });
-        args.cell()!.send({ type: 'list-all', query: checked.value, timeoutMs, done });
+        args.cell()!.send({ type: 'list-all', query: checked.value, node, timeoutMs, done });
       },
       describe(given, { timeoutMs = inspectLimits.timeoutMs }, done) {
         const isAddress = isActorAddress(given);

@@ -113,8 +113,8 @@ export type FollowWanted = {
 export interface InspectApi {
   /** The actors of this node, the runtime's own (type `polity`) among them. */
   list(query: InspectQuery): Outcome<ActorPage>;
-  /** Those of all members, asked side by side; who did not answer in time is named. */
-  listAll(query: InspectQuery & { timeoutMs?: number }, done: (outcome: Outcome<ActorPage>) => void): void;
+  /** Those of all members, or of one by its name, asked side by side; who did not answer in time is named. */
+  listAll(query: InspectQuery & { node?: string; timeoutMs?: number }, done: (outcome: Outcome<ActorPage>) => void): void;
   /** Wherever it lives. ACTOR_NOT_FOUND: it lives nowhere that could be asked. */
   describe(address: ActorAddress, options: { timeoutMs?: number }, done: (outcome: Outcome<ActorDescription>) => void): void;
   /**

@@ -20,10 +20,11 @@ import type { Scope } from './supervise.ts';
 
 type Done<Value> = (outcome: Outcome<Value>) => void;
 
-type MembersArguments = { scope: Scope; router: Router; node: string; members: () => readonly MemberView[] };
+type MembersArguments = { scope: Scope; router: Router; members: () => readonly MemberView[] };
 
 export interface AskedMembers {
-  pages(own: LocalPage, query: CheckedQuery, timeoutMs: number, done: Done<ActorPage>): void;
+  /** `node`: only of that one. `own`: of this node, if it is asked too. */
+  pages(own: LocalPage | null, node: string | null, query: CheckedQuery, timeoutMs: number, done: Done<ActorPage>): void;
   describe(address: ActorAddress, timeoutMs: number, done: Done<ActorDescription>): void;
 }
 
@@ -34,7 +35,7 @@ const cut = (actors: readonly ListedActor[], limit: number): ListedActor[] => {
   return actors.slice(0, count);
 };
 
-export const createAskedMembers = ({ scope, router, node, members }: MembersArguments): AskedMembers => {
+export const createAskedMembers = ({ scope, router, members }: MembersArguments): AskedMembers => {
   const there = (): MemberView[] => members().filter((member) => !member.self && member.name !== '' && isThere(member));
 
   const ask = <Value>(
@@ -78,13 +79,14 @@ export const createAskedMembers = ({ scope, router, node, members }: MembersArgu
   };
 
   return {
-    pages(own, query, timeoutMs, done) {
-      const all = there();
+    pages(own, node, query, timeoutMs, done) {
+      const all = there().filter(({ name }) => node === null || name === node);
+      if (node !== null && all.length === 0) return done({ ok: false, failure: notKnown(node) });
       const asked = all.slice(0, inspectLimits.membersMax);
       const silent: SilentNode[] = all
         .slice(asked.length)
         .map(({ name }) => ({ node: name, failure: failure('OVERLOADED', 'too many members to ask all of them') }));
-      const pages: LocalPage[] = [own];
+      const pages: LocalPage[] = own === null ? [] : [own];
       let left = asked.length;
       const finish = (): void => {
         // Behind the end of a page that is not whole, others may belong before what a member has told.
@@ -103,6 +105,7 @@ export const createAskedMembers = ({ scope, router, node, members }: MembersArgu
       for (const member of asked)
         ask(member, 'list', formQuery(query), timeoutMs, parsePage(member.name), (outcome) => {
           if (outcome.ok) pages.push(outcome.value);
+          else if (node !== null) return done(outcome);
           else silent.push({ node: member.name, failure: outcome.failure });
           if (--left === 0) finish();
         });
@@ -110,14 +113,14 @@ export const createAskedMembers = ({ scope, router, node, members }: MembersArgu
     describe(address, timeoutMs, done) {
       if (address.node === null) return anywhere(address, timeoutMs, done);
       const member = oneOf(address.node);
-      if (member === null || address.node === node) {
-        const why = failure('MEMBER_NOT_FOUND', `no node is known as '${address.node}' that is there`);
-        return done({ ok: false, failure: why });
-      }
+      if (member === null) return done({ ok: false, failure: notKnown(address.node) });
       ask(member, 'describe', addressText(address), timeoutMs, parseDescription(member.name), done);
     },
   };
 };
+
+const notKnown = (node: string): Failure =>
+  failure('MEMBER_NOT_FOUND', `no node is known as '${node.slice(0, 64)}' that is there`);
 
 export const notHere = (address: ActorAddress, node: string): Failure =>
   failure('NOT_FOUND', `${addressText(address)} does not live at ${node} now`, { address: addressText(address), node });

@@ -52,7 +52,7 @@ const openHttp = async (config: NodeConfig, metrics: Metrics, sink: SinkPort): P
   if (config.http === null) return null;
   const { openGateway } = await import('./gateway/index.ts');
   const { host, port } = splitHostPort(config.http)!;
-  return openGateway({ host, port, token: config.token, hosts: config.httpHosts, metrics, sink });
+  return openGateway({ host, port, token: config.token, hosts: config.httpHosts, inspect: config.inspect, metrics, sink });
 };
 
 const hostAll = (api: NodeApi, self: string, sink: SinkPort, definitions: readonly AnyDefinedActor[]): ActorHosting => {

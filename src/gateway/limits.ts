@@ -25,6 +25,7 @@ export type GatewayLimits = {
   /** Between two looks at the replicated objects that are watched and changed. */
   replicaLookMs: number;
   eventSocketsMax: number;
+  inspectSocketsMax: number;
   backupsMax: number;
   /** Calls of services whose result is a stream. */
   callStreamsMax: number;
@@ -61,6 +62,7 @@ export const gatewayLimits: GatewayLimits = {
   replicaAnswersBytesMax: 256 << 20,
   replicaLookMs: 20,
   eventSocketsMax: 128,
+  inspectSocketsMax: 32,
   backupsMax: 2,
   callStreamsMax: 512,
   actorWatchersMax: 512,

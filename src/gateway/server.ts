@@ -20,6 +20,8 @@ import { Exchange, problemBody } from './exchange.ts';
 import { groupRoutes } from './groups.ts';
 import { createGuard, type Guard } from './guards.ts';
 import { healthRoutes } from './health.ts';
+import { inspectRefusal, inspectRoutes, type MayInspect } from './inspect.ts';
+import { createInspectSockets, inspectPath } from './inspect-socket.ts';
 import { assertGatewayLimits, type GatewayLimits, gatewayLimits } from './limits.ts';
 import { memberRoutes } from './members.ts';
 import { peerRoutes } from './peer-routes.ts';
@@ -46,6 +48,8 @@ export type GatewayOptions = {
   token: string | null;
   /** Further names for `Host`. */
   hosts?: readonly string[];
+  /** Who may look at actors; 'loopback' when absent. */
+  inspect?: MayInspect;
   metrics: Metrics;
   sink: SinkPort;
   limits?: Partial<GatewayLimits>;
@@ -95,7 +99,8 @@ const answerRaw = (socket: Duplex, why: Failure): void => {
   else socket.destroy();
 };
 
-const plainRoutes = (metrics: Metrics): readonly Route[] => [
+const plainRoutes = (metrics: Metrics, inspect: MayInspect = 'loopback'): readonly Route[] => [
+  ...inspectRoutes(inspect),
   ...registerRoutes,
   ...groupRoutes,
   ...memberRoutes,
@@ -139,6 +144,7 @@ class GatewayServer implements Gateway {
   readonly #runs: ReturnType<typeof createRunRoutes>;
   readonly #backups: ReturnType<typeof createBackups>;
   readonly #events: ReturnType<typeof createEventSockets>;
+  readonly #inspects: ReturnType<typeof createInspectSockets>;
   /** Requests that have no answer yet. */
   readonly #open = new Set<Exchange>();
   #openBytes = 0;
@@ -164,8 +170,9 @@ class GatewayServer implements Gateway {
     this.#runs = createRunRoutes(ports);
     this.#backups = createBackups(ports);
     this.#events = createEventSockets(ports);
+    this.#inspects = createInspectSockets(ports);
     this.#routes = [
-      ...plainRoutes(metrics),
+      ...plainRoutes(metrics, options.inspect),
       ...this.#queues.routes,
       ...this.#replica.routes,
       ...this.#services.routes,
@@ -305,8 +312,8 @@ class GatewayServer implements Gateway {
 
   #notFound(exchange: Exchange): void {
     const path = exchange.url.split('?', 1)[0]!;
-    if (path === eventsPath)
-      return exchange.problem(failure('INVALID_REQUEST', `${eventsPath} is a WebSocket`), { upgrade: 'websocket' });
+    if (path === eventsPath || path === inspectPath)
+      return exchange.problem(failure('INVALID_REQUEST', `${path} is a WebSocket`), { upgrade: 'websocket' });
     const methods = methodsOf(this.#routes, path);
     const { method } = exchange.request.raw;
     if (methods.length === 0) return exchange.problem(failure('NOT_FOUND', `there is no ${path.slice(0, 200)} here`));
@@ -336,20 +343,29 @@ class GatewayServer implements Gateway {
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy());
+    const path = (request.url ?? '').split('?', 1)[0];
+    const { eventSocketsMax, inspectSocketsMax } = this.#limits;
+    const [sockets, socketsMax] = path === inspectPath ? [this.#inspects, inspectSocketsMax] : [this.#events, eventSocketsMax];
     const refusal = (): Failure | null => {
       const why = this.#guard(request.headers, { public: false });
       if (why !== null) return why;
-      if ((request.url ?? '').split('?', 1)[0] !== eventsPath)
-        return failure('NOT_FOUND', `there is no WebSocket but ${eventsPath}`);
+      if (path !== eventsPath && path !== inspectPath)
+        return failure('NOT_FOUND', `there is no WebSocket but ${eventsPath} and ${inspectPath}`);
+      const mayNot = path === inspectPath ? inspectRefusal(this.#options.inspect ?? 'loopback', request) : null;
+      if (mayNot !== null) return mayNot;
       if (this.#closing !== null) return failure('STOPPING', 'the node is stopping');
       if (this.#api === null) return failure('NOT_READY', 'the node is starting');
-      if (this.#events.size >= this.#limits.eventSocketsMax)
-        return failure('OVERLOADED', `this node has ${this.#events.size} event sockets already`);
+      if (sockets.size >= socketsMax) return failure('OVERLOADED', `this node has ${sockets.size} sockets for ${path} already`);
       return null;
     };
     const why = refusal();
     if (why !== null) return answerRaw(socket, why);
-    this.#events.accept(request, socket, head, this.#api!);
+    try {
+      sockets.accept(request, socket, head, this.#api!);
+    } catch (error) {
+      if (!(error instanceof PolityError)) throw error;
+      answerRaw(socket, error.failure);
+    }
   }
 
   // -------------------------------------------------------------- the end
@@ -371,6 +387,7 @@ class GatewayServer implements Gateway {
     this.#runs.close(why);
     this.#backups.close(why);
     this.#events.close(why.message);
+    this.#inspects.close(why);
     // No new connections; those that wait for an answer get it.
     this.#app.server.close();
     this.#app.server.closeIdleConnections();

@@ -67,7 +67,7 @@ test('metrics', async () => {
 test('routes', () => {
   const routes = everyRoute(createMetrics({ name: 'n', version: '0' })).map(({ method, path }) => `${method} ${path}`);
   const documented = rows(page('http'), /^(GET|PUT|POST|DELETE)$/).map(([method, path]) => `${method} ${path}`);
-  assert.deepEqual(documented.toSorted(), [...routes, 'GET /v1/events'].toSorted());
+  assert.deepEqual(documented.toSorted(), [...routes, 'GET /v1/events', 'GET /v1/inspect'].toSorted());
 });
 
 const commandsOf = (command: Command, prefix: string): string[] =>

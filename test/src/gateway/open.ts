@@ -6,6 +6,7 @@ import { createMetrics } from '../../../src/metrics.ts';
 export type TestGatewayOptions = {
   token?: string;
   hosts?: string[];
+  inspect?: 'off' | 'loopback' | 'token';
   limits?: Partial<GatewayLimits>;
   onLog?: (code: string, facts: Record<string, unknown> | undefined) => void;
 };
@@ -15,6 +16,7 @@ export const openTestGateway = async (node: NodeApi | null, options: TestGateway
   const gateway = await openGateway({
     ...{ host: '127.0.0.1', port: 0, token: options.token ?? null, hosts: options.hosts ?? [], metrics },
     sink: { log: (_level, code, _message, facts) => options.onLog?.(code, facts), count: metrics.count },
+    ...(options.inspect === undefined ? {} : { inspect: options.inspect }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   if (node === null) return gateway;
