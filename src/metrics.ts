@@ -114,8 +114,17 @@ export interface RouteMetrics {
 
 type Followed = Pick<NodeApi, 'status' | 'onStatus' | 'gossip' | 'replica' | 'catalog' | 'host' | 'breakers'>;
 
-export type StreamKind = 'watch' | 'replica' | 'topic' | 'services' | 'events' | 'backup' | 'call' | 'run' | 'actor';
-export type StreamKind = 'watch' | 'replica' | 'topic' | 'services' | 'events' | 'backup' | 'call' | 'run' | 'inspect';
+export type StreamKind =
+  | 'watch'
+  | 'replica'
+  | 'topic'
+  | 'services'
+  | 'events'
+  | 'backup'
+  | 'call'
+  | 'run'
+  | 'actor'
+  | 'inspect';
 
 export interface Metrics {
   readonly registry: Registry;
