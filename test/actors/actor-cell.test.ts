@@ -246,7 +246,7 @@ test('a node that stops lets all handle what waits', () => {
   );
 });
 
-test('one whose token does not hold any more leaves before it handles anything', () => {
+test('one whose token does not hold for a moment handles nothing, and goes on when it does again', () => {
   let holds = true;
   const { clock, cells } = hostCells({ holds: () => holds });
   const address = { ...addressOf('counter'), node: null };
@@ -260,7 +260,10 @@ test('one whose token does not hold any more leaves before it handles anything',
   holds = false;
   sendAll(live, 'b');
   clock.settle();
-  assert.deepEqual([live.view().handled, live.view().state, cells.size], [1, 'passive', 0]);
+  assert.deepEqual([live.view().handled, live.view().waiting, live.view().state], [1, 1, 'running']);
+  holds = true;
+  clock.pass(100);
+  assert.deepEqual([live.view().handled, live.view().waiting], [2, 0]);
 });
 
 test('its code knows for whom it runs', () => {
