@@ -45,6 +45,8 @@ export abstract class CellLife implements EngineHost {
   protected readonly mailbox = new Mailbox<Letter>();
   protected words: Mailbox<Word> | null = null;
   protected engine: Engine | null = null;
+  /** What is to be done once it has begun, or once it has ended. */
+  waiting: (() => void)[] | null = null;
   /** Of the engine that was before. */
   protected last = unborn;
   protected state: ActorState = 'starting';
@@ -71,8 +73,6 @@ export abstract class CellLife implements EngineHost {
   /** Those that wait for this one to begin anew. */
   #herd: readonly ActorCell[] | null = null;
   #timer: Timer | null = null;
-  /** When it is looked whether it is idle. */
-  #lookMs = Number.POSITIVE_INFINITY;
 
   constructor(place: CellPlace, definition: ActorDefinition, address: ActorAddress, token: CellToken, parent: string | null) {
     this.place = place;
@@ -162,7 +162,6 @@ export abstract class CellLife implements EngineHost {
     this.#begins = false;
     this.state = 'running';
     this.#make();
-    if (isFirst) this.#lookIn(0);
     if (isFirst) this.place.began(this.self);
   }
 
@@ -300,7 +299,6 @@ export abstract class CellLife implements EngineHost {
     this.#timer = null;
     this.#resumeHerd();
     this.#returnAll(why);
-    if (this.#lookMs !== Number.POSITIVE_INFINITY) this.place.idle.delete(this.self, this.#lookMs);
     if (!wasGivenUp) this.#endOnlookers(end);
     this.over = end;
     this.place.over(this.self);
@@ -357,22 +355,13 @@ export abstract class CellLife implements EngineHost {
 
   // ---------------------------------------------------------------- it is idle
 
-  #lookIn(ms: number): void {
-    const { passivateAfterMs, placement } = this.definition;
-    if (passivateAfterMs === null || placement === 'each' || this.isOver) return;
-    this.#lookMs = this.clock.nowMs() + (ms || passivateAfterMs);
-    this.place.idle.add(this.self, this.#lookMs);
+  get idleMsMax(): number | null {
+    return this.definition.placement === 'each' ? null : this.definition.passivateAfterMs;
   }
 
-  /** It may have been idle for long enough. */
-  look(): void {
-    this.#lookMs = Number.POSITIVE_INFINITY;
-    const { passivateAfterMs } = this.definition;
-    if (passivateAfterMs === null || this.isOver) return;
-    const leftMs = this.usedMs + passivateAfterMs - this.clock.nowMs();
-    if (leftMs > 0) this.#lookIn(leftMs);
-    else if (this.#isIdle()) this.release('passivated', () => {});
-    else this.#lookIn(0);
+  look(nowMs: number): void {
+    if (nowMs - this.usedMs >= (this.idleMsMax ?? nowMs) && !this.isOver && this.#isIdle())
+      this.release('passivated', () => {});
   }
 
   #isIdle(): boolean {

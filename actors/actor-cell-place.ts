@@ -17,8 +17,6 @@ export interface CellPlace {
   /** For XState: one object for all. */
   readonly xstateClock: unknown;
   readonly holds: Placing['holds'];
-  /** When it is looked whether a cell is idle. */
-  readonly idle: Deadlines<ActorCell>;
   /** When nobody waits any more for an answer that has not come. */
   readonly overdue: Deadlines<Ask>;
   /** It has something to do, and its token does not hold now: it has its turn again a little later. */

@@ -14,6 +14,7 @@ import {
 import { ActorCell } from './actor-cell.ts';
 import type { Ask } from './actor-cell-asks.ts';
 import type { CellPlace } from './actor-cell-place.ts';
+import { Sweep } from './actor-cell-sweep.ts';
 import { createDeadLetters, type DeadLetters } from './actor-dead-letters.ts';
 import { createTurns, type Turns } from './actor-turns.ts';
 import type { Outcome } from './api.ts';
@@ -65,7 +66,6 @@ class CellTable implements Cells, CellPlace {
   readonly deadLetters: DeadLetters;
   readonly xstateClock: unknown;
   readonly holds: Placing['holds'];
-  readonly idle;
   readonly overdue;
   readonly #actorsMax: number;
   readonly #onGone: BackingEvents['onGone'];
@@ -77,6 +77,7 @@ class CellTable implements Cells, CellPlace {
   readonly #waiting = new Map<ActorCell, (() => void)[]>();
   /** Those whose tokens do not hold at the moment. */
   readonly #held = new Set<ActorCell>();
+  readonly #sweep: Sweep;
   #stopping: (() => void)[] | null = null;
 
   constructor({
@@ -100,7 +101,7 @@ class CellTable implements Cells, CellPlace {
     this.#onGone = onGone;
     this.#seldom = createSeldom(clock);
     const now = (): number => clock.nowMs();
-    this.idle = createDeadlines<ActorCell>(clock, now, (cell) => cell.look());
+    this.#sweep = new Sweep(clock, () => this.#cells.values());
     this.overdue = createDeadlines<Ask>(clock, now, (ask) => ask.end({ ok: false, failure: unanswered(ask) }, () => {}));
   }
 
@@ -144,16 +145,14 @@ class CellTable implements Cells, CellPlace {
   }
 
   #queue(cell: ActorCell, run: () => void): void {
-    const others = this.#waiting.get(cell);
-    if (others === undefined) this.#waiting.set(cell, [run]);
-    else others.push(run);
+    cell.waiting ??= [];
+    cell.waiting.push(run);
   }
 
   #release(cell: ActorCell): void {
-    const waiting = this.#waiting.get(cell);
-    if (waiting === undefined) return;
-    this.#waiting.delete(cell);
-    for (const run of waiting) run();
+    const { waiting } = cell;
+    cell.waiting = null;
+    for (const run of waiting ?? []) run();
   }
 
   held(cell: ActorCell): void {
@@ -187,6 +186,7 @@ class CellTable implements Cells, CellPlace {
   }
 
   #stopped(): void {
+    this.#sweep.stop();
     for (const done of this.#stopping?.splice(0) ?? []) done();
   }
 
@@ -194,6 +194,7 @@ class CellTable implements Cells, CellPlace {
 
   #add(cell: ActorCell): void {
     this.#cells.set(cell.id, cell);
+    this.#sweep.watch(cell);
     const kin = kinOf(cell);
     if (kin === null) return;
     const others = this.#kin.get(kin);
