@@ -212,7 +212,7 @@ export abstract class DurableLife {
   #unread(number: number, at: number, doneAt: number, error: unknown): void {
     if (number > at && number > doneAt) {
       this.handledAt = Math.max(this.handledAt, number);
-      return this.fail(number, null, error);
+      return this.fail(number, null, error, true);
     }
     const where = number > at ? `at entry ${number} of its log` : 'at its snapshot';
     this.#cannot(failure('ACTOR_FAILED', `${this.id} cannot be read again, for its logic throws ${where}: ${reasonOf(error)}`));
@@ -247,6 +247,7 @@ export abstract class DurableLife {
       if (!this.attempt(number, null, () => this.workers.perform(history.body, number, rest, nobody))) return;
       this.doneAt = Math.max(this.doneAt, number);
     }
+    this.doneAt = Math.max(this.doneAt, this.handledAt);
     this.workers.resume(history.body, history.invocations);
     if (!this.#isMigrated) return;
     // Nothing that this version makes of it may follow on a snapshot of another.
@@ -313,12 +314,13 @@ export abstract class DurableLife {
   // ---------------------------------------------------------------- it fails
 
   /** Over this entry, which is passed over from now on. */
-  protected fail(number: number, letter: Letter | null, error: unknown): void {
+  protected fail(number: number, letter: Letter | null, error: unknown, isReading = false): void {
     const reason = reasonOf(error);
     this.reason = reason;
     this.handledAt = Math.max(this.handledAt, number);
     this.#skipped.add(number);
-    this.doneAt = Math.max(this.doneAt, number);
+    // While it is read, what comes before may have to be done yet.
+    if (!isReading) this.doneAt = Math.max(this.doneAt, number);
     this.#own({ kind: 'skip', atMs: this.now(), number });
     const what = letter === null ? 'while it was at work' : `while it handled '${letter.event.type}'`;
     if (letter !== null) this.bounce(letter, failure('ACTOR_FAILED', `${this.id} failed ${what}: ${reason}`));

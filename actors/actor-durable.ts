@@ -136,11 +136,14 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
     while (this.state === 'running' && !(this.ending?.isHard === true && this.ending.as === 'stopped')) {
       const item = this.written.shift();
       if (item === undefined) break;
+      // It was read with the rest of the log.
+      if (item.number <= this.handledAt) continue;
       this.usedMs = turn.nowMs;
       this.#handle(item);
       if (turn.isOver()) return true;
     }
-    this.log.noteDone(this.doneAt);
+    // What is passed over counts as done, but not before the disk has that it is passed over.
+    if (this.words.length === 0) this.log.noteDone(this.doneAt);
     this.conclude();
     return false;
   }

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { assign, fromCallback, fromPromise, fromTransition, sendTo, setup } from 'xstate';
 import { type ActorEnd, type LiveActor, refMark } from '../../../actors/actor-api.ts';
 import { currentExecution } from '../../../actors/actor-execution.ts';
-import { addressOf, ask, contextOf, define, killed, nobody, opened, openRoom, outcomeOf, stopped, valueOf } from './world.ts';
+import { addressOf, ask, contextOf, define, killed, nobody, opened, openRoom, outcomeOf, stateOf, stopped } from './world.ts';
 
 type Counted = { type: 'add'; by: number } | { type: 'break' } | { type: 'get' };
 
@@ -188,11 +188,11 @@ for (const [timers, left] of [
     room.clock.settle();
     if (left > 0) {
       room.clock.pass(left - 1);
-      assert.equal(valueOf(live), 'ajar');
+      assert.equal(stateOf(live), 'ajar');
     }
     room.clock.pass(1);
     room.clock.settle();
-    assert.equal(valueOf(live), 'shut');
+    assert.equal(stateOf(live), 'shut');
   });
 
 test('an actor whose timer is due wakes without a message, whether it was put to rest or killed', () => {
@@ -205,7 +205,7 @@ test('an actor whose timer is due wakes without a message, whether it was put to
     room.journal.hosted(doors);
     room.clock.pass(2_000);
     const live = room.journal.find(addressOf());
-    assert.equal(live === null ? null : valueOf(live), 'shut');
+    assert.equal(live === null ? null : stateOf(live), 'shut');
   }
 });
 
@@ -227,7 +227,7 @@ test('what was invoked is begun again when its actor is read again', async () =>
   room.clock.settle();
   room = killed(room);
   live = opened(room, doors);
-  assert.equal(valueOf(live), 'wide');
+  assert.equal(stateOf(live), 'wide');
   await new Promise<void>((resolve) => setImmediate(resolve));
   const ends: unknown[] = [];
   live.subscribe(
@@ -260,7 +260,7 @@ test('one that came to its end says so from then on; only when it is stopped, an
   const ended = opened(room, doors);
   ended.stop(true, () => {});
   room.clock.settle();
-  assert.equal(valueOf(opened(room, doors)), 'shut');
+  assert.equal(stateOf(opened(room, doors)), 'shut');
 });
 
 test('a stop leaves nothing on the disk; what waits is handled first, unless it is hard', () => {
