@@ -94,7 +94,8 @@ export abstract class DurableLife {
     this.log = new ActorLog(place.writer, address.type, address.key);
     this.usedMs = place.clock.nowMs();
     this.workers = new Workers({
-      ...{ address, id: this.id, send: place.send },
+      ...{ address, id: this.id },
+      send: (to, event, trail, effectId) => place.send(to, event, trail, effectId),
       answered: (path, invocation, answer) => this.#say(path, invocation, answer),
       threw: (error) => place.onlookerThrew(this.self, error),
     });
@@ -564,7 +565,7 @@ export abstract class DurableLife {
   protected bounce(letter: Letter, why: Failure): void {
     const { event, trail, asks, id } = letter;
     if (id !== null && this.byId.get(id) === letter) this.byId.delete(id);
-    if (asks.length === 0) this.place.deadLetters.add(this.address, event, trail, why.code);
+    if (asks.length === 0) this.place.deadLetter(this.address, event, trail, why.code);
     for (const ask of asks) this.endAsk(ask, { ok: false, failure: why });
   }
 

@@ -4,7 +4,6 @@ import type { ActorAddress } from '../machines/entity/address.ts';
 import type { Failure } from '../machines/errors.ts';
 import type { ActorEnd, Trail } from './actor-api.ts';
 import type { Ask } from './actor-cell-asks.ts';
-import type { DeadLetters } from './actor-dead-letters.ts';
 import type { DurableActor } from './actor-durable.ts';
 import type { Turns } from './actor-turns.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -17,10 +16,11 @@ export interface DurablePlace {
   readonly sink: SinkPort;
   readonly writer: Writer;
   readonly turns: Turns;
-  readonly deadLetters: DeadLetters;
   readonly formRef: (address: ActorAddress) => unknown;
   /** To an actor that may be anywhere. `effectId`: the same when it is sent once more after a crash. */
-  readonly send: (to: ActorAddress, event: EventObject, trail: Trail, effectId: string) => void;
+  send(to: ActorAddress, event: EventObject, trail: Trail, effectId: string): void;
+  /** An event that was taken, or sent by one of them, and will not be handled. */
+  deadLetter(to: ActorAddress, event: EventObject, trail: Trail, reason: Failure['code']): void;
   /** When it is looked whether one is idle. */
   readonly idle: Deadlines<DurableActor>;
   /** When nobody waits any more for an answer that has not come. */

@@ -1,12 +1,13 @@
 // The backing of actors of durability 'local' (decision 5): each has a log and a snapshot on this node's disk, by the one writer. Those with
 // timers are read again when these are due, those that were alive when the node was killed when it begins anew.
 import type { EventObject } from 'xstate';
-import { type ActorAddress, isActorKey } from '../machines/entity/address.ts';
+import { type ActorAddress, addressText, isActorKey } from '../machines/entity/address.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
 import { readUtf8 } from '../machines/wire/octets.ts';
 import {
   type ActorDefinition,
+  type ActorsApi,
   actorLimits,
   type Backing,
   type BackingEvents,
@@ -14,10 +15,10 @@ import {
   type Trail,
 } from './actor-api.ts';
 import type { Ask } from './actor-cell-asks.ts';
-import { createDeadLetters, type DeadLetters } from './actor-dead-letters.ts';
 import { createDueIndex, type DueIndex } from './actor-due.ts';
 import { DurableActor } from './actor-durable.ts';
 import { type DurablePlace, journalLimits } from './actor-durable-place.ts';
+import type { FormRef } from './actor-here.ts';
 import { openCount } from './actor-records.ts';
 import { createTurns, type Turns } from './actor-turns.ts';
 import type { Outcome } from './api.ts';
@@ -34,14 +35,15 @@ export type JournalArguments = {
   writer: Writer;
   /** Of this node: the addresses of those that are woken are of it. */
   node: string;
-  formRef: DurablePlace['formRef'];
-  /** What actors send to others, at most once; `effectId` is the same when it is sent once more after a crash. */
-  send: (to: ActorAddress, event: EventObject, trail: Trail, effectId: string) => void;
+  formRef: FormRef | undefined;
+  /**
+   * Of the door: what actors send to others goes out under the id of its effect, which is the same when it is sent once more after a crash,
+   * so that it has one effect there.
+   */
+  deliver: ActorsApi['deliver'];
+  events: BackingEvents;
   /** Of the node, if others have turns too. */
   turns?: Turns;
-  /** Of the node. */
-  deadLetters?: DeadLetters;
-  onGone?: BackingEvents['onGone'];
   actorsMax?: number;
 };
 
@@ -66,9 +68,7 @@ class JournalTable implements Journal, DurablePlace {
   readonly sink: SinkPort;
   readonly writer: Writer;
   readonly turns: Turns;
-  readonly deadLetters: DeadLetters;
-  readonly formRef: DurablePlace['formRef'];
-  readonly send: DurablePlace['send'];
+  readonly formRef: FormRef;
   readonly idle;
   readonly overdue;
   readonly #args: JournalArguments;
@@ -89,16 +89,14 @@ class JournalTable implements Journal, DurablePlace {
   #stopping: (() => void)[] | null = null;
 
   constructor(args: JournalArguments) {
-    const { clock, random, sink, writer, turns, deadLetters, formRef, send, actorsMax = actorLimits.actorsMax } = args;
+    const { clock, random, sink, writer, turns, formRef, actorsMax = actorLimits.actorsMax } = args;
     this.#args = args;
     this.clock = clock;
     this.random = random;
     this.sink = sink;
     this.writer = writer;
     this.turns = turns ?? createTurns({ clock, sink });
-    this.deadLetters = deadLetters ?? createDeadLetters({ clock, sink });
-    this.formRef = formRef;
-    this.send = send;
+    this.formRef = formRef ?? ((address) => address);
     this.#actorsMax = actorsMax;
     this.#seldom = createSeldom(clock);
     this.#dues = createDueIndex<string>(clock, (name) => this.#due(name));
@@ -189,6 +187,18 @@ class JournalTable implements Journal, DurablePlace {
     const writers = this.#writers;
     this.#writers = new Set();
     for (const actor of writers) actor.flush();
+  }
+
+  // ---------------------------------------------------------------- they speak to others
+
+  send(to: ActorAddress, event: EventObject, trail: Trail, effectId: string): void {
+    this.#args.deliver(to, event, { id: effectId, trail }, (outcome) => {
+      if (!outcome.ok) this.deadLetter(to, event, trail, outcome.failure.code);
+    });
+  }
+
+  deadLetter(to: ActorAddress, event: EventObject, { source }: Trail, reason: Failure['code']): void {
+    this.#args.events.onDeadLetter({ address: addressText(to), event: event.type, source, reason });
   }
 
   // ---------------------------------------------------------------- they are woken
@@ -299,7 +309,7 @@ class JournalTable implements Journal, DurablePlace {
     if (wakeMs !== null && this.#stopping === null && this.#definitions.has(actor.address.type)) this.#dues.set(name, wakeMs);
     const waiting = this.#waiting.get(actor) ?? [];
     this.#waiting.delete(actor);
-    this.#args.onGone?.(actor, why);
+    this.#args.events.onGone(actor, why);
     for (const run of waiting) run(null);
     this.#stopped();
   }

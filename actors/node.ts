@@ -10,11 +10,13 @@ import { createLimiter } from '../machines/limiter/index.ts';
 import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts';
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
+import type { ActorsApi } from './actor-api.ts';
 import type { FormRef } from './actor-here.ts';
+import { createJournal, type Journal } from './actor-journal.ts';
+import { type Replicas, type ReplicasArguments, replicasAddress } from './actor-replica.ts';
 import { createShards } from './actor-shards.ts';
 import type { ActorsEvent } from './actors.ts';
 import { actorsAddress, createActorsRoom } from './actors-room.ts';
-import { type Replicas, type ReplicasArguments, replicasAddress } from './actor-replica.ts';
 import type { CallOptions, GroupStatus, NodeApi, NodeStatus } from './api.ts';
 import { type BreakersDoor, createBreakers } from './breakers.ts';
 import { callingDefaults } from './call-options.ts';
@@ -397,7 +399,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     peerNamed: peers.named,
     isKnown: (name) => membersNow().some((member) => member.name === name),
   });
-
+  let journal!: Journal;
   const actors = createActorsRoom({
     ...{ name: settings.name, epoch, ports, router, formRef: options.formRef, members: () => membersNow() },
     ...{
@@ -413,6 +415,16 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       isStopping: () => draining !== null,
     },
     ...{ placing: shards.api, hooks: shards.api },
+    backings: [
+      (events) => {
+        const deliver: ActorsApi['deliver'] = (address, event, how, done) => actors.api.deliver(address, event, how, done);
+        journal = createJournal({ ...ports, writer, node: settings.name, formRef: options.formRef, deliver, events });
+        return journal;
+      },
+    ],
+  });
+  actors.onHosted(() => {
+    for (const definition of actors.api.definitions()) journal.hosted(definition);
   });
   shards.api.serve({ definitions: actors.api.definitions, open: actors.open });
   actors.onHosted(shards.api.hosted);

@@ -7,7 +7,7 @@ import { createJournal, type Journal } from '../../../actors/actor-journal.ts';
 import type { Outcome } from '../../../actors/api.ts';
 import type { SinkPort } from '../../../actors/ports/index.ts';
 import { createWriter, type Writer } from '../../../actors/writer.ts';
-import { type ActorAddress, addressText } from '../../../machines/entity/address.ts';
+import { type ActorAddress, addressText, parseAddress } from '../../../machines/entity/address.ts';
 import { createMemoryStorage, type MemoryStorage } from '../../ports/memory-storage.ts';
 import { createHandClock, type HandClock } from '../hand-clock.ts';
 
@@ -45,9 +45,18 @@ export const openRoom = (contents: Contents = new Map(), atMs = 0): Room => {
   const letters = createDeadLetters({ clock, sink });
   const sent: Room['sent'] = [];
   const journal = createJournal({
-    ...{ clock, random: { uint32: () => 0 } as never, sink, writer, node: 'n1', deadLetters: letters },
+    ...{ clock, random: { uint32: () => 0 } as never, sink, writer, node: 'n1' },
     formRef: (address) => ({ [refMark]: address, send() {} }),
-    send: (to, event, _trail, effectId) => void sent.push({ to: addressText(to), event, effectId }),
+    deliver(to, event, { id }, done) {
+      sent.push({ to: addressText(to), event, effectId: id ?? '' });
+      done({ ok: true, value: null });
+      return () => {};
+    },
+    events: {
+      onGone() {},
+      onDeadLetter: ({ address, event, source, reason }) =>
+        letters.add(parseAddress(address)!, { type: event }, { source, correlation: '' }, reason),
+    },
   });
   return { clock, storage, writer, journal, letters, lines, sent };
 };
