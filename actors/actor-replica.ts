@@ -36,8 +36,8 @@ export type ReplicasArguments = Pick<Ports, 'clock' | 'sink' | 'network'> & {
   readonly leaderships: Leaderships;
   /** Null before the cluster is known. */
   readonly groupOf: (address: Pick<ActorAddress, 'type' | 'key'>) => string | null;
-  readonly definition: (type: string) => ActorDefinition | undefined;
-  readonly formRef: FormRef;
+  readonly definitions: () => readonly ActorDefinition[];
+  readonly formRef: FormRef | undefined;
   readonly deliver: ActorsApi['deliver'];
   readonly events: BackingEvents;
   /** For tests. */
@@ -67,15 +67,18 @@ class ReplicaTable implements Replicas {
   readonly #groups = new Map<string, ReplicaGroup>();
   readonly #live = new Map<ActorName, ReplicaActor>();
   readonly #find;
+  readonly #formRef: FormRef;
+  #definitions: ReadonlyMap<string, ActorDefinition> = new Map();
   readonly #residents;
   #isStopping = false;
 
   constructor(args: ReplicasArguments) {
     this.#args = args;
-    const { definition, formRef, sink } = args;
+    const { sink } = args;
+    this.#formRef = args.formRef ?? ((address) => address);
     this.#residents = createResidents(args.residentsMax);
     this.#find = createReplicaCode({
-      ...{ definition, formRef },
+      ...{ definition: (type) => this.#definitions.get(type), formRef: this.#formRef },
       onSent: (name, path, event) => this.#groupOf(name)?.sent(name, path, event),
       onLog: (name, line) => sink.log('info', 'ACTOR_SAYS', line.map(String).join(' '), { address: name }),
       ...(args.makeBody === undefined ? {} : { makeBody: args.makeBody }),
@@ -86,9 +89,10 @@ class ReplicaTable implements Replicas {
   #group(group: string): ReplicaGroup {
     let known = this.#groups.get(group);
     if (known === undefined) {
-      const { clock, sink, formRef, deliver, definition, leaderships, events } = this.#args;
+      const { clock, sink, deliver, leaderships, events } = this.#args;
       known = new ReplicaGroup(group, {
-        ...{ clock, sink, formRef, deliver, definition, find: this.#find, residents: this.#residents },
+        ...{ clock, sink, formRef: this.#formRef, deliver, find: this.#find, residents: this.#residents },
+        definition: (type) => this.#definitions.get(type),
         leadership: (of) => leaderships.of(of),
         tellLeader: (of, divergence) => this.#tellLeader(of, divergence),
         liveOf: (name) => this.#live.get(name),
@@ -125,6 +129,7 @@ class ReplicaTable implements Replicas {
   }
 
   hosted(): void {
+    this.#definitions = new Map(this.#args.definitions().map((one) => [one.name, one]));
     for (const group of this.#groups.values()) group.hosted();
   }
 

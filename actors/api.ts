@@ -8,6 +8,7 @@ import type { Role } from '../machines/raft/types.ts';
 import type { RegisterEvent, RegisterRead, RegisterResult, RegisterWrite } from '../machines/register/types.ts';
 import type { Plain } from '../machines/replicator/types.ts';
 import type { ActorsApi } from './actor-api.ts';
+import type { Replicas } from './actor-replica.ts';
 import type { NotableBreaker } from './breakers-api.ts';
 import type { Found } from './discovery.ts';
 import type { GraphApi } from './graph-api.ts';
@@ -224,6 +225,8 @@ export interface NodeApi extends BreakersApi {
   readonly topics: TopicsApi;
   /** Where actors are. */
   readonly shards: Shards;
+  /** For operators, of replicated actors. */
+  readonly replicas: Pick<Replicas, 'reset'>;
   readonly replica: ReplicaApi;
   /** Who offers what to be called. */
   readonly catalog: CatalogApi;

@@ -13,7 +13,7 @@ import { nodeMachine } from '../machines/node/index.ts';
 import type { ActorsApi } from './actor-api.ts';
 import type { FormRef } from './actor-here.ts';
 import { createJournal, type Journal } from './actor-journal.ts';
-import { type Replicas, type ReplicasArguments, replicasAddress } from './actor-replica.ts';
+import { createReplicas, type Replicas, type ReplicasArguments, replicasAddress } from './actor-replica.ts';
 import { createShards } from './actor-shards.ts';
 import type { ActorsEvent } from './actors.ts';
 import { actorsAddress, createActorsRoom } from './actors-room.ts';
@@ -91,8 +91,6 @@ export type NodeTreeOptions = {
   services?: { host: ServiceHost; find: CatalogApi['find'] };
   /** Makes what code is given for a reference to an actor in a message that came; the address itself when absent. */
   formRef?: FormRef;
-  /** Replicated actors of this node. */
-  replicas?: (place: Pick<ReplicasArguments, 'clock' | 'sink' | 'network' | 'router' | 'leaderships'>) => Replicas;
   /** Stands between calls and their breakers, and sees what is asked and told. */
   tapBreakers?: (door: BreakersDoor, clock: ClockPort) => BreakersDoor;
 };
@@ -115,7 +113,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     onUnreachable: (peer) => membershipCell?.send({ type: 'unreachable', peer }),
   });
   const router: Router = createRouter({ network: peers, clock, sink, epoch, nameOf: peers.nameOf });
-  let genesis = readGenesis(storage);
+  const genesis = readGenesis(storage);
   const groupIds = genesis?.groups ?? settings.groups;
   const offered = readOffer(storage);
   const hosted = new Map<string, string>();
@@ -133,8 +131,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const groupStatus = new Map<string, GroupStatus>();
   const cellReports = new Map<string, CellReport>();
-  let listen: string[] = [];
-  let identityLost = false;
+  const listen: string[] = [];
+  const identityLost = false;
   let storageFailed = false;
   let statusDue = false;
   let statusAtMs = Number.NEGATIVE_INFINITY;
@@ -228,22 +226,20 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const groups = new Map<string, Cell<GroupEvent>>();
   const leaderships = createLeaderships(clock);
-  const replicas = options.replicas?.({ clock, sink, network, router, leaderships }) ?? null;
-  if (replicas !== null) router.on(replicasAddress, (delivery) => replicas.receive(delivery));
-  let genesisCell: Cell<GenesisActorEvent> | null = null;
-  let livenessCell: Cell<LivenessActorEvent> | null = null;
-  let membershipCell: Cell<MembershipActorEvent> | null = null;
-  let discoveryCell: Cell<DiscoveryActorEvent> | null = null;
-  let gossipCell: Cell<GossipActorEvent> | null = null;
-  let catalogCell: Cell<CatalogActorEvent> | null = null;
-  let graphCell: Cell<GraphActorEvent> | null = null;
-  let replicatorCell: Cell<ReplicatorEvent> | null = null;
-  let routesCell: Cell<RoutesActorEvent> | null = null;
-  let callsCell: Cell<CallsEvent> | null = null;
-  let relayCell: Cell<RelayEvent> | null = null;
-  let actorsCell: Cell<ActorsEvent> | null = null;
-  let sharingCell: Cell<LimitSharingEvent> | null = null;
-  let shardsCell: Cell<ShardsEvent> | null = null;
+  const genesisCell: Cell<GenesisActorEvent> | null = null;
+  const livenessCell: Cell<LivenessActorEvent> | null = null;
+  const membershipCell: Cell<MembershipActorEvent> | null = null;
+  const discoveryCell: Cell<DiscoveryActorEvent> | null = null;
+  const gossipCell: Cell<GossipActorEvent> | null = null;
+  const catalogCell: Cell<CatalogActorEvent> | null = null;
+  const graphCell: Cell<GraphActorEvent> | null = null;
+  const replicatorCell: Cell<ReplicatorEvent> | null = null;
+  const routesCell: Cell<RoutesActorEvent> | null = null;
+  const callsCell: Cell<CallsEvent> | null = null;
+  const relayCell: Cell<RelayEvent> | null = null;
+  const actorsCell: Cell<ActorsEvent> | null = null;
+  const sharingCell: Cell<LimitSharingEvent> | null = null;
+  const shardsCell: Cell<ShardsEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
   let quietDue: Set<PeerId> | 'all' | null = null;
@@ -306,7 +302,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   // -------------------------------------------------------------- membership
 
-  let membersNow: () => MemberView[] = () => [];
+  const membersNow: () => MemberView[] = () => [];
 
   /** What others are told of this node. */
   const profileNow = (): Profile => ({
@@ -336,8 +332,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   };
 
   /** Where members may live who are not met yet. */
-  let served: readonly Contact[] = [];
-  let discoveryNow: () => DiscoveryView = () => ({ peers: [], sources: [] });
+  const served: readonly Contact[] = [];
+  const discoveryNow: () => DiscoveryView = () => ({ peers: [], sources: [] });
   const contacts = (): Contact[] => [...settings.join.map((address) => ({ peer: null, addresses: [address] })), ...served];
 
   let announced = '';
@@ -400,6 +396,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     isKnown: (name) => membersNow().some((member) => member.name === name),
   });
   let journal!: Journal;
+  let replicas!: Replicas;
   const actors = createActorsRoom({
     ...{ name: settings.name, epoch, ports, router, formRef: options.formRef, members: () => membersNow() },
     ...{
@@ -425,7 +422,17 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   });
   actors.onHosted(() => {
     for (const definition of actors.api.definitions()) journal.hosted(definition);
+        replicas = createReplicas({
+          ...{ clock, sink, network, router, leaderships, groupOf: shards.api.groupOf, events, formRef: options.formRef },
+          definitions: () => actors.api.definitions(),
+          deliver: (address, event, how, done) => actors.api.deliver(address, event, how, done),
+        });
+        return replicas;
+      },
+    ],
   });
+  router.on(replicasAddress, (delivery) => replicas.receive(delivery));
+  actors.onHosted(() => replicas.hosted());
   shards.api.serve({ definitions: actors.api.definitions, open: actors.open });
   actors.onHosted(shards.api.hosted);
 
@@ -922,6 +929,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     ...{ gossip: gossip.api, catalog: catalog.api },
     topics: topics.api,
     shards: shards.api,
+    replicas,
     replica: replica.api,
     calls: calls.api,
     host: serviceHost,

@@ -5,7 +5,8 @@ import { assign, type EventObject, fromCallback, setup } from 'xstate';
 import type { ActorDefinition } from '../../actors/actor-api.ts';
 import { currentExecution } from '../../actors/actor-execution.ts';
 import { type NodeSettings, settingsDefaults } from '../../actors/settings.ts';
-import { createReplicaWorld, definitionOf, said } from './replica-world.ts';
+import type { HandNode } from './hand-cluster.ts';
+import { addressOf, createReplicaWorld, definitionOf, said } from './replica-world.ts';
 
 type CartEvent =
   | { type: 'add'; by?: number }
@@ -84,9 +85,11 @@ const createWorld = (more: Partial<ActorDefinition> = {}, settings: Partial<Node
     return known;
   };
   const chances = { of: (_node: string) => 0 };
-  const world = createReplicaWorld((node) => [cartOf(did(node), () => chances.of(node), more)], settings);
+  const definition = (node: string): ActorDefinition => cartOf(did(node), () => chances.of(node), more);
+  const lacking = new Set<string>();
+  const world = createReplicaWorld((node) => (lacking.has(node) ? [] : [definition(node)]), settings);
   const mails = (): string[] => [...dids.values()].flatMap((one) => one.mails);
-  return { ...world, did, mails, chances };
+  return { ...world, did, mails, chances, lacking, definition };
 };
 
 test('events are answered from the snapshot right after them, one effect for each delivery id, and survive their leader', () => {
@@ -96,7 +99,7 @@ test('events are answered from the snapshot right after them, one effect for eac
   assert.equal(said(world.ask('a', { type: 'add', by: 3 }, 'once')), 5);
   assert.equal(said(world.ask('a', { type: 'add', by: 3 }, 'once')), 5);
   assert.equal(said(world.ask('a', { type: 'nothing' })), 'INVALID_REQUEST');
-  world.kill(world.leader()!);
+  world.cluster.kill(world.leader()!);
   world.cluster.until(() => world.leader() !== null);
   assert.equal(said(world.ask('a', { type: 'add', by: 3 }, 'once')), 5);
   assert.equal(said(world.ask('a', { type: 'add' })), 6);
@@ -108,8 +111,8 @@ test('an effect is run by the leader only, after its entry is committed, with it
   world.tell('a', { type: 'add' });
   const first = world.leader()!;
   // Nothing of the leader reaches anybody: no entry is committed, no effect happens.
-  world.cluster.lose(({ from }) => from === first.node.peer);
-  world.deliver({ type: 'cart', key: 'a', node: null }, { type: 'mail', to: 'x' }, 'm', false, () => {});
+  world.cluster.lose(({ from }) => from === first.peer);
+  first.api.actors.deliver(addressOf('a'), { type: 'mail', to: 'x' } as EventObject, { id: 'm' }, () => {});
   world.cluster.pass(40);
   assert.deepEqual(world.mails(), []);
   world.cluster.lose(() => false);
@@ -121,15 +124,15 @@ test('an effect is run by the leader only, after its entry is committed, with it
   const now = world.leader()!;
   world.tell('a', { type: 'add' });
   let isCut = false;
-  world.cluster.lose(({ from }) => isCut && from === now.node.peer);
-  world.deliver({ type: 'cart', key: 'a', node: null }, { type: 'mail', to: 'y' }, null, false, () => {});
-  const before = world.did(now.node.name).mails.length;
-  for (let ms = 0; world.did(now.node.name).mails.length === before; ms++) {
+  world.cluster.lose(({ from }) => isCut && from === now.peer);
+  now.api.actors.deliver(addressOf('a'), { type: 'mail', to: 'y' } as EventObject, {}, () => {});
+  const before = world.did(now.name).mails.length;
+  for (let ms = 0; world.did(now.name).mails.length === before; ms++) {
     world.cluster.pass(1);
     assert.ok(ms < 1_000);
   }
   isCut = true;
-  world.kill(now);
+  world.cluster.kill(now);
   world.cluster.lose(() => false);
   world.cluster.until(() => world.leader() !== null);
   world.cluster.pass(500);
@@ -144,7 +147,7 @@ test('a timer rings once, under the next leader too, though nobody talks to the 
   world.tell('a', { type: 'later' });
   world.cluster.pass(500);
   assert.equal(said(world.ask('a', { type: 'rung' })), 0);
-  world.kill(world.leader()!);
+  world.cluster.kill(world.leader()!);
   world.cluster.until(() => world.leader() !== null);
   world.cluster.until(() => world.mails().length === 1);
   world.cluster.pass(2_000);
@@ -157,11 +160,11 @@ test('what is invoked runs at the leader and answers by entries; a new leader be
   world.form();
   world.tell('a', { type: 'pay' });
   const first = world.leader()!;
-  world.cluster.until(() => world.did(first.node.name).paying.length === 1);
-  for (const one of world.followers()) assert.equal(world.did(one.node.name).paying.length, 0);
-  world.kill(first);
+  world.cluster.until(() => world.did(first.name).paying.length === 1);
+  for (const one of world.followers()) assert.equal(world.did(one.name).paying.length, 0);
+  world.cluster.kill(first);
   world.cluster.until(() => world.leader() !== null);
-  const second = world.did(world.leader()!.node.name);
+  const second = world.did(world.leader()!.name);
   world.cluster.until(() => second.paying.length === 1);
   second.paying[0]!.say({ type: 'paid' });
   world.cluster.until(() => second.paying[0]!.ended);
@@ -177,12 +180,12 @@ test('by its rule, what was under way under a lost leader fails, or the actor is
     world.form();
     world.tell('a', { type: 'pay' });
     const first = world.leader()!;
-    world.cluster.until(() => world.did(first.node.name).paying.length === 1);
-    world.kill(first);
+    world.cluster.until(() => world.did(first.name).paying.length === 1);
+    world.cluster.kill(first);
     world.cluster.until(() => world.leader() !== null);
     world.cluster.pass(300);
     assert.deepEqual(said(world.ask('a', { type: 'bills' })), expected);
-    assert.equal(world.did(world.leader()!.node.name).paying.length, 0);
+    assert.equal(world.did(world.leader()!.name).paying.length, 0);
   }
 });
 
@@ -196,22 +199,22 @@ test('chance in a transition stops the actor and names the event; an operator le
   const outcome = world.ask('a', { type: 'get' });
   assert.equal(said(outcome), 'ACTOR_DIVERGED');
   assert.match(outcome.ok ? '' : outcome.failure.message, /'chance'/);
-  for (const { node } of world.hosted.values()) {
+  for (const node of world.cluster.nodes.values()) {
     const line = node.lines.find(({ code }) => code === 'ACTOR_DIVERGED');
     assert.equal(line?.level, 'error');
     assert.deepEqual([line?.facts.actor, line?.facts.group, line?.facts.event], ['cart/a', 'kv', 'chance']);
   }
-  const [live] = world.leader()!.replicas.live();
+  const live = world.live('a');
   assert.equal(live?.view().state, 'diverged');
   assert.equal(said(world.ask('b', { type: 'add' })), 1);
   const ends: unknown[] = [];
-  world.leader()!.replicas.reset({ type: 'cart', key: 'a', node: null }, (end) => void ends.push(said(end)));
+  world.leader()!.api.replicas.reset(addressOf('a'), (end) => void ends.push(said(end)));
   world.cluster.until(() => ends.length === 1);
   assert.deepEqual(ends, [null]);
-  const sum = 1 + Number(world.leader()!.node.name.slice(1));
+  const sum = 1 + Number(world.leader()!.name.slice(1));
   assert.equal(said(world.ask('a', { type: 'get' })), sum);
   world.cluster.pass(1_500);
-  world.kill(world.leader()!);
+  world.cluster.kill(world.leader()!);
   world.cluster.until(() => world.leader() !== null);
   assert.equal(said(world.ask('a', { type: 'get' })), sum);
 });
@@ -222,31 +225,29 @@ test('a throw is told, leaves the state, and after too many the actor is ended',
   world.tell('a', { type: 'add' });
   for (let n = 0; n < 3; n++) assert.equal(said(world.tell('a', { type: 'fail' })), 'ACTOR_FAILED');
   assert.equal(said(world.ask('a', { type: 'get' })), 'ACTOR_FAILED');
-  const [live] = world.leader()!.replicas.live();
+  const live = world.live('a');
   assert.deepEqual([live?.view().state, live?.view().restarts], ['failed', 3]);
-  const stopped: true[] = [];
-  live?.stop(false, () => stopped.push(true));
+  const stopped: unknown[] = [];
+  world.followers()[0]!.api.actors.stop(addressOf('a'), {}, (end) => void stopped.push(said(end)));
   world.cluster.until(() => stopped.length === 1);
-  assert.deepEqual(world.leader()!.gone, ['a stopped']);
+  assert.deepEqual(stopped, [null]);
   assert.equal(said(world.ask('a', { type: 'add' })), 1);
 });
 
 test('a member that gets the code later keeps the events until then, and becomes what the others are', () => {
   const world = createWorld();
-  world.form();
-  const late = world.followers()[0]!;
-  const definitions = world.known.get(late.node.name)!;
-  world.known.set(late.node.name, []);
+  world.lacking.add('n3');
+  const [first, , late] = world.form() as [HandNode, HandNode, HandNode];
+  world.lead(first);
   for (let n = 0; n < 5; n++) world.tell('a', { type: 'add' });
   world.tell('b', { type: 'later' });
-  world.known.set(late.node.name, definitions);
-  late.replicas.hosted();
+  late.api.actors.host(world.definition('n3'));
   world.cluster.pass(1_000);
   world.lead(late);
   assert.equal(said(world.ask('a', { type: 'add' })), 6);
   world.cluster.pass(2_000);
   assert.equal(world.mails().length, 1);
-  for (const { node } of world.hosted.values())
+  for (const node of world.cluster.nodes.values())
     assert.equal(
       node.lines.some(({ code }) => code === 'ACTOR_DIVERGED'),
       false,
@@ -259,16 +260,16 @@ test('a member that was away is given a snapshot with all actors in it, and goes
   const away = world.followers()[0]!;
   world.tell('b', { type: 'later' });
   world.tell('c', { type: 'pay' });
-  const contents = world.kill(away);
+  const contents = world.cluster.kill(away);
   for (let n = 0; n < 60; n++) world.tell('a', { type: 'add' }, `id${n}`);
   world.cluster.pass(1_500);
-  const back = world.start(away.node.name, { contents });
-  world.cluster.until(() => [...back.node.counts.keys()].some((name) => name.startsWith('raft_snapshots_received_total')));
+  const back = world.start(away.name, { contents });
+  world.cluster.until(() => [...back.counts.keys()].some((name) => name.startsWith('raft_snapshots_received_total')));
   world.cluster.pass(500);
   world.lead(back);
   assert.equal(said(world.ask('a', { type: 'add' }, 'id59')), 60);
   assert.equal(said(world.ask('b', { type: 'rung' })), 1);
-  world.cluster.until(() => world.did(back.node.name).paying.length === 1);
+  world.cluster.until(() => world.did(back.name).paying.length === 1);
 });
 
 test('all of them start again, and everything is as it was, with what is still to be done', () => {
@@ -278,11 +279,11 @@ test('all of them start again, and everything is as it was, with what is still t
   world.tell('b', { type: 'later' });
   world.tell('c', { type: 'pay' });
   world.cluster.pass(200);
-  const disks = [...world.hosted.values()].map((one) => [one.node.name, world.kill(one)] as const);
+  const disks = [...world.cluster.nodes.values()].map((one) => [one.name, world.cluster.kill(one)] as const);
   const all = disks.map(([name, contents]) => world.start(name, { contents }));
-  world.cluster.until(() => all.every(({ node }) => node.api.status().state === 'ready') && world.leader() !== null);
+  world.cluster.until(() => all.every(({ api }) => api.status().state === 'ready') && world.leader() !== null);
   assert.equal(said(world.ask('a', { type: 'get' })), 7);
   world.cluster.until(() => world.mails().length === 1);
-  const did = world.did(world.leader()!.node.name);
+  const did = world.did(world.leader()!.name);
   world.cluster.until(() => did.paying.some(({ ended }) => !ended));
 });
