@@ -4,6 +4,7 @@
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import type { Hosted } from '../machines/entity/hosted.ts';
 import { actorGroups, keyPlacement } from '../machines/entity/placement.ts';
+import { oldestReadable } from '../machines/entity/versions.ts';
 import { type ErrorCode, type Failure, failure } from '../machines/errors.ts';
 import type { ActorDefinition, Placement, Whereabouts } from './actor-api.ts';
 import type { GroupEvent } from './group.ts';
@@ -71,7 +72,7 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
   const { name, self, clock, sink, leaderships } = args;
   const listeners = new Set<() => void>();
   let host: ShardHost | null = null;
-  let hosted = new Map<string, number>();
+  let hosted: Hosted = new Map();
   let definitions = new Map<string, ActorDefinition>();
   let placed: { groups: readonly string[]; groupOf: (actor: { type: string; key: string }) => string } | null = null;
   let notifyDue = false;
@@ -185,9 +186,8 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
 
   const look = (): void => {
     definitions = new Map((host?.definitions() ?? []).map((one) => [one.name, one]));
-    hosted = new Map(
-      [...definitions.values()].filter((one) => isOfCluster(one.placement)).map((one) => [one.name, one.version]),
-    );
+    const ofCluster = [...definitions.values()].filter((one) => isOfCluster(one.placement));
+    hosted = new Map(ofCluster.map((one) => [one.name, { oldest: oldestReadable(one), newest: one.version }]));
   };
 
   const facts: ShardFacts = {

@@ -12,7 +12,7 @@ export type ShardHost = {
   open(definition: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void;
   /** Actors of the group that have work of their own to do: effects, timers. Asked when this node begins to lead it. */
   pending?(group: string): Iterable<ActorAddress>;
-  /** The newest version of each type of which the group holds state. */
+  /** The versions of each type of which the group holds state. */
   persisted?(group: string): Hosted;
 };
 

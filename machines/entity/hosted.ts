@@ -2,33 +2,41 @@
 // only between those it matters. Small enough to be told whole, whenever it changes and whenever two nodes meet.
 import { isActorType } from './address.ts';
 
-/** By type: the version of its snapshots. */
-export type Hosted = ReadonlyMap<string, number>;
+/** Versions of snapshots: from the oldest to the newest. */
+export type Versions = { readonly oldest: number; readonly newest: number };
+
+/** By type: what a node can read, its own version being the newest; or what a group holds. */
+export type Hosted = ReadonlyMap<string, Versions>;
 
 export const hostedLimits = { typesMax: 1_024 } as const;
 
-export const formHosted = (hosted: Hosted): unknown => [...hosted].map(([type, version]) => [type, version]);
+export const formHosted = (hosted: Hosted): unknown => [...hosted].map(([type, { oldest, newest }]) => [type, oldest, newest]);
+
+const isVersion = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 1;
 
 /** Null: it is none. */
 export const parseHosted = (body: unknown): Hosted | null => {
   if (!Array.isArray(body) || body.length > hostedLimits.typesMax) return null;
-  const hosted = new Map<string, number>();
+  const hosted = new Map<string, Versions>();
   for (const item of body as unknown[]) {
-    if (!Array.isArray(item) || item.length !== 2) return null;
-    const [type, version] = item as unknown[];
-    if (!isActorType(type) || typeof version !== 'number' || !Number.isSafeInteger(version) || version < 1) return null;
-    if (hosted.has(type)) return null;
-    hosted.set(type, version);
+    if (!Array.isArray(item) || item.length !== 3) return null;
+    const [type, oldest, newest] = item as unknown[];
+    if (!isActorType(type) || !isVersion(oldest) || !isVersion(newest) || oldest > newest || hosted.has(type)) return null;
+    hosted.set(type, { oldest, newest });
   }
   return hosted;
 };
 
 /**
- * What a node lacks to lead a group: types that others host, and types of which the group holds state that is newer than what the node
- * hosts. 0: nothing.
+ * What a node lacks to lead a group: types that others host, and types of which the group holds state that the node cannot read. 0:
+ * nothing.
  */
 export const lacks = (hosted: Hosted, wanted: Iterable<string>, persisted: Hosted): number => {
   let count = 0;
-  for (const type of wanted) if ((hosted.get(type) ?? 0) < Math.max(1, persisted.get(type) ?? 1)) count++;
+  for (const type of wanted) {
+    const reads = hosted.get(type);
+    const holds = persisted.get(type);
+    if (reads === undefined || (holds !== undefined && (holds.oldest < reads.oldest || holds.newest > reads.newest))) count++;
+  }
   return count;
 };

@@ -13,6 +13,8 @@ export type DevPlan = {
   directory: string;
   secretFile: string;
   bootstrap: readonly string[];
+  /** Of the cluster, if it is formed now. */
+  groups: readonly string[];
   /** Multiaddrs of all nodes; a node leaves its own out by itself. */
   addresses: readonly string[];
   /** Modules whose actors all nodes host. */
@@ -73,11 +75,13 @@ export class DevNode {
 
   #words(): string[] {
     const { name, listenPort, httpPort, directory, secretFile, bootstrap, addresses, actors = [] } = this.plan;
+    const { name, listenPort, httpPort, directory, secretFile, bootstrap, groups, addresses } = this.plan;
     const listen = `/ip4/127.0.0.1/tcp/${listenPort}`;
     return [
       ...['start', '--name', name, '--cluster', 'dev', '--data', join(directory, name), '--listen', listen],
       ...['--http', `127.0.0.1:${httpPort}`, '--secret-file', secretFile],
       ...(bootstrap.includes(name) ? ['--bootstrap', bootstrap.join(',')] : []),
+      ...['--groups', groups.join(',')],
       ...addresses.filter((address) => address !== listen).flatMap((address) => ['--join', address]),
       ...actors.flatMap((path) => ['--actors', path]),
     ];

@@ -15,8 +15,10 @@ import { print } from './output.ts';
 import { countOf, nodeDefault } from './reach.ts';
 
 export type DevOptions = { nodes: string; dir: string; basePort: string; actors?: string[] };
+export type DevOptions = { nodes: string; dir: string; basePort: string; actorGroups: string };
 
 const nodesMax = 9;
+const actorGroupsMax = 64;
 const httpOffset = 100;
 const pollMs = 300;
 const readyMsMax = 30_000;
@@ -282,6 +284,10 @@ export const dev = async (options: DevOptions): Promise<void> => {
   const actors = (options.actors ?? []).map((path) => resolve(path));
   // Told here, once, and not by each node in its log.
   for (const path of actors) await definitionsIn(path).catch(badModule);
+  const actorGroups = countOf(options.actorGroups, '--actor-groups');
+  if (actorGroups > actorGroupsMax)
+    throw new UsageError(`--actor-groups must be from 0 to ${actorGroupsMax}, not ${actorGroups}`);
+  const groups = ['kv', ...Array.from({ length: actorGroups }, (_, at) => `actors-${at + 1}`)];
   const directory = resolve(options.dir);
   const names = Array.from({ length: count }, (_, at) => `n${at + 1}`);
   const ports = names.flatMap((_, at) => [basePort + at + 1, basePort + httpOffset + at + 1]);
@@ -295,6 +301,7 @@ export const dev = async (options: DevOptions): Promise<void> => {
       names.map((name, at) => {
         const ownPorts = { listenPort: basePort + at + 1, httpPort: basePort + httpOffset + at + 1 };
         return new DevNode({ name, ...ownPorts, directory, secretFile, bootstrap, addresses, actors }, main, (event) =>
+        return new DevNode({ name, ...ownPorts, directory, secretFile, bootstrap, groups, addresses }, main, (event) =>
           onEvent(event, at),
         );
       }),

@@ -486,6 +486,7 @@ export const createProgram = (): Command => {
     .addOption(
       new Option('--actors <file>', 'a module whose exported actors all nodes host; may be repeated').argParser(collect),
     )
+    .option('--actor-groups <n>', 'groups that actors are spread over, fixed when the cluster is formed; 0: kv holds them', '0')
     .action(async (options) => (await import('./dev.ts')).dev(options));
   addStart(program);
   addCluster(program);

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ActorDefinition, LiveActor, Whereabouts } from '../../actors/actor-api.ts';
 import { type ActorAddress, addressText } from '../../machines/entity/address.ts';
+import type { Versions } from '../../machines/entity/hosted.ts';
 import type { Failure } from '../../machines/errors.ts';
 import type { FencingToken, RegisterResult } from '../../machines/register/types.ts';
 import { bytesOf, collector, createHandCluster, type HandNode } from './hand-cluster.ts';
@@ -15,7 +16,10 @@ const balance = { isOn: true, everyMs: 50, graceMs: 200, settleMs: 200, pauseMs:
 
 type Definition = Pick<ActorDefinition, 'name' | 'placement' | 'remember' | 'version'>;
 const definition = (name: string, more: Partial<Definition> = {}): ActorDefinition =>
-  ({ ...{ name, placement: 'sharded', remember: false, version: 1, durability: 'none' }, ...more }) as ActorDefinition;
+  ({
+    ...{ migrate: {}, name, placement: 'sharded', remember: false, version: 1, durability: 'none' },
+    ...more,
+  }) as ActorDefinition;
 const cart = definition('cart');
 const at = (type: string, key: string, node: string | null = null): ActorAddress => ({ type, key, node });
 
@@ -25,7 +29,7 @@ const hostActors = (node: HandNode, ...types: ActorDefinition[]) => {
   const live = new Map<string, { token: FencingToken | null; actor: LiveActor }>();
   const released: string[] = [];
   let definitions = types;
-  const persisted = new Map<string, Map<string, number>>();
+  const persisted = new Map<string, Map<string, Versions>>();
 
   const open = (of: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void => {
     const place = shards.locate(of, address);
@@ -100,7 +104,7 @@ test('all nodes agree where an actor is, also those without a replica of its gro
   const place = where(owner!, key);
   assert.ok(place.where === 'here' && place.token !== null);
   opened(cluster, owner!, cart, key);
-  for (let ms = 0; ms < 5_000; ms += 10) {
+  for (let ms = 0; ms < 2_000; ms += 10) {
     cluster.pass(10);
     assert.ok(owner!.shards.holds(key, place.token), 'while somebody lives there');
   }
@@ -246,7 +250,7 @@ test('leadership goes where it should, one group after the other, and whoever wr
     (sum, { counts }) => sum + [...counts].filter(([name]) => name.startsWith('shard_handovers')).length,
     0,
   );
-  cluster.pass(5_000);
+  cluster.pass(3_000);
   assert.deepEqual(
     shards.map((group) => leaderOf(hosts[0]!, group)),
     leaders,
@@ -277,7 +281,7 @@ test('who does not host a type is not preferred, and says so where it leads; nor
   cluster.until(() => !isOwn(three), 20_000);
   // Rolled to the next version, one by one: who persisted it keeps it away from who is older.
   one.host(definition('cart', { version: 2 }));
-  for (const host of hosts) host.persisted.set(group, new Map([['cart', 2]]));
+  for (const host of hosts) host.persisted.set(group, new Map([['cart', { oldest: 2, newest: 2 }]]));
   cluster.until(() => isOwn(one), 20_000);
   cluster.pass(3_000);
   assert.ok(isOwn(one));
@@ -287,7 +291,7 @@ test('switched off, and in a cluster without actors, leadership stays where it i
   const { cluster, hosts } = form(true);
   const before = hosts[0]!.shards.view().map(({ leader }) => leader);
   cluster.until(() => hosts.every(({ node }) => node.api.status().groups.every(({ quiet }) => quiet)));
-  cluster.pass(5_000);
+  cluster.pass(3_000);
   assert.deepEqual(
     hosts[0]!.shards.view().map(({ leader }) => leader),
     before,
@@ -296,7 +300,7 @@ test('switched off, and in a cluster without actors, leadership stays where it i
   const off = createHandCluster({ groups, balance: { ...balance, isOn: false } });
   const idle = off.form().map((node) => hostActors(node, cart));
   const was = idle[0]!.shards.view().map(({ leader }) => leader);
-  off.pass(5_000);
+  off.pass(2_000);
   assert.deepEqual(
     idle[0]!.shards.view().map(({ leader }) => leader),
     was,

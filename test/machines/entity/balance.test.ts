@@ -56,25 +56,33 @@ test('switched off it only looks on', () => {
 
 test('what a node hosts is told and read, and anything else is refused', () => {
   const hosted = new Map([
-    ['cart', 2],
-    ['room', 1],
+    ['cart', { oldest: 1, newest: 2 }],
+    ['room', { oldest: 3, newest: 3 }],
   ]);
   assert.deepEqual(parseHosted(formHosted(hosted)), hosted);
   assert.deepEqual(parseHosted([]), new Map());
+  const cart = ['cart', 1, 1];
   for (const body of [
     null,
     'x',
-    [['cart']],
-    [['cart', 0]],
-    [['Cart', 1]],
-    [['cart', 1.5]],
-    [
-      ['cart', 1],
-      ['cart', 2],
-    ],
+    [['cart', 1]],
+    [['cart', 0, 1]],
+    [['Cart', 1, 1]],
+    [['cart', 1, 1.5]],
+    [['cart', 2, 1]],
+    [cart, cart],
   ])
     assert.equal(parseHosted(body), null, JSON.stringify(body));
-  assert.equal(parseHosted(Array.from({ length: 1_025 }, (_, at) => [`t${at}`, 1])), null);
-  assert.equal(lacks(hosted, ['cart', 'room'], new Map()), 0);
-  assert.equal(lacks(hosted, ['cart', 'room', 'other'], new Map([['cart', 3]])), 2);
+  assert.equal(parseHosted(Array.from({ length: 1_025 }, (_, at) => [`t${at}`, 1, 1])), null);
+});
+
+test('a node lacks what it does not host, and what it cannot read', () => {
+  const hosted = new Map([['cart', { oldest: 2, newest: 3 }]]);
+  const holding = (oldest: number, newest: number) => new Map([['cart', { oldest, newest }]]);
+  assert.equal(lacks(hosted, ['cart'], new Map()), 0);
+  assert.equal(lacks(hosted, ['cart', 'room'], holding(2, 3)), 1);
+  assert.deepEqual(
+    [holding(2, 2), holding(3, 3), holding(1, 2), holding(3, 4)].map((of) => lacks(hosted, ['cart'], of)),
+    [0, 0, 1, 1],
+  );
 });

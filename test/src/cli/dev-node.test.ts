@@ -14,7 +14,16 @@ test('a node that never answered died in its start, however long that took: its 
   let nowMs = 0;
   // A machine so busy that a minute passes between any two looks at the clock.
   t.mock.method(performance, 'now', () => (nowMs += 60_000));
-  const plan = { name: 'n1', listenPort: 1, httpPort: 2, directory, secretFile: '', bootstrap: ['n1'], addresses: [] };
+  const plan = {
+    name: 'n1',
+    listenPort: 1,
+    httpPort: 2,
+    directory,
+    secretFile: '',
+    bootstrap: ['n1'],
+    groups: ['kv'],
+    addresses: [],
+  };
   const died = await new Promise<DevNodeEvent>((resolve) => {
     const node = new DevNode(plan, main, (event) => {
       if (event.type === 'started') return;
