@@ -90,8 +90,18 @@ export class Asking {
       return () => {};
     }
     const state = createRequest(nowMs, nowMs + asked.timeoutMs, locating.isKept(asked.address.type));
+    // One literal, as for the state.
     const open: Open = {
-      ...{ number: nextNumber(), asked, state, done, bytes: null, epoch: 0, timer: null, endHere: null, found: null, turn: 0 },
+      number: nextNumber(),
+      asked,
+      state,
+      done,
+      bytes: null,
+      epoch: 0,
+      timer: null,
+      endHere: null,
+      found: null,
+      turn: 0,
     };
     this.#open.set(open.number, open);
     this.#deadlines.add(open, state.untilMs);
