@@ -3,17 +3,11 @@ import type { EventObject, Snapshot } from 'xstate';
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import { type ErrorCode, type Failure, failure } from '../machines/errors.ts';
 import { type FailureRecord, judgeFailure, neverFailed } from '../machines/supervisor/index.ts';
-import {
-  type ActorDefinition,
-  type ActorEnd,
-  type ActorExecution,
-  type ActorState,
-  actorLimits,
-  type Trail,
-} from './actor-api.ts';
+import { type ActorDefinition, type ActorEnd, type ActorState, actorLimits, type Trail } from './actor-api.ts';
 import type { ActorCell } from './actor-cell.ts';
 import { type Ask, reasonOf } from './actor-cell-asks.ts';
 import type { Engine, EngineHost, EngineSeen, Inside } from './actor-cell-engine.ts';
+import { CellExecution } from './actor-cell-execution.ts';
 import { isTransitionLogic, LightEngine } from './actor-cell-light.ts';
 import type { Onlookers, Taps } from './actor-cell-onlookers.ts';
 import type { CellPlace, CellToken } from './actor-cell-place.ts';
@@ -40,7 +34,7 @@ export abstract class CellLife implements EngineHost {
   readonly id: string;
   /** The hosted actor that this one is a child of, as text. */
   readonly parent: string | null;
-  readonly execution: ActorExecution;
+  readonly execution: CellExecution;
   protected readonly place: CellPlace;
   protected readonly mailbox = new Mailbox<Letter>();
   protected words: Mailbox<Word> | null = null;
@@ -80,7 +74,7 @@ export abstract class CellLife implements EngineHost {
     this.address = address;
     this.id = addressText(address);
     this.parent = parent;
-    this.execution = { address, token, effectId: null };
+    this.execution = new CellExecution(address, token);
     this.usedMs = place.clock.nowMs();
   }
 

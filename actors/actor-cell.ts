@@ -104,7 +104,9 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
   #handle(event: EventObject, to: Inside, trail: Trail | null, ask: Ask | null): void {
     const engine = this.engine!;
     if (this.taps !== null && to === null) this.taps.event('', event, trail);
+    this.execution.follows(trail);
     engine.handle(event, to);
+    this.execution.follows(null);
     this.handled++;
     const snapshot = engine.snapshot();
     if (snapshot.status === 'error' || this.thrown !== null) return this.fail(snapshot, { event, trail, ask });

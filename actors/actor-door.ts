@@ -53,7 +53,7 @@ class OwnTrail implements Trail {
   constructor(name: string, next: () => number) {
     this.#name = name;
     this.#next = next;
-    this.#correlation = this.#from?.correlation ?? null;
+    this.#correlation = this.#from?.correlation || null;
   }
 
   get source(): string {

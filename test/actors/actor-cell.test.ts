@@ -270,7 +270,8 @@ test('its code knows for whom it runs', () => {
   const { open, clock } = hostCells();
   const seen: unknown[] = [];
   const curious = fromTransition((n: number) => {
-    seen.push(currentExecution());
+    const { address, token, effectId } = currentExecution()!;
+    seen.push({ address, token, effectId });
     return n + 1;
   }, 0);
   const live = open(definitionOf('curious', curious));
