@@ -32,8 +32,6 @@ export interface LocalFollow {
 }
 
 const refreshMs = 250;
-/** To list a type costs more than to look up an address. */
-const refreshesPerList = 4;
 const batchMax = 500;
 
 type Followed = { readonly subject: Subject; readonly end: () => void };
@@ -47,7 +45,6 @@ export const followHere = (args: LocalFollowArguments): LocalFollow => {
   let leftOut = 0;
   let flushing: Timer | null = null;
   let refreshing: Timer | null = null;
-  let round = 0;
   let isOver = false;
   /** Tokens of a bucket that holds a second's worth. */
   let tokens = wanted.perSecond;
@@ -141,8 +138,9 @@ export const followHere = (args: LocalFollowArguments): LocalFollow => {
       const subject = args.find(address);
       if (subject !== null) see(subject, 1);
     }
-    if (round++ % refreshesPerList === 0)
-      for (const type of wanted.types) for (const subject of args.listed(type, inspectLimits.actorsMax)) see(subject, 4);
+    // To list a type means to look at all actors; who follows as many as may be followed need not.
+    for (const type of followed.size < inspectLimits.actorsMax ? wanted.types : [])
+      for (const subject of args.listed(type, inspectLimits.actorsMax)) see(subject, 4);
     refreshing = scope.after(refreshMs, refresh);
   };
 

@@ -453,7 +453,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     },
     ...{ breakers: breakers.api, discovery: () => discoveryNow(), members: () => membersNow(), peers: peers.statuses },
     ...{ nameOf: peers.nameOf, gossip: gossip.api, catalog: catalog.api, replica: replica.api },
-    actors: () => ({ list: () => [], find: () => null }),
+    actors: () => actors.api,
   });
 
   /** In the register group that every cluster has, or the first one. */

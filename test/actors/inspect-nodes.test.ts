@@ -214,6 +214,53 @@ test('a description comes from wherever the actor lives', () => {
   assert.match((describe('light/z') as Failure).message, /any of 3 nodes/);
 });
 
+test('a message is followed from actor to actor across whole nodes, by the correlation that goes on with it', () => {
+  const cluster = createHandCluster();
+  const [a, b, c] = cluster.form();
+  const target = { type: 'light', key: 'b', node: 'n2' };
+  const send = () => a.api.actors.send(target, { type: 'go' });
+  const sender = createMachine({ initial: 'idle', states: { idle: { on: { go: { actions: send } } } } });
+  for (const { api } of [a, b]) {
+    assert.equal(api.actors.host(definitionOf('sender', sender)), null);
+    assert.equal(api.actors.host(lights), null);
+  }
+  const seen: string[] = [];
+  const stop = c.api.inspect.follow(
+    { types: ['sender', 'light'], scope: 'cluster', correlation: 'order-7' },
+    ({ items }) => {
+      for (const item of items)
+        if (item.type === 'event') seen.push(`${item.node} ${item.address} ${item.source} ${item.correlation}`);
+        else if (item.type === 'snapshot') seen.push(`${item.node} ${item.address} ${item.snapshot.value} ${item.correlation}`);
+    },
+    () => {},
+  );
+  // They live, and are found.
+  a.api.actors.send({ type: 'sender', key: 'a', node: 'n1' }, { type: 'wake' });
+  a.api.actors.send(target, { type: 'wake' });
+  cluster.pass(1_500);
+  c.api.actors.send(
+    { type: 'sender', key: 'a', node: 'n1' },
+    { type: 'go' },
+    { trail: { source: 'n3', correlation: 'order-7' } },
+  );
+  cluster.pass(500);
+  assert.deepEqual(seen.sort(), [
+    'n1 sender/a@n1 idle order-7',
+    'n1 sender/a@n1 n3 order-7',
+    'n2 light/b@n2 green order-7',
+    'n2 light/b@n2 sender/a@n1 order-7',
+  ]);
+  const told = c.api.inspect;
+  let listed: string[] = [];
+  told.listAll({ type: 'light' }, (outcome) => {
+    if (outcome.ok)
+      listed = outcome.value.actors.map(({ address: at, node, value, handled }) => `${at} ${node} ${value} ${handled}`);
+  });
+  cluster.pass(200);
+  assert.deepEqual(listed, ['light/b@n2 n2 green 2']);
+  stop();
+});
+
 test("in a cluster of whole nodes the runtime's own actors are listed, described and followed", () => {
   const cluster = createHandCluster();
   const [a, b] = cluster.form();
