@@ -1,12 +1,15 @@
 // `polity actor …` against a gateway over a node whose actors are stand-ins, as processes.
 import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fromTransition, setup } from 'xstate';
 import { defineActor } from '../../../src/actor/index.ts';
 import type { Gateway } from '../../../src/gateway/index.ts';
 import { FakeNode } from '../gateway/fake-node.ts';
 import { openTestGateway } from '../gateway/open.ts';
-import { many } from './polity.ts';
+import { launch, many, polity, written } from './polity.ts';
 
 type CounterEvent = { type: 'increment'; by?: number } | { type: 'name' };
 const counter = defineActor('counter', {
@@ -63,5 +66,40 @@ test('events in, replies and states out, and what makes no sense', async () => {
     const [line, exit, out, error] = lines[n]!;
     assert.deepEqual([code, stdout], [exit, out], `${line.join(' ')}: ${stderr}`);
     assert.match(stderr, error ?? /^$/);
+  }
+});
+
+test('polity start --actors: a module is hosted, and a bad one ends the start in words', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'polity-cli-actors-'));
+  const secretFile = join(directory, 'secret');
+  writeFileSync(secretFile, 'a secret for tests, long enough\n');
+  chmodSync(secretFile, 0o600);
+  const good = join(directory, 'echo.mjs');
+  writeFileSync(
+    good,
+    `import { defineActor } from '${new URL('../../../src/index.ts', import.meta.url).href}';
+     import { fromTransition } from '${import.meta.resolve('xstate')}';
+     export const Echo = defineActor('echo', { logic: fromTransition((s) => s, {}), replies: { say: ({ event }) => event.words } });`,
+  );
+  const bad = join(directory, 'bad.mjs');
+  writeFileSync(bad, 'export const nothing = 1;');
+  const words = [
+    ...['start', '--name', 'n1', '--cluster', 'test', '--data', join(directory, 'n1'), '--listen', '/ip4/127.0.0.1/tcp/0'],
+    ...['--http', '127.0.0.1:0', '--secret-file', secretFile, '--bootstrap', 'n1', '--actors'],
+  ];
+  const refused = polity([...words, bad]);
+  const node = launch([...words, good]);
+  try {
+    const [line] = await written(node, /^\{.*\}\n/);
+    const { http } = JSON.parse(line) as { http: string };
+    const asked = await polity(['actor', 'ask', 'echo/k', '{"type":"say","words":"hallo"}', '--node', http]);
+    assert.deepEqual([asked.code, asked.stdout], [0, 'hallo\n'], asked.stderr);
+    const { code, stderr } = await refused;
+    assert.equal(code, 2);
+    assert.match(stderr, /n1 cannot start: the actors of .*bad\.mjs: it exports nothing that defineActor made/);
+  } finally {
+    node.child.kill('SIGTERM');
+    await node.ended;
+    rmSync(directory, { recursive: true, force: true });
   }
 });
