@@ -22,16 +22,14 @@ type Fields<Carried> = string extends keyof Carried ? (Carried[keyof Carried] ex
 
 type Simple<Type> = { [Name in keyof Type]: Type[Name] };
 
-/** The events of a union that have this type; of events that may have any, one with this. */
-export type EventOf<Event extends EventObject, Type> = [Type] extends [never]
-  ? never
-  : Event extends EventObject
-    ? string extends Event['type']
-      ? Event & { type: Type }
-      : Event['type'] extends Type
-        ? Event
-        : never
-    : never;
+/** The events of a union that may have this type; of one that may have several, with this one. */
+export type EventOf<Event extends EventObject, Type> = Event extends EventObject
+  ? [Event['type'] & Type] extends [never]
+    ? never
+    : Event['type'] extends Type
+      ? Event
+      : Event & { type: Event['type'] & Type }
+  : never;
 
 export type ReplyFunction<Logic extends AnyActorLogic, Messages, Type, Reply> = (args: {
   /** After the event. */

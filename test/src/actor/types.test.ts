@@ -73,6 +73,17 @@ test('replies come from the functions that give them', () => {
   same<ReplyTo<typeof Store, { type: 'add'; by: number }>, number>(true);
 });
 
+const Stock = defineActor('stock', {
+  logic: fromTransition((left: number, { amount }: { type: 'book' | 'giveBack' | 'look'; amount: number }) => left - amount, 5),
+  replies: { book: ({ event }) => event.amount, giveBack: ({ event }) => event.type },
+});
+
+test('one event may have several types', () => {
+  same<AskedEvent<typeof Stock>['type'], 'book' | 'giveBack'>(true);
+  same<ReplyTo<typeof Stock, { type: 'book'; amount: number }>, number>(true);
+  same<ReplyTo<typeof Stock, { type: 'book' | 'giveBack'; amount: number }>, number | 'giveBack'>(true);
+});
+
 test('snapshots are plain data', () => {
   same<SnapshotOf<typeof Counter>['context'], { count: number }>(true);
   same<SnapshotOf<typeof Counter>['value'], 'low' | 'high'>(true);
