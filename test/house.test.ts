@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { filesOf, groups } from './as-one/groups.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const sourcesOf = (folder: string): string[] => globSync(`${folder}/**/*.ts`, { cwd: root });
@@ -60,4 +61,15 @@ test('in src/, only the command line knows the simulator', () => {
   for (const file of sourcesOf('src'))
     for (const specifier of importsOf(file))
       if (targetOf(file, specifier) === 'sim') assert.match(file, /^src\/cli\//, `${file} imports ${specifier}`);
+});
+
+test('`npm test` runs every file of tests, each once', () => {
+  const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { scripts: { test: string } };
+  const patterns = [...scripts.test.matchAll(/'([^']+)'/g)].map(([, pattern]) => pattern!);
+  const named = globSync(patterns, { cwd: root });
+  const together = (Object.keys(groups) as (keyof typeof groups)[]).flatMap((group) => {
+    assert.ok(named.includes(`test/as-one/${group}.test.ts`), group);
+    return filesOf(group).map((file) => `test/${file}`);
+  });
+  assert.deepEqual([...named, ...together].sort(), globSync('test/**/*.test.ts', { cwd: root }).sort());
 });

@@ -1,0 +1,3 @@
+import { asOne } from './groups.ts';
+
+asOne('simulated');
