@@ -13,7 +13,7 @@ import { nodeMachine } from '../machines/node/index.ts';
 import type { ActorsApi } from './actor-api.ts';
 import type { FormRef } from './actor-here.ts';
 import { createJournal, type Journal } from './actor-journal.ts';
-import { createReplicas, type Replicas, type ReplicasArguments, replicasAddress } from './actor-replica.ts';
+import { createReplicas, type Replicas, replicasAddress } from './actor-replica.ts';
 import { createShards } from './actor-shards.ts';
 import type { ActorsEvent } from './actors.ts';
 import { actorsAddress, createActorsRoom } from './actors-room.ts';
@@ -113,7 +113,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     onUnreachable: (peer) => membershipCell?.send({ type: 'unreachable', peer }),
   });
   const router: Router = createRouter({ network: peers, clock, sink, epoch, nameOf: peers.nameOf });
-  const genesis = readGenesis(storage);
+  let genesis = readGenesis(storage);
   const groupIds = genesis?.groups ?? settings.groups;
   const offered = readOffer(storage);
   const hosted = new Map<string, string>();
@@ -131,8 +131,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const groupStatus = new Map<string, GroupStatus>();
   const cellReports = new Map<string, CellReport>();
-  const listen: string[] = [];
-  const identityLost = false;
+  let listen: string[] = [];
+  let identityLost = false;
   let storageFailed = false;
   let statusDue = false;
   let statusAtMs = Number.NEGATIVE_INFINITY;
@@ -226,20 +226,20 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   const groups = new Map<string, Cell<GroupEvent>>();
   const leaderships = createLeaderships(clock);
-  const genesisCell: Cell<GenesisActorEvent> | null = null;
-  const livenessCell: Cell<LivenessActorEvent> | null = null;
-  const membershipCell: Cell<MembershipActorEvent> | null = null;
-  const discoveryCell: Cell<DiscoveryActorEvent> | null = null;
-  const gossipCell: Cell<GossipActorEvent> | null = null;
-  const catalogCell: Cell<CatalogActorEvent> | null = null;
-  const graphCell: Cell<GraphActorEvent> | null = null;
-  const replicatorCell: Cell<ReplicatorEvent> | null = null;
-  const routesCell: Cell<RoutesActorEvent> | null = null;
-  const callsCell: Cell<CallsEvent> | null = null;
-  const relayCell: Cell<RelayEvent> | null = null;
-  const actorsCell: Cell<ActorsEvent> | null = null;
-  const sharingCell: Cell<LimitSharingEvent> | null = null;
-  const shardsCell: Cell<ShardsEvent> | null = null;
+  let genesisCell: Cell<GenesisActorEvent> | null = null;
+  let livenessCell: Cell<LivenessActorEvent> | null = null;
+  let membershipCell: Cell<MembershipActorEvent> | null = null;
+  let discoveryCell: Cell<DiscoveryActorEvent> | null = null;
+  let gossipCell: Cell<GossipActorEvent> | null = null;
+  let catalogCell: Cell<CatalogActorEvent> | null = null;
+  let graphCell: Cell<GraphActorEvent> | null = null;
+  let replicatorCell: Cell<ReplicatorEvent> | null = null;
+  let routesCell: Cell<RoutesActorEvent> | null = null;
+  let callsCell: Cell<CallsEvent> | null = null;
+  let relayCell: Cell<RelayEvent> | null = null;
+  let actorsCell: Cell<ActorsEvent> | null = null;
+  let sharingCell: Cell<LimitSharingEvent> | null = null;
+  let shardsCell: Cell<ShardsEvent> | null = null;
   const quiet = new Map<string, { leading: { peers: PeerId[]; term: number } | null; following: PeerId | null }>();
   /** To whom it is to be told: these, or all. */
   let quietDue: Set<PeerId> | 'all' | null = null;
@@ -302,7 +302,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
 
   // -------------------------------------------------------------- membership
 
-  const membersNow: () => MemberView[] = () => [];
+  let membersNow: () => MemberView[] = () => [];
 
   /** What others are told of this node. */
   const profileNow = (): Profile => ({
@@ -332,8 +332,8 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   };
 
   /** Where members may live who are not met yet. */
-  const served: readonly Contact[] = [];
-  const discoveryNow: () => DiscoveryView = () => ({ peers: [], sources: [] });
+  let served: readonly Contact[] = [];
+  let discoveryNow: () => DiscoveryView = () => ({ peers: [], sources: [] });
   const contacts = (): Contact[] => [...settings.join.map((address) => ({ peer: null, addresses: [address] })), ...served];
 
   let announced = '';
@@ -397,6 +397,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   });
   let journal!: Journal;
   let replicas!: Replicas;
+  const deliver: ActorsApi['deliver'] = (address, event, how, done) => actors.api.deliver(address, event, how, done);
   const actors = createActorsRoom({
     ...{ name: settings.name, epoch, ports, router, formRef: options.formRef, members: () => membersNow() },
     ...{
@@ -414,25 +415,23 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     ...{ placing: shards.api, hooks: shards.api },
     backings: [
       (events) => {
-        const deliver: ActorsApi['deliver'] = (address, event, how, done) => actors.api.deliver(address, event, how, done);
+        replicas = createReplicas({
+          ...{ clock, sink, network, router, leaderships, groupOf: shards.api.groupOf, events, formRef: options.formRef },
+          ...{ definitions: () => actors.api.definitions(), deliver },
+        });
+        return replicas;
+      },
+      (events) => {
         journal = createJournal({ ...ports, writer, node: settings.name, formRef: options.formRef, deliver, events });
         return journal;
       },
     ],
   });
-  actors.onHosted(() => {
-    for (const definition of actors.api.definitions()) journal.hosted(definition);
-        replicas = createReplicas({
-          ...{ clock, sink, network, router, leaderships, groupOf: shards.api.groupOf, events, formRef: options.formRef },
-          definitions: () => actors.api.definitions(),
-          deliver: (address, event, how, done) => actors.api.deliver(address, event, how, done),
-        });
-        return replicas;
-      },
-    ],
-  });
   router.on(replicasAddress, (delivery) => replicas.receive(delivery));
-  actors.onHosted(() => replicas.hosted());
+  actors.onHosted(() => {
+    replicas.hosted();
+    for (const definition of actors.api.definitions()) journal.hosted(definition);
+  });
   shards.api.serve({ definitions: actors.api.definitions, open: actors.open });
   actors.onHosted(shards.api.hosted);
 

@@ -300,10 +300,8 @@ export const dev = async (options: DevOptions): Promise<void> => {
     (onEvent) =>
       names.map((name, at) => {
         const ownPorts = { listenPort: basePort + at + 1, httpPort: basePort + httpOffset + at + 1 };
-        return new DevNode({ name, ...ownPorts, directory, secretFile, bootstrap, addresses, actors }, main, (event) =>
-        return new DevNode({ name, ...ownPorts, directory, secretFile, bootstrap, groups, addresses }, main, (event) =>
-          onEvent(event, at),
-        );
+        const plan = { name, ...ownPorts, directory, secretFile, bootstrap, groups, addresses, actors };
+        return new DevNode(plan, main, (event) => onEvent(event, at));
       }),
     title,
     bootstrap,
