@@ -74,8 +74,7 @@ export class DevNode {
   }
 
   #words(): string[] {
-    const { name, listenPort, httpPort, directory, secretFile, bootstrap, addresses, actors = [] } = this.plan;
-    const { name, listenPort, httpPort, directory, secretFile, bootstrap, groups, addresses } = this.plan;
+    const { name, listenPort, httpPort, directory, secretFile, bootstrap, groups, addresses, actors = [] } = this.plan;
     const listen = `/ip4/127.0.0.1/tcp/${listenPort}`;
     return [
       ...['start', '--name', name, '--cluster', 'dev', '--data', join(directory, name), '--listen', listen],

@@ -14,8 +14,7 @@ import { CommandError, UsageError } from './exit.ts';
 import { print } from './output.ts';
 import { countOf, nodeDefault } from './reach.ts';
 
-export type DevOptions = { nodes: string; dir: string; basePort: string; actors?: string[] };
-export type DevOptions = { nodes: string; dir: string; basePort: string; actorGroups: string };
+export type DevOptions = { nodes: string; dir: string; basePort: string; actorGroups: string; actors?: string[] };
 
 const nodesMax = 9;
 const actorGroupsMax = 64;
