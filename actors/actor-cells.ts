@@ -38,6 +38,12 @@ export type CellsArguments = {
   onGone?: BackingEvents['onGone'];
 };
 
+/**
+ * Of one actor in the table. V8's maps leave their old tables behind as they grow and shrink, each with a way to the next and with what was
+ * in it: without this in between, cells that have ended would live on there until the next full collection.
+ */
+type Place = { cell: ActorCell | null };
+
 type Opened = (outcome: Outcome<LiveActor>) => void;
 
 export interface Cells extends Backing {
@@ -70,7 +76,8 @@ class CellTable implements Cells, CellPlace {
   readonly #actorsMax: number;
   readonly #onGone: BackingEvents['onGone'];
   readonly #seldom;
-  readonly #cells = new Map<string, ActorCell>();
+  /** By address. */
+  readonly #places = new Map<string, Place>();
   /** By what they have in common: the parent, or the type of those that do not stand alone. In order of creation. */
   readonly #kin = new Map<string, Set<ActorCell>>();
   /** Who waits for one that has not begun, or for one that ends. */
@@ -101,12 +108,12 @@ class CellTable implements Cells, CellPlace {
     this.#onGone = onGone;
     this.#seldom = createSeldom(clock);
     const now = (): number => clock.nowMs();
-    this.#sweep = new Sweep(clock, () => this.#cells.values());
+    this.#sweep = new Sweep(clock, () => this.live());
     this.overdue = createDeadlines<Ask>(clock, now, (ask) => ask.end({ ok: false, failure: unanswered(ask) }, () => {}));
   }
 
   get size(): number {
-    return this.#cells.size;
+    return this.#places.size;
   }
 
   open(
@@ -118,7 +125,7 @@ class CellTable implements Cells, CellPlace {
     parent: ActorAddress | null = null,
   ): void {
     const id = addressText(address);
-    const cell = this.#cells.get(id);
+    const cell = this.#at(id);
     if (cell?.isEnding === true) this.#queue(cell, () => this.open(definition, address, token, done, onlyIfMade, parent));
     else if (cell !== undefined) this.#begun(cell, done);
     else {
@@ -134,8 +141,8 @@ class CellTable implements Cells, CellPlace {
 
   #whyNot(): Failure | null {
     if (this.#stopping !== null) return failure('STOPPING', 'the node is stopping');
-    if (this.#cells.size < this.#actorsMax) return null;
-    return failure('OVERLOADED', `${this.#cells.size} actors live here already, which is the most`);
+    if (this.size < this.#actorsMax) return null;
+    return failure('OVERLOADED', `${this.size} actors live here already, which is the most`);
   }
 
   #begun(cell: ActorCell, done: Opened): void {
@@ -167,22 +174,26 @@ class CellTable implements Cells, CellPlace {
   };
 
   find(address: ActorAddress): LiveActor | null {
-    return this.#cells.get(addressText(address)) ?? null;
+    return this.#at(addressText(address)) ?? null;
   }
 
-  live(): Iterable<LiveActor> {
-    return this.#cells.values();
+  #at(id: string): ActorCell | undefined {
+    return this.#places.get(id)?.cell ?? undefined;
+  }
+
+  *live(): Generator<ActorCell> {
+    for (const { cell } of this.#places.values()) if (cell !== null) yield cell;
   }
 
   stop(done: () => void): void {
     if (this.#stopping !== null) {
-      if (this.#cells.size === 0) done();
+      if (this.size === 0) done();
       else this.#stopping.push(done);
       return;
     }
     this.#stopping = [done];
-    for (const cell of this.#cells.values()) cell.drain();
-    if (this.#cells.size === 0) this.#stopped();
+    for (const cell of this.live()) cell.drain();
+    if (this.size === 0) this.#stopped();
   }
 
   #stopped(): void {
@@ -193,7 +204,7 @@ class CellTable implements Cells, CellPlace {
   // ---------------------------------------------------------------- who stands or falls together
 
   #add(cell: ActorCell): void {
-    this.#cells.set(cell.id, cell);
+    this.#places.set(cell.id, { cell });
     this.#sweep.watch(cell);
     const kin = kinOf(cell);
     if (kin === null) return;
@@ -231,7 +242,7 @@ class CellTable implements Cells, CellPlace {
     if (delayMs !== null) return;
     if (untold !== null)
       this.sink.log('error', 'ACTOR_GIVEN_UP', `${cell.id} failed too often: ${reason}`, { ...facts, stack });
-    const parent = cell.parent === null ? undefined : this.#cells.get(cell.parent);
+    const parent = cell.parent === null ? undefined : this.#at(cell.parent);
     parent?.fails(new Error(`its child ${cell.id} failed too often: ${reason}`));
   }
 
@@ -246,7 +257,9 @@ class CellTable implements Cells, CellPlace {
   }
 
   over(cell: ActorCell): void {
-    this.#cells.delete(cell.id);
+    const place = this.#places.get(cell.id);
+    if (place !== undefined) place.cell = null;
+    this.#places.delete(cell.id);
     const kin = kinOf(cell);
     if (kin !== null) {
       const others = this.#kin.get(kin);
@@ -254,7 +267,7 @@ class CellTable implements Cells, CellPlace {
       if (others?.size === 0) this.#kin.delete(kin);
     }
     this.#release(cell);
-    if (this.#stopping !== null && this.#cells.size === 0) this.#stopped();
+    if (this.#stopping !== null && this.size === 0) this.#stopped();
   }
 }
 

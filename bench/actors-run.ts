@@ -11,7 +11,7 @@ import { median } from './figures.ts';
 export type ActorsSystem = 'polity' | 'xstate' | 'nact';
 export type ActorsShape = 'chart' | 'transition';
 export type ActorsWhat = 'spawn' | 'spawn many' | 'tell' | 'ask' | 'ping-pong' | 'memory' | 'idle' | 'stop';
-/** Operations a second, but for: bytes of an actor (memory), longest pause in milliseconds (idle), milliseconds (stop). */
+/** Operations a second, but for: bytes of an actor (memory), longest pause in milliseconds while nothing happens (idle), milliseconds (stop). */
 export type ActorsSample = { value: number; more?: Record<string, number> };
 
 type Event = { type: string; to?: unknown };
@@ -242,22 +242,19 @@ const cpuMs = (): number => {
   return (user + system) / 1_000;
 };
 
-/** Of several parts of it the middle one, after as much to get warm. */
+/** After as much to get warm. All of it together: the kernel counts a thread's time in ticks of milliseconds. */
 const perSecond = async (parts: number, operations: number, run: () => Promise<unknown>): Promise<ActorsSample> => {
-  const took: number[] = [];
-  for (let n = 0; n < 2 * parts; n++) {
-    const beganMs = cpuMs();
-    await run();
-    took.push(cpuMs() - beganMs);
-  }
-  return { value: (operations * 1_000) / median(took.slice(parts)) };
+  for (let n = 0; n < parts; n++) await run();
+  const beganMs = cpuMs();
+  for (let n = 0; n < parts; n++) await run();
+  return { value: (parts * operations * 1_000) / (cpuMs() - beganMs) };
 };
 
 const turnOfLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** So many at a time, with turns of the event loop in between, as there are in a program: it is there that garbage is collected. */
 const spawnAndStop = (side: Side, shape: ActorsShape, atOnce: number, times: number): Promise<ActorsSample> =>
-  perSecond(9, times, async () => {
+  perSecond(4, times, async () => {
     for (let left = times; left > 0; left -= atOnce) {
       const made = await side.make(atOnce, shape);
       await turnOfLoop();
@@ -271,7 +268,7 @@ const tell = async (side: Side, shape: ActorsShape, events: number): Promise<Act
   const [one] = await side.make(1, shape);
   // No more at once than a mailbox of the default size takes.
   const batch = 500;
-  return perSecond(15, events, async () => {
+  return perSecond(5, events, async () => {
     for (let left = events; left > 0; left -= batch) {
       for (let n = 1; n < batch; n++) one!.send({ type: 'inc' });
       await side.settled(one!);
@@ -281,13 +278,13 @@ const tell = async (side: Side, shape: ActorsShape, events: number): Promise<Act
 
 const ask = async (side: Side, shape: ActorsShape, times: number): Promise<ActorsSample> => {
   const [one] = await side.make(1, shape);
-  return perSecond(15, times, async () => {
+  return perSecond(5, times, async () => {
     for (let n = 0; n < times; n++) await one!.ask({ type: 'inc' });
   });
 };
 
 const pingPong = (side: Side, shape: ActorsShape, times: number): Promise<ActorsSample> =>
-  perSecond(11, times, () => side.pingPong(shape, times));
+  perSecond(5, times, () => side.pingPong(shape, times));
 
 const heap = async (): Promise<number> => {
   for (let n = 0; n < 4; n++) {
@@ -326,18 +323,19 @@ const idle = async (side: Side, shape: ActorsShape, count: number): Promise<Acto
   return { value: idleMs, more: { beginningMs, kept: kept.length } };
 };
 
-/** Milliseconds to stop so many with three timers each. */
+/** Milliseconds to stop so many with three timers each, the middle one of five times; and twice as many. */
 const stopTimed = async (side: Side, count: number): Promise<ActorsSample> => {
   const stopOf = async (many: number): Promise<number> => {
     const made = await side.make(many, 'timer');
-    const beganMs = performance.now();
+    const beganMs = cpuMs();
     for (const one of made) one.stop();
     await side.allStopped();
-    return performance.now() - beganMs;
+    return cpuMs() - beganMs;
   };
-  await stopOf(count / 10);
-  const [once, twice] = [await stopOf(count), await stopOf(2 * count)];
-  return { value: once, more: { twice } };
+  const took: [number, number][] = [];
+  for (let n = 0; n < 6; n++) took.push([await stopOf(count), await stopOf(2 * count)]);
+  const middle = (of: 0 | 1): number => median(took.slice(1).map((one) => one[of]));
+  return { value: middle(0), more: { 'twice as many': middle(1) } };
 };
 
 const [systemName, shape, what, quick] = process.argv.slice(2) as [ActorsSystem, ActorsShape, ActorsWhat, string];
@@ -349,7 +347,7 @@ const measure: Record<ActorsWhat, () => Promise<ActorsSample>> = {
   spawn: () => spawnAndStop(side, shape, 100, (20_000 * (fast > 1 ? 2 : 1)) / less),
   'spawn many': () => spawnAndStop(side, shape, 1_000, (20_000 * (fast > 1 ? 2 : 1)) / less),
   tell: () => tell(side, shape, (50_000 * fast) / less),
-  ask: () => ask(side, shape, 50_000 / less),
+  ask: () => ask(side, shape, (50_000 * (fast > 1 ? 3 : 1)) / less),
   'ping-pong': () => pingPong(side, shape, (50_000 * fast) / less),
   memory: () => memory(side, shape, 100_000 / less),
   idle: () => idle(side, shape, 100_000 / less),

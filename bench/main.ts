@@ -1,9 +1,10 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
-// can do and, where it is installed, etcd. Parts: limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery, routes, calls,
+// can do and, where it is installed, etcd. Parts: actors, limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery, routes, calls,
 // queues, replica-local, replica-memory, replica-converge, replica-repair, replica-peers, replica-orbitdb; all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureActors } from './actors.ts';
 import { measureCalls } from './calls.ts';
 import { measureDiscovery } from './discovery.ts';
 import { measureDurable } from './durable.ts';
@@ -28,6 +29,7 @@ type Measured = { rows: Row[]; samples?: unknown };
 type Options = { quick: boolean; kills: number };
 
 const parts: Record<string, (options: Options) => Promise<Measured>> = {
+  actors: ({ quick }) => measureActors(quick),
   limits: async ({ quick }) => ({ rows: await measureLimits(quick) }),
   'durable-3': ({ quick }) => measureDurable(3, quick),
   'durable-5': ({ quick }) => measureDurable(5, quick),
