@@ -95,7 +95,13 @@ export const startTree = async (parts: NodeParts): Promise<NodeApi> => {
     const formRef = (address: ActorAddress) => new Ref(references, address);
     const ports = { clock: realClock, random: realRandom, network, lookup, storage, sink };
     const api: NodeApi = createNodeTree(settings, ports, { formRef });
-    parts.host?.(api);
+    try {
+      parts.host?.(api);
+    } catch (error) {
+      // Nobody else would ever stop it.
+      await new Promise<void>((resolve) => api.stop(resolve));
+      throw error;
+    }
     return api;
   } catch (error) {
     await new Promise<void>((resolve) => storage.stop(resolve));

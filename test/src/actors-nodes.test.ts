@@ -8,9 +8,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { assign, sendTo, setup } from 'xstate';
 import { z } from 'zod';
+import type { NodeApi } from '../../actors/api.ts';
+import { resolveConfig, settingsOf } from '../../src/config/index.ts';
 import { type ActorExecution, createNode, defineActor, execution, type Node, Ref } from '../../src/index.ts';
+import { startTree } from '../../src/node.ts';
 import { failureIn } from './service/alone.ts';
-import { until } from './transport/world.ts';
+import { countingSink, until } from './transport/world.ts';
 
 const executed: unknown[] = [];
 const account = defineActor('account', {
@@ -98,6 +101,21 @@ test('a reference in an event, in a context and in a reply works on the other si
   const whom = await nodes[0]!.ref(clerk, cleo.address.key, { node: 'n2' }).ask({ type: 'whom' });
   assert.ok(whom instanceof Ref && whom.equals(ben));
   assert.equal(await (whom as Account).ask({ type: 'show' }), 5);
+});
+
+test('a node that cannot host what it should is stopped again', async () => {
+  const code = { name: 'n5', data: join(directory, 'n5'), secret, listen: ['/ip4/127.0.0.1/tcp/0'], bootstrap: ['n5'] };
+  const resolution = resolveConfig({ code });
+  assert.ok(resolution.ok);
+  const { config } = resolution;
+  let tree: NodeApi | null = null;
+  const host = (api: NodeApi): void => {
+    tree = api;
+    throw new Error('it cannot be hosted');
+  };
+  const started = startTree({ ...config, settings: settingsOf(config, '0', null), sink: countingSink(), host });
+  await assert.rejects(started, /it cannot be hosted/);
+  assert.equal((tree as NodeApi | null)?.status().state, 'left');
 });
 
 test('modules and definitions are hosted; a name that is given twice, and a bad module, end the start', async () => {
