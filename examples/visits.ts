@@ -2,35 +2,9 @@
 // nothing was generated.
 //
 //   node examples/visits.ts
-import { defineActor, PolityError } from 'polity';
-import { assign, setup } from 'xstate';
-import { z } from 'zod';
+import { PolityError } from 'polity';
+import { Visits } from './actors.ts';
 import { startNodes } from './nodes.ts';
-
-const machine = setup({
-  types: { context: {} as { count: number }, events: {} as { type: 'visit'; pages: number } | { type: 'close' } },
-}).createMachine({
-  context: { count: 0 },
-  initial: 'open',
-  states: {
-    open: {
-      on: {
-        visit: { actions: assign({ count: ({ context, event }) => context.count + event.pages }) },
-        close: 'closed',
-      },
-    },
-    closed: { type: 'final' },
-  },
-  output: ({ context }) => context.count,
-});
-
-const Visits = defineActor('visits', {
-  logic: machine,
-  // What anybody may send, checked where it lives.
-  messages: { visit: z.object({ pages: z.number().int().positive() }), close: z.object({}) },
-  // What whoever asks is answered: `ask({ type: 'visit', … })` is a Promise<number>.
-  replies: { visit: ({ snapshot }) => snapshot.context.count },
-});
 
 const { nodes, stop } = await startNodes(['home', 'away'], [Visits]);
 const [home, away] = nodes;

@@ -64,7 +64,7 @@ test('they import the package by its name only, and a library of schemas', () =>
     const imported = [...readFileSync(join(examples, file), 'utf8').matchAll(/from '([^']+)'/g)].map((match) => match[1]!);
     assert.ok(imported.length > 0, file);
     for (const name of imported)
-      assert.match(name, /^(polity|polity\/client|polity\/sim|node:[a-z/]+|zod|xstate|\.\/(cluster|nodes)\.ts)$/, file);
+      assert.match(name, /^(polity|polity\/client|polity\/sim|node:[a-z/]+|zod|xstate|\.\/(actors|cluster|nodes)\.ts)$/, file);
   }
 });
 

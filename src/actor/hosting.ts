@@ -5,6 +5,7 @@ import { type ActorAddress, isActorAddress, isActorKey } from '../../machines/en
 import { failure, PolityError } from '../../machines/errors.ts';
 import { demandActor } from './define.ts';
 import { Ref, type RefPort } from './ref.ts';
+import { SpawnedInputs } from './spawned.ts';
 import type { AnyDefinedActor, TypesOf } from './types.ts';
 
 export type RefOptions = {
@@ -50,7 +51,7 @@ export type HostingPorts = { readonly port: RefPort; readonly self: string; read
 export class ActorHosting {
   readonly #ports: HostingPorts;
   /** As hosted here: each has inputs of its own for those that were spawned. */
-  readonly #hosted = new Map<AnyDefinedActor, { definition: ActorDefinition; inputs: Map<string, unknown> }>();
+  readonly #hosted = new Map<AnyDefinedActor, SpawnedInputs>();
 
   constructor(ports: HostingPorts) {
     this.#ports = ports;
@@ -64,12 +65,10 @@ export class ActorHosting {
   host(actor: AnyDefinedActor): void {
     const defined = demandActor(actor);
     if (this.#hosted.has(actor)) return;
-    const inputs = new Map<string, unknown>();
-    const input = (key: string): unknown => (inputs.has(key) ? inputs.get(key) : defined.input(key));
-    const definition = Object.freeze({ ...defined, input });
-    const why = this.#actors.host(definition);
+    const inputs = new SpawnedInputs(defined);
+    const why = this.#actors.host(Object.freeze({ ...defined, input: (key: string) => inputs.of(key) }));
     if (why !== null) throw new PolityError(why);
-    this.#hosted.set(actor, { definition, inputs });
+    this.#hosted.set(actor, inputs);
   }
 
   ref<Actor extends AnyDefinedActor>(actor: Actor, key: string | undefined, options: RefOptions): Ref<Actor> {
@@ -82,30 +81,32 @@ export class ActorHosting {
     if (placement !== 'node') throw invalid(`${name} is placed '${placement}': only those placed 'node' are spawned`);
     this.host(actor);
     const ref = this.ref(actor, key ?? Buffer.from(this.#ports.random.bytes(12)).toString('hex'), {});
-    if (input !== undefined) this.#keepInput(actor, ref, input);
-    this.#begin(ref);
+    const inputs = this.#hosted.get(actor)!;
+    if (input !== undefined) {
+      if (inputs.has(ref.address.key) || this.#actors.find(ref.address) !== null)
+        throw invalid(`${ref} lives already: what it was started with stays`);
+      inputs.keep(ref.address, input, this.#actors);
+    }
+    this.#begin(ref, (lives) => inputs.begun(ref.address.key, lives));
     return ref;
   }
 
-  #keepInput(actor: AnyDefinedActor, ref: Ref, input: unknown): void {
-    const { inputs } = this.#hosted.get(actor)!;
-    const { key } = ref.address;
-    if (inputs.has(key) || this.#actors.find(ref.address) !== null)
-      throw invalid(`${ref} lives already: what it was started with stays`);
-    if (inputs.size >= actorLimits.actorsMax)
-      throw new PolityError(failure('OVERLOADED', `${inputs.size} are spawned already`));
-    inputs.set(key, input);
-  }
-
-  /** It begins when somebody looks at it; what was kept for it is forgotten when it ends. */
-  #begin(ref: Ref): void {
+  /** It begins when somebody looks at it. */
+  #begin(ref: Ref, begun: (lives: boolean) => void): void {
     let isBegun = false;
     let leave = (): void => {};
-    const begun = (): void => {
+    const told = (lives: boolean): void => {
+      if (isBegun) return;
       isBegun = true;
+      begun(lives);
       leave();
     };
-    leave = this.#actors.subscribe(ref.address, 'status', begun, begun);
+    leave = this.#actors.subscribe(
+      ref.address,
+      'status',
+      () => told(true),
+      () => told(false),
+    );
     if (isBegun) leave();
   }
 }

@@ -13,6 +13,7 @@ import {
   type ReplyTo,
   type SnapshotOf,
 } from '../../../src/actor/index.ts';
+import type { Client } from '../../../src/client/index.ts';
 
 type Same<One, Other> = (<T>() => T extends One ? 1 : 2) extends <T>() => T extends Other ? 1 : 2 ? true : false;
 const same = <One, Other>(_is: Same<One, Other>): void => {};
@@ -147,3 +148,15 @@ export const wrong = setup({ types: { context: {} as { other: Ref<typeof Counter
   // @ts-expect-error: it takes no such event
   entry: sendTo(({ context }) => context.other, { type: 'incremnt' }),
 });
+
+/** The same over HTTP, by the type of the definition alone. */
+export const overHttp = async (client: Client): Promise<void> => {
+  const counter = client.actor<typeof Counter>('counter/visits');
+  const count: number = await counter.ask({ type: 'increment', by: 1 });
+  (await counter.snapshot()).context.count.toFixed(count);
+  (await counter.snapshot({ select: 'context.count' })).toFixed();
+  for await (const now of counter.watch({ select: 'context.count' })) now.toFixed();
+  // @ts-expect-error: nothing answers it
+  await counter.ask({ type: 'reset' });
+  await client.actor('counter/visits').send({ type: 'anything' });
+};
