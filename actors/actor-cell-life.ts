@@ -1,7 +1,7 @@
 // How a cell begins, fails, begins anew, is given up, and ends (row N4): its engine is an incarnation, its mailbox outlives it.
 import type { EventObject, Snapshot } from 'xstate';
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
-import { type ErrorCode, type Failure, failure } from '../machines/errors.ts';
+import { type ErrorCode, errorTable, type Failure, failure } from '../machines/errors.ts';
 import { type FailureRecord, judgeFailure, neverFailed } from '../machines/supervisor/index.ts';
 import { type ActorDefinition, type ActorEnd, type ActorState, actorLimits, type Trail } from './actor-api.ts';
 import type { ActorCell } from './actor-cell.ts';
@@ -315,7 +315,9 @@ export abstract class CellLife implements EngineHost {
     for (let word = words?.shift(); word !== undefined; word = words?.shift())
       if (!word.event.type.startsWith('xstate.')) this.lost(word.event);
     this.words = null;
-    for (const ask of this.pending ?? []) this.endAsk(ask, { ok: false, failure: why });
+    // Its event was handled: that it surely was not would have it asked once more elsewhere.
+    const unanswered = errorTable[why.code].definite ? failure('OUTCOME_UNKNOWN', `${why.message}; it handled the event`) : why;
+    for (const ask of this.pending ?? []) this.endAsk(ask, { ok: false, failure: unanswered });
     this.pending = null;
     for (const child of this.place.childrenOf(this.self)) child.stop(true, () => {});
   }
