@@ -28,7 +28,7 @@ export type Place = {
   live: LiveActor | null;
   isOpening: boolean;
   /** Those who wait for its end, which is under way. */
-  stopping: (() => void)[] | null;
+  stopping: ((outcome: Outcome<null>) => void)[] | null;
   jobs: Job[];
   readonly watchers: Set<Watcher>;
 };
@@ -222,27 +222,35 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
     },
 
     stop(place, token, isHard, done) {
-      const ended = { ok: true, value: null } as const;
+      if (place.stopping !== null) return void place.stopping.push(done);
       const { definition, address } = place;
-      if (place.stopping !== null) return void place.stopping.push(() => done(ended));
-      if (place.live === null && !place.isOpening && place.definition.durability === 'none') {
-        done(ended);
-        return tidy(place);
+      const ending: ((outcome: Outcome<null>) => void)[] = [done];
+      /** Whoever remembers it must not make it again; if that cannot be said now, it is to be stopped once more. */
+      const forget = (): void => hooks().stopped(definition, address, over);
+      const over = (why: Failure | null): void => {
+        if (place.stopping === ending) place.stopping = null;
+        tidy(place);
+        for (const tellOne of ending) tellOne(why === null ? { ok: true, value: null } : { ok: false, failure: why });
+      };
+      const begin = (): void => void (place.stopping = ending);
+      if (place.live === null && !place.isOpening && definition.durability === 'none') {
+        begin();
+        return forget();
       }
       directory.use(place, token, {
         makes: false,
-        fail: (why) => done(why.code === 'ACTOR_STOPPED' ? ended : { ok: false, failure: why }),
+        fail(why) {
+          if (place.stopping !== null) return void place.stopping.push(done);
+          if (why.code !== 'ACTOR_STOPPED') return over(why);
+          begin();
+          forget();
+        },
         run(live) {
-          place.stopping = [() => done(ended)];
-          const over = (): void => {
-            const told = place.stopping ?? [];
-            place.stopping = null;
+          begin();
+          live.stop(isHard, () => {
             directory.stale(place, live);
-            tidy(place);
-            for (const tellOne of told) tellOne();
-          };
-          // What cannot be forgotten now is when it is opened the next time, and stopped.
-          live.stop(isHard, () => hooks().stopped(definition, address, over));
+            forget();
+          });
         },
       });
     },

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { EventObject } from 'xstate';
 import type { ActorEnd } from '../../actors/actor-api.ts';
 import type { Outcome } from '../../actors/api.ts';
+import { postTypes } from '../../machines/entity/post-messages.ts';
 import { createHandDoors, ledgerOf, tallyAt } from './hand-doors.ts';
 
 const add: EventObject = { type: 'add' };
@@ -244,6 +245,73 @@ test('a stopped actor is made anew by the next message; one that is stopping tak
   api.stop({ type: 'tally', key: 'never', node: 'n2' }, {}, note);
   world.pass(50);
   assert.deepEqual(outcomes, ['ok 1', 'ok 2', 'ok null', 'ok 1', 'ok null']);
+});
+
+test('what waits for a connection surely did not happen until it leaves, and is tried again if it never does', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const { outcomes, note } = notes();
+  const waiting = world.onDemand();
+  world.cut('n1', 'n2');
+  world.api('n1').ask(tallyAt('n2'), add, { timeoutMs: 100 }, note);
+  world.pass(300);
+  assert.deepEqual(outcomes, ['DEADLINE_EXCEEDED'], 'it never left');
+  for (const { fate } of waiting.splice(0)) fate.dropped();
+  world.api('n1').ask(tallyAt('n2'), add, {}, note);
+  world.api('n1').send(tallyAt('n2'), { type: 'lost' });
+  const ends: string[] = [];
+  world.api('n1').watch(tallyAt('n2'), ({ reason }) => ends.push(reason));
+  for (const { fate } of waiting.splice(0)) fate.dropped();
+  world.pass(200);
+  assert.equal(world.api('n1').deadLetters().recent.at(-1)?.event, 'lost');
+  assert.equal(waiting.length, 2, 'both are tried again');
+  world.opened('n1', 'n2');
+  world.cut('n1', 'n2');
+  world.pass(100);
+  world.opened('n1', 'n2');
+  world.pass(200);
+  assert.deepEqual(outcomes, ['DEADLINE_EXCEEDED', 'ok 1']);
+  assert.equal(world.effects.length, 1);
+  world.api('n1').stop(tallyAt('n2'), {}, note);
+  world.pass(100);
+  assert.equal(ends.length, 1);
+});
+
+test('a node that stops lets its actors handle what waits; who asks others is told so, and who waits there asks elsewhere', () => {
+  const world = createHandDoors(['n1', 'n2', 'n3']);
+  const { outcomes, note } = notes();
+  world.move('k', 'n2');
+  world.api('n1').ask(ledgerOf('k'), add, {}, note);
+  world.pass(20);
+  world.api('n1').ask(tallyAt('n2'), add, {}, note);
+  world.deliver(0);
+  let isStopped = false;
+  world.doors.get('n2')!.room.stop(() => {
+    isStopped = true;
+  });
+  world.pass(50);
+  assert.ok(isStopped);
+  assert.deepEqual(outcomes, ['ok 1', 'ok 1']);
+  world.api('n1').ask(ledgerOf('k'), add, {}, note);
+  world.api('n2').ask(tallyAt('n3'), add, {}, note);
+  world.pass(20);
+  assert.deepEqual(outcomes.splice(0), ['ok 1', 'ok 1', 'STOPPING']);
+  world.move('k', 'n3');
+  world.pass(1_000);
+  assert.deepEqual(outcomes, ['ok 2']);
+});
+
+test('no message of a member brings a door down, and one that is malformed is refused', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const odd = [null, 0, '', [], {}, [1], [1, 2], [1, 0, null, 'tally/-@n1', '', '', 0, [], new Uint8Array([0xc1])]];
+  for (const type of [...Object.values(postTypes), 'constructor', 'nothing'])
+    for (const body of odd) {
+      const posted = { lane: 'calls' as const, source: 'actors', target: 'actors', type, body, timeLeftMs: 100, trace: '' };
+      world.doors.get('n2')!.router.post({ peer: 'p-n1', ...posted }, { left() {}, dropped() {} });
+      world.pass(5);
+    }
+  const { cell, lines } = world.doors.get('n1')!;
+  assert.equal(cell.report().restarts, 0);
+  assert.ok(lines.includes('warn MESSAGE_MALFORMED') && lines.includes('warn TYPE_UNKNOWN'));
 });
 
 test('what is wrong is refused by name, and brings no door down', () => {

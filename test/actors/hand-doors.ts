@@ -5,7 +5,8 @@ import { noHooks } from '../../actors/actor-directory.ts';
 import { createNodePlacing } from '../../actors/actor-places.ts';
 import type { ActorsEvent } from '../../actors/actors.ts';
 import { type ActorsRoom, actorsAddress, createActorsRoom } from '../../actors/actors-room.ts';
-import { createRouter, type Router } from '../../actors/router.ts';
+import type { NetworkPort } from '../../actors/ports/index.ts';
+import { createRouter, type Fate, type Post, type Router } from '../../actors/router.ts';
 import { type Cell, supervise } from '../../actors/supervise.ts';
 import type { ActorAddress } from '../../machines/entity/address.ts';
 import { failure } from '../../machines/errors.ts';
@@ -56,7 +57,7 @@ export const createHandDoors = (names: readonly string[]) => {
   const placingOf = (name: string): Placing => {
     const ofNode = createNodePlacing({
       name,
-      peerNamed: (node) => (network.connected(`p-${name}`, `p-${node}`) ? `p-${node}` : null),
+      peerNamed: (node) => (opens || network.connected(`p-${name}`, `p-${node}`) ? `p-${node}` : null),
       isKnown: (node) => names.includes(node),
     });
     return {
@@ -76,6 +77,17 @@ export const createHandDoors = (names: readonly string[]) => {
     };
   };
 
+  /** While it is true, what is said to somebody who is not connected waits for a connection. */
+  const waiting: { from: string; to: string; leave: () => void; fate: Fate }[] = [];
+  let opens = false;
+  const sendOrWait =
+    (from: string, port: Post | NetworkPort): Post['send'] =>
+    (to, lane, bytes, target, fate) => {
+      if (!opens || network.connected(from, to)) return (port as Post).send(to, lane, bytes, target, fate);
+      waiting.push({ from, to, fate, leave: () => void (port as Post).send(to, lane, bytes, target, fate) });
+      return 'waits';
+    };
+
   const start = (name: string): Door => {
     const peer = `p-${name}`;
     const epoch = (epochs.get(name) ?? 0) + 1;
@@ -84,7 +96,7 @@ export const createHandDoors = (names: readonly string[]) => {
     const random = { uint32: () => nextUint32(state), bytes: (length: number) => new Uint8Array(length) };
     const sink = quietSink();
     const port = network.port(peer);
-    const router = createRouter({ network: port, clock, sink, epoch });
+    const router = createRouter({ network: { send: sendOrWait(peer, port) }, clock, sink, epoch });
     const known = new Map<string, number>();
     let replicas: HandReplicas | null = null;
     let cell: Cell<ActorsEvent> | null = null;
@@ -163,6 +175,20 @@ export const createHandDoors = (names: readonly string[]) => {
   return {
     ...{ clock, network, doors, epochs, log, effects, places, statuses, join, cut, kill, start, tellChanged },
     api: (name: string) => doors.get(name)!.room.api,
+    /** Connections are opened for messages from now on; what waits for them lies here. */
+    onDemand: () => {
+      opens = true;
+      return waiting;
+    },
+    /** The connection is there: what waits leaves. */
+    opened(a: string, b: string): void {
+      join(a, b);
+      for (const one of waiting.splice(0)) {
+        one.leave();
+        one.fate.left();
+      }
+      clock.settle();
+    },
     crash(name: string): void {
       kill(name);
       start(name);
