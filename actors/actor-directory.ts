@@ -80,7 +80,7 @@ export const noHooks: DirectoryHooks = {
 export const isRefusal = <Value>(value: Value | Failure): value is Failure =>
   typeof value === 'object' && value !== null && 'code' in value;
 
-export type DirectoryArguments = { name: string; backings: () => readonly Backing[]; hooks: () => DirectoryHooks };
+export type DirectoryArguments = { name: string; backings: () => readonly Backing[]; hooks: DirectoryHooks };
 
 export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): Directory => {
   const definitions = new Map<string, ActorDefinition>();
@@ -128,7 +128,7 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
       const jobs = place.jobs.splice(0);
       if (outcome.ok) {
         place.live = outcome.value;
-        hooks().opened(outcome.value, token);
+        hooks.opened(outcome.value, token);
         for (const job of jobs) directory.use(place, token, job);
         return tidy(place);
       }
@@ -146,7 +146,7 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
         failure: failure('NOT_READY', `${name} keeps no actors of durability '${definition.durability}' now`),
       });
     if (onlyIfMade) return backing.open(definition, address, token, done, true);
-    hooks().opening(definition, address, (why) => {
+    hooks.opening(definition, address, (why) => {
       if (why === null) backing.open(definition, address, token, done);
       else done({ ok: false, failure: why });
     });
@@ -226,7 +226,7 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
       const { definition, address } = place;
       const ending: ((outcome: Outcome<null>) => void)[] = [done];
       /** Whoever remembers it must not make it again; if that cannot be said now, it is to be stopped once more. */
-      const forget = (): void => hooks().stopped(definition, address, over);
+      const forget = (): void => hooks.stopped(definition, address, over);
       const over = (why: Failure | null): void => {
         if (place.stopping === ending) place.stopping = null;
         tidy(place);
@@ -265,7 +265,7 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
     },
 
     gone(live, why) {
-      hooks().gone(live);
+      hooks.gone(live);
       const place = find(live.address);
       if (place === null || place.live !== live) return;
       place.live = null;

@@ -6,13 +6,12 @@ import type { MemberView } from '../machines/membership/index.ts';
 import type { ActorDefinition, ActorsApi, Backing, BackingEvents, LiveActor, Placing } from './actor-api.ts';
 import { createCells } from './actor-cells.ts';
 import { createDeadLetters } from './actor-dead-letters.ts';
-import { createDirectory, type DirectoryHooks, noHooks } from './actor-directory.ts';
+import { createDirectory, type DirectoryHooks } from './actor-directory.ts';
 import { type ActorDoor, createActorDoor } from './actor-door.ts';
 import type { FormRef } from './actor-here.ts';
 import { createActorList } from './actor-list.ts';
 import { createLocating } from './actor-locating.ts';
 import { createOnceMemory } from './actor-once.ts';
-import { createNodePlacing } from './actor-places.ts';
 import { type ActorsCore, type ActorsEvent, actorsAddress, createActors } from './actors.ts';
 import type { Carrier } from './calls-post.ts';
 import type { PeerId, Ports } from './ports/index.ts';
@@ -30,14 +29,13 @@ export type ActorsRoomArguments = {
   isConnected: (peer: PeerId) => boolean;
   nameOf: (peer: PeerId) => string | null;
   epochOf: (peer: PeerId) => number;
-  peerNamed: (name: string) => PeerId | null;
   /** The runtime's own actors. */
   reports: () => Iterable<CellReport>;
   cell: () => Cell<ActorsEvent> | null;
   isStopping: () => boolean;
-  /** Where actors are; absent: at the nodes that their addresses name. */
-  placing?: Placing;
-  hooks?: DirectoryHooks;
+  /** Where actors are, and who is to know of those that live here. */
+  placing: Placing;
+  hooks: DirectoryHooks;
   /** Other backings than the cells', by what they tell this room; they are stopped first. */
   backings?: readonly ((events: BackingEvents) => Backing)[];
 };
@@ -74,7 +72,7 @@ const carrierOver = (router: Router): Carrier => ({
 const isThere = ({ status }: MemberView): boolean => status === 'alive' || status === 'suspect';
 
 export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
-  const { name, epoch, ports, router, members, isConnected, nameOf, epochOf } = args;
+  const { name, epoch, ports, router, members, isConnected, nameOf, epochOf, placing } = args;
   const { clock, random, sink, network } = ports;
   const letters = createDeadLetters({ clock, sink });
   const memory = createOnceMemory();
@@ -86,14 +84,6 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
   let lastNumber = (epoch % epochsMax) * numbersPerEpoch;
 
   const called = (node: string): readonly MemberView[] => members().filter((member) => member.name === node);
-  const placing: Placing =
-    args.placing ??
-    createNodePlacing({
-      name,
-      peerNamed: args.peerNamed,
-      isKnown: (node) => called(node).length > 0 || args.peerNamed(node) !== null,
-    });
-
   const events: BackingEvents = {
     onGone: (actor: LiveActor, why) => directory.gone(actor, why),
     onDeadLetter: ({ address, event, source, reason }) =>
@@ -101,7 +91,7 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
   };
   const cells = createCells({ clock, random, sink, deadLetters: letters, holds: placing.holds, onGone: events.onGone });
   const backings: Backing[] = [...(args.backings ?? []).map((create) => create(events)), cells];
-  const directory = createDirectory({ name, backings: () => backings, hooks: () => args.hooks ?? noHooks });
+  const directory = createDirectory({ name, backings: () => backings, hooks: args.hooks });
   const locating = createLocating(name, directory, () => placing);
   const nextNumber = (): number => ++lastNumber;
   const stopping = (): boolean => isStopping || args.isStopping();

@@ -407,7 +407,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       epochOf: peers.epochOf,
     },
     ...{
-      peerNamed: peers.named,
       reports: () => cellReports.values(),
       cell: () => actorsCell,
       isStopping: () => draining !== null,

@@ -2,7 +2,6 @@
 import { type EventObject, fromTransition } from 'xstate';
 import type { ActorDefinition, Placing, Whereabouts } from '../../actors/actor-api.ts';
 import { noHooks } from '../../actors/actor-directory.ts';
-import { createNodePlacing } from '../../actors/actor-places.ts';
 import type { ActorsEvent } from '../../actors/actors.ts';
 import { type ActorsRoom, actorsAddress, createActorsRoom } from '../../actors/actors-room.ts';
 import type { NetworkPort } from '../../actors/ports/index.ts';
@@ -14,6 +13,7 @@ import type { MemberView } from '../../machines/membership/index.ts';
 import { nextUint32, randomFrom } from '../../machines/random.ts';
 import { createHandClock, quietSink } from './hand-clock.ts';
 import { createHandNetwork } from './hand-network.ts';
+import { createNodePlacing } from './hand-places.ts';
 import { createHandReplicas, type HandLog, type HandReplicas, handDefinition } from './hand-replicas.ts';
 
 export type Door = {
@@ -104,7 +104,7 @@ export const createHandDoors = (names: readonly string[]) => {
       ...{ name, epoch, ports: { clock, random, sink, network: port }, router, formRef: undefined },
       members: () => names.map((one) => ({ name: one, peer: `p-${one}`, status: statuses.get(one) ?? 'alive' }) as MemberView),
       ...{ isMember: () => true, isConnected: (one) => known.has(one), nameOf: (one) => one.slice(2) },
-      ...{ epochOf: (one) => known.get(one) ?? 0, peerNamed: () => null, reports: () => [], cell: () => cell },
+      ...{ epochOf: (one) => known.get(one) ?? 0, reports: () => [], cell: () => cell },
       ...{ isStopping: () => false, placing: placingOf(name) },
       hooks: {
         ...noHooks,

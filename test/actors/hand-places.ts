@@ -1,8 +1,9 @@
 // Where actors of one node are: at the node that their address names. Actors that the cluster places are nowhere for this placing.
-import { addressText } from '../machines/entity/address.ts';
-import { failure } from '../machines/errors.ts';
-import type { Placing, Whereabouts } from './actor-api.ts';
-import type { PeerId } from './ports/index.ts';
+
+import type { Placing, Whereabouts } from '../../actors/actor-api.ts';
+import type { PeerId } from '../../actors/ports/index.ts';
+import { addressText } from '../../machines/entity/address.ts';
+import { failure } from '../../machines/errors.ts';
 
 export type NodePlacingArguments = {
   name: string;
