@@ -2,6 +2,7 @@
 // the authenticated peer it came from, and put to the actor if it is here; who is wrong here is told where it is, and an event that was only
 // sent is passed on, three times at most and never back.
 import type { EventObject } from 'xstate';
+import { parseAddress } from '../machines/entity/address.ts';
 import { postLimits } from '../machines/entity/post-limits.ts';
 import { formDone, formSend, type PostAsk, type PostDone, type PostSend, postTypes } from '../machines/entity/post-messages.ts';
 import { type Failure, failure } from '../machines/errors.ts';
@@ -28,6 +29,7 @@ export type ServingArguments = {
   locating: Locating;
   once: Once;
   formRef: FormRef;
+  nameOf: (peer: PeerId) => string | null;
   isStopping: () => boolean;
 };
 
@@ -55,12 +57,22 @@ export class Serving {
     return this.#incoming.has(peer);
   }
 
+  /** As whoever sends says it, if he may: he speaks for himself, for actors of his node, and for those of the cluster. */
+  #trail(peer: PeerId, { source, correlation }: Trail): Trail {
+    const node = this.#args.nameOf(peer) ?? peer;
+    if (source === node) return { source, correlation };
+    if (source === '') return { source: node, correlation };
+    const claimed = parseAddress(source);
+    const isHis = claimed !== null && (claimed.node === null || claimed.node === node);
+    return { source: isHis ? source : `${source} via ${node}`, correlation };
+  }
+
   // ---------------------------------------------------------------- at most once
 
   sent(peer: PeerId, message: PostSend): void {
     const { here, locating, formRef, isStopping } = this.#args;
-    const { address, source, correlation } = message;
-    const trail = { source, correlation };
+    const { address } = message;
+    const trail = this.#trail(peer, message);
     const located = isStopping() ? null : locating.locate(address);
     if (located?.type === 'at') return this.#passOn(peer, located.peer, message);
     const event = eventOf(message.event, formRef);
@@ -72,10 +84,10 @@ export class Serving {
 
   #passOn(from: PeerId, to: PeerId, message: PostSend): void {
     const { here, carrier, self, formRef } = this.#args;
-    const { address, source, correlation, hops } = message;
+    const { address, hops } = message;
     const lost = (code: Failure['code']): void => {
       const event = eventOf(message.event, formRef);
-      here.lost(address, isFailure(event) ? { type: '' } : event, { source, correlation }, code);
+      here.lost(address, isFailure(event) ? { type: '' } : event, this.#trail(from, message), code);
     };
     // Back to where it came from, or in a circle: two nodes that each take the other for its place.
     if (to === from || to === self || hops >= postLimits.hopsMax) return lost('LOOP_DETECTED');
@@ -109,7 +121,7 @@ export class Serving {
 
   #begin(peer: PeerId, of: Map<number, Incoming>, ask: PostAsk, leftMs: number): void {
     const { here, locating, formRef } = this.#args;
-    const { number, kind, id, address, source, correlation } = ask;
+    const { number, kind, id, address } = ask;
     const located = locating.locate(address);
     if (located.type === 'at') return this.#done(peer, of, ask, { type: 'elsewhere', peer: located.peer });
     if (located.type === 'nowhere') {
@@ -119,7 +131,7 @@ export class Serving {
     }
     const event = kind === 'ask' || kind === 'deliver' ? eventOf(ask.event, formRef) : stopEvent;
     if (isFailure(event)) return this.#done(peer, of, ask, { type: 'failed', failure: event });
-    const trail: Trail = { source, correlation };
+    const trail = this.#trail(peer, ask);
     const incoming: Incoming = { number, isOver: false, end: null };
     of.set(number, incoming);
     const end = here.ask(located.found, { kind, event, id, caller: peer, leftMs, trail }, (outcome) => {

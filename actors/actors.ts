@@ -110,7 +110,7 @@ class Actors implements ActorsCore {
       ...{ clock, sink, chance, carrier, followHere, locating, formRef, nextNumber, isGone: args.isGone },
     });
     this.#serving = new Serving({
-      ...{ name, self, epoch, clock, sink, carrier, post, directory, here, locating, once, formRef, isStopping },
+      ...{ name, self, epoch, clock, sink, carrier, post, directory, here, locating, once, formRef, isStopping, nameOf },
     });
     this.#feeds = new Feeds(scope, { name, clock, post, followHere, locating, isStopping });
     args.onCore(this);

@@ -144,7 +144,23 @@ test('what is sent goes after an actor that moved, in order, and never in a circ
   world.move('k', 'n1');
   world.pass(50);
   assert.equal(world.effects.length, 3);
-  assert.equal(world.api('n3').deadLetters().recent.at(-1)?.reason, 'LOOP_DETECTED');
+  const letters = world
+    .api('n3')
+    .deadLetters()
+    .recent.map(({ source, reason }) => [source, reason]);
+  assert.deepEqual(letters, [['n1', 'LOOP_DETECTED']]);
+});
+
+test('nobody speaks for another: what a peer says of who sends is shown as his word where it cannot be so', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  for (const source of ['n1', 'cart/1@n1', 'cart/1', 'n2', 'cart/1@n2', ''])
+    world.api('n1').send({ type: 'nothing', key: 'a', node: 'n2' }, add, { trail: { source, correlation: 'c' } });
+  world.pass(50);
+  const sources = world
+    .api('n2')
+    .deadLetters()
+    .recent.map(({ source }) => source);
+  assert.deepEqual(sources, ['n1', 'cart/1@n1', 'cart/1', 'n2 via n1', 'cart/1@n2 via n1', 'n1']);
 });
 
 test('a subscriber is shown the latest, over moves and lost connections, and told the end once', () => {
