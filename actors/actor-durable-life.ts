@@ -64,6 +64,8 @@ export abstract class DurableLife {
   protected taps: Taps | null = null;
   /** The last entry whose effects were done. */
   protected doneAt = 0;
+  /** The last entry that had something done. */
+  protected deedAt = 0;
   /** The last entry that was handled, well or not. */
   protected handledAt = birth;
   protected handled = 0;
@@ -245,6 +247,7 @@ export abstract class DurableLife {
     for (const { number, effects } of redo) {
       // What is under way is what is at these paths now.
       const rest = effects.filter(({ kind }) => kind === 'action' || kind === 'send');
+      if (rest.length > 0) this.deedAt = number;
       if (!this.attempt(number, null, () => this.workers.perform(history.body, number, rest, nobody))) return;
       this.doneAt = Math.max(this.doneAt, number);
     }

@@ -143,7 +143,7 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
       if (turn.isOver()) return true;
     }
     // What is passed over counts as done, but not before the disk has that it is passed over.
-    if (this.words.length === 0) this.log.noteDone(this.doneAt);
+    if (this.words.length === 0) this.log.noteDone(this.doneAt, this.deedAt);
     this.conclude();
     return false;
   }
@@ -161,6 +161,8 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
     };
     const isDone = this.attempt(number, letter, () => {
       const effects = executing(execution, () => history.apply(number, entry));
+      if (effects.length === 0) return;
+      this.deedAt = number;
       this.workers.perform(history.body, number, effects, trail);
     });
     if (!isDone) return;

@@ -83,9 +83,12 @@ export class ActorLog {
     return [{ key: this.#keys.wake, value: sealCount(this.#keys.wake, 0) }];
   }
 
-  /** Not durable by itself: what is lost with it is that effects were done, and they are done again. */
-  noteDone(done: number): void {
-    if (done <= this.#doneWritten) return;
+  /**
+   * `last`: the last entry that had something done. Not durable by itself: what is lost with it is that effects were done, and they are done
+   * again.
+   */
+  noteDone(done: number, last: number): void {
+    if (last <= this.#doneWritten) return;
     this.#doneWritten = done;
     this.#writer.write([{ key: this.#keys.done, value: sealCount(this.#keys.done, done) }], { durable: false }, () => {});
   }
