@@ -157,10 +157,15 @@ export class ReplicaActor implements LiveActor {
     if (reply !== undefined) return this.#end(ask, reply);
     if (this.#isClosing) return this.#end(ask, { ok: false, failure: moved(this.address) });
     this.#asks.add(ask);
-    ask.waitsAt = { forget: (one) => void this.#asks.delete(one) };
-    this.#place.clock.after(Math.max(0, ask.atMs - this.#place.clock.nowMs()), () => {
+    const timer = this.#place.clock.after(Math.max(0, ask.atMs - this.#place.clock.nowMs()), () => {
       if (ask.isOpen) this.#end(ask, { ok: false, failure: unanswered(this.address, ask.event) });
     });
+    ask.waitsAt = {
+      forget: (one) => {
+        this.#asks.delete(one);
+        timer.cancel();
+      },
+    };
   }
 
   /** Whoever is told does what he likes, in a turn of his own: this may be the group's. */
