@@ -1,6 +1,8 @@
 // The replicated actors of one group at this node, leader or not: what is folded is told to those who live here, what is to be done is done
 // while this node leads, and a replica that differs from its leader says so to it.
-import { type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
+
+import { dumpOf, type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
+import { dropBody } from '../machines/entity/ledger-fold.ts';
 import type { Residents } from '../machines/entity/ledger-store.ts';
 import {
   type ActorName,
@@ -18,18 +20,21 @@ import type { ActorGroup } from './actor-groups.ts';
 import type { ReplicaActor } from './actor-replica-live.ts';
 import { createProposals, type ItemEnd, type Proposals } from './actor-replica-proposals.ts';
 import { Reign, type ReignPlace } from './actor-replica-reign.ts';
+import { type ReplicaWord, wordLimits } from './actor-replica-words.ts';
 import type { GroupLeadership } from './leadership.ts';
+import type { PeerId, Timer } from './ports/index.ts';
 
 export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose'> & {
   readonly find: FindDefinition;
   readonly residents: Residents;
   readonly leadership: (group: string) => GroupLeadership;
-  /** To the leader of the group, if this is another node; lost if it is lost. */
-  tellLeader(group: string, divergence: Divergence): void;
+  /** To that node; null: to the leader of the group or, if that is this node, to its others. Lost if it is lost. */
+  tell(word: ReplicaWord, to: PeerId | null): void;
   liveOf(name: ActorName): ReplicaActor | undefined;
 };
 
 const toldEveryMs = 1_000;
+const behindEveryMs = 500;
 const toldMax = 1_024;
 
 export class ReplicaGroup {
@@ -41,6 +46,7 @@ export class ReplicaGroup {
   #reign: Reign | null = null;
   /** When the leader was told last that this replica differs. */
   readonly #told = new Map<ActorName, number>();
+  #behindTimer: Timer | null = null;
 
   constructor(group: string, place: GroupPlace) {
     this.group = group;
@@ -66,6 +72,8 @@ export class ReplicaGroup {
   }
 
   closed(): void {
+    this.#behindTimer?.cancel();
+    this.#behindTimer = null;
     this.#reign?.stop();
     this.#reign = null;
     this.#port = null;
@@ -94,6 +102,7 @@ export class ReplicaGroup {
   applied(isReplaced: boolean): void {
     if (isReplaced) this.#told.clear();
     this.#reign?.applied();
+    this.#lookBehind();
   }
 
   hosted(): void {
@@ -109,6 +118,13 @@ export class ReplicaGroup {
 
   record(name: ActorName): ActorRecord | null {
     return this.#port === null ? null : lookAt(this.#port.ledger(), name, this.#port.read);
+  }
+
+  /** Nobody needs its body for now. */
+  passivated(name: ActorName): void {
+    const store = this.#port?.ledger().store;
+    const record = store?.loaded.get(name)?.record;
+    if (record !== undefined && store?.pinned.has(name) === false) dropBody(record);
   }
 
   sent(name: ActorName, path: string, event: { type: string }): void {
@@ -133,6 +149,7 @@ export class ReplicaGroup {
       removed: (record) => {
         this.#reign?.touch(record.name);
         this.#told.delete(record.name);
+        liveOf(record.name)?.removed();
       },
       replaced: (record) => {
         this.#reign?.touch(record.name);
@@ -169,26 +186,73 @@ export class ReplicaGroup {
   // ---------------------------------------------------------------- replicas that differ
 
   #diverged(divergence: Divergence): void {
-    const { clock, tellLeader } = this.#place;
+    const { clock, tell } = this.#place;
     const nowMs = clock.nowMs();
     const before = this.#told.get(divergence.actor);
     if (before !== undefined && nowMs - before < toldEveryMs) return;
     if (this.#told.size >= toldMax) this.#told.clear();
     this.#told.set(divergence.actor, nowMs);
     clock.soon(() => {
-      if (this.#reign === null) tellLeader(this.group, divergence);
+      const { actor, marks } = divergence;
+      if (this.#reign === null) tell({ type: 'diverged', group: this.group, actor, marks }, null);
       // An earlier leader was otherwise; nobody knows where it began.
       else this.#halt(divergence.actor, divergence.marks.at(-1), divergence.digest);
     });
   }
 
+  heard(peer: PeerId, word: ReplicaWord): void {
+    if (word.type === 'diverged') this.#heardDiverged(word.actor, word.marks);
+    else if (word.type === 'behind') this.#heardBehind(peer, word.actors);
+    else this.#heardState(word);
+  }
+
   /** Another replica differs; it tells what it was like after each of its last steps. */
-  heard(actor: ActorName, marks: readonly Mark[]): void {
+  #heardDiverged(actor: ActorName, marks: readonly Mark[]): void {
     const record = this.record(actor);
     if (this.#reign === null || record === null || record.presence !== 'live') return;
     const own = new Map(record.marks.map((mark) => [mark.seq, mark]));
     const first = marks.find(({ seq, digest }) => own.has(seq) && own.get(seq)!.digest !== digest);
     if (first !== undefined) this.#halt(actor, own.get(first.seq), first.digest);
+  }
+
+  // ---------------------------------------------------------------- replicas that lack the code
+
+  /** While this replica cannot follow some, it asks now and then for what became of them. */
+  #lookBehind(): void {
+    const store = this.#port?.ledger().store;
+    if (this.#behindTimer !== null || store === undefined || store.behind.size === 0) return;
+    this.#behindTimer = this.#place.clock.after(behindEveryMs, () => {
+      this.#behindTimer = null;
+      const actors: ActorName[] = [];
+      for (const name of this.#port?.ledger().store.behind ?? []) {
+        if (actors.length >= wordLimits.actorsMax) break;
+        actors.push(name);
+      }
+      if (actors.length === 0) return;
+      this.#place.tell({ type: 'behind', group: this.group, actors }, null);
+      this.#lookBehind();
+    });
+  }
+
+  /** A leader puts the state into the log, where everybody finds it; another tells it to the leader that asked. */
+  #heardBehind(peer: PeerId, actors: readonly ActorName[]): void {
+    for (const actor of actors) {
+      const record = this.record(actor);
+      if (record === null || record.presence !== 'live' || record.sinceState.steps === 0) continue;
+      const state = dumpOf(record);
+      if (state === null) continue;
+      const { version } = record;
+      if (this.#reign !== null) this.#reign.checkpoint(record);
+      else this.#place.tell({ type: 'state', group: this.group, actor, version, ...state }, peer);
+    }
+  }
+
+  #heardState({ actor, seq, version, dump }: Extract<ReplicaWord, { type: 'state' }>): void {
+    const record = this.record(actor);
+    if (this.#reign === null || record === null || record.presence !== 'live' || record.version !== version) return;
+    // What this replica has itself is as good.
+    if (seq > record.seq || seq <= record.seq - record.backlog.length) return;
+    this.propose({ kind: 'state', actor, why: 'checkpoint', seq, version, dump });
   }
 
   #halt(actor: ActorName, own: Mark | undefined, other: number): void {

@@ -4,6 +4,7 @@ import type { EventObject, Snapshot } from 'xstate';
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import { bodyOf } from '../machines/entity/ledger-fold.ts';
 import { type ActorName, type ActorRecord, type LedgerItem, ledgerLimits, type Step } from '../machines/entity/ledger-types.ts';
+import { passivationIn } from '../machines/entity/passivation.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
@@ -31,6 +32,8 @@ export type LivePlace = {
   propose(item: LedgerItem, done: (end: ItemEnd) => void): void;
   record(name: ActorName): ActorRecord | null;
   fold(record: ActorRecord): Parameters<typeof bodyOf>[1] | null;
+  /** Look at it again at that time. */
+  lookAt(actor: ReplicaActor, atMs: number): void;
   onGone(actor: ReplicaActor, why: ActorEnd | 'passivated' | 'moved'): void;
   onDeadLetter(actor: ReplicaActor, event: EventObject, source: string, reason: Failure['code']): void;
 };
@@ -58,6 +61,7 @@ export class ReplicaActor implements LiveActor {
   #onIdle: (() => void) | null = null;
   #isClosing = false;
   #handled = 0;
+  #activeMs: number;
 
   constructor(
     definition: ActorDefinition,
@@ -71,14 +75,18 @@ export class ReplicaActor implements LiveActor {
     this.name = name;
     this.token = token;
     this.#place = place;
+    this.#activeMs = place.clock.nowMs();
     const onThrow = (error: unknown): void =>
       place.sink.log('error', 'ONLOOKER_THREW', `who looks on ${addressText(address)} threw ${String(error)}`);
     this.#onlookers = new Onlookers(onThrow);
     this.#taps = new Taps(address, onThrow);
   }
 
-  get hasOnlookers(): boolean {
-    return this.#onlookers.size > 0;
+  /** Once, when whoever opened it has it: one that is over already ends once it has answered; one that nobody needs goes after a while. */
+  begun(): void {
+    const record = this.#place.record(this.name);
+    if (record !== null && isOver(record)) this.#finish();
+    else this.look();
   }
 
   // ---------------------------------------------------------------- events
@@ -180,10 +188,14 @@ export class ReplicaActor implements LiveActor {
 
   folded(record: ActorRecord, step: Step, why: Failure | null, event: unknown): void {
     this.#handled++;
+    this.#activeMs = this.#place.clock.nowMs();
     this.#news();
     if (this.#taps.size > 0) this.#tell(step, event, record);
-    if (why !== null || this.#asks.size === 0 || record.body === null) return;
-    const snapshot = innerOf(record.body).snapshot();
+    if (why === null && this.#asks.size > 0 && record.body !== null) this.#askAgain(innerOf(record.body).snapshot());
+    if (isOver(record)) this.#finish();
+  }
+
+  #askAgain(snapshot: Snapshot<unknown>): void {
     for (const ask of this.#asks) {
       const reply = replyOf(this.definition, snapshot, ask.event);
       if (reply !== undefined) this.#end(ask, reply);
@@ -209,13 +221,30 @@ export class ReplicaActor implements LiveActor {
       const record = this.#place.record(this.name);
       if (this.#over !== null || record === null) return;
       this.#onlookers.tell(this.snapshot());
-      if (record.standing === 'done' || record.standing === 'failed') this.#onlookers.end(this.endOf(record));
     });
   }
 
   /** Its state was replaced, or it was stopped because replicas of it differ. */
   replaced(): void {
     this.#news();
+  }
+
+  /** Somebody removed it, here or elsewhere. */
+  removed(): void {
+    const end: ActorEnd = { address: this.address, reason: 'stopped' };
+    this.#isClosing = true;
+    this.#whenIdle(() => this.#close(end, () => {}));
+  }
+
+  #finish(): void {
+    if (this.#over !== null || this.#isClosing) return;
+    this.#isClosing = true;
+    this.#place.clock.soon(() =>
+      this.#whenIdle(() => {
+        const record = this.#place.record(this.name);
+        this.#close(record === null ? { address: this.address, reason: 'stopped' } : this.endOf(record), () => {});
+      }),
+    );
   }
 
   endOf(record: ActorRecord): ActorEnd {
@@ -284,6 +313,24 @@ export class ReplicaActor implements LiveActor {
 
   // ---------------------------------------------------------------- ends
 
+  /** Goes if nobody needs it. Its timers and effects do not: whoever leads looks after them (actor-replica-reign.ts). */
+  look(): void {
+    const record = this.#place.record(this.name);
+    if (this.#over !== null || this.#isClosing || record === null) return;
+    const { placement, passivateAfterMs } = this.definition;
+    const nowMs = this.#place.clock.nowMs();
+    const inMs = passivationIn(
+      {
+        ...{ placement, passivateAfterMs, state: this.view().state, activeMs: this.#activeMs, waiting: this.#inFlight },
+        ...{ asks: this.#asks.size, subscribers: this.#onlookers.size, working: record.invoked.size + record.outbox.size },
+        ...{ timers: record.timers.size, timersWake: true },
+      },
+      nowMs,
+    );
+    if (inMs === 0) this.release('passivated', () => {});
+    else if (inMs !== null) this.#place.lookAt(this, nowMs + inMs);
+  }
+
   stop(isHard: boolean, done: () => void): void {
     this.#isClosing = true;
     const remove = (): void =>
@@ -328,6 +375,8 @@ export class ReplicaActor implements LiveActor {
     });
   }
 }
+
+const isOver = ({ standing }: ActorRecord): boolean => standing === 'done' || standing === 'failed';
 
 const moved = (address: ActorAddress): Failure => failure('NOT_READY', `${addressText(address)} does not live here any more`);
 

@@ -125,7 +125,7 @@ export class Reign {
       this.#works.delete(name);
       return;
     }
-    this.#checkpoint(record);
+    this.#checkpointInTime(record);
     const definition = this.#place.definition(typeOfName(name));
     const fold = ledger.host?.find(typeOfName(name), record.version) ?? null;
     if (definition === undefined || fold === null || record.backlog.length > 0) return;
@@ -207,12 +207,18 @@ export class Reign {
 
   // ---------------------------------------------------------------- for those who cannot follow, and against those who differ
 
-  #checkpoint(record: ActorRecord): void {
-    const { name, sinceState, version } = record;
+  #checkpointInTime(record: ActorRecord): void {
+    const { sinceState } = record;
     const isMuch =
       sinceState.steps >= ledgerLimits.checkpointSteps ||
       sinceState.bytes >= Math.max(ledgerLimits.checkpointBytes, record.state?.byteLength ?? 0);
-    if (!isMuch || this.#checkpoints.has(name)) return;
+    if (isMuch) this.checkpoint(record);
+  }
+
+  /** Puts all of it into the log, for those who cannot follow. */
+  checkpoint(record: ActorRecord): void {
+    const { name, version } = record;
+    if (this.#checkpoints.has(name)) return;
     const state = dumpOf(record);
     if (state === null) return;
     this.#checkpoints.add(name);

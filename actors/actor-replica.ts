@@ -3,10 +3,9 @@
 
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import { dumpOf } from '../machines/entity/ledger.ts';
-import { isActorName, typeOfName } from '../machines/entity/ledger-items.ts';
+import { typeOfName } from '../machines/entity/ledger-items.ts';
 import { createResidents } from '../machines/entity/ledger-store.ts';
-import type { ActorName, Divergence, Mark } from '../machines/entity/ledger-types.ts';
-import { ledgerLimits } from '../machines/entity/ledger-types.ts';
+import type { ActorName } from '../machines/entity/ledger-types.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
 import {
@@ -23,13 +22,14 @@ import { createReplicaCode, type FormRef, nameOfAddress } from './actor-replica-
 import { ReplicaGroup } from './actor-replica-group.ts';
 import { ReplicaActor } from './actor-replica-live.ts';
 import { openReplica } from './actor-replica-opening.ts';
+import { formWord, parseWord, type ReplicaWord, replicasAddress } from './actor-replica-words.ts';
 import type { Outcome } from './api.ts';
+import { createDeadlines } from './deadlines.ts';
 import type { Leaderships } from './leadership.ts';
 import type { PeerId, Ports } from './ports/index.ts';
 import type { Delivery, Router } from './router.ts';
 
-/** Where replicas that differ say so. */
-export const replicasAddress = 'actor-replicas';
+export { replicasAddress };
 
 export type ReplicasArguments = Pick<Ports, 'clock' | 'sink' | 'network'> & {
   readonly router: Pick<Router, 'send' | 'refuse'>;
@@ -59,8 +59,6 @@ export interface Replicas extends Backing, ActorGroups {
 
 export const createReplicas = (args: ReplicasArguments): Replicas => new ReplicaTable(args);
 
-const marksMax = 2 * ledgerLimits.marksKept;
-
 class ReplicaTable implements Replicas {
   readonly durability = 'replicated';
   readonly #args: ReplicasArguments;
@@ -70,6 +68,7 @@ class ReplicaTable implements Replicas {
   readonly #formRef: FormRef;
   #definitions: ReadonlyMap<string, ActorDefinition> = new Map();
   readonly #residents;
+  readonly #idle;
   #isStopping = false;
 
   constructor(args: ReplicasArguments) {
@@ -83,6 +82,7 @@ class ReplicaTable implements Replicas {
       onLog: (name, line) => sink.log('info', 'ACTOR_SAYS', line.map(String).join(' '), { address: name }),
       ...(args.makeBody === undefined ? {} : { makeBody: args.makeBody }),
     });
+    this.#idle = createDeadlines<ReplicaActor>(args.clock, args.clock.nowMs, (actor) => actor.look());
     args.leaderships.onChanged((group) => this.#groups.get(group)?.changed());
   }
 
@@ -94,7 +94,7 @@ class ReplicaTable implements Replicas {
         ...{ clock, sink, formRef: this.#formRef, deliver, find: this.#find, residents: this.#residents },
         definition: (type) => this.#definitions.get(type),
         leadership: (of) => leaderships.of(of),
-        tellLeader: (of, divergence) => this.#tellLeader(of, divergence),
+        tell: (word, to) => this.#tell(word, to),
         liveOf: (name) => this.#live.get(name),
         onDeadLetter: (address, event, source, reason) =>
           events.onDeadLetter({ address: addressText(address), event: event.type, source, reason }),
@@ -163,7 +163,9 @@ class ReplicaTable implements Replicas {
         clock.soon(() => {
           if (why !== null) return done({ ok: false, failure: why });
           if (this.#isStopping) return fail('STOPPING', 'the node is stopping');
-          done({ ok: true, value: this.#made(definition, address, name, token, group) });
+          const actor = this.#made(definition, address, name, token, group);
+          done({ ok: true, value: actor });
+          actor.begun();
         }),
     );
   }
@@ -180,9 +182,11 @@ class ReplicaTable implements Replicas {
       ...{ clock, sink },
       propose: (item, done) => group.propose(item, done),
       record: (of) => group.record(of),
+      lookAt: (one, atMs) => this.#idle.add(one, atMs),
       fold: (record) => this.#find(typeOfName(record.name), record.version),
       onGone: (gone, why) => {
         if (this.#live.get(name) === gone) this.#live.delete(name);
+        if (why === 'passivated') group.passivated(name);
         events.onGone(gone, why);
       },
       onDeadLetter: (gone, event, source, reason) =>
@@ -206,29 +210,32 @@ class ReplicaTable implements Replicas {
       });
   }
 
-  // ---------------------------------------------------------------- replicas that differ
+  // ---------------------------------------------------------------- what replicas say to each other
 
-  #tellLeader(group: string, { actor, marks }: Divergence): void {
+  /** To the leader of the group or, if that is this node, to the others. */
+  #tell(word: ReplicaWord, to: PeerId | null): void {
     const { leaderships, router, network } = this.#args;
-    const { leader } = leaderships.of(group).now();
-    if (leader === null || leader === network.self) return;
-    const form = marks.slice(-marksMax).map(({ seq, index, event, digest }) => [seq, index, event, digest]);
-    router.send(leader, 'calls', replicasAddress, replicasAddress, 'diverged', [group, actor, form]);
+    const { leader } = leaderships.of(word.group).now();
+    const peers = to !== null ? [to] : leader === network.self ? this.#others(word.group) : leader === null ? [] : [leader];
+    for (const peer of peers) router.send(peer, 'calls', replicasAddress, replicasAddress, word.type, formWord(word));
+  }
+
+  #members(group: string): PeerId[] {
+    const members = this.#args.leaderships.of(group).replica()?.configuration.members ?? {};
+    return Object.values(members).map(({ peer }) => peer);
+  }
+
+  #others(group: string): PeerId[] {
+    return this.#members(group).filter((peer) => peer !== this.#args.network.self);
   }
 
   receive({ peer, type, body }: Delivery): void {
     const { router } = this.#args;
-    if (type !== 'diverged') return router.refuse(peer, 'TYPE_UNKNOWN', `no such message of replicas: ${type.slice(0, 32)}`);
-    const heard = parseDiverged(body);
-    if (heard === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'what should say how a replica differs does not');
-    if (!this.#isReplica(heard.group, peer))
-      return router.refuse(peer, 'SPOKE_FOR_ANOTHER', `it has no replica of '${heard.group}'`);
-    this.#groups.get(heard.group)?.heard(heard.actor, heard.marks);
-  }
-
-  #isReplica(group: string, peer: PeerId): boolean {
-    const members = this.#args.leaderships.of(group).replica()?.configuration.members ?? {};
-    return Object.values(members).some((member) => member.peer === peer);
+    const word = parseWord(type, body);
+    if (word === null) return router.refuse(peer, 'MESSAGE_MALFORMED', `no word of replicas: ${type.slice(0, 32)}`);
+    if (!this.#members(word.group).includes(peer))
+      return router.refuse(peer, 'SPOKE_FOR_ANOTHER', `it has no replica of '${word.group}'`);
+    this.#groups.get(word.group)?.heard(peer, word);
   }
 
   reset(address: ActorAddress, done: (outcome: Outcome<null>) => void): void {
@@ -248,21 +255,3 @@ class ReplicaTable implements Replicas {
     });
   }
 }
-
-const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-
-const parseMark = (form: unknown): Mark | null => {
-  if (!Array.isArray(form) || form.length !== 4) return null;
-  const [seq, index, event, digest] = form as unknown[];
-  if (!isCount(seq) || !isCount(index) || !isCount(digest) || typeof event !== 'string') return null;
-  return event.length > ledgerLimits.pathCharsMax ? null : { seq, index, event, digest };
-};
-
-const parseDiverged = (body: unknown): { group: string; actor: ActorName; marks: Mark[] } | null => {
-  if (!Array.isArray(body) || body.length !== 3) return null;
-  const [group, actor, forms] = body as unknown[];
-  if (typeof group !== 'string' || typeof actor !== 'string' || !isActorName(actor)) return null;
-  if (!Array.isArray(forms) || forms.length > marksMax) return null;
-  const marks = (forms as unknown[]).map(parseMark);
-  return marks.includes(null) ? null : { group, actor, marks: marks as Mark[] };
-};

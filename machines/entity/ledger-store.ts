@@ -23,7 +23,7 @@ import {
   windowKey,
   windowShare,
 } from './ledger-records.ts';
-import { type ActorName, type ActorRecord, effectKey, ledgerLimits } from './ledger-types.ts';
+import { type ActorName, type ActorRecord, effectKey, ledgerLimits, type Remembered } from './ledger-types.ts';
 
 /** Shared by all groups of a node. */
 export type Residents = { count: number; readonly max: number };
@@ -33,7 +33,13 @@ export const createResidents = (max: number = ledgerLimits.residentsMax): Reside
 /** What of a record the keyspace has. */
 type Written = { state: Uint8Array | null; outbox: Set<string>; firstStep: number; nextStep: number; shares: Set<number> };
 
-type Resident = { readonly record: ActorRecord; readonly written: Written; dirtyShares: Set<number> | null };
+type Resident = {
+  readonly record: ActorRecord;
+  readonly written: Written;
+  /** Delivery ids by the share in which they came; some may be forgotten, or in a later one by now. */
+  readonly idsOf: Map<number, string[]>;
+  dirtyShares: Set<number> | null;
+};
 
 export type LedgerStore = {
   readonly residents: Residents;
@@ -78,13 +84,18 @@ const readRest = (head: Head, read: KeyspaceReader): Resident => {
   for (let seq = record.seq - head.backlog + 1; seq <= record.seq; seq++)
     record.backlog.push(decodeStep(name, seq, found(name, read(stepKey(name, seq)), `step ${seq}`).slice()));
   [written.firstStep, written.nextStep] = [record.seq - head.backlog + 1, record.seq + 1];
+  const idsOf = new Map<number, string[]>();
   const first = record.windowNext - head.windowSize;
   for (let share = Math.floor(first / windowShare); head.windowSize > 0 && share * windowShare < record.windowNext; share++) {
-    for (const [id, what] of decodeWindow(name, found(name, read(windowKey(name, share)), 'delivery ids')))
-      record.window.set(id, what);
+    const delivered = decodeWindow(name, found(name, read(windowKey(name, share)), 'delivery ids'));
+    for (const [id, what] of delivered) record.window.set(id, what);
+    idsOf.set(
+      share,
+      delivered.map(([id]) => id),
+    );
     written.shares.add(share);
   }
-  return { record, written, dirtyShares: null };
+  return { record, written, idsOf, dirtyShares: null };
 };
 
 const release = (store: LedgerStore, name: ActorName, { record }: Resident): void => {
@@ -127,7 +138,7 @@ export const recordOf = (store: LedgerStore, name: ActorName, read: KeyspaceRead
 export const addRecord = (store: LedgerStore, record: ActorRecord): ActorRecord => {
   store.actors++;
   const written: Written = { state: null, outbox: new Set(), firstStep: 1, nextStep: 1, shares: new Set() };
-  return keep(store, { record, written, dirtyShares: null });
+  return keep(store, { record, written, idsOf: new Map(), dirtyShares: null });
 };
 
 // ---------------------------------------------------------------- what is to be looked after
@@ -149,11 +160,16 @@ export const noteRecord = (store: LedgerStore, record: ActorRecord): void => {
   else unschedule(store.gone, 'gone', name);
 };
 
-/** The share of a window with this place has to be written again. */
-export const noteWindow = (store: LedgerStore, name: ActorName, place: number): void => {
+/** The share of a window with this place has to be written again; `id` came there now. */
+export const noteWindow = (store: LedgerStore, name: ActorName, place: number, id: string | null = null): void => {
   const resident = store.loaded.get(name)!;
+  const share = Math.floor(place / windowShare);
   resident.dirtyShares ??= new Set();
-  resident.dirtyShares.add(Math.floor(place / windowShare));
+  resident.dirtyShares.add(share);
+  if (id === null) return;
+  const ids = resident.idsOf.get(share);
+  if (ids === undefined) resident.idsOf.set(share, [id]);
+  else ids.push(id);
 };
 
 /** Its body is not given up until it is let go as often. */
@@ -169,24 +185,27 @@ export const unpin = (store: LedgerStore, name: ActorName): void => {
 
 // ---------------------------------------------------------------- writing
 
-const writeShares = ({ record, written, dirtyShares }: Resident, writes: KeyspaceWrite[]): void => {
+const writeShares = ({ record, written, idsOf, dirtyShares }: Resident, writes: KeyspaceWrite[]): void => {
   const { name, window, windowNext } = record;
   const first = Math.floor((windowNext - window.size) / windowShare);
-  for (const share of written.shares)
-    if (share < first || window.size === 0) {
-      writes.push({ key: windowKey(name, share), value: null });
-      written.shares.delete(share);
-    }
-  if (dirtyShares === null) return;
-  const byShare = new Map<number, [string, typeof window extends Map<string, infer What> ? What : never][]>();
-  for (const one of window) {
-    const share = Math.floor(one[1].place / windowShare);
-    if (!dirtyShares.has(share)) continue;
-    const others = byShare.get(share);
-    if (others === undefined) byShare.set(share, [one]);
-    else others.push(one);
+  for (const share of written.shares) {
+    // They are in order.
+    if (share >= first && window.size > 0) break;
+    writes.push({ key: windowKey(name, share), value: null });
+    written.shares.delete(share);
   }
-  for (const [share, delivered] of byShare) {
+  for (const share of idsOf.keys()) {
+    if (share >= first && window.size > 0) break;
+    idsOf.delete(share);
+  }
+  for (const share of dirtyShares ?? []) {
+    const ids = idsOf.get(share);
+    if (ids === undefined) continue;
+    const delivered: (readonly [string, Remembered])[] = [];
+    for (const id of ids) {
+      const what = window.get(id);
+      if (what !== undefined && Math.floor(what.place / windowShare) === share) delivered.push([id, what]);
+    }
     writes.push({ key: windowKey(name, share), value: encodeWindow(delivered) });
     written.shares.add(share);
   }

@@ -157,7 +157,7 @@ const deliver = (
     ageWindow(ledger, record, entry.timeMs);
     const place = record.windowNext++;
     record.window.set(id, { seq: record.seq + 1, timeMs: entry.timeMs, place, failed: null });
-    noteWindow(ledger.store, name, place);
+    noteWindow(ledger.store, name, place, id);
   }
   return take(ledger, record, item, n, entry);
 };

@@ -17,11 +17,12 @@ export const addressOf = (key: string): ActorAddress => ({ type: 'cart', key, no
 export const createReplicaWorld = (
   definitions: (node: string) => readonly ActorDefinition[],
   settings: Parameters<typeof createHandCluster>[0] = {},
+  always: StartOptions = {},
 ) => {
   const cluster = createHandCluster({ balance: { ...balanceOff }, ...settings });
 
   const start = (name: string, options: StartOptions = {}): HandNode => {
-    const node = cluster.start(name, options);
+    const node = cluster.start(name, { ...always, ...options });
     for (const definition of definitions(name)) node.api.actors.host(definition);
     return node;
   };
