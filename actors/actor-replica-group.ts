@@ -89,10 +89,15 @@ export class ReplicaGroup {
     this.#reign?.stop();
     this.#reign = null;
     if (token === null || this.#port === null) return;
-    const { leadership } = this.#place;
+    const current = this.#place.leadership(this.group);
     const reign: ReignPlace = {
       ...this.#place,
-      holds: () => leadership(this.group).holds(token),
+      // A leader that has gone quiet has no lease: it is asked to have one for as long as there is something to do.
+      holds() {
+        if (current.holds(token)) return true;
+        current.attend(true);
+        return false;
+      },
       propose: (item, done) => this.propose(item, done),
     };
     this.#reign = new Reign(reign, this.#port, token);
@@ -114,6 +119,11 @@ export class ReplicaGroup {
   propose(item: LedgerItem, done?: (end: ItemEnd) => void): void {
     if (this.#proposals !== null) return this.#proposals.add(item, done);
     done?.({ type: 'not-taken', failure: failure('NOT_READY', `this node has no replica of '${this.group}' that is loaded`) });
+  }
+
+  /** The newest version of each type of which there is state. */
+  get versions(): ReadonlyMap<string, number> {
+    return this.#port?.ledger().store.versions ?? new Map();
   }
 
   record(name: ActorName): ActorRecord | null {

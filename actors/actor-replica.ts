@@ -48,6 +48,8 @@ export type ReplicasArguments = Pick<Ports, 'clock' | 'sink' | 'network'> & {
 export interface Replicas extends Backing, ActorGroups {
   /** A definition came: what was kept for want of it is folded. */
   hosted(): void;
+  /** The newest version of each type of which the group has had state since this node began. */
+  persisted(group: string): ReadonlyMap<string, number>;
   /** What another node says here. */
   receive(delivery: Delivery): void;
   /**
@@ -131,6 +133,10 @@ class ReplicaTable implements Replicas {
   hosted(): void {
     this.#definitions = new Map(this.#args.definitions().map((one) => [one.name, one]));
     for (const group of this.#groups.values()) group.hosted();
+  }
+
+  persisted(group: string): ReadonlyMap<string, number> {
+    return this.#groups.get(group)?.versions ?? new Map();
   }
 
   // ---------------------------------------------------------------- the backing

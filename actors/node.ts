@@ -431,7 +431,9 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     replicas.hosted();
     for (const definition of actors.api.definitions()) journal.hosted(definition);
   });
-  shards.api.serve({ definitions: actors.api.definitions, open: actors.open });
+  shards.api.serve({
+    ...{ definitions: actors.api.definitions, open: actors.open, persisted: (group) => replicas.persisted(group) },
+  });
   actors.onHosted(shards.api.hosted);
 
   const relay = createRelayDoor({

@@ -5,6 +5,7 @@ import { createExpiries, type Expiries, schedule, unschedule } from '../register
 import { requireRegister } from '../register/fault.ts';
 import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
 import { dropBody } from './ledger-fold.ts';
+import { typeOfName } from './ledger-items.ts';
 import {
   decodeEffect,
   decodeHead,
@@ -49,6 +50,8 @@ export type LedgerStore = {
   /** Never out of memory while somebody needs its body. */
   readonly pinned: Map<ActorName, number>;
   actors: number;
+  /** By type, the newest of which there was state here. */
+  readonly versions: Map<string, number>;
   /** Those with effects to be run, or something under way. */
   readonly busy: Set<ActorName>;
   /** Those of which this replica has steps that it has not folded. */
@@ -60,7 +63,7 @@ export type LedgerStore = {
 };
 
 export const createStore = (residents: Residents = createResidents()): LedgerStore => ({
-  ...{ residents, loaded: new Map(), dirty: new Set(), pinned: new Map(), actors: 0 },
+  ...{ residents, loaded: new Map(), dirty: new Set(), pinned: new Map(), actors: 0, versions: new Map() },
   ...{ busy: new Set(), behind: new Set(), due: createExpiries('timer'), gone: createExpiries('gone') },
 });
 
@@ -143,10 +146,16 @@ export const addRecord = (store: LedgerStore, record: ActorRecord): ActorRecord 
 
 // ---------------------------------------------------------------- what is to be looked after
 
+const noteVersion = ({ versions }: LedgerStore, { name, version }: ActorRecord): void => {
+  const type = typeOfName(name);
+  if ((versions.get(type) ?? 0) < version) versions.set(type, version);
+};
+
 /** After each change. */
 export const noteRecord = (store: LedgerStore, record: ActorRecord): void => {
   const { name } = record;
   store.dirty.add(name);
+  noteVersion(store, record);
   const isLive = record.presence === 'live';
   if (isLive && (record.outbox.size > 0 || record.invoked.size > 0)) store.busy.add(name);
   else store.busy.delete(name);
@@ -287,6 +296,7 @@ export const closeStore = (store: LedgerStore): void => {
 export const restoreHead = (store: LedgerStore, name: ActorName, bytes: Uint8Array): void => {
   const { record, newestMs, backlog, outbox } = decodeHead(name, bytes);
   store.actors++;
+  noteVersion(store, record);
   const isLive = record.presence === 'live';
   if (isLive && (outbox.length > 0 || record.invoked.size > 0)) store.busy.add(name);
   if (isLive && backlog > 0) store.behind.add(name);

@@ -44,7 +44,12 @@ const cartOf = (did: Did, chance: () => number, more: Partial<ActorDefinition> =
       add: { actions: assign({ sum: ({ context, event }) => context.sum + ((event as { by?: number }).by ?? 1) }) },
       chance: { actions: assign({ sum: ({ context }) => context.sum + chance() }) },
       mail: { actions: 'mail' },
-      send: { actions: sendTo(({ event }) => (event as unknown as { to: never }).to, { type: 'add', by: 5 } as EventObject) },
+      send: {
+        actions: sendTo(
+          ({ event }) => (event as unknown as { to: never }).to,
+          () => ({ type: 'add', by: 5 }) as never,
+        ),
+      },
       fail: {
         actions: assign(() => {
           throw new Error('no');
