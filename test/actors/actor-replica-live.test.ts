@@ -31,6 +31,7 @@ test('a timer of an asker ends when he is answered, or waits no longer', () => {
     fold: () => null,
     onGone: () => {},
     onDeadLetter: () => {},
+    lookAt: () => {},
   };
   const actor = new ReplicaActor(
     {
