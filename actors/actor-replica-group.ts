@@ -1,9 +1,10 @@
 // The replicated actors of one group at this node, leader or not: what is folded is told to those who live here, what is to be done is done
 // while this node leads, and a replica that differs from its leader says so to it.
 
+import type { Hosted } from '../machines/entity/hosted.ts';
 import { dumpOf, type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
 import { dropBody } from '../machines/entity/ledger-fold.ts';
-import type { Residents } from '../machines/entity/ledger-store.ts';
+import { type Residents, versionsOf } from '../machines/entity/ledger-store.ts';
 import {
   type ActorName,
   type ActorRecord,
@@ -121,9 +122,9 @@ export class ReplicaGroup {
     done?.({ type: 'not-taken', failure: failure('NOT_READY', `this node has no replica of '${this.group}' that is loaded`) });
   }
 
-  /** The newest version of each type of which there is state. */
-  get versions(): ReadonlyMap<string, number> {
-    return this.#port?.ledger().store.versions ?? new Map();
+  /** By type, the versions of what is in it. */
+  get versions(): Hosted {
+    return this.#port === null ? new Map() : versionsOf(this.#port.ledger().store);
   }
 
   record(name: ActorName): ActorRecord | null {

@@ -2,6 +2,7 @@
 // and those actors that the door has opened here because this node leads their group. Docs: docs/internals/actors-replicated.md.
 
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
+import type { Hosted } from '../machines/entity/hosted.ts';
 import { dumpOf } from '../machines/entity/ledger.ts';
 import { typeOfName } from '../machines/entity/ledger-items.ts';
 import { createResidents } from '../machines/entity/ledger-store.ts';
@@ -48,8 +49,8 @@ export type ReplicasArguments = Pick<Ports, 'clock' | 'sink' | 'network'> & {
 export interface Replicas extends Backing, ActorGroups {
   /** A definition came: what was kept for want of it is folded. */
   hosted(): void;
-  /** The newest version of each type of which the group has had state since this node began. */
-  persisted(group: string): ReadonlyMap<string, number>;
+  /** By type, the versions of the actors in a group. */
+  persisted(group: string): Hosted;
   /** What another node says here. */
   receive(delivery: Delivery): void;
   /**
@@ -135,7 +136,7 @@ class ReplicaTable implements Replicas {
     for (const group of this.#groups.values()) group.hosted();
   }
 
-  persisted(group: string): ReadonlyMap<string, number> {
+  persisted(group: string): Hosted {
     return this.#groups.get(group)?.versions ?? new Map();
   }
 

@@ -50,8 +50,8 @@ export type LedgerStore = {
   /** Never out of memory while somebody needs its body. */
   readonly pinned: Map<ActorName, number>;
   actors: number;
-  /** By type, the newest of which there was state here. */
-  readonly versions: Map<string, number>;
+  /** By type and version, how many there are. */
+  readonly versions: Map<string, Map<number, number>>;
   /** Those with effects to be run, or something under way. */
   readonly busy: Set<ActorName>;
   /** Those of which this replica has steps that it has not folded. */
@@ -146,16 +146,27 @@ export const addRecord = (store: LedgerStore, record: ActorRecord): ActorRecord 
 
 // ---------------------------------------------------------------- what is to be looked after
 
-const noteVersion = ({ versions }: LedgerStore, { name, version }: ActorRecord): void => {
+/** So many more (or fewer) are of that version. */
+export const countVersion = ({ versions }: LedgerStore, name: ActorName, version: number, by: 1 | -1): void => {
   const type = typeOfName(name);
-  if ((versions.get(type) ?? 0) < version) versions.set(type, version);
+  const of = versions.get(type) ?? new Map<number, number>();
+  const count = (of.get(version) ?? 0) + by;
+  if (count > 0) of.set(version, count);
+  else of.delete(version);
+  if (of.size > 0) versions.set(type, of);
+  else versions.delete(type);
 };
+
+/** By type, the versions of what is here. */
+export const versionsOf = ({ versions }: LedgerStore): Map<string, { oldest: number; newest: number }> =>
+  new Map(
+    [...versions].map(([type, of]) => [type, { oldest: Math.min(...of.keys()), newest: Math.max(...of.keys()) }] as const),
+  );
 
 /** After each change. */
 export const noteRecord = (store: LedgerStore, record: ActorRecord): void => {
   const { name } = record;
   store.dirty.add(name);
-  noteVersion(store, record);
   const isLive = record.presence === 'live';
   if (isLive && (record.outbox.size > 0 || record.invoked.size > 0)) store.busy.add(name);
   else store.busy.delete(name);
@@ -296,7 +307,7 @@ export const closeStore = (store: LedgerStore): void => {
 export const restoreHead = (store: LedgerStore, name: ActorName, bytes: Uint8Array): void => {
   const { record, newestMs, backlog, outbox } = decodeHead(name, bytes);
   store.actors++;
-  noteVersion(store, record);
+  if (record.presence !== 'gone') countVersion(store, name, record.version, 1);
   const isLive = record.presence === 'live';
   if (isLive && (outbox.length > 0 || record.invoked.size > 0)) store.busy.add(name);
   if (isLive && backlog > 0) store.behind.add(name);

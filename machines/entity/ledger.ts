@@ -10,6 +10,7 @@ import { decodeItems, typeOfName } from './ledger-items.ts';
 import { decodeDump, encodeDump, newRecord } from './ledger-records.ts';
 import {
   addRecord,
+  countVersion,
   createStore,
   forgetRecord,
   type LedgerStore,
@@ -180,6 +181,7 @@ const create = (
   const record = existing ?? addRecord(store, newRecord(item.actor));
   record.presence = 'live';
   record.version = item.version;
+  countVersion(store, record.name, record.version, 1);
   const outcome = take(ledger, record, item, n, entry);
   noteRecord(store, record);
   return outcome;
@@ -205,6 +207,7 @@ const remove = (ledger: Ledger, record: ActorRecord): ItemOutcome => {
   for (const one of record.window.values()) setFailed(ledger, record, one, null);
   record.seq++;
   record.presence = 'gone';
+  countVersion(ledger.store, record.name, record.version, -1);
   return { type: 'ok', seq: record.seq, snapshot: null };
 };
 
@@ -266,6 +269,8 @@ const install = (ledger: Ledger, record: ActorRecord, item: Extract<LedgerItem, 
     return refuse('INVALID_REQUEST', `the state for actor '${record.name}' is malformed`);
   record.presence = 'live';
   record.halt = null;
+  countVersion(ledger.store, record.name, record.version, -1);
+  countVersion(ledger.store, record.name, item.version, 1);
   record.version = item.version;
   record.seq++;
   record.sinceState = { steps: 0, bytes: 0 };

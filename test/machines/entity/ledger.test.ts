@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { catchUpSome, dumpOf } from '../../../machines/entity/ledger.ts';
 import { decodeItems, encodeItems } from '../../../machines/entity/ledger-items.ts';
+import { versionsOf } from '../../../machines/entity/ledger-store.ts';
 import { type Divergence, type LedgerItem, ledgerLimits } from '../../../machines/entity/ledger-types.ts';
 import { type At, created, createLedgerReplica, event, type LedgerReplica, packed, shown, stateOf } from './ledger-replica.ts';
 
@@ -139,6 +140,7 @@ test('removed, it is made anew; its delivery ids are remembered until their time
   say(event('cart/other', 'add'));
   replica.flush();
   assert.equal(replica.ledger.store.actors, 0);
+  assert.equal(replica.ledger.store.versions.size, 0);
   assert.deepEqual(replica.keyspace.records(), []);
   say(created(cart), event(cart, 'add', {}, 'a'));
   assert.equal(replica.look(cart)?.seq, 2);
@@ -302,7 +304,10 @@ test('whenever a replica gets the code, and however often it starts again, it be
       assert.deepEqual([...leader.divergences, ...follower.divergences], []);
       for (const one of [leader, follower]) one.flush();
       assert.deepEqual(hexOf(follower), hexOf(leader));
+      const versions = versionsOf(leader.ledger.store);
+      assert.deepEqual(versionsOf(follower.ledger.store), versions);
       leader.restart();
+      assert.deepEqual(versionsOf(leader.ledger.store), versions);
       for (const name of actors) assert.deepEqual(shown(leader.look(name)), shown(follower.look(name)));
     }),
     { numRuns: 150 },
