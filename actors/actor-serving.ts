@@ -110,7 +110,13 @@ export class Serving {
       return this.#refuse(peer, ask, failure('OVERLOADED', `${name} works on ${of.size} requests of this node already`));
     if (ask.epoch !== 0 && ask.epoch !== epoch && !this.#args.locating.isKept(ask.address.type))
       return this.#refuse(peer, ask, failure('OUTCOME_UNKNOWN', `${name} began anew since it was asked`));
-    this.#begin(peer, of, ask, leftMs);
+    try {
+      this.#begin(peer, of, ask, leftMs);
+    } catch (error) {
+      // This door begins anew; whoever asked need not wait for nothing.
+      this.#refuse(peer, ask, failure('OUTCOME_UNKNOWN', `the door of actors on ${name} failed over it`));
+      throw error;
+    }
   }
 
   #of(peer: PeerId): Map<number, Incoming> {

@@ -330,6 +330,33 @@ test('no message of a member brings a door down, and one that is malformed is re
   assert.ok(lines.includes('warn MESSAGE_MALFORMED') && lines.includes('warn TYPE_UNKNOWN'));
 });
 
+test('a door that fails begins anew: who waits is told, who lives lives on, and what was answered is not done twice', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const { outcomes, note } = notes();
+  world.move('k', 'n2');
+  const ends: string[] = [];
+  world.api('n1').ask(tallyAt('n2'), add, { id: 'x' }, note);
+  world.pass(20);
+  world.api('n1').watch(tallyAt('n2'), ({ reason }) => ends.push(reason));
+  world.api('n1').ask(ledgerOf('k'), add, {}, note);
+  world.deliver(0);
+  world.deliver(0);
+  world.breaks.add('n1');
+  world.api('n1').ask(tallyAt('n1'), add, {}, note);
+  world.clock.settle();
+  assert.deepEqual(outcomes, ['ok 1', 'OUTCOME_UNKNOWN', 'NOT_READY']);
+  assert.deepEqual(ends, ['unreachable']);
+  world.api('n1').ask(tallyAt('n1'), add, {}, note);
+  world.pass(2_000);
+  world.breaks.add('n2');
+  world.api('n1').ask(tallyAt('n2'), add, {}, note);
+  world.pass(2_000);
+  world.api('n1').ask(tallyAt('n2'), add, { id: 'x' }, note);
+  world.pass(100);
+  assert.deepEqual(outcomes.slice(3), ['NOT_READY', 'OUTCOME_UNKNOWN', 'ok 1']);
+  for (const { cell } of world.doors.values()) assert.deepEqual([cell.report().restarts, cell.report().state], [1, 'running']);
+});
+
 test('what is wrong is refused by name, and brings no door down', () => {
   const world = createHandDoors(['n1', 'n2']);
   const { outcomes, note } = notes();

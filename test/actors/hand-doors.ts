@@ -40,6 +40,8 @@ export const createHandDoors = (names: readonly string[]) => {
   const places = new Map<string, string | null>();
   const changed = new Set<() => void>();
   const statuses = new Map<string, MemberView['status']>();
+  /** Doors of these nodes fail when they are asked next. */
+  const breaks = new Set<string>();
 
   const tally = (name: string): ActorDefinition =>
     handDefinition('tally', {
@@ -63,6 +65,7 @@ export const createHandDoors = (names: readonly string[]) => {
     return {
       ...ofNode,
       locate(definition, address): Whereabouts {
+        if (breaks.delete(name)) throw new Error('planned');
         if (definition.placement !== 'sharded') return ofNode.locate(definition, address);
         const at = places.get(address.key) ?? null;
         if (at === name) return { where: 'here', token: { term: 1, index: 1 } };
@@ -173,7 +176,7 @@ export const createHandDoors = (names: readonly string[]) => {
   clock.settle();
 
   return {
-    ...{ clock, network, doors, epochs, log, effects, places, statuses, join, cut, kill, start, tellChanged },
+    ...{ clock, network, doors, epochs, log, effects, places, statuses, breaks, join, cut, kill, start, tellChanged },
     api: (name: string) => doors.get(name)!.room.api,
     /** Connections are opened for messages from now on; what waits for them lies here. */
     onDemand: () => {
