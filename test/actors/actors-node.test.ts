@@ -60,3 +60,60 @@ test('asked from another node, an actor answers; references come and go as refer
   );
   assert.ok(n2.api.actors.list({ type: 'polity', limit: 100 }).some(({ address }) => address.key === 'actors'));
 });
+
+const settled = (
+  cluster: ReturnType<typeof createHandCluster>,
+  from: HandNode,
+  address: ActorAddress,
+  event: EventObject,
+  timeoutMs = 20_000,
+) => {
+  const outcomes: Outcome<unknown>[] = [];
+  from.api.actors.ask(address, event, { timeoutMs }, (outcome) => void outcomes.push(outcome));
+  cluster.until(() => outcomes.length > 0, timeoutMs + 1_000);
+  return outcomes[0];
+};
+
+test('a replicated actor is asked from any node, and the loss of the one where it lives costs its callers time alone', () => {
+  const cluster = createHandCluster();
+  const nodes = ['n1', 'n2', 'n3'].map((name) => cluster.start(name, { formRef }));
+  const replicated = counter({ name: 'account', durability: 'replicated', placement: 'sharded' });
+  for (const { api } of nodes) assert.equal(api.actors.host(replicated), null);
+  cluster.until(() => nodes.every(({ api }) => api.status().state === 'ready'));
+  const account: ActorAddress = { type: 'account', key: 'a', node: null };
+  for (const [at, node] of nodes.entries())
+    assert.deepEqual(settled(cluster, node, account, { type: 'add' }), { ok: true, value: at + 1 });
+  const leader = cluster.leader();
+  const others = nodes.filter((node) => node !== leader);
+  const outcomes: Outcome<unknown>[] = [];
+  // Some are on their way to the leader, some have been handled there and not answered.
+  for (let asked = 0; asked < 5; asked++) {
+    others[0]!.api.actors.ask(account, { type: 'add' }, { timeoutMs: 20_000 }, (outcome) => void outcomes.push(outcome));
+    cluster.network.deliver();
+    cluster.clock.settle();
+  }
+  cluster.kill(leader);
+  cluster.until(() => outcomes.length === 5, 25_000);
+  assert.deepEqual(outcomes.map((outcome) => outcome.ok && outcome.value).sort(), [4, 5, 6, 7, 8]);
+  assert.deepEqual(settled(cluster, others[1]!, account, { type: 'add' }), { ok: true, value: 9 });
+});
+
+test('a local actor is where it was when its node is back, and whoever asked meanwhile is answered', () => {
+  const cluster = createHandCluster();
+  const [n1, , n3] = cluster.form();
+  const definition = counter({ name: 'book', durability: 'local' });
+  for (const { api } of [n1, n3]) assert.equal(api.actors.host(definition), null);
+  const book: ActorAddress = { type: 'book', key: 'a', node: 'n3' };
+  assert.deepEqual(settled(cluster, n1, book, { type: 'add' }), { ok: true, value: 1 });
+  const outcomes: Outcome<unknown>[] = [];
+  n1.api.actors.ask(book, { type: 'add' }, { timeoutMs: 30_000 }, (outcome) => void outcomes.push(outcome));
+  cluster.network.deliver();
+  cluster.clock.settle();
+  const contents = cluster.kill(n3);
+  cluster.pass(500);
+  const again = cluster.start('n3', { contents, formRef });
+  assert.equal(again.api.actors.host(definition), null);
+  cluster.until(() => outcomes.length > 0, 20_000);
+  assert.deepEqual(outcomes, [{ ok: true, value: 2 }]);
+  assert.deepEqual(settled(cluster, n1, book, { type: 'add' }), { ok: true, value: 3 });
+});
