@@ -13,7 +13,8 @@ import {
 } from './actor-api.ts';
 import { Ask, replyOf, whyNoEvent } from './actor-cell-asks.ts';
 import { Onlookers, Taps } from './actor-cell-onlookers.ts';
-import { DurableLife, type Item, type Letter, nobody } from './actor-durable-life.ts';
+import { type Item, type Letter, nobody } from './actor-durable-core.ts';
+import { DurableLife } from './actor-durable-life.ts';
 import { journalLimits } from './actor-durable-place.ts';
 import { executing } from './actor-execution.ts';
 import type { LogEntry } from './actor-records.ts';
@@ -143,7 +144,7 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
       if (turn.isOver()) return true;
     }
     // What is passed over counts as done, but not before the disk has that it is passed over.
-    if (this.words.length === 0) this.log.noteDone(this.doneAt, this.deedAt);
+    if (this.words.length === 0 && !this.isLeaving) this.log.noteDone(this.doneAt, this.deedAt);
     this.conclude();
     return false;
   }

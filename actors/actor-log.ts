@@ -43,6 +43,8 @@ export class ActorLog {
   #isMarked = false;
   #doneWritten = 0;
   #isLoaded = false;
+  /** There is a record of what was done beyond the snapshot and the log. */
+  #isNoted = true;
 
   constructor(writer: Writer, type: string, key: string) {
     this.#writer = writer;
@@ -90,6 +92,7 @@ export class ActorLog {
   noteDone(done: number, last: number): void {
     if (last <= this.#doneWritten) return;
     this.#doneWritten = done;
+    this.#isNoted = true;
     this.#writer.write([{ key: this.#keys.done, value: sealCount(this.#keys.done, done) }], { durable: false }, () => {});
   }
 
@@ -102,6 +105,10 @@ export class ActorLog {
     const value = sealSnapshot(this.#keys, { ...record, first, follows });
     const operations: StorageOperation[] = gone.map((batch) => ({ key: this.#keys.log(batch.first), value: null }));
     operations.push({ key: this.#keys.snapshot, value });
+    // Of an earlier one of the same name it must not be believed.
+    if (this.#isNoted || !this.#isLoaded) operations.push({ key: this.#keys.done, value: null });
+    this.#isNoted = false;
+    this.#doneWritten = record.done;
     if (rest === undefined) operations.push(...this.#mark());
     else {
       const { wake } = this.#keys;

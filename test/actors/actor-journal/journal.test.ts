@@ -429,3 +429,84 @@ test('taps see events with who sent them, subscribers the latest snapshot of a t
   assert.deepEqual(shown, [0, 2]);
   assert.deepEqual(tapped, [['add', 'n2'], 'snapshot', ['add', ''], 'snapshot']);
 });
+
+test('one that is made again under its name owes nothing to the one before', () => {
+  seen.length = 0;
+  let room = openRoom();
+  let live = opened(room, doors);
+  live.send({ type: 'open' }, nobody);
+  room.clock.pass(100);
+  live.stop(true, () => {});
+  room.clock.settle();
+  live = opened(room, doors);
+  live.send({ type: 'open' }, nobody);
+  while (seen.length < 2) room.clock.turn();
+  room = killed(room);
+  opened(room, doors);
+  assert.deepEqual(seen, ['thing/a@n1.2.0', 'thing/a@n1.2.0', 'thing/a@n1.2.0']);
+});
+
+test('those that stand or fall together begin anew together, and keep their state', () => {
+  const together = define(counter, { restart: { ...counting.restart, strategy: 'all' } });
+  const room = openRoom();
+  const lives = ['a', 'b'].map((key) => opened(room, together, key));
+  for (const live of lives) add(live, 2);
+  lives[0]!.send({ type: 'break' }, nobody);
+  room.clock.settle();
+  assert.deepEqual(
+    lives.map((live) => live.view().state),
+    ['backoff', 'backoff'],
+  );
+  room.clock.pass(1_000);
+  assert.deepEqual(
+    lives.map((live) => [live.view().restarts, contextOf(live)]),
+    [
+      [1, 2],
+      [1, 2],
+    ],
+  );
+});
+
+test('an actor that is opened while it leaves, or twice at once, is one', () => {
+  const room = openRoom();
+  const [one, other] = [opened(room, counting), opened(room, counting)];
+  assert.equal(one, other);
+  add(one, 3);
+  one.release('passivated', () => {});
+  const again = opened(room, counting);
+  assert.notEqual(again, one);
+  assert.equal(contextOf(again), 3);
+  assert.equal(one.send({ type: 'add', by: 1 } as never, nobody)?.code, 'ACTOR_STOPPED');
+});
+
+test('one whose log its logic does not read any more is not opened: what was acknowledged is not left out', () => {
+  let room = openRoom();
+  add(opened(room, counting), 3);
+  room.clock.settle();
+  room.clock.pass(100);
+  add(opened(room, counting), 4);
+  room.clock.settle();
+  room = killed(room);
+  const stricter = define(
+    fromTransition((n: number, event: Counted) => {
+      if (event.type === 'add' && event.by === 3) throw new Error('no threes');
+      return event.type === 'add' ? n + event.by : n;
+    }, 0),
+  );
+  const outcome = outcomeOf(room, stricter);
+  assert.match(outcome.ok ? '' : outcome.failure.message, /throws at entry 2 of its log: Error: no threes/);
+  assert.equal(contextOf(opened(room, counting)), 7);
+});
+
+test('what an actor is told before it has begun anew waits for it', () => {
+  const room = openRoom();
+  const live = opened(room, counting);
+  live.send({ type: 'break' }, nobody);
+  room.clock.settle();
+  assert.equal(live.view().state, 'backoff');
+  const answers = ask(room, live, { type: 'get' });
+  add(live, 5);
+  assert.deepEqual(answers, []);
+  room.clock.pass(1_000);
+  assert.deepEqual([answers, contextOf(live)], [[{ ok: true, value: 0 }], 5]);
+});

@@ -13,7 +13,7 @@ const bell = setup({ types: {} as { context: { rung: number; set: number } } }).
   initial: 'still',
   states: {
     still: { on: { set: { target: 'set', actions: assign({ set: ({ context }) => context.set + 1 }) } } },
-    set: { after: { 3_000: { target: 'still', actions: assign({ rung: ({ context }) => context.rung + 1 }) } } },
+    set: { after: { 3000: { target: 'still', actions: assign({ rung: ({ context }) => context.rung + 1 }) } } },
   },
 });
 
