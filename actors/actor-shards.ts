@@ -174,8 +174,7 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
     if (group === null) return nowhere('NOT_READY', `${name} does not belong to a cluster yet`, againMs.unknown, address);
     const leadership = leaderships.of(group);
     const isMember = leadership.replica() !== null;
-    const { leader } = leadership.now();
-    const peer = isMember ? leader : facts.learnt.leader(group);
+    const peer = isMember ? leadership.leader() : facts.learnt.leader(group);
     if (peer === self && isMember) return atLeader(group, address);
     if (peer !== null) return { where: 'at', peer, node: args.nameOf(peer) ?? '' };
     if (isMember) return nowhere('NO_QUORUM', `no leader of '${group}' is known to ${name}`, againMs.election, address);

@@ -14,6 +14,7 @@ export interface GroupLeadership {
   readonly group: string;
   /** As it is now; the token is null while the lease is not there. */
   now(): Leadership;
+  leader(): PeerId | null;
   /** The token of this leadership, whether its lease holds or not. Null: this node does not lead, or not yet. */
   reign(): FencingToken | null;
   /** Cheap: asked before each turn of each actor. */
@@ -49,6 +50,8 @@ const createLeadership = (group: string, clock: Pick<ClockPort, 'nowMs'>) => {
   const replica = (): RaftState | null => (member === null || standingOf(member.state) === 'outsider' ? null : member.state);
   const reign = (): FencingToken | null => (member === null ? null : leaderToken(member.state));
 
+  const leader = (): PeerId | null => member?.leaderPeer() ?? null;
+
   const holds = (token: FencingToken): boolean => {
     if (member === null) return false;
     const { state } = member;
@@ -65,9 +68,9 @@ const createLeadership = (group: string, clock: Pick<ClockPort, 'nowMs'>) => {
     group,
     now() {
       const token = reign();
-      return { group, token: token !== null && holds(token) ? token : null, leader: member?.leaderPeer() ?? null };
+      return { group, token: token !== null && holds(token) ? token : null, leader: leader() };
     },
-    ...{ reign, holds, replica },
+    ...{ leader, reign, holds, replica },
     attend(wanted) {
       if (awake === wanted) return;
       awake = wanted;
@@ -83,7 +86,7 @@ const createLeadership = (group: string, clock: Pick<ClockPort, 'nowMs'>) => {
       lease = { term: -1, configurationIndex: -1, untilMs: Number.NEGATIVE_INFINITY };
       if (awake) member?.event({ type: 'attend', awake });
     }
-    const next = { reign: reign(), leader: member?.leaderPeer() ?? null };
+    const next = { reign: reign(), leader: leader() };
     if (same(told.reign, next.reign) && told.leader === next.leader) return false;
     told = next;
     return true;

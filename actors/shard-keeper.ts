@@ -45,6 +45,7 @@ export type ShardKeeperArguments = {
 /** Nobody has asked for so long and nobody lives here: the lease is not kept up any more. */
 const attendedMs = 5_000;
 const readAgainMs = 500;
+const leaseLookMs = 20;
 
 const nothing: Hosted = new Map();
 
@@ -107,14 +108,19 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
       ?.definitions()
       .find((one) => one.name === type);
 
-  const openRemembered = (group: string): void => {
-    const token = reigns.get(group);
-    if (token === undefined || !facts.memory.isRead(group)) return;
-    for (const definition of facts.host()?.definitions() ?? []) {
+  /** Those of a group that this node leads, once it has the lease: what is opened before would be refused. */
+  const openAll = (group: string, token: FencingToken): void => {
+    const host = facts.host();
+    if (host === null || facts.hosted().size === 0 || !facts.memory.isRead(group) || !rules(group, token)) return;
+    const leadership = leaderships.of(group);
+    leadership.attend(true);
+    if (!leadership.holds(token)) return void scope.after(leaseLookMs, () => openAll(group, token));
+    for (const definition of host.definitions()) {
       if (!definition.remember || !isOfCluster(definition.placement)) continue;
       for (const actor of facts.memory.of(group, definition))
         if (facts.groupOf(actor) === group) openIn(group, token, { ...actor, node: null });
     }
+    for (const address of host.pending?.(group) ?? []) openIn(group, token, address);
   };
 
   const openEach = (): void => {
@@ -123,19 +129,19 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
         openings.add({ definition, address: { type: definition.name, key: onlyKey, node: name }, isWanted: () => true });
   };
 
-  const begin = (group: string, token: FencingToken): void => {
+  const rules = (group: string, token: FencingToken): boolean => isSameToken(reigns.get(group) ?? null, token);
+
+  const begin = (group: string, token: FencingToken): void =>
     facts.memory.read(
       group,
       scope.guard((why) => {
-        if (!isSameToken(reigns.get(group) ?? null, token)) return;
+        if (why === null) return openAll(group, token);
         // Its replica begins anew, or its disk fails: then it leads no more.
-        if (why !== null)
-          return void scope.after(readAgainMs, () => isSameToken(reigns.get(group) ?? null, token) && begin(group, token));
-        openRemembered(group);
-        for (const address of facts.host()?.pending?.(group) ?? []) openIn(group, token, address);
+        scope.after(readAgainMs, () => {
+          if (rules(group, token)) begin(group, token);
+        });
       }),
     );
-  };
 
   const onLeading = (group: string): void => {
     const reign = leaderships.of(group).reign();
@@ -174,7 +180,7 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
     for (const peer of others.keys()) untold.add(peer);
     tellOthers();
     openEach();
-    for (const group of reigns.keys()) openRemembered(group);
+    for (const [group, token] of reigns) openAll(group, token);
     tick();
   };
 

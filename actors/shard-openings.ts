@@ -51,11 +51,12 @@ export const createOpenings = ({ scope, sink, open }: OpeningsArguments): { add(
   const failed = (text: string, opening: Opening, why: Failure): void => {
     const { type } = opening.address;
     sink.count('actors_unopened_total', { type, code: why.code });
-    if (!told.has(`${type} ${why.code}`)) {
+    const isPassing = errorTable[why.code].retryable;
+    if (!isPassing && !told.has(`${type} ${why.code}`)) {
       told.add(`${type} ${why.code}`);
       sink.log('warn', why.code, `${text}, and perhaps others, cannot be opened: ${why.message}`, { actor: text });
     }
-    if (!errorTable[why.code].retryable) return;
+    if (!isPassing) return;
     if (late.size === 0) scope.after(againMs, again);
     late.set(text, opening);
   };
