@@ -30,6 +30,10 @@ test('never do two replicas hold tokens, and tokens only rise, whatever the netw
         const token = leaderToken(state)!;
         const rises = token.term > highest.term || (token.term === highest.term && token.index === highest.index);
         assert.ok(rises, `seed ${seed}: ${JSON.stringify(token)} after ${JSON.stringify(highest)}`);
+        assert.ok(
+          state.applied >= token.index && state.commit >= token.index,
+          `seed ${seed}: before its first entry is applied`,
+        );
         highest = token;
         seen++;
       }
