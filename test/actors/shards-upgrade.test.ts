@@ -31,8 +31,7 @@ const hostCarts = (node: HandNode, definition: ActorDefinition, kept: Kept) => {
       const isIn = ([name]: [string, unknown]): boolean =>
         shards.groupOf({ type: 'cart', key: name.slice('cart/'.length) }) === group;
       const versions = [...kept].filter(isIn).map(([, { version }]) => version);
-      const range = { oldest: Math.min(...versions), newest: Math.max(...versions) };
-      return new Map(versions.length === 0 ? [] : [['cart', range]]);
+      return new Map(versions.length === 0 ? [] : [['cart', Math.max(...versions)]]);
     },
   });
   return {
