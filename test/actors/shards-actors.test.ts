@@ -79,6 +79,41 @@ test('leadership moves under those who ask, and every ask is answered', () => {
   for (const key of keys) assert.equal(owners(at(key)).length, 1, key);
 });
 
+test('replicated actors count each event once while leadership moves and their owner dies', () => {
+  const { cluster, nodes } = form(true, counter({ durability: 'replicated' }));
+  const keys = Array.from({ length: 6 }, (_, n) => `k${n}`);
+  const answers = new Map<string, unknown[]>(keys.map((key) => [key, []]));
+  const failures: unknown[] = [];
+  let asked = 0;
+  let answered = 0;
+  const step = (of: readonly HandNode[]): void => {
+    const key = keys[asked % keys.length]!;
+    of[asked++ % of.length]!.api.actors.ask(at(key), add, { timeoutMs: 10_000 }, (outcome) => {
+      answered++;
+      if (outcome.ok) answers.get(key)!.push(outcome.value);
+      else failures.push(outcome.failure);
+    });
+    cluster.pass(10);
+  };
+  for (let turn = 0; turn < 100; turn++) step(nodes);
+  const group = nodes[0].api.shards.groupOf(at('k0'))!;
+  const owner = nodes.find(({ api, peer }) => api.shards.leadership(group).leader === peer)!;
+  cluster.until(() => answered === asked);
+  cluster.kill(owner);
+  const others = nodes.filter((node) => node !== owner);
+  for (let turn = 0; turn < 40; turn++) step(others);
+  cluster.until(() => answered === asked);
+  assert.deepEqual(failures, []);
+  for (const [key, values] of answers) {
+    const sorted = (values as number[]).toSorted((a, b) => a - b);
+    assert.deepEqual(
+      sorted,
+      sorted.map((_, n) => n + 1),
+      key,
+    );
+  }
+});
+
 test('the owner dies: the next ask is answered within two seconds, by an actor with a later token', () => {
   const { cluster, nodes, ask, owners } = form(false, counter());
   assert.ok(ask(nodes[0], at('a')).ok);
