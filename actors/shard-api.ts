@@ -1,6 +1,6 @@
 // What places actors of the cluster, to whoever opens them (the door), stops the node or looks on.
 import type { ActorAddress } from '../machines/entity/address.ts';
-import type { Persisted } from '../machines/entity/hosted.ts';
+import type { Hosted } from '../machines/entity/hosted.ts';
 import type { Failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
 import type { ActorDefinition, Leadership, LiveActor, Placing } from './actor-api.ts';
@@ -12,8 +12,8 @@ export type ShardHost = {
   open(definition: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void;
   /** Actors of the group that have work of their own to do: effects, timers. Asked when this node begins to lead it. */
   pending?(group: string): Iterable<ActorAddress>;
-  /** The newest version of each type of which the group holds state. */
-  persisted?(group: string): Persisted;
+  /** The versions of each type of which the group holds state. */
+  persisted?(group: string): Hosted;
 };
 
 /** A group that holds actors, as this node knows it. */

@@ -1,7 +1,7 @@
 // Looks now and then who should lead the groups that hold actors, and hands over what this node leads and another should: what
 // machines/entity decides (placement.ts, balance.ts), from what this node knows of the others.
 import { type BalanceOptions, createBalance, type LedGroup, nextHandover } from '../machines/entity/balance.ts';
-import { type Hosted, lacks, type Persisted } from '../machines/entity/hosted.ts';
+import { type Hosted, lacks } from '../machines/entity/hosted.ts';
 import { type GroupToLead, type LeaderCandidate, preferredLeaders } from '../machines/entity/placement.ts';
 import type { MemberView } from '../machines/membership/index.ts';
 import { isVoter, type RaftState } from '../machines/raft/index.ts';
@@ -12,7 +12,7 @@ import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
 
 /** Entries that a new leader may lack: they are on their way. */
 const behindMax = 256;
-const nothing: Persisted = new Map();
+const nothing: Hosted = new Map();
 
 export type ShardBalanceArguments = {
   name: string;

@@ -2,11 +2,11 @@
 // only between those it matters. Small enough to be told whole, whenever it changes and whenever two nodes meet.
 import { isActorType } from './address.ts';
 
-/** By type: the versions of snapshots that a node can read; its own is the newest. */
-export type Hosted = ReadonlyMap<string, { readonly oldest: number; readonly newest: number }>;
+/** Versions of snapshots: from the oldest to the newest. */
+export type Versions = { readonly oldest: number; readonly newest: number };
 
-/** By type: the newest version of which a group holds state. */
-export type Persisted = ReadonlyMap<string, number>;
+/** By type: what a node can read, its own version being the newest; or what a group holds. */
+export type Hosted = ReadonlyMap<string, Versions>;
 
 export const hostedLimits = { typesMax: 1_024 } as const;
 
@@ -17,7 +17,7 @@ const isVersion = (value: unknown): value is number => typeof value === 'number'
 /** Null: it is none. */
 export const parseHosted = (body: unknown): Hosted | null => {
   if (!Array.isArray(body) || body.length > hostedLimits.typesMax) return null;
-  const hosted = new Map<string, { oldest: number; newest: number }>();
+  const hosted = new Map<string, Versions>();
   for (const item of body as unknown[]) {
     if (!Array.isArray(item) || item.length !== 3) return null;
     const [type, oldest, newest] = item as unknown[];
@@ -31,12 +31,12 @@ export const parseHosted = (body: unknown): Hosted | null => {
  * What a node lacks to lead a group: types that others host, and types of which the group holds state that the node cannot read. 0:
  * nothing.
  */
-export const lacks = (hosted: Hosted, wanted: Iterable<string>, persisted: Persisted): number => {
+export const lacks = (hosted: Hosted, wanted: Iterable<string>, persisted: Hosted): number => {
   let count = 0;
   for (const type of wanted) {
     const reads = hosted.get(type);
     const holds = persisted.get(type);
-    if (reads === undefined || (holds !== undefined && (holds < reads.oldest || holds > reads.newest))) count++;
+    if (reads === undefined || (holds !== undefined && (holds.oldest < reads.oldest || holds.newest > reads.newest))) count++;
   }
   return count;
 };

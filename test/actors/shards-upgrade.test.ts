@@ -31,7 +31,8 @@ const hostCarts = (node: HandNode, definition: ActorDefinition, kept: Kept) => {
       const isIn = ([name]: [string, unknown]): boolean =>
         shards.groupOf({ type: 'cart', key: name.slice('cart/'.length) }) === group;
       const versions = [...kept].filter(isIn).map(([, { version }]) => version);
-      return new Map(versions.length === 0 ? [] : [['cart', Math.max(...versions)]]);
+      const range = { oldest: Math.min(...versions), newest: Math.max(...versions) };
+      return new Map(versions.length === 0 ? [] : [['cart', range]]);
     },
   });
   return {

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ActorDefinition, LiveActor, Whereabouts } from '../../actors/actor-api.ts';
 import { type ActorAddress, addressText } from '../../machines/entity/address.ts';
+import type { Versions } from '../../machines/entity/hosted.ts';
 import type { Failure } from '../../machines/errors.ts';
 import type { FencingToken, RegisterResult } from '../../machines/register/types.ts';
 import { bytesOf, collector, createHandCluster, type HandNode } from './hand-cluster.ts';
@@ -28,7 +29,7 @@ const hostActors = (node: HandNode, ...types: ActorDefinition[]) => {
   const live = new Map<string, { token: FencingToken | null; actor: LiveActor }>();
   const released: string[] = [];
   let definitions = types;
-  const persisted = new Map<string, Map<string, number>>();
+  const persisted = new Map<string, Map<string, Versions>>();
 
   const open = (of: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void => {
     const place = shards.locate(of, address);
@@ -280,7 +281,7 @@ test('who does not host a type is not preferred, and says so where it leads; nor
   cluster.until(() => !isOwn(three), 20_000);
   // Rolled to the next version, one by one: who persisted it keeps it away from who is older.
   one.host(definition('cart', { version: 2 }));
-  for (const host of hosts) host.persisted.set(group, new Map([['cart', 2]]));
+  for (const host of hosts) host.persisted.set(group, new Map([['cart', { oldest: 2, newest: 2 }]]));
   cluster.until(() => isOwn(one), 20_000);
   cluster.pass(3_000);
   assert.ok(isOwn(one));

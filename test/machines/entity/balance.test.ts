@@ -78,11 +78,11 @@ test('what a node hosts is told and read, and anything else is refused', () => {
 
 test('a node lacks what it does not host, and what it cannot read', () => {
   const hosted = new Map([['cart', { oldest: 2, newest: 3 }]]);
-  const holding = (newest: number) => new Map([['cart', newest]]);
+  const holding = (oldest: number, newest: number) => new Map([['cart', { oldest, newest }]]);
   assert.equal(lacks(hosted, ['cart'], new Map()), 0);
-  assert.equal(lacks(hosted, ['cart', 'room'], holding(3)), 1);
+  assert.equal(lacks(hosted, ['cart', 'room'], holding(2, 3)), 1);
   assert.deepEqual(
-    [2, 3, 1, 4].map((newest) => lacks(hosted, ['cart'], holding(newest))),
+    [holding(2, 2), holding(3, 3), holding(1, 2), holding(3, 4)].map((of) => lacks(hosted, ['cart'], of)),
     [0, 0, 1, 1],
   );
 });
