@@ -171,19 +171,19 @@ const messageCharsMax = 300;
 const raftEvent = (body: unknown): EventObject | null => {
   const parsed = parseRaftMessage(body);
   if (!parsed.ok) return null;
-  return {
-    type: `raft ${parsed.message.type}`,
-    message: describeMessage(parsed.message).slice(0, messageCharsMax),
-  } as EventObject;
+  const { type, from, to } = parsed.message;
+  // Replicas have names that say nothing to a person; who sent it is told besides.
+  const message = describeMessage(parsed.message).replace(`${from}->${to} ${type} `, '').slice(0, messageCharsMax);
+  return { type: `raft ${type}`, message } as EventObject;
 };
 
 /** What is said to one of ours, without what others sent in it: bodies are theirs to show. */
-const eventOf = (event: Told): EventObject => {
+const eventOf = (event: Told, nameOf: RuntimeParts['nameOf']): EventObject => {
   const { type, delivery, ...rest } = event;
   const raft = type === 'raft' && delivery !== undefined ? raftEvent(delivery.body) : null;
   if (raft !== null) return raft;
   const fields = Object.entries(rest).flatMap(([name, value]) => {
-    const told = scalar(value);
+    const told = name === 'peer' && typeof value === 'string' ? (nameOf(value) ?? value) : scalar(value);
     return told === undefined ? [] : [[name, told] as const];
   });
   const kind = String(type).slice(0, textCharsMax);
@@ -216,7 +216,7 @@ const subject = (actor: RuntimeActor, parts: RuntimeParts): Subject => {
     };
     const stopEvents = cell?.tap((told: Told) => {
       if (!actor.takes(String(told.type))) return;
-      last = eventOf(told);
+      last = eventOf(told, nameOf);
       on({ type: 'event', address, path: '', event: last, trail: trailOf(told) });
       if (isDue) return;
       isDue = true;

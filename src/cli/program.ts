@@ -344,6 +344,28 @@ const addActor = (program: Command): void => {
     .action(async (address, options) => (await load()).stop(address, options));
 };
 
+const addInspection = (program: Command): void => {
+  const load = () => import('./inspect.ts');
+  reaching(program.command('actors'))
+    .description("which actors live where, the runtime's own among them (type polity)")
+    .option('--type <type>', 'only of this type')
+    .option('--prefix <text>', 'only those whose key begins so')
+    .option('--on <node>', 'those of the node of this name')
+    .option('--all', 'those of every node')
+    .option('--limit <n>', 'at most so many (default: 100)')
+    .option('--after <address>', 'those behind this one')
+    .action(async (options) => (await load()).actors(options));
+  reaching(program.command('inspect [address]'))
+    .description(
+      'an actor, live: its chart, its context, and what happens to it, until q or Ctrl-C; lines where there is no terminal',
+    )
+    .option('--type <type>', 'instead: all actors of this type, in lines')
+    .option('--all', 'with --type: of every node')
+    .option('--correlation <id>', 'only what belongs to this, from actor to actor')
+    .option('--sample <n>', 'at most so many events a second from each node (default: 500)')
+    .action(async (address, options) => (await load()).inspect(address, options));
+};
+
 const addCluster = (program: Command): void => {
   const load = () => import('./cluster.ts');
   reaching(program.command('status'))
@@ -493,6 +515,7 @@ export const createProgram = (): Command => {
   addCall(program);
   addActor(program);
   addBreakers(program);
+  addInspection(program);
   addKv(program);
   addReplica(program);
   addQueue(program);

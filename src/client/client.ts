@@ -13,6 +13,7 @@ import { type BreakersClient, createBreakersClient } from './breakers.ts';
 import { type CallsClient, createCallsClient } from './calls.ts';
 import { type Entry, entryOf, type Fence, type FencingToken, isFields, textOfToken, tokenOf, type Written } from './entry.ts';
 import { type Call, collect, createWire } from './http.ts';
+import { createInspectionClient, type InspectionClient } from './inspection.ts';
 import { HeldLease, HeldLock, type Lease, type Lock } from './leases.ts';
 import { encode, invalid, type Parameters, queryOf } from './query.ts';
 import { queuesOver } from './queues.ts';
@@ -105,6 +106,8 @@ export interface Client extends Disposable, CallsClient {
   readonly breakers: BreakersClient;
   /** Who offers what to be called. */
   readonly services: ServicesClient;
+  /** Actors as who looks on sees them, the runtime's own among them. */
+  readonly inspection: InspectionClient;
   /** Work queues: each message to one receiver at a time, until one says that it is done. */
   readonly queue: OpenQueue;
   /** What the node that answers first says of itself (design, contracts). */
@@ -173,6 +176,10 @@ class HttpClient implements Client {
   readonly topics: TopicsApi;
   readonly breakers: BreakersClient = createBreakersClient((attempted, call) => this.#run(attempted, call));
   readonly services: ServicesClient;
+  readonly inspection: InspectionClient = createInspectionClient({
+    run: (attempted, call) => this.#run(attempted, call),
+    wire: () => this.#attempts.wire,
+  });
   readonly queue: OpenQueue;
   readonly #actors: ActorPorts;
 

@@ -26,6 +26,8 @@ export class NoAnswer extends Error {
 
 export interface Wire {
   readonly base: URL;
+  /** That every request carries: the token, if there is one. */
+  readonly headers: Readonly<Record<string, string>>;
   /** The whole answer, within `timeLimitMs`. */
   ask(call: Call, timeLimitMs: number, signal?: AbortSignal): Promise<Answered>;
   /** The answer's head within `timeLimitMs`; the body is read by the caller, who is told of `silenceMs` without a byte. */
@@ -61,7 +63,7 @@ export const createWire = (base: URL, token: string | undefined): Wire => {
   const { Agent, request: send } = base.protocol === 'https:' ? https : http;
   const agent = new Agent({ keepAlive: true, maxSockets: connectionsMax });
   const prefix = base.pathname.replace(/\/$/, '');
-  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
 
   const begin = (
     call: Call,
@@ -118,6 +120,7 @@ export const createWire = (base: URL, token: string | undefined): Wire => {
 
   return {
     base,
+    headers: authorization,
     async ask(call, timeLimitMs, signal) {
       const { response, over } = await begin(call, timeLimitMs, signal);
       try {

@@ -60,6 +60,15 @@ export {
   type WriteOptions,
 } from './client.ts';
 export { Entry, type Fence, type FencingToken, type Written } from './entry.ts';
+export type {
+  FollowActorsOptions,
+  InspectedEvent,
+  InspectionClient,
+  ListActorsOptions,
+  ShownActor,
+  ShownActors,
+  ShownDescription,
+} from './inspection.ts';
 export type { Lease, Lock } from './leases.ts';
 export type {
   InsideType,
