@@ -11,15 +11,18 @@ const codes: Record<Style, string> = {
   ...{ bold: '1', dim: '2', active: '1;32', event: '36', bad: '31', none: '' },
 };
 
+/** Nothing that an actor or a chart says moves the cursor, or turns a line around. */
+const harmless = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, '·');
+
 /** Cut to the width; without colors the same text. */
 export const drawn = (line: Line, columns: number, colors: boolean): string => {
   let left = columns;
   let text = '';
   for (const [piece, style] of line) {
     if (left <= 0) break;
-    const characters = [...piece];
+    const characters = [...harmless(piece)];
     const isWhole = characters.length <= left;
-    const shown = isWhole ? piece : `${characters.slice(0, left - 1).join('')}…`;
+    const shown = isWhole ? characters.join('') : `${characters.slice(0, left - 1).join('')}…`;
     left -= isWhole ? characters.length : left;
     text += colors && codes[style] !== '' && shown !== '' ? `\x1b[${codes[style]}m${shown}\x1b[0m` : shown;
   }

@@ -1,6 +1,6 @@
 // Actors as who looks on sees them, from a program that is no member: lists, descriptions, and what happens, over the HTTP of one node.
 import type { ActorDescription, ListedActor } from '../../actors/inspect-api.ts';
-import { failure } from '../../machines/errors.ts';
+import { type ErrorCode, errorTable, failure } from '../../machines/errors.ts';
 import { PolityError } from '../errors.ts';
 import { type Attempted, failureOfAnswer } from './attempts.ts';
 import type { CallOptions } from './client.ts';
@@ -98,6 +98,13 @@ async function* read(wire: Wire, path: string, options: FollowActorsOptions): As
   };
   const broken = (message: string, cause?: unknown): PolityError =>
     new PolityError(failure('UNREACHABLE', `${wire.base.origin} ${message}`), { cause });
+  /** A node that ends a stream says why. */
+  const ended = (reason: string): PolityError => {
+    const [, code = '', message = ''] = /^([A-Z_]+): (.*)$/s.exec(reason) ?? [];
+    return Object.hasOwn(errorTable, code)
+      ? new PolityError(failure(code as ErrorCode, message))
+      : broken(`broke off${reason === '' ? '' : `: ${reason}`}`);
+  };
   const onAbort = (): void => end(options.signal?.reason ?? new Error('aborted'));
   options.signal?.addEventListener('abort', onAbort, { once: true });
   if (options.signal?.aborted === true) onAbort();
@@ -107,7 +114,13 @@ async function* read(wire: Wire, path: string, options: FollowActorsOptions): As
     if (waiting.length >= waitingMax) socket.pause();
     wake();
   });
+  // What the answer says is worth more than that the connection ended with it.
+  let isRefused = false;
+  const ends = (why: PolityError): void => {
+    if (!isRefused) end(why);
+  };
   socket.on('unexpected-response', (_request, response) => {
+    isRefused = true;
     collect(response).then(
       (bytes) =>
         end(
@@ -118,8 +131,8 @@ async function* read(wire: Wire, path: string, options: FollowActorsOptions): As
       (error: unknown) => end(broken('broke off', error)),
     );
   });
-  socket.on('error', (error) => end(broken(`cannot be reached: ${error.message}`, error)));
-  socket.on('close', (_code, reason) => end(broken(`broke off${reason.length === 0 ? '' : `: ${String(reason)}`}`)));
+  socket.on('error', (error) => ends(broken(`cannot be reached: ${error.message}`, error)));
+  socket.on('close', (_code, reason) => ends(ended(String(reason))));
   try {
     for (;;) {
       for (let event = waiting.shift(); event !== undefined; event = waiting.shift()) yield event;

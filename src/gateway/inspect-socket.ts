@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { NodeApi } from '../../actors/api.ts';
 import { type FollowWanted, type InspectBatch, inspectLimits } from '../../actors/inspect-api.ts';
-import { type ActorAddress, parseAddress } from '../../machines/entity/address.ts';
+import { type ActorAddress, isActorType, parseAddress } from '../../machines/entity/address.ts';
 import type { Failure } from '../../machines/errors.ts';
 import type { Metrics } from '../metrics.ts';
 import type { GatewayLimits } from './limits.ts';
@@ -31,8 +31,13 @@ export const wantedOf = (url: string): FollowWanted => {
   const addresses = addressesOf(query.words('address') ?? []);
   const types = query.words('type') ?? [];
   if (addresses.length + types.length === 0) refuse('name actors by address= or type=, several with commas');
+  const { addressesMax, typesMax, correlationCharsMax } = inspectLimits;
+  if (addresses.length > addressesMax) refuse(`address= names more than ${addressesMax} actors`);
+  if (types.length > typesMax || !types.every(isActorType)) refuse(`type= is at most ${typesMax} types of actors`);
   const scope = query.oneOf('scope', ['node', 'cluster']) ?? 'node';
   const correlation = query.text('correlation');
+  if (correlation !== undefined && correlation.length > correlationCharsMax)
+    refuse(`correlation has at most ${correlationCharsMax} characters`);
   const perSecond = query.count('sample', 1, inspectLimits.perSecondMax) ?? inspectLimits.perSecond;
   return { addresses, types, scope, perSecond, ...(correlation === undefined ? {} : { correlation }) };
 };

@@ -102,6 +102,8 @@ test('what is wrong is said', async () => {
   assert.deepEqual(await code('/v1/inspect?type=door'), [400, 'INVALID_REQUEST']);
   assert.deepEqual(await refusedSocket('/v1/inspect'), [400, 'INVALID_REQUEST']);
   assert.deepEqual(await refusedSocket('/v1/inspect?address=x'), [400, 'INVALID_REQUEST']);
+  assert.deepEqual(await refusedSocket('/v1/inspect?type=No'), [400, 'INVALID_REQUEST']);
+  assert.deepEqual(await refusedSocket(`/v1/inspect?type=${Array(17).fill('a').join()}`), [400, 'INVALID_REQUEST']);
   assert.deepEqual(await refusedSocket('/v1/inspect?type=door&sample=0'), [400, 'INVALID_REQUEST']);
   assert.deepEqual(await refusedSocket('/v1/nothing'), [404, 'NOT_FOUND']);
 });
