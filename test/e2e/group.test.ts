@@ -51,7 +51,7 @@ test('a fourth node: learner, voter, leader; the old leader is removed', limits,
       });
       assert.equal(sorted(asLearner.voters), 'n1,n2,n3');
       await cli(via, 'group', 'promote', 'kv', added.name);
-      assert.equal(sorted((await kv(old)).voters), 'n1,n2,n3,n4');
+      await until('four voters', async () => sorted((await kv(old)).voters) === 'n1,n2,n3,n4');
       await insist(
         'the new node leads',
         async () => (await cluster.settled()) === added,
