@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import type { NodeStatus } from '../../src/index.ts';
 import { type Cluster, groupOf, seesPeer, sleep, until, withCluster } from './cluster.ts';
 import type { NodeProcess } from './node-process.ts';
+import { restartOneByOne, rounds as restarts } from './restart.ts';
 import { underLoad } from './verdict.ts';
 import type { Workload } from './workload.ts';
 
@@ -12,7 +13,7 @@ import type { Workload } from './workload.ts';
 const rounds = process.env.POLITY_E2E === 'long' ? 10 : 1;
 /** Far above what it should take (bench/failover.ts measures that): only a cluster that does not come back fails. */
 const backMsMax = 30_000;
-const limits = { timeout: 300_000 * rounds };
+const limits = { timeout: (300_000 + restarts * 30_000) * rounds };
 
 type Fault = { what: string; hurt: (cluster: Cluster, workload: Workload) => Promise<void> };
 
@@ -87,6 +88,7 @@ test('processes that die or freeze under load', limits, (t) =>
         t.diagnostic(done);
       });
     await t.test('kill -9 of the leader while nothing happens and the group is quiet', (t) => assertWakesUp(t, cluster));
+    await t.test(`${restarts} restarts, one node after the other, under load`, (t) => restartOneByOne(cluster, t));
   }),
 );
 

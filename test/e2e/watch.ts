@@ -1,8 +1,8 @@
 // Watches while nodes die: a client's watch moves from node to node, and tells every event once, in the order of the log.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { createClient, type WatchEvent } from '../../src/client/index.ts';
-import { until, withCluster } from './cluster.ts';
+import { type Cluster, until } from './cluster.ts';
 import { underLoad } from './verdict.ts';
 import type { Workload } from './workload.ts';
 
@@ -51,32 +51,30 @@ const assertComplete = (events: readonly WatchEvent[], { ledger }: Workload): vo
   assert.deepEqual(risen, [], 'surely not happened, but told');
 };
 
-test('watches over a kill -9 of the leader and a restart of a follower', { timeout: 300_000 }, (t) =>
-  withCluster({ nodes: 3 }, async (cluster) => {
-    const leader = await cluster.settled();
-    const rotated = (from: number): string[] => cluster.nodes.map((_, at) => cluster.nodes[(at + from) % 3]!.url);
-    const watchers = cluster.nodes.map((_, at) => new Watcher(rotated(at)));
-    let judged: Workload | null = null;
-    const done = await underLoad(cluster, { seed }, async (workload) => {
-      judged = workload;
-      await leader.kill9();
-      await workload.progress();
-      await leader.start();
-      await (await cluster.follower()).term();
-      await workload.progress();
-      for (const node of cluster.nodes.filter((one) => !one.isRunning)) await node.start();
-      await cluster.settled();
-    });
-    t.diagnostic(done);
-    // The last write of all is the sign that everything before it was told.
-    const { index } = await createAndClose(leader.url);
-    for (const watcher of watchers) {
-      await until('the watch told the last write', () => watcher.seen.at(-1)?.index === index);
-      const events = await watcher.end();
-      assertComplete(events.slice(0, -1), judged!);
-    }
-  }),
-);
+export const watchesMove = async (cluster: Cluster, t: TestContext): Promise<void> => {
+  const leader = await cluster.settled();
+  const rotated = (from: number): string[] => cluster.nodes.map((_, at) => cluster.nodes[(at + from) % 3]!.url);
+  const watchers = cluster.nodes.map((_, at) => new Watcher(rotated(at)));
+  let judged: Workload | null = null;
+  const done = await underLoad(cluster, { seed }, async (workload) => {
+    judged = workload;
+    await leader.kill9();
+    await workload.progress();
+    await leader.start();
+    await (await cluster.follower()).term();
+    await workload.progress();
+    for (const node of cluster.nodes.filter((one) => !one.isRunning)) await node.start();
+    await cluster.settled();
+  });
+  t.diagnostic(done);
+  // The last write of all is the sign that everything before it was told.
+  const { index } = await createAndClose(leader.url);
+  for (const watcher of watchers) {
+    await until('the watch told the last write', () => watcher.seen.at(-1)?.index === index);
+    const events = await watcher.end();
+    assertComplete(events.slice(0, -1), judged!);
+  }
+};
 
 const createAndClose = async (url: string): Promise<{ index: number }> => {
   const client = createClient({ urls: [url] });
