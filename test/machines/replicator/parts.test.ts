@@ -15,7 +15,7 @@ import {
 } from '../../../machines/replicator/parts.ts';
 import { repairLimits as max } from '../../../machines/replicator/repair-limits.ts';
 
-const bytesOf = (length: number, seed: number): Uint8Array => Uint8Array.from({ length }, (_, at) => (at * 31 + seed) & 0xff);
+const bytesOf = (length: number, seed: number): Uint8Array => new Uint8Array(length).map((_, at) => (at * 31 + seed) & 0xff);
 
 /** Two sides, a lane in order; `loses` says which message is lost. */
 const pair = (loses: (count: number) => boolean = () => false) => {
