@@ -10,7 +10,7 @@ import { createClient } from '../../../src/client/index.ts';
 import type { Gateway } from '../../../src/gateway/index.ts';
 import { FakeNode } from '../gateway/fake-node.ts';
 import { openTestGateway } from '../gateway/open.ts';
-import { launch, polity, written } from './polity.ts';
+import { launch, many, polity, type Ran, written } from './polity.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'polity-cli-'));
 let node: FakeNode;
@@ -26,6 +26,9 @@ after(async () => {
 
 const at = (words: string[], options: { input?: string } = {}) =>
   polity(words, { ...options, env: { POLITY_NODE: gateway.url } });
+
+/** One after the other, in one process. */
+const each = (...lines: string[][]) => many(lines, { POLITY_NODE: gateway.url });
 
 test('put and get, from words, from a file and from standard input', async () => {
   const put = await at(['kv', 'put', 'a', 'one']);
@@ -61,24 +64,24 @@ test('exit codes: 1 answered, 2 usage, 3 unreachable, 4 unknown', async () => {
 });
 
 test('conditions', async () => {
-  assert.equal((await at(['kv', 'put', 'cond', 'one', '--if-index', '0'])).code, 0);
-  const [exists, wrong, both] = await Promise.all([
-    at(['kv', 'put', 'cond', 'two', '--if-index', '0']),
-    at(['kv', 'cas', 'cond', 'zero', 'two']),
-    at(['kv', 'put', 'cond', 'two', '--if-index', '0', '--if-value', 'one']),
-  ]);
-  assert.deepEqual([exists.code, wrong.code, both.code], [1, 1, 2]);
-  assert.equal((await at(['kv', 'cas', 'cond', 'one', 'two'])).code, 0);
-  assert.equal((await at(['kv', 'del', 'cond', '--if-value', 'two'])).code, 0);
+  const ran = await each(
+    ['kv', 'put', 'cond', 'one', '--if-index', '0'],
+    ['kv', 'put', 'cond', 'two', '--if-index', '0'],
+    ['kv', 'cas', 'cond', 'zero', 'two'],
+    ['kv', 'put', 'cond', 'two', '--if-index', '0', '--if-value', 'one'],
+    ['kv', 'cas', 'cond', 'one', 'two'],
+    ['kv', 'del', 'cond', '--if-value', 'two'],
+  );
+  assert.deepEqual(
+    ran.map(({ code }) => code),
+    [0, 1, 1, 2, 0, 0],
+  );
 });
 
 test('list', async () => {
   for (const key of ['l/1', 'l/2']) node.apply({ op: 'put', key, value: Buffer.from(`value of ${key}`) });
-  const [plain, keys, json] = await Promise.all([
-    at(['kv', 'list', 'l/']),
-    at(['kv', 'list', 'l/', '--keys-only']),
-    at(['kv', 'list', 'l/', '--json']),
-  ]);
+  const ran = await each(['kv', 'list', 'l/'], ['kv', 'list', 'l/', '--keys-only'], ['kv', 'list', 'l/', '--json']);
+  const [plain, keys, json] = ran as [Ran, Ran, Ran];
   assert.match(plain.stdout, /^KEY\s+INDEX\s+VALUE\nl\/1\s+\d+\s+value of l\/1\nl\/2/);
   assert.equal(keys.stdout, 'l/1\nl/2\n');
   assert.deepEqual(
@@ -102,12 +105,8 @@ test('watch prints what happens until it is told to stop', async () => {
 });
 
 test('status, members and groups for people and for machines', async () => {
-  const [status, statusJson, members, groups] = await Promise.all([
-    at(['status']),
-    at(['status', '--json']),
-    at(['members']),
-    at(['group', 'list']),
-  ]);
+  const ran = await each(['status'], ['status', '--json'], ['members'], ['group', 'list']);
+  const [status, statusJson, members, groups] = ran as [Ran, Ran, Ran, Ran];
   assert.match(status.stdout, /^n1 of test: ready, version 0\.0\.0/);
   assert.equal((JSON.parse(statusJson.stdout) as { name: string }).name, 'n1');
   assert.match(members.stdout, /n3\s+unknown\s+-\s+no\s+kv:learner/);
@@ -134,14 +133,17 @@ test('members that change are told as they do, and one may be thrown out', async
 
 test('changes of a group', async () => {
   node.changes.length = 0;
-  const added = await at(['group', 'add', 'kv', 'n4', '--learner', '--json']);
-  assert.deepEqual(JSON.parse(added.stdout), { group: 'kv', node: 'n4', change: 'add', index: 7 });
-  await Promise.all([
-    at(['group', 'promote', 'kv', 'n4']),
-    at(['group', 'remove', 'kv', 'n2']),
-    at(['group', 'transfer', 'kv', 'n1']),
-  ]);
-  assert.deepEqual(node.changes.map(({ change }) => change.type).toSorted(), ['add', 'promote', 'remove', 'transfer']);
+  const [added] = await each(
+    ['group', 'add', 'kv', 'n4', '--learner', '--json'],
+    ['group', 'promote', 'kv', 'n4'],
+    ['group', 'remove', 'kv', 'n2'],
+    ['group', 'transfer', 'kv', 'n1'],
+  );
+  assert.deepEqual(JSON.parse(added!.stdout), { group: 'kv', node: 'n4', change: 'add', index: 7 });
+  assert.deepEqual(
+    node.changes.map(({ change }) => change.type),
+    ['add', 'promote', 'remove', 'transfer'],
+  );
 });
 
 test('locks and leases', async () => {
@@ -149,14 +151,24 @@ test('locks and leases', async () => {
     token: string;
     lease: string;
   };
-  assert.equal((await at(['lock', 'acquire', 'job'])).code, 1);
-  assert.match((await at(['lock', 'get', 'job'])).stdout, /^me holds job: token 3\.\d+/);
-  assert.equal((await at(['kv', 'put', 'guarded', 'x', '--fence', `job:${acquired.token}`])).code, 0);
-  assert.match((await at(['lease', 'renew', acquired.lease])).stdout, /^renewed .*, until 1970-/);
-  assert.equal((await at(['lock', 'release', 'job', '--token', acquired.token])).code, 0);
-  assert.match((await at(['lock', 'get', 'job'])).stdout, /^nobody holds job/);
-  assert.equal((await at(['lease', 'revoke', acquired.lease])).code, 0);
-  assert.equal((await at(['lease', 'get', acquired.lease])).code, 1);
+  const ran = await each(
+    ['lock', 'acquire', 'job'],
+    ['lock', 'get', 'job'],
+    ['kv', 'put', 'guarded', 'x', '--fence', `job:${acquired.token}`],
+    ['lease', 'renew', acquired.lease],
+    ['lock', 'release', 'job', '--token', acquired.token],
+    ['lock', 'get', 'job'],
+    ['lease', 'revoke', acquired.lease],
+    ['lease', 'get', acquired.lease],
+  );
+  assert.deepEqual(
+    ran.map(({ code }) => code),
+    [1, 0, 0, 0, 0, 0, 0, 1],
+  );
+  const [, held, , renewed, , free] = ran.map(({ stdout }) => stdout);
+  assert.match(held!, /^me holds job: token 3\.\d+/);
+  assert.match(renewed!, /^renewed .*, until 1970-/);
+  assert.match(free!, /^nobody holds job/);
 });
 
 test('lock run: the command holds the lock, and its exit code is ours', async () => {
@@ -231,10 +243,13 @@ test('a backup restores into an empty cluster, and only a whole one, and only th
   assert.equal((await jobs.send(Buffer.from('first'), { dedup: 'd' })).duplicate, true);
   const [first] = await jobs.receive({ max: 5 });
   assert.deepEqual([Buffer.from(first!.value).toString(), first!.deliveries], ['first', 1]);
-  const get = async (key: string) =>
-    JSON.parse((await polity(['kv', 'get', key, '--node', to.url, '--json'])).stdout) as Record<string, unknown>;
-  assert.deepEqual([(await get('plain')).value, (await get('bytes')).value, (await get('leased')).lease], ['x', '/wAB', 'l1']);
-  assert.equal((await get('brief')).expiresAtMs, target.nowMs + 5_000);
+  const held = await many(
+    ['plain', 'bytes', 'leased', 'brief'].map((key) => ['kv', 'get', key, '--node', to.url, '--json']),
+    {},
+  );
+  const [plain, bytes, leased, brief] = held.map(({ stdout }) => JSON.parse(stdout) as Record<string, unknown>);
+  assert.deepEqual([plain!.value, bytes!.value, leased!.lease], ['x', '/wAB', 'l1']);
+  assert.equal(brief!.expiresAtMs, target.nowMs + 5_000);
   const again = await polity(['restore', file, '--node', to.url]);
   assert.deepEqual([again.code, /is not empty/.test(again.stderr)], [1, true]);
   const nowhere = await polity(['backup', join(directory, 'none', 'b'), '--node', from.url]);
