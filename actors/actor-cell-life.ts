@@ -1,63 +1,20 @@
 // How a cell begins, fails, begins anew, is given up, and ends (row N4): its engine is an incarnation, its mailbox outlives it.
-import type { EventObject, Snapshot } from 'xstate';
-import { type ActorAddress, addressText } from '../machines/entity/address.ts';
+import type { Snapshot } from 'xstate';
 import { type ErrorCode, errorTable, type Failure, failure } from '../machines/errors.ts';
 import { type FailureRecord, judgeFailure, neverFailed } from '../machines/supervisor/index.ts';
-import { type ActorDefinition, type ActorEnd, type ActorState, actorLimits, type Trail } from './actor-api.ts';
+import type { ActorEnd } from './actor-api.ts';
 import type { ActorCell } from './actor-cell.ts';
 import { type Ask, reasonOf } from './actor-cell-asks.ts';
-import type { Engine, EngineHost, EngineSeen, Inside } from './actor-cell-engine.ts';
-import { CellExecution } from './actor-cell-execution.ts';
 import { isTransitionLogic, LightEngine } from './actor-cell-light.ts';
-import type { Onlookers, Taps } from './actor-cell-onlookers.ts';
-import type { CellPlace, CellToken } from './actor-cell-place.ts';
+import { CellState, type Fatal } from './actor-cell-state.ts';
 import { SystemEngine } from './actor-cell-system.ts';
-import { Mailbox } from './actor-mailbox.ts';
 import type { Outcome } from './api.ts';
-import type { ClockPort, Timer } from './ports/index.ts';
-
-type Letter = { readonly event: EventObject; readonly trail: Trail; readonly ask: Ask | null };
-/** What its timers, promises and children have said meanwhile, which nothing from outside overtakes. */
-type Word = { readonly event: EventObject; readonly to: Inside };
-/** The event that an actor failed over. */
-type Fatal = { readonly event: EventObject; readonly trail: Trail | null; readonly ask: Ask | null };
+import type { Timer } from './ports/index.ts';
 
 /** It shall end: at once, or when nothing waits any more. */
 type Ending = { isHard: boolean; readonly as: 'stopped' | 'passivated' | 'moved' | 'stopping'; readonly dones: (() => void)[] };
 
-const unborn: Snapshot<unknown> = { status: 'active', output: undefined, error: undefined };
-
-export abstract class CellLife implements EngineHost {
-  readonly address: ActorAddress;
-  readonly definition: ActorDefinition;
-  /** Its address as text. */
-  readonly id: string;
-  /** The hosted actor that this one is a child of, as text. */
-  readonly parent: string | null;
-  readonly execution: CellExecution;
-  protected readonly place: CellPlace;
-  protected readonly mailbox = new Mailbox<Letter>();
-  protected words: Mailbox<Word> | null = null;
-  protected engine: Engine | null = null;
-  /** What is to be done once it has begun, or once it has ended. */
-  waiting: (() => void)[] | null = null;
-  /** Of the engine that was before. */
-  protected last = unborn;
-  protected state: ActorState = 'starting';
-  /** It stands in line for a turn, or will be asked whether it has more to do. */
-  protected isInLine = false;
-  /** How it ended, once it has; or that it was given up. */
-  protected over: ActorEnd | 'moved' | null = null;
-  /** What nobody inside looked after. */
-  protected thrown: { readonly error: unknown } | null = null;
-  /** Those who asked what has no answer yet, the one that waits longest first. */
-  protected pending: Set<Ask> | null = null;
-  protected onlookers: Onlookers | null = null;
-  protected taps: Taps | null = null;
-  protected handled = 0;
-  protected restarts = 0;
-  protected reason: string | null = null;
-  protected usedMs: number;
+export abstract class CellLife extends CellState {
   /** An engine is to be made in the next turn. */
   #begins = true;
   /** Why the engine is to be ended in the next turn: one with which it begins anew has failed. */
@@ -68,64 +25,12 @@ export abstract class CellLife implements EngineHost {
   #herd: readonly ActorCell[] | null = null;
   #timer: Timer | null = null;
 
-  constructor(place: CellPlace, definition: ActorDefinition, address: ActorAddress, token: CellToken, parent: string | null) {
-    this.place = place;
-    this.definition = definition;
-    this.address = address;
-    this.id = addressText(address);
-    this.parent = parent;
-    this.execution = new CellExecution(address, token);
-    this.usedMs = place.clock.nowMs();
-  }
-
-  get clock(): ClockPort {
-    return this.place.clock;
-  }
-
-  get xstateClock(): unknown {
-    return this.place.xstateClock;
-  }
-
-  get seen(): ((seen: EngineSeen) => void) | null {
-    return this.taps === null ? null : this.taps.seen;
-  }
-
-  get isOver(): boolean {
-    return this.state === 'stopped' || this.state === 'passive';
-  }
-
-  get hasBegun(): boolean {
-    return this.state !== 'starting';
-  }
-
   get isEnding(): boolean {
     return this.#ending !== null;
   }
 
   get endsNow(): boolean {
     return this.#ending?.isHard === true;
-  }
-
-  abstract arrives(event: EventObject, to: Inside): void;
-  abstract lost(event: EventObject): void;
-  abstract stopsItself(): void;
-  abstract says(args: readonly unknown[]): void;
-
-  /** It has something to do. */
-  ready(): void {
-    if (this.isInLine) return;
-    this.isInLine = true;
-    this.place.turns.ready(this.self);
-  }
-
-  protected get self(): ActorCell {
-    return this as unknown as ActorCell;
-  }
-
-  /** False: too much of its own waits for it. */
-  protected keep(word: Word): boolean {
-    this.words ??= new Mailbox();
-    return this.words.push(word, actorLimits.mailboxMost);
   }
 
   // ---------------------------------------------------------------- at the beginning and the end of each turn

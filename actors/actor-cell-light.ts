@@ -114,7 +114,15 @@ export class LightEngine implements Engine {
   }
 
   stop(): void {
-    this.#whole?.stop();
+    if (this.#whole !== null) return this.#whole.stop();
+    if (this.#snapshot.status !== 'active') return;
+    try {
+      // As XState does: logic may have something to put away.
+      this.#snapshot = this.#logic.transition(this.#snapshot, { type: 'xstate.stop' }, this.#scope as never);
+    } catch (error) {
+      this.host.fails(error);
+    }
+    if (this.#becameWhole()) this.#whole!.stop();
   }
 
   // ---------------------------------------------------------------- of its scope

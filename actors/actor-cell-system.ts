@@ -6,8 +6,7 @@
 //   ids come from `system._bookId`; all of them are looked up anew at each use, so that they can be replaced on the objects.
 import { Actor, type AnyActorLogic, createActor, type EventObject, type Snapshot } from 'xstate';
 import type { Engine, EngineHost, Inside } from './actor-cell-engine.ts';
-import { executing } from './actor-execution.ts';
-import type { Timer } from './ports/index.ts';
+import { CellTimers } from './actor-cell-timers.ts';
 
 const hosting: unique symbol = Symbol('polity.engine');
 
@@ -66,8 +65,6 @@ type InnerSystem = {
   _sendInspectionEvent(event: Inspected): void;
 };
 
-type Scheduled = { id: string; readonly timer: Timer };
-
 const plain = Actor.prototype as unknown as Inner;
 
 // ---------------------------------------------------------------- in place of XState's own, on each hosted actor and its system
@@ -122,6 +119,9 @@ function on(this: Inner, type: string, handler: Listener): Subscription {
   return plain.on.call(this, type, guarded(this.system[hosting], undefined, handler));
 }
 
+const relay = (source: object, target: object, event: EventObject): void =>
+  (source as Inner).system._relay(source as Inner, target as Inner, event);
+
 /** The engine whose root is made just now. */
 let creating: SystemEngine | null = null;
 
@@ -131,9 +131,6 @@ const inspect = (event: unknown): void => {
   creating = null;
   engine?.take((event as { actorRef: Inner }).actorRef);
 };
-
-/** Node's timers know 31 bits; what is longer is waited for in pieces. */
-const waitMsMax = 0x7fff_ffff;
 
 // ---------------------------------------------------------------- one system
 
@@ -148,8 +145,7 @@ export class SystemEngine implements Engine {
   /** Children and theirs; some that have ended are forgotten late. */
   #kin: Inner[] | null = null;
   #kinMax = 16;
-  #timers: Map<Inner, Map<string, Scheduled>> | null = null;
-  #timerIds = 0;
+  #timers: CellTimers | null = null;
 
   constructor(host: EngineHost, logic: AnyActorLogic) {
     this.host = host;
@@ -244,7 +240,7 @@ export class SystemEngine implements Engine {
   isBusy(): boolean {
     const { children, status } = this.#root!._snapshot;
     if (status !== 'active') return false;
-    if (this.#timers !== null && this.#timers.size > 0) return true;
+    if (this.#timers?.waits) return true;
     // A promise, a callback or an observable: what it waits for is outside of what can be seen.
     if (children === undefined) return this.#logic.start !== undefined;
     for (const id in children) if (children[id]?._snapshot.status === 'active') return true;
@@ -258,8 +254,7 @@ export class SystemEngine implements Engine {
       // A transition that threw leaves its children behind (XState: "children don't belong entirely to the actor").
       for (const one of this.#kin ?? []) if (one._processingStatus !== isStopped) plain._stop.call(one);
     });
-    for (const timers of this.#timers?.values() ?? []) for (const { timer } of timers.values()) timer.cancel();
-    this.#timers = null;
+    this.#timers?.stop();
     this.#kin = null;
   }
 
@@ -271,7 +266,8 @@ export class SystemEngine implements Engine {
     root.sessionId = root._actorScope.sessionId = this.host.id;
     root.stop = stop;
     system[hosting] = this;
-    system.scheduler = this;
+    this.#timers = new CellTimers(this.host, relay);
+    system.scheduler = this.#timers;
     system._bookId = bookId;
     system._sendInspectionEvent = inspected;
     this.#host(root);
@@ -332,58 +328,5 @@ export class SystemEngine implements Engine {
     const ids: string[] = [];
     for (let one: Inner | undefined = actor; one !== undefined && one !== this.#root; one = one._parent) ids.unshift(one.id);
     return ids.join('/');
-  }
-
-  // ---------------------------------------------------------------- timers (XState's `system.scheduler`)
-
-  schedule(source: Inner, target: Inner, event: EventObject, delayMs: number, id = `timer ${++this.#timerIds}`): void {
-    if (this.#isOver) return;
-    this.#timers ??= new Map();
-    const timers = this.#timers.get(source) ?? new Map<string, Scheduled>();
-    this.#timers.set(source, timers);
-    // As in XState, one that was set under this id before goes on; but it ends with its actor.
-    const before = timers.get(id);
-    if (before !== undefined) {
-      before.id = `${id} ${++this.#timerIds}`;
-      timers.set(before.id, before);
-    }
-    const scheduled: Scheduled = {
-      id,
-      timer: this.#wait(delayMs, () => {
-        this.#forget(source, timers, scheduled.id);
-        executing(this.host.execution, () => source.system._relay(source, target, event));
-      }),
-    };
-    timers.set(id, scheduled);
-  }
-
-  #wait(delayMs: number, due: () => void): Timer {
-    const { clock } = this.host;
-    let leftMs = Math.max(0, Number(delayMs) || 0);
-    let timer: Timer;
-    const next = (): void => {
-      const pieceMs = Math.min(leftMs, waitMsMax);
-      leftMs -= pieceMs;
-      timer = clock.after(pieceMs, leftMs > 0 ? next : due);
-    };
-    next();
-    return { cancel: () => timer.cancel() };
-  }
-
-  cancel(source: Inner, id: string): void {
-    const timers = this.#timers?.get(source);
-    if (timers === undefined) return;
-    timers.get(id)?.timer.cancel();
-    this.#forget(source, timers, id);
-  }
-
-  cancelAll(source: Inner): void {
-    for (const { timer } of this.#timers?.get(source)?.values() ?? []) timer.cancel();
-    this.#timers?.delete(source);
-  }
-
-  #forget(source: Inner, timers: Map<string, Scheduled>, id: string): void {
-    timers.delete(id);
-    if (timers.size === 0 && this.#timers?.get(source) === timers) this.#timers.delete(source);
   }
 }
