@@ -6,7 +6,7 @@ import { type ActorDefinition, type LiveActor, restartDefault } from '../actors/
 import { type Cells, createCells } from '../actors/actor-cells.ts';
 import type { SinkPort } from '../actors/ports/index.ts';
 import { realClock } from '../src/clock.ts';
-import { median } from './figures.ts';
+import { median, sleep } from './figures.ts';
 
 export type ActorsSystem = 'polity' | 'xstate' | 'nact';
 export type ActorsShape = 'chart' | 'transition';
@@ -315,9 +315,9 @@ const idle = async (side: Side, shape: ActorsShape, count: number): Promise<Acto
   }
   const beginningMs = delay.max / 1e6;
   globalThis.gc!();
-  await turnOfLoop();
+  await sleep(100);
   delay.reset();
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await sleep(3_000);
   const idleMs = delay.max / 1e6;
   delay.disable();
   return { value: idleMs, more: { beginningMs, kept: kept.length } };
