@@ -4,9 +4,16 @@ import { type Failure, failure, readable } from '../machines/errors.ts';
 import type { ActorDefinition } from './actor-api.ts';
 import type { Outcome } from './api.ts';
 
+const reasonCharsMax = 1_000;
+
+/** For people: a line. */
 export const reasonOf = (thrown: unknown): string => {
-  const shown = readable(thrown);
-  return shown instanceof Error ? `${shown.name}: ${shown.message}` : String(shown);
+  try {
+    const shown = readable(thrown);
+    return (shown instanceof Error ? `${shown.name}: ${shown.message}` : String(shown)).slice(0, reasonCharsMax);
+  } catch {
+    return 'what was thrown cannot be read';
+  }
 };
 
 export class Ask {

@@ -86,7 +86,7 @@ export abstract class CellLife extends CellState {
   // ---------------------------------------------------------------- it fails
 
   fails(error: unknown): void {
-    if (this.isOver || this.state === 'failed') return;
+    if (this.engine === null) return;
     this.thrown ??= { error };
     this.ready();
   }

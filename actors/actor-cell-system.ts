@@ -83,7 +83,7 @@ function send(this: Inner, event: EventObject): void {
 }
 
 function stop(this: Inner): Inner {
-  this.system[hosting].host.stopsItself();
+  this.system[hosting].stopsItself();
   return this;
 }
 
@@ -100,7 +100,7 @@ const guarded =
     try {
       run?.call(self, value);
     } catch (error) {
-      engine.host.fails(error);
+      engine.fails(error);
     }
   };
 
@@ -200,12 +200,21 @@ export class SystemEngine implements Engine {
     }
   }
 
+  /** What an incarnation says that is over is not the next one's. */
+  fails(error: unknown): void {
+    if (!this.#isOver) this.host.fails(error);
+  }
+
+  stopsItself(): void {
+    if (!this.#isOver) this.host.stopsItself();
+  }
+
   #work(run: () => void): void {
     this.#isAtWork = true;
     try {
       run();
     } catch (error) {
-      this.host.fails(error);
+      this.fails(error);
     } finally {
       this.#isAtWork = false;
     }
@@ -219,7 +228,7 @@ export class SystemEngine implements Engine {
       plain._send.call(target, event);
     } catch (error) {
       // XState catches what logic throws; this is a fault of it or of ours.
-      this.host.fails(error);
+      this.fails(error);
     } finally {
       this.#isAtWork = false;
     }

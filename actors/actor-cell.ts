@@ -19,6 +19,16 @@ import { executing } from './actor-execution.ts';
 import type { TakesTurns, Turn } from './actor-turns.ts';
 import type { Outcome } from './api.ts';
 
+const saidCharsMax = 1_000;
+
+const shownOf = (value: unknown): string => {
+  try {
+    return (typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))).slice(0, saidCharsMax);
+  } catch {
+    return 'something that cannot be shown';
+  }
+};
+
 type Delivery = { id: DeliveryId | null; wantsReply: boolean; leftMs: number; trail: Trail };
 
 export class ActorCell extends CellLife implements LiveActor, TakesTurns, EngineHost {
@@ -150,7 +160,7 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
   }
 
   says(args: readonly unknown[]): void {
-    this.place.sink.log('info', 'ACTOR_SAYS', args.map(String).join(' '), { address: this.id });
+    this.place.sink.log('info', 'ACTOR_SAYS', args.map(shownOf).join(' '), { address: this.id });
   }
 
   // ---------------------------------------------------------------- those who look on

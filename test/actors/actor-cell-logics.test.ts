@@ -15,6 +15,7 @@ import {
   fromObservable,
   fromPromise,
   fromTransition,
+  log,
   raise,
   sendParent,
   sendTo,
@@ -152,25 +153,38 @@ test('a promise answers with its output, an observable with its values, a callba
   clock.settle();
   assert.deepEqual(observedEnds, [{ address: observed.address, reason: 'done', output: undefined }]);
 
-  const log: string[] = [];
+  const calls: string[] = [];
   const callback = fromCallback(({ receive }) => {
-    receive(({ type }) => void log.push(type));
-    return () => void log.push('cleaned up');
+    receive(({ type }) => void calls.push(type));
+    return () => void calls.push('cleaned up');
   });
   const called = open(definitionOf('callback', callback));
   sendAll(called, 'a', 'b');
   called.stop(false, () => {});
   clock.settle();
-  assert.deepEqual(log, ['a', 'b', 'cleaned up']);
+  assert.deepEqual(calls, ['a', 'b', 'cleaned up']);
 });
 
-test('what an actor says goes to the log of the node', () => {
+test('what an actor says goes to the log of the node, whatever it says', () => {
   const { open, sink } = hostCells();
-  const logic = setup({}).createMachine({
-    entry: ({ self }) => (self.system as never as { _logger(text: string): void })._logger('hello'),
-  });
-  open(definitionOf('chatty', logic));
-  assert.deepEqual(sink.lines, ['info ACTOR_SAYS']);
+  const round: { self?: unknown } = {};
+  round.self = round;
+  const logic = setup({}).createMachine({ entry: [log('hello'), log(() => round), log(() => Symbol('odd'))] });
+  const live = open(definitionOf('chatty', logic));
+  assert.deepEqual([sink.lines, live.view().state], [Array(3).fill('info ACTOR_SAYS'), 'running']);
+});
+
+test('what cannot be read was thrown all the same', () => {
+  const { open, clock } = hostCells();
+  const bare: unknown = Object.create(null);
+  const logic = fromTransition((state: null, { type }: { type: string }) => {
+    if (type === 'boom') throw bare;
+    return state;
+  }, null);
+  const live = open(definitionOf('odd', logic));
+  sendAll(live, 'boom');
+  clock.settle();
+  assert.deepEqual([live.view().state, live.view().reason], ['backoff', 'Error: what was thrown cannot be read']);
 });
 
 test('transition logic hears that it is stopped, as under createActor', () => {

@@ -255,6 +255,28 @@ test('errors of observers, of children without an observer, of a promise, an obs
   );
 });
 
+test('what an incarnation says that has failed is not the next one, whoever kept a reference of it', () => {
+  const { open, clock, deadLetters } = hostCells();
+  const kept: AnyActorRef[] = [];
+  const logic = setup({}).createMachine({
+    entry: ({ self }) => void kept.push(self),
+    on: failsAt.chart.config.on as never,
+  });
+  const live = open(definitionOf('hosted', logic));
+  sendAll(live, 'boom');
+  clock.pass(50);
+  (kept[0] as Actor<typeof logic>).stop();
+  kept[0]!.send({ type: 'boom' });
+  kept[0]!.subscribe({
+    error() {
+      throw new Error('late');
+    },
+  });
+  clock.pass(50);
+  assert.deepEqual([kept.length, live.view().state, live.view().restarts], [2, 'running', 1]);
+  assert.deepEqual(deadLetters(), ['hosted/1@n1 boom ACTOR_FAILED', 'hosted/1@n1 boom ACTOR_STOPPED']);
+});
+
 test('a transition that throws leaves children behind that go on: hosted they end with it', () => {
   const stopped: string[] = [];
   const child = fromCallback(() => () => void stopped.push('child'));
