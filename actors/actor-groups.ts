@@ -2,10 +2,13 @@
 import type { Ledger, LedgerHost } from '../machines/entity/ledger.ts';
 import type { KeyspaceReader } from '../machines/register/types.ts';
 import type { Propose } from './actor-replica-proposals.ts';
+import type { Scope } from './supervise.ts';
 
 /** A group of which this node has a replica that is loaded. */
 export type ActorGroup = {
   readonly group: string;
+  /** Of the group's actor: what fails in there is its failure, and nothing runs once it is over. */
+  readonly scope: Pick<Scope, 'after' | 'soon'>;
   /** Another one after a snapshot was installed. */
   ledger(): Ledger;
   /** As of all that is applied. */

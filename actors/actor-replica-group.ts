@@ -68,7 +68,7 @@ export class ReplicaGroup {
   opened(port: ActorGroup): void {
     this.closed();
     this.#port = port;
-    this.#proposals = createProposals(this.#place.clock, port.propose, () => this.#reign?.takeDigests() ?? []);
+    this.#proposals = createProposals(port.scope, port.propose, () => this.#reign?.takeDigests() ?? []);
     this.changed();
   }
 
@@ -91,8 +91,11 @@ export class ReplicaGroup {
     this.#reign = null;
     if (token === null || this.#port === null) return;
     const current = this.#place.leadership(this.group);
+    const { clock } = this.#place;
+    const { after, soon } = this.#port.scope;
     const reign: ReignPlace = {
       ...this.#place,
+      clock: { nowMs: () => clock.nowMs(), wallMs: () => clock.wallMs(), after, soon },
       // A leader that has gone quiet has no lease: it is asked to have one for as long as there is something to do.
       holds() {
         if (current.holds(token)) return true;
@@ -128,7 +131,17 @@ export class ReplicaGroup {
   }
 
   record(name: ActorName): ActorRecord | null {
-    return this.#port === null ? null : lookAt(this.#port.ledger(), name, this.#port.read);
+    if (this.#port === null) return null;
+    const { scope, ledger, read } = this.#port;
+    try {
+      return lookAt(ledger(), name, read);
+    } catch (error) {
+      // The keyspace is not what it should be: that is the group's failure, whoever looked.
+      scope.soon(() => {
+        throw error;
+      });
+      return null;
+    }
   }
 
   /** Nobody needs its body for now. */
@@ -203,7 +216,7 @@ export class ReplicaGroup {
     if (before !== undefined && nowMs - before < toldEveryMs) return;
     if (this.#told.size >= toldMax) this.#told.clear();
     this.#told.set(divergence.actor, nowMs);
-    clock.soon(() => {
+    this.#port?.scope.soon(() => {
       const { actor, marks } = divergence;
       if (this.#reign === null) tell({ type: 'diverged', group: this.group, actor, marks }, null);
       // An earlier leader was otherwise; nobody knows where it began.
@@ -230,9 +243,8 @@ export class ReplicaGroup {
 
   /** While this replica cannot follow some, it asks now and then for what became of them. */
   #lookBehind(): void {
-    const store = this.#port?.ledger().store;
-    if (this.#behindTimer !== null || store === undefined || store.behind.size === 0) return;
-    this.#behindTimer = this.#place.clock.after(behindEveryMs, () => {
+    if (this.#behindTimer !== null || this.#port === null || this.#port.ledger().store.behind.size === 0) return;
+    this.#behindTimer = this.#port.scope.after(behindEveryMs, () => {
       this.#behindTimer = null;
       const actors: ActorName[] = [];
       for (const name of this.#port?.ledger().store.behind ?? []) {

@@ -251,7 +251,7 @@ class ReplicaTable implements Replicas {
     const record = group?.record(name) ?? null;
     const fail = (code: Failure['code'], message: string): void => done({ ok: false, failure: failure(code, message) });
     if (group === undefined || group.token === null)
-      return fail('NOT_READY', `this node does not lead the group of ${addressText(address)}`);
+      return fail('NOT_READY', `this node does not lead the group of ${addressText(address)}: ask the one that does`);
     if (record === null) return fail('ACTOR_STOPPED', `there is no actor ${addressText(address)}`);
     const state = dumpOf(record);
     if (state === null) return fail('ACTOR_VERSION', `this node has not followed ${addressText(address)}: it lacks its code`);

@@ -621,7 +621,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       });
       hosted = { member, register, store, snapshots };
       const { ledger, keyspace: read } = register;
-      args.actors?.opened({ group, ledger, read, propose: (data, done) => member.propose(data, done) });
+      args.actors?.opened({ group, scope, ledger, read, propose: (data, done) => member.propose(data, done) });
       onChanged();
     });
   };

@@ -1,7 +1,7 @@
 // Replicated actors over whole nodes moved by hand: what is acknowledged survives, effects and timers happen when and as often as they may.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assign, type EventObject, fromCallback, sendTo, setup } from 'xstate';
+import { assign, type EventObject, fromCallback, fromPromise, sendTo, setup } from 'xstate';
 import { type ActorDefinition, refMark } from '../../actors/actor-api.ts';
 import { currentExecution } from '../../actors/actor-execution.ts';
 import { type NodeSettings, settingsDefaults } from '../../actors/settings.ts';
@@ -379,4 +379,53 @@ test('a newer version takes over by its migration, also where the older one is n
       node.lines.some(({ code }) => code === 'ACTOR_DIVERGED'),
       false,
     );
+});
+
+test('a promise runs at the leader with its effect id, and ends as an entry: what it gave, or what it threw', async () => {
+  const ids: (string | null | undefined)[] = [];
+  const logic = setup({
+    types: { context: {} as { got: unknown[] } },
+    actors: {
+      work: fromPromise(async ({ input }: { input: { fails: boolean } }) => {
+        ids.push(currentExecution()?.effectId);
+        await Promise.resolve();
+        if (input.fails) throw new RangeError('too far');
+        return { at: 7 };
+      }),
+    },
+  }).createMachine({
+    context: { got: [] },
+    initial: 'idle',
+    on: { run: '.running' },
+    states: {
+      idle: {},
+      running: {
+        invoke: {
+          src: 'work',
+          input: ({ event }) => ({ fails: (event as { fails?: boolean }).fails === true }),
+          onDone: { target: 'idle', actions: assign({ got: ({ context, event }) => [...context.got, event.output] }) },
+          onError: {
+            target: 'idle',
+            actions: assign({ got: ({ context, event }) => [...context.got, (event.error as Error).message] }),
+          },
+        },
+      },
+    },
+  });
+  const got = ({ snapshot }: { snapshot: unknown }): unknown => {
+    const { value, context } = snapshot as { value: string; context: { got: unknown[] } };
+    return value === 'idle' ? context.got : undefined;
+  };
+  const world = createReplicaWorld(() => [definitionOf(logic, { replies: { get: got } })]);
+  world.form();
+  for (const fails of [false, true]) {
+    world.tell('a', { type: 'run', fails });
+    for (let turn = 0; turn < 20; turn++) {
+      world.cluster.pass(5);
+      await new Promise(setImmediate);
+    }
+  }
+  assert.deepEqual(said(world.ask('a', { type: 'get' })), [{ at: 7 }, 'too far']);
+  assert.equal(ids.length, 2);
+  for (const id of ids) assert.match(id ?? '', /^kv\.\d+\.\d+$/);
 });
