@@ -40,6 +40,8 @@ export const createShardBalance = (args: ShardBalanceArguments): ShardBalance =>
   const { name, self, clock, sink, options, leaderships, facts, hostedAt } = args;
   const state = createBalance(clock.nowMs());
   const leadsSinceMs = new Map<string, number>();
+  /** Groups of which this node lacks more than another. */
+  const unfit = new Set<string>();
 
   const votersOf = (raft: RaftState): Replica[] =>
     raft.configuration.voters.flatMap((id) => raft.configuration.members[id] ?? []);
@@ -61,6 +63,7 @@ export const createShardBalance = (args: ShardBalanceArguments): ShardBalance =>
       return [{ lacking: lacks(hosted(peer), wanted, persisted), one: { name: voter, capacity, zone: region } }];
     });
     const least = Math.min(...able.map(({ lacking }) => lacking));
+    if (able.some(({ one, lacking }) => one.name === name && lacking > least)) unfit.add(group);
     return able.filter(({ lacking }) => lacking === least).map(({ one }) => one);
   };
 
@@ -84,7 +87,8 @@ export const createShardBalance = (args: ShardBalanceArguments): ShardBalance =>
     const preferred = wish === name ? null : wish;
     const to = preferred === null ? null : replicaOf(raft, preferred);
     const sinceMs = leadsSinceMs.get(group) ?? clock.nowMs();
-    return { group, preferred, leadsSinceMs: sinceMs, isReady: to !== null && isReady(raft, to) };
+    const goes = to !== null && isReady(raft, to);
+    return { group, preferred, leadsSinceMs: sinceMs, isReady: goes, isUrgent: unfit.has(group) };
   };
 
   /** Who should lead what; null where nobody hosts actors of the cluster: then it is not this one's business. */
@@ -99,6 +103,7 @@ export const createShardBalance = (args: ShardBalanceArguments): ShardBalance =>
     const voters = new Map([...replicas].map(([group, raft]) => [group, votersOf(raft)]));
     const wanted = new Set([...voters.values()].flat().flatMap(({ peer }) => [...hosted(peer).keys()]));
     if (wanted.size === 0) return null;
+    unfit.clear();
     const groups = [...voters].map(
       ([group, of]): GroupToLead => ({ group, candidates: candidates(group, of, members, wanted) }),
     );

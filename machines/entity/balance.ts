@@ -19,6 +19,9 @@ export const balanceDefaults: BalanceOptions = {
   ...{ isOn: true, everyMs: 1_000, graceMs: 10_000, settleMs: 5_000, pauseMs: 2_000, restMs: 30_000 },
 };
 
+/** Where this node cannot serve all of a group and the other can, that is reason enough, whenever this node began. */
+const urgentMs = 500;
+
 /** A group that this node leads, as it is now. */
 export type LedGroup = {
   readonly group: string;
@@ -27,6 +30,8 @@ export type LedGroup = {
   readonly preferred: string | null;
   /** Neither its members nor its leader are changing, and who is preferred has all of its log and was heard lately. */
   readonly isReady: boolean;
+  /** This node lacks something that the group needs, and that who is preferred has. */
+  readonly isUrgent: boolean;
 };
 
 export type BalanceState = {
@@ -57,13 +62,16 @@ export const nextHandover = (
   }
   state.wishes = wishes;
   for (const [group, atMs] of state.handed) if (nowMs - atMs >= restMs) state.handed.delete(group);
-  if (!isOn || nowMs - state.startedMs < graceMs || nowMs - state.lastMs < pauseMs) return null;
+  if (!isOn || nowMs - state.lastMs < pauseMs) return null;
+  const isDue = ({ leadsSinceMs, isUrgent }: LedGroup, sinceMs: number): boolean =>
+    isUrgent
+      ? nowMs - sinceMs >= urgentMs
+      : nowMs - Math.max(state.startedMs, leadsSinceMs) >= graceMs && nowMs - sinceMs >= settleMs;
   let next: { group: string; to: string; sinceMs: number } | null = null;
-  for (const { group, leadsSinceMs, isReady } of led) {
-    const wish = wishes.get(group);
-    if (wish === undefined || !isReady || nowMs - leadsSinceMs < graceMs || nowMs - wish.sinceMs < settleMs) continue;
-    if (state.handed.has(group) || (next !== null && next.sinceMs <= wish.sinceMs)) continue;
-    next = { group, ...wish };
+  for (const one of led) {
+    const wish = wishes.get(one.group);
+    if (wish === undefined || !one.isReady || !isDue(one, wish.sinceMs) || state.handed.has(one.group)) continue;
+    if (next === null || wish.sinceMs < next.sinceMs) next = { group: one.group, ...wish };
   }
   if (next === null) return null;
   state.lastMs = nowMs;

@@ -28,6 +28,8 @@ export const postLimits = {
   peersMax: 4_096,
   /** A type that nobody hosts, or a node that nobody knows: news of it may be under way for so long. */
   patienceMs: 1_000,
+  /** A leader that cannot read the state of an actor asks for it, or hands over to who can. */
+  upgradePatienceMs: 3_000,
   /** The end of an actor is kept for a watcher that lost his connection. */
   endKeptMs: 60_000,
   /** Given ids of which it is known what became of them, at one node: the oldest are forgotten then. */

@@ -80,7 +80,10 @@ export const createRequest = (nowMs: number, untilMs: number, isKept: boolean): 
   last: null,
 });
 
-const unknownYet: ReadonlySet<ErrorCode> = new Set(['ACTOR_NOT_FOUND', 'MEMBER_NOT_FOUND']);
+/** What may be different in a moment: news is on its way, or the actor is, to a node that has its code. */
+const patience: Partial<Record<ErrorCode, number>> = {
+  ...{ ACTOR_NOT_FOUND: max.patienceMs, MEMBER_NOT_FOUND: max.patienceMs, ACTOR_VERSION: max.upgradePatienceMs },
+};
 
 const isInDoubt = ({ isInDoubt: before, phase, hasLeft }: RequestState): boolean => before || (phase === 'asked' && hasLeft);
 
@@ -113,7 +116,8 @@ const seek = (state: RequestState): RequestNext => {
 
 /** Nothing happened, as far as this answer goes; is it of use to ask again? */
 const mayTry = (state: RequestState, nowMs: number, { code }: Failure): boolean => {
-  if (unknownYet.has(code)) return nowMs - state.startMs < max.patienceMs;
+  const patienceMs = patience[code];
+  if (patienceMs !== undefined) return nowMs - state.startMs < patienceMs;
   return mayBeAskedAgain(code) && code !== 'DEADLINE_EXCEEDED';
 };
 

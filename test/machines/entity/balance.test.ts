@@ -7,7 +7,7 @@ const options: BalanceOptions = {
   ...{ isOn: true, everyMs: 10, graceMs: 100, settleMs: 50, pauseMs: 20, restMs: 500 },
 };
 const led = (group: string, preferred: string | null, more: Partial<LedGroup> = {}): LedGroup => ({
-  ...{ group, preferred, leadsSinceMs: 0, isReady: true, ...more },
+  ...{ group, preferred, leadsSinceMs: 0, isReady: true, isUrgent: false, ...more },
 });
 
 /** What is handed over when, over so long a time. */
@@ -44,6 +44,13 @@ test('a group that its node leads since a moment, or that is not ready, waits; o
   assert.deepEqual(
     run(() => [led('a', 'n2')], 700),
     ['100 a→n2', '600 a→n2'],
+  );
+});
+
+test('who cannot serve all of a group hands it to who can without waiting', () => {
+  assert.deepEqual(
+    run(() => [led('a', 'n2', { isUrgent: true, leadsSinceMs: 450 }), led('b', 'n2')], 520),
+    ['100 b→n2', '500 a→n2'],
   );
 });
 
