@@ -90,6 +90,12 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
     tick();
   };
 
+  const onWanted = (peer: PeerId): void => {
+    if (!others.has(peer)) return;
+    untold.add(peer);
+    tellOthers();
+  };
+
   const leaderOf = (group: string): PeerId | null =>
     facts.groups().includes(group) && leaderships.of(group).replica() !== null ? leaderships.of(group).now().leader : null;
 
@@ -204,12 +210,15 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
         return balance.drain();
       case 'delivery':
         if (event.delivery.type === 'hosts') return onHosts(event.delivery);
+        if (event.delivery.type === 'hosts-wanted') return onWanted(event.delivery.peer);
         if (event.delivery.type === 'leader') return answerLeader(event.delivery, leaderOf);
         return router.refuse(event.delivery.peer, 'TYPE_UNKNOWN', `no such message: ${event.delivery.type.slice(0, 32)}`);
     }
   };
 
   for (const group of facts.groups()) onLeading(group);
+  // They told the one before.
+  for (const peer of args.connected) router.send(peer, 'calls', shardsAddress, shardsAddress, 'hosts-wanted', null);
   onHosted();
   return {
     receive,
