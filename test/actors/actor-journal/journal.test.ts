@@ -510,3 +510,37 @@ test('what an actor is told before it has begun anew waits for it', () => {
   room.clock.pass(1_000);
   assert.deepEqual([answers, contextOf(live)], [[{ ok: true, value: 0 }], 5]);
 });
+
+test('what an invocation says that another has taken the place of meanwhile is not heard', async () => {
+  const resolvers: ((value: string) => void)[] = [];
+  const pending = setup({
+    types: {} as { context: { got: string } },
+    actors: { work: fromPromise(() => new Promise<string>((resolve) => void resolvers.push(resolve))) },
+  }).createMachine({
+    context: { got: '' },
+    initial: 'busy',
+    states: {
+      busy: {
+        invoke: { src: 'work', id: 'work', onDone: { target: 'idle', actions: assign({ got: ({ event }) => event.output }) } },
+        on: { again: { target: 'busy', reenter: true } },
+      },
+      idle: {},
+    },
+  });
+  const said = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const room = openRoom();
+  const live = opened(room, define(pending));
+  live.send({ type: 'again' }, nobody);
+  // It is on its way to the disk when the first promise answers.
+  room.clock.turn();
+  resolvers[0]!('old');
+  await said();
+  room.clock.settle();
+  assert.equal(stateOf(live), 'busy');
+  resolvers[1]!('new');
+  await said();
+  room.clock.settle();
+  assert.deepEqual([stateOf(live), contextOf(live)], ['idle', { got: 'new' }]);
+  const again = killed(room);
+  assert.deepEqual(contextOf(opened(again, define(pending))), { got: 'new' });
+});
