@@ -183,6 +183,9 @@ export const createBody = (args: BodyArguments): ActorBody => {
       else if (mode === 'recorded') effects.push({ kind: 'emit', path, event });
     },
     begin(one) {
+      // The one before has yet to handle that it was stopped, where it was in the middle of something.
+      const before = outside.get(one.path);
+      if (before !== undefined) on.end(one.path, before.actor);
       outside.set(one.path, one);
       if (isRestoring) return;
       if (mode === 'live') beginNow(one);

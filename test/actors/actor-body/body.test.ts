@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   type AnyActorLogic,
+  type AnyActorRef,
   assign,
+  cancel,
   createActor,
   createMachine,
   emit,
@@ -11,6 +13,8 @@ import {
   fromPromise,
   fromTransition,
   log,
+  raise,
+  sendParent,
   sendTo,
   setup,
 } from 'xstate';
@@ -306,4 +310,110 @@ test('it has the snapshots that raw XState has', () => {
   const raw = createActor(door, { input: {} }).start();
   assert.deepEqual((body.persist() as { snapshot: unknown }).snapshot, JSON.parse(JSON.stringify(raw.getPersistedSnapshot())));
   raw.stop();
+});
+
+test('regions act in the order of the document, whichever of them moved last, restored or not', () => {
+  const ready = ({ context }: { context: { isReady: boolean } }): boolean => context.isReady;
+  const machine = setup({
+    types: {} as { context: { isReady: boolean } },
+    actions: { first: () => {}, second: () => {} },
+    guards: { ready },
+  }).createMachine({
+    type: 'parallel',
+    context: { isReady: false },
+    on: { ready: { actions: assign({ isReady: true }) } },
+    states: {
+      a: {
+        initial: 'x',
+        states: { x: { on: { go: 'y' } }, y: { always: { guard: 'ready', target: 'z', actions: 'first' } }, z: {} },
+      },
+      b: { initial: 'y', states: { y: { always: { guard: 'ready', target: 'z', actions: 'second' } }, z: {} } },
+    },
+  });
+  const body = open(machine);
+  body.deliver({ type: 'go' });
+  for (const one of [again(machine, body.persist()), body]) {
+    one.deliver({ type: 'ready' });
+    assert.deepEqual(kindsOf(one.takeEffects()), ['action first', 'action second']);
+  }
+});
+
+test('a child whose id is given to another ends; who remembers it speaks to nobody, restored or not', () => {
+  const kid = setup({
+    types: {} as { context: { heard: number } },
+    actors: { work: fromPromise(async () => 1) },
+  }).createMachine({
+    context: { heard: 0 },
+    on: { hi: { actions: assign({ heard: ({ context }) => context.heard + 1 }) } },
+    invoke: { src: 'work', id: 'work' },
+  });
+  const machine = setup({ types: {} as { context: { old: unknown } }, actors: { kid } }).createMachine({
+    context: ({ spawn }) => ({ old: spawn('kid', { id: 'kid' }) }),
+    on: {
+      another: {
+        actions: assign(({ spawn }) => {
+          spawn('kid', { id: 'kid' });
+          return {};
+        }),
+      },
+      greet: { actions: sendTo(({ context }) => context.old as never, { type: 'hi' } as never) },
+    },
+  });
+  let body = open(machine);
+  body.takeEffects();
+  body.deliver({ type: 'another' });
+  assert.deepEqual(kindsOf(body.takeEffects()), ['uninvoke kid/work', 'invoke kid/work']);
+  const { old } = (body.snapshot() as unknown as { context: { old: AnyActorRef } }).context;
+  assert.equal(old.getSnapshot().status, 'stopped');
+  assert.deepEqual(
+    body.invoked().map(({ path }) => path),
+    ['kid/work'],
+  );
+  for (let times = 0; times < 2; times++) {
+    body.deliver({ type: 'greet' });
+    const { snapshot } = body.persist() as unknown as { snapshot: { children: { kid: { snapshot: { context: unknown } } } } };
+    assert.deepEqual(snapshot.children.kid.snapshot.context, { heard: 0 });
+    body = again(machine, body.persist());
+  }
+});
+
+test('two delays under one id both end, and cancelling means the later', () => {
+  const machine = setup({ types: {} as { context: { late: number } } }).createMachine({
+    context: { late: 0 },
+    on: {
+      go: { actions: raise({ type: 'late' }, { delay: 10, id: 'one' }) },
+      stop: { actions: cancel('one') },
+      late: { actions: assign({ late: ({ context }) => context.late + 1 }) },
+    },
+  });
+  let body = open(machine);
+  for (let times = 0; times < 3; times++) body.deliver({ type: 'go' });
+  body = again(machine, body.persist());
+  body.deliver({ type: 'stop' });
+  const timers = body.timers().map(({ id }) => id);
+  assert.deepEqual(timers, [':one', ':one~0']);
+  for (const timer of timers) assert.equal(body.fire(timer), true);
+  assert.equal((body.snapshot() as unknown as { context: { late: number } }).context.late, 2);
+});
+
+test('what was invoked ends before another takes its path, though its actor is in the middle of something', () => {
+  const kid = setup({ actors: { work: fromPromise(async () => 1) } }).createMachine({
+    invoke: [
+      { src: 'work', id: 'work' },
+      { src: 'work', id: 'ask', onDone: { actions: sendParent({ type: 'another' }) } },
+    ],
+  });
+  const machine = setup({ actors: { kid } }).createMachine({
+    initial: 'a',
+    states: { a: { invoke: { src: 'kid', id: 'kid' }, on: { another: { target: 'a', reenter: true } } } },
+  });
+  const body = open(machine);
+  body.takeEffects();
+  body.answer('kid/ask', { type: 'done', output: 1 });
+  const told = kindsOf(body.takeEffects());
+  assert.deepEqual(told, ['uninvoke kid/ask', 'uninvoke kid/work', 'invoke kid/work', 'invoke kid/ask']);
+  assert.deepEqual(
+    body.invoked().map(({ path }) => path),
+    ['kid/work', 'kid/ask'],
+  );
 });
