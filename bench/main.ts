@@ -1,10 +1,11 @@
 // `npm run bench [-- part …] [--quick] [--kills N] [--json FILE]`: what Polity does on this machine, beside what the machine itself
 // can do and, where it is installed, etcd. Parts: actors, limits, durable-3, durable-5, failover, idle, sim, mesh, gossip, discovery, routes, calls,
-// queues, actors-local, replica-local, replica-memory, replica-converge, replica-repair, replica-peers, replica-orbitdb; all of them by default.
+// queues, actors-local, actors-cluster, actors-failover, replica-local, replica-memory, replica-converge, replica-repair, replica-peers, replica-orbitdb; all of them by default.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { measureActors } from './actors.ts';
+import { measureActorsCluster, measureActorsFailover } from './actors-cluster.ts';
 import { measureActorsLocal } from './actors-local.ts';
 import { measureCalls } from './calls.ts';
 import { measureDiscovery } from './discovery.ts';
@@ -46,6 +47,8 @@ const parts: Record<string, (options: Options) => Promise<Measured>> = {
   queues: ({ quick }) => measureQueues(quick),
   routes: async ({ quick }) => ({ rows: await measureRoutes(quick) }),
   calls: ({ quick }) => measureCalls(quick),
+  'actors-cluster': ({ quick }) => measureActorsCluster(quick),
+  'actors-failover': ({ kills }) => measureActorsFailover(kills),
   'actors-local': ({ quick }) => measureActorsLocal(quick),
   'replica-local': ({ quick }) => measureReplicaLocal(quick),
   'replica-memory': async () => ({ rows: await measureReplicaMemory() }),

@@ -61,6 +61,11 @@ export class AskedProcess<Asked extends { [Name in keyof Asked]: (given: never) 
     return this.#answer(name) as Promise<Awaited<ReturnType<Asked[Name]>>>;
   }
 
+  /** kill -9. */
+  kill(): void {
+    this.#process?.kill('SIGKILL');
+  }
+
   /** It ends of its own accord when it may not be asked any more. */
   async stop(): Promise<void> {
     const child = this.#process;
