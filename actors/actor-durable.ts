@@ -19,7 +19,7 @@ import { journalLimits } from './actor-durable-place.ts';
 import { executing } from './actor-execution.ts';
 import type { LogEntry } from './actor-records.ts';
 import type { TakesTurns, Turn } from './actor-turns.ts';
-import { plainOf } from './actor-values.ts';
+import { plainOf, revive } from './actor-values.ts';
 import type { Outcome } from './api.ts';
 
 type Delivery = { id: DeliveryId | null; wantsReply: boolean; leftMs: number; trail: Trail };
@@ -52,9 +52,8 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
       letter.asks.push(ask);
       return null;
     }
-    // It was handled: the answer is what it is by now.
     if (id !== null && this.history?.ids.has(id) === true) {
-      this.#answer(ask, this.snapshot());
+      this.#answerAgain(ask, id, this.history.answers);
       return null;
     }
     return this.#take({ event: taken.value, id, trail, asks: [ask] });
@@ -105,7 +104,13 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
     while (entries.length < journalLimits.batchEntries) {
       const letter = this.mailbox.shift();
       if (letter === undefined) break;
-      entries.push({ kind: 'event', atMs: this.now(), event: letter.event, id: letter.id });
+      entries.push({
+        kind: 'event',
+        atMs: this.now(),
+        event: letter.event,
+        id: letter.id,
+        isAsked: letter.asks.some(({ wantsReply }) => wantsReply),
+      });
       letters.push(letter);
     }
     if (entries.length === 0) return;
@@ -192,6 +197,12 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
     this.pending.add(ask);
     ask.waitsAt = this;
     this.place.overdue.add(ask, ask.atMs);
+  }
+
+  /** It was handled: the answer is as it was, if that is known, or what it is by now. */
+  #answerAgain(ask: Ask, id: DeliveryId, answers: ReadonlyMap<string, unknown>): void {
+    if (ask.wantsReply && answers.has(id)) this.endAsk(ask, { ok: true, value: revive(answers.get(id), this.place.formRef) });
+    else this.#answer(ask, this.snapshot());
   }
 
   #askAgain(snapshot: Snapshot<unknown>): void {

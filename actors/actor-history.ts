@@ -2,9 +2,11 @@
 // when timers are due, which invocation is at which path, which deliveries were handled. The same when it is read again.
 import type { EventObject } from 'xstate';
 import type { ActorAddress } from '../machines/entity/address.ts';
+import { pack } from '../machines/wire/envelope.ts';
 import type { ActorDefinition, TimerPolicy } from './actor-api.ts';
 import { createBody } from './actor-body.ts';
 import type { ActorBody, BodyAnswer, BodyEffect, BodyPath } from './actor-body-api.ts';
+import { replyOf } from './actor-cell-asks.ts';
 import type { Cut } from './actor-log.ts';
 import type { LogEntry, SnapshotRecord } from './actor-records.ts';
 import { plainOf, revive } from './actor-values.ts';
@@ -13,6 +15,9 @@ export const historyLimits = {
   /** Ids of deliveries: so many, for so long after they were handled. */
   idsMax: 1_000,
   idsKeptMs: 600_000,
+  /** Answers that are given once more as they were: so many of an actor, and on the disk those that are no larger than this, packed. */
+  answersMax: 32,
+  answerBytesMax: 4_096,
 } as const;
 
 /** The number of what an actor does when it is made. */
@@ -32,6 +37,8 @@ export class History {
   readonly dues: Map<string, number>;
   readonly invocations: Map<BodyPath, string>;
   readonly ids: Map<string, number>;
+  readonly answers: Map<string, unknown>;
+  readonly #definition: ActorDefinition;
   readonly #policy: TimerPolicy;
   readonly #formRef: (address: ActorAddress) => unknown;
   readonly #version: number;
@@ -45,11 +52,13 @@ export class History {
   constructor(args: HistoryArguments, from: { record: SnapshotRecord; snapshot: unknown } | { atMs: number }) {
     const { definition, id, formRef, onSent, onLog, address } = args;
     const record = 'record' in from ? from.record : null;
+    this.#definition = definition;
     this.#policy = definition.timers;
     this.#version = definition.version;
     this.#formRef = formRef;
     this.dues = new Map(record?.dues);
     this.ids = new Map(record?.ids);
+    this.answers = new Map(record?.answers);
     this.invocations = new Map(record?.invocations);
     this.atMs = 'atMs' in from ? from.atMs : from.record.atMs;
     const first =
@@ -74,6 +83,7 @@ export class History {
       case 'event':
         if (entry.id !== null) this.#remember(entry.id);
         this.body.deliver(revive(entry.event, this.#formRef) as EventObject);
+        if (entry.id !== null && entry.isAsked) this.#keepAnswer(entry.id, entry.event);
         break;
       case 'fire':
         this.dues.delete(entry.timer);
@@ -116,6 +126,17 @@ export class History {
     }
   }
 
+  /** Who asks once more is told what he was told, though the actor has gone on since then. */
+  #keepAnswer(id: string, event: EventObject): void {
+    const reply = replyOf(this.#definition, this.body.snapshot(), event);
+    if (reply?.ok !== true) return;
+    const plain = plainOf(reply.value, 'answer');
+    if (!plain.ok) return;
+    this.answers.set(id, plain.value);
+    const [oldest] = this.answers.keys();
+    if (this.answers.size > historyLimits.answersMax && oldest !== undefined) this.answers.delete(oldest);
+  }
+
   /** Timers that do not stand at an instant: what was left of them when something was written last, or all of it. */
   #countFrom(beforeMs: number): void {
     if (this.#policy === 'deadline') return;
@@ -141,11 +162,19 @@ export class History {
     return {
       ...{ version: this.#version, standing: this.body.snapshot().status === 'active' ? 'active' : 'done' },
       ...{ at: this.at, atMs: Math.max(this.atMs, nowMs), body: this.body.persist() },
-      ...{ dues: [...this.dues], ids: [...this.ids], invocations: [...this.invocations], done },
+      ...{
+        dues: [...this.dues],
+        ids: [...this.ids],
+        answers: [...this.answers].filter(isSmall),
+        invocations: [...this.invocations],
+        done,
+      },
       owed: done < birth ? this.owed.flatMap((effect) => plainEffect(effect)) : [],
     };
   }
 }
+
+const isSmall = ([, answer]: [string, unknown]): boolean => pack(answer).byteLength <= historyLimits.answerBytesMax;
 
 /** What could be done by whoever reads it; nothing where something in it is no plain data. */
 const plainEffect = (effect: BodyEffect): BodyEffect[] => {

@@ -7,7 +7,8 @@ import { Corruption, checksumBytes, isCount, isTime, openRecord, sameBytes, seal
 
 /** One thing that an actor is told. `atMs` on the wall clock, never less than that of the one before. */
 export type LogEntry =
-  | { kind: 'event'; atMs: number; event: EventObject; id: string | null }
+  /** `isAsked`: whoever gave the id wants an answer. */
+  | { kind: 'event'; atMs: number; event: EventObject; id: string | null; isAsked: boolean }
   | { kind: 'fire'; atMs: number; timer: string }
   /** `invocation`: whose answer it is; another may have its path by now. Null for what was sent. */
   | { kind: 'answer'; atMs: number; path: BodyPath; invocation: string | null; answer: BodyAnswer }
@@ -29,6 +30,8 @@ export type SnapshotRecord = {
   dues: [string, number][];
   /** Ids of deliveries that were handled, and when. */
   ids: [string, number][];
+  /** By id: what was answered last, as far as it is small. */
+  answers: [string, unknown][];
   /** By path: which invocation it is. */
   invocations: [string, string][];
   /** The last entry whose effects were done; what the actor wanted when it was made counts as entry 1. */
@@ -46,12 +49,28 @@ const isRecord = (value: unknown): value is Record<string, unknown> => typeof va
 const isRow = <Value>(is: (value: unknown) => value is Value) => {
   return (row: unknown): row is [string, Value] => Array.isArray(row) && row.length === 2 && isText(row[0]) && is(row[1]);
 };
+const isAny = (value: unknown): value is unknown => value !== undefined;
 const isRows = <Value>(rows: unknown, is: (value: unknown) => value is Value): rows is [string, Value][] =>
   Array.isArray(rows) && rows.every(isRow(is));
 
 export const sealSnapshot = ({ snapshot: key }: ActorKeys, record: SnapshotRecord): Uint8Array => {
-  const { version, standing, at, atMs, body, dues, ids, invocations, done, owed, first, follows } = record;
-  return sealRecord(key, [format, version, standing, at, atMs, body, dues, ids, invocations, done, owed, first, follows]);
+  const { version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first, follows } = record;
+  return sealRecord(key, [
+    format,
+    version,
+    standing,
+    at,
+    atMs,
+    body,
+    dues,
+    ids,
+    answers,
+    invocations,
+    done,
+    owed,
+    first,
+    follows,
+  ]);
 };
 
 const isBody = (value: unknown): value is PersistedBody => {
@@ -64,24 +83,24 @@ const isEffect = (value: unknown): value is BodyEffect => isRecord(value) && isT
 /** Throws a Corruption. */
 export const openSnapshot = ({ snapshot: key }: ActorKeys, value: Uint8Array): SnapshotRecord => {
   const fields = openRecord(key, value);
-  const [kind, version, standing, at, atMs, body, dues, ids, invocations, done, owed, first, follows] = (
+  const [kind, version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first, follows] = (
     Array.isArray(fields) ? fields : []
   ) as unknown[];
   if (kind !== format) throw new Corruption(`its format is ${String(kind)}, this program knows ${format}`);
   const isWhole =
     isCount(version) && (standing === 'active' || standing === 'done') && isCount(at) && isTime(atMs) && isBody(body);
-  if (!isWhole || !isRows(dues, isTime) || !isRows(ids, isTime) || !isRows(invocations, isText))
+  if (!isWhole || !isRows(dues, isTime) || !isRows(ids, isTime) || !isRows(answers, isAny) || !isRows(invocations, isText))
     throw new Corruption('it is malformed');
   if (!isCount(done) || !Array.isArray(owed) || !owed.every(isEffect)) throw new Corruption('it does not say what was done');
   if (!isCount(first) || !(follows instanceof Uint8Array) || follows.byteLength !== checksumBytes)
     throw new Corruption('it does not say what follows it');
-  return { version, standing, at, atMs, body, dues, ids, invocations, done, owed, first, follows: follows.slice() };
+  return { version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first, follows: follows.slice() };
 };
 
 const form = (entry: LogEntry): unknown[] => {
   switch (entry.kind) {
     case 'event':
-      return [0, entry.atMs, entry.event, entry.id];
+      return [0, entry.atMs, entry.event, entry.id, entry.isAsked];
     case 'fire':
       return [1, entry.atMs, entry.timer];
     case 'answer':
@@ -98,7 +117,8 @@ const isTold = (value: unknown): value is EventObject => isRecord(value) && isTe
 const parse = (fields: unknown): LogEntry | null => {
   const [kind, atMs, one, two, three] = (Array.isArray(fields) ? fields : []) as unknown[];
   if (!isTime(atMs)) return null;
-  if (kind === 0) return isTold(one) && (two === null || isText(two)) ? { kind: 'event', atMs, event: one, id: two } : null;
+  if (kind === 0 && isTold(one) && (two === null || isText(two)) && typeof three === 'boolean')
+    return { kind: 'event', atMs, event: one, id: two, isAsked: three };
   if (kind === 1) return isText(one) ? { kind: 'fire', atMs, timer: one } : null;
   if (kind === 2 && isText(one) && (two === null || isText(two)) && isTold(three))
     return { kind: 'answer', atMs, path: one, invocation: two, answer: three as BodyAnswer };

@@ -544,3 +544,16 @@ test('what an invocation says that another has taken the place of meanwhile is n
   const again = killed(room);
   assert.deepEqual(contextOf(opened(again, define(pending))), { got: 'new' });
 });
+
+test('who asks once more is told what he was told, though the actor has gone on since then', () => {
+  const sums = define(counter, { replies: { add: replies.get } });
+  let room = openRoom();
+  let live = opened(room, sums);
+  const put = (id: string) => ask(room, live, { type: 'add', by: 1 } as never, id);
+  for (const [at, id] of ['x', 'y', 'z'].entries()) assert.deepEqual(put(id), [{ ok: true, value: at + 1 }]);
+  for (const again of [(same: typeof room) => same, killed, stopped, killed]) {
+    room = again(room);
+    live = opened(room, sums);
+    assert.deepEqual([put('x'), put('z')], [[{ ok: true, value: 1 }], [{ ok: true, value: 3 }]]);
+  }
+});
