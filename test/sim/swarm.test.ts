@@ -4,18 +4,19 @@ import { describe, test } from 'node:test';
 import { type RunOptions, runSeed, runTwice } from '../../sim/index.ts';
 
 describe('seeds', () => {
-  for (let seed = 1; seed <= 12; seed++)
+  for (const seed of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12])
     test(`seed ${seed} holds`, () => {
       const { verdict, reason } = runSeed(seed, { timeMs: 4_000 });
       assert.equal(verdict, 'held', reason);
     });
 });
 
-test('a seed is the same run again, whatever ran before it', () => {
+test('a seed is the same run again, whatever ran before it, and holds', () => {
   for (const seed of [11, 13]) {
     const twice = runTwice(seed, { timeMs: 4_000 });
     assert.ok(twice.same, twice.same ? '' : `line ${twice.line}: ${twice.first} / ${twice.second}`);
     assert.ok(twice.result.steps > 500);
+    assert.equal(twice.result.verdict, 'held', `seed ${seed}: ${twice.result.reason}`);
   }
 });
 
@@ -49,18 +50,16 @@ test('different seeds are different runs', () => {
   assert.equal(hashes.size, 5);
 });
 
+/** By one of the first eight seeds. */
+const isCaught = (options: RunOptions): boolean =>
+  [1, 2, 3, 4, 5, 6, 7, 8].some((seed) => runSeed(seed, options).verdict === 'correctness');
+
 test('a disk that says it synced and did not is caught', () => {
-  const verdicts = Array.from({ length: 8 }, (_, at) =>
-    runSeed(at + 1, { planted: 'lying-disk', faults: ['power-loss-all', 'kill'], nodes: 3, timeMs: 15_000 }),
-  );
-  assert.ok(verdicts.some(({ verdict }) => verdict === 'correctness'));
+  assert.ok(isCaught({ planted: 'lying-disk', faults: ['power-loss-all', 'kill'], nodes: 3, timeMs: 15_000 }));
 });
 
 test('a vote that is not on the disk when it is given is caught', () => {
-  const verdicts = Array.from({ length: 8 }, (_, at) =>
-    runSeed(at + 1, { planted: 'forgotten-vote', faults: ['kill', 'power-loss', 'isolate-leader'], nodes: 3, timeMs: 6_000 }),
-  );
-  assert.ok(verdicts.some(({ verdict }) => verdict === 'correctness'));
+  assert.ok(isCaught({ planted: 'forgotten-vote', faults: ['kill', 'power-loss', 'isolate-leader'], nodes: 3, timeMs: 6_000 }));
 });
 
 test('a disk that forgets in silence what it promised is named by a leader, and nothing is lost', () => {
