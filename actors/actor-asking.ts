@@ -161,6 +161,16 @@ export class Asking {
     for (const open of [...this.#open.values()]) this.#step(open, { type: 'changed' });
   }
 
+  /** A while after something changed: who was asked where the actor is no more, and has not answered, may be cut off. */
+  look(): void {
+    for (const open of [...this.#open.values()]) {
+      const { phase, target, isKept } = open.state;
+      if (phase !== 'asked' || !isKept || target === here) continue;
+      const located = this.#args.locating.locate(open.asked.address);
+      if (located.type === 'here' || (located.type === 'at' && located.peer !== target)) this.#step(open, { type: 'moved' });
+    }
+  }
+
   stop(why: Failure): void {
     for (const open of [...this.#open.values()]) this.#step(open, { type: 'stopping', failure: why });
   }

@@ -147,6 +147,17 @@ export class Following {
     for (const follower of [...this.#followers]) this.#step(follower, { type: 'changed' });
   }
 
+  /** A while after something changed: who tells of an actor that is elsewhere by now may be cut off. */
+  look(): void {
+    for (const follower of [...this.#followers]) {
+      const { phase, target } = follower.state;
+      if (phase !== 'following' || typeof target !== 'string') continue;
+      const located = this.#args.locating.locate(follower.wanted.address);
+      if (located.type === 'here' || (located.type === 'at' && located.peer !== target))
+        this.#step(follower, { type: 'moved' });
+    }
+  }
+
   /** They begin anew wherever whoever wants them asks again. */
   stop(reason: 'STOPPING' | 'NOT_READY', message: string): void {
     for (const follower of [...this.#followers])

@@ -27,7 +27,7 @@ import { createOnce, type Once, type OnceMemory } from './actor-once.ts';
 import { Serving } from './actor-serving.ts';
 import type { Outcome } from './api.ts';
 import { type CallPost, type Carrier, createCallPost } from './calls-post.ts';
-import type { PeerId, Ports } from './ports/index.ts';
+import type { PeerId, Ports, Timer } from './ports/index.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
 
@@ -75,6 +75,9 @@ export type ActorsArguments = {
   onCore: (core: ActorsCore | null) => void;
 };
 
+/** Who leads no more mostly says so, or his connection goes: only after so long others are asked too. */
+const lookMs = 250;
+
 export const createActors = (scope: Scope, args: ActorsArguments): Component<ActorsEvent> => new Actors(scope, args).component;
 
 class Actors implements ActorsCore {
@@ -86,10 +89,14 @@ class Actors implements ActorsCore {
   readonly #following: Following;
   readonly #serving: Serving;
   readonly #feeds: Feeds;
+  /** Set when something changed. */
+  #lookTimer: Timer | null = null;
+  readonly #scope: Scope;
   /** Starts of the processes that asked here. */
   readonly #epochs = new Map<PeerId, number>();
 
   constructor(scope: Scope, args: ActorsArguments) {
+    this.#scope = scope;
     this.#args = args;
     const { name, epoch, ports, carrier, directory, locating, letters, formRef, nextNumber, nameOf, epochOf, isStopping } =
       args;
@@ -223,6 +230,11 @@ class Actors implements ActorsCore {
     for (const place of directory.passive()) if (locating.locate(place.address).type !== 'here') directory.moved(place);
     this.#asking.changed();
     this.#following.changed();
+    this.#lookTimer ??= this.#scope.after(lookMs, () => {
+      this.#lookTimer = null;
+      this.#asking.look();
+      this.#following.look();
+    });
   }
 
   end(why: Failure): void {

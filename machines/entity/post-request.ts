@@ -53,6 +53,8 @@ export type RequestEvent =
   | { type: 'woke' }
   /** Something may be elsewhere. */
   | { type: 'changed' }
+  /** The actor is not where it was asked any more, as far as this node knows: who was asked may be cut off, and never answer. */
+  | { type: 'moved' }
   | { type: 'late' }
   | { type: 'stopping'; failure: Failure }
   | { type: 'cancelled' };
@@ -183,6 +185,11 @@ const whileAsked = (state: RequestState, nowMs: number, fraction: number, event:
     case 'elsewhere':
       settleDoubt(state);
       return redirected(state, fraction, event.peer);
+    case 'moved':
+      // Only where ids are kept is it safe to ask elsewhere too.
+      if (!state.isKept || state.target === here) return null;
+      state.isInDoubt ||= state.hasLeft;
+      return seek(state);
     case 'lost':
       return state.hasLeft ? lost(state, fraction) : pause(state, fraction, 0, state.doubtAt === null ? 'placing' : 'pausing');
     case 'gone':

@@ -39,6 +39,31 @@ test('callers see no error while an actor of the cluster moves', () => {
   assert.equal(world.effects.length, 4);
 });
 
+test('who was asked and is cut off without a word is not waited for once the actor is elsewhere', () => {
+  const world = createHandDoors(['n1', 'n2', 'n3']);
+  const { outcomes, note } = notes();
+  const shown: unknown[] = [];
+  world.move('k', 'n2');
+  world.api('n1').subscribe(
+    ledgerOf('k'),
+    'context.count',
+    (value) => shown.push(value),
+    () => {},
+  );
+  world.pass(50);
+  world.api('n1').ask(ledgerOf('k'), add, {}, note);
+  world.api('n1').deliver(tallyAt('n2'), add, { timeoutMs: 2_000 }, note);
+  // The connection stays, and nothing comes through.
+  while (world.network.lose());
+  world.places.set('k', 'n3');
+  world.tellChanged();
+  world.pass(400);
+  assert.deepEqual(outcomes, ['ok 1']);
+  assert.deepEqual(shown, [0, 1]);
+  world.pass(2_000);
+  assert.deepEqual(outcomes, ['ok 1', 'OUTCOME_UNKNOWN'], 'only that process can know');
+});
+
 test('an answer that was lost with its connection is had from the same process; one that was lost with it is not made up', () => {
   const world = createHandDoors(['n1', 'n2']);
   const { outcomes, note } = notes();

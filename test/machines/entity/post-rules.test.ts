@@ -23,7 +23,7 @@ const requestEvent: fc.Arbitrary<RequestEvent> = fc.oneof(
   fc.constantFrom<RequestEvent>({ type: 'waits' }, { type: 'left' }, { type: 'unsent', failure: failure('UNREACHABLE', 'no') }),
   { weight: 3, arbitrary: why.map((one): RequestEvent => ({ type: 'failed', failure: one })) },
   peer.map((one): RequestEvent => ({ type: 'elsewhere', peer: one })),
-  { weight: 2, arbitrary: fc.constantFrom<RequestEvent>({ type: 'lost' }, { type: 'gone' }) },
+  { weight: 2, arbitrary: fc.constantFrom<RequestEvent>({ type: 'lost' }, { type: 'gone' }, { type: 'moved' }) },
   { weight: 1, arbitrary: fc.constantFrom<RequestEvent>({ type: 'late' }, { type: 'cancelled' }) },
 );
 
@@ -49,6 +49,7 @@ test('a request ends once, is never said not to have happened when it may have, 
           if (isAnswer && !(event.type === 'failed' && event.failure.code === 'OUTCOME_UNKNOWN')) open.delete(asking);
           if (isAnswer && event.type === 'failed' && event.failure.code === 'OUTCOME_UNKNOWN') open.add(asking);
           if ((event.type === 'lost' || event.type === 'gone') && leaves) open.add(asking);
+          if (event.type === 'moved' && isKept && asking !== here && leaves) open.add(asking);
         }
         assert.ok(!(ends > 0 && next !== null), 'nothing after its end');
         if (next?.do === 'ask') {
