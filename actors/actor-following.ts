@@ -198,6 +198,7 @@ export class Following {
   #followHere(follower: Follower): void {
     const { located, wanted, turn } = follower;
     if (located?.type !== 'here') return this.#step(follower, { type: 'moved' });
+    this.#leave(follower);
     const isNow = (): boolean => follower.turn === turn && this.#followers.has(follower);
     const events: FollowedHere = {
       held: () => isNow() && this.#step(follower, { type: 'held' }),
@@ -227,7 +228,7 @@ export class Following {
     const { isWatch, address, select } = follower.wanted;
     // A subscription begins anew; a watch goes on where it was.
     if (follower.numberAt !== peer || !isWatch) {
-      this.#byNumber.delete(follower.number);
+      this.#leave(follower);
       follower.number = nextNumber();
       follower.numberAt = peer;
       this.#byNumber.set(follower.number, follower);
@@ -262,9 +263,16 @@ export class Following {
     follower.turn++;
     follower.timer?.cancel();
     follower.endHere?.();
-    if (follower.numberAt === null) return;
-    this.#byNumber.delete(follower.number);
-    this.#say(follower.numberAt, postTypes.drop, follower.number);
+    this.#leave(follower);
+  }
+
+  /** What the peer who told of it says from now on is old. */
+  #leave(follower: Follower): void {
+    const { numberAt, number } = follower;
+    if (numberAt === null) return;
+    follower.numberAt = null;
+    this.#byNumber.delete(number);
+    this.#say(numberAt, postTypes.drop, number);
   }
 
   #end(follower: Follower, { reason, output, failure: why }: PostEnd): void {

@@ -222,6 +222,6 @@ test('one effect at most, exactly one if answered, none if refused; each end onc
       epilogue(world);
       judge(world);
     }),
-    { numRuns: 60 },
+    { numRuns: 120 },
   );
 });
