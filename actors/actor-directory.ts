@@ -29,8 +29,9 @@ export type Place = {
   isOpening: boolean;
   /** Those who wait for its end, which is under way. */
   stopping: ((outcome: Outcome<null>) => void)[] | null;
-  jobs: Job[];
-  readonly watchers: Set<Watcher>;
+  /** There may be a million places: most never have one of these. */
+  jobs: Job[] | null;
+  watchers: Set<Watcher> | null;
 };
 
 export interface Directory {
@@ -86,6 +87,8 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
   const definitions = new Map<string, ActorDefinition>();
   const places = new Map<string, Map<string, Place>>();
   const listeners: (() => void)[] = [];
+  /** Those that somebody watches. */
+  const watched = new Set<Place>();
 
   const backingOf = (durability: Durability): Backing | undefined =>
     backings().find((backing) => backing.durability === durability);
@@ -111,7 +114,7 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
 
   const tidy = (place: Place): void => {
     const { address, live, isOpening, stopping, watchers } = place;
-    if (live !== null || isOpening || stopping !== null || watchers.size > 0) return;
+    if (live !== null || isOpening || stopping !== null || watchers !== null) return;
     const of = places.get(address.type);
     if (of?.get(address.key) !== place) return;
     of.delete(address.key);
@@ -120,12 +123,13 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
 
   const open = (place: Place, token: FencingToken | null): void => {
     const { definition, address } = place;
-    const onlyIfMade = !place.jobs.some(({ makes }) => makes);
+    const onlyIfMade = place.jobs?.some(({ makes }) => makes) !== true;
     place.isOpening = true;
     const done = (outcome: Outcome<LiveActor>): void => {
       if (!place.isOpening) return;
       place.isOpening = false;
-      const jobs = place.jobs.splice(0);
+      const jobs = place.jobs ?? [];
+      place.jobs = null;
       if (outcome.ok) {
         place.live = outcome.value;
         hooks.opened(outcome.value, token);
@@ -153,9 +157,10 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
   };
 
   const tell = (place: Place, end: ActorEnd | 'moved'): void => {
-    const watchers = [...place.watchers];
-    place.watchers.clear();
-    for (const watcher of watchers) watcher(end);
+    const { watchers } = place;
+    place.watchers = null;
+    watched.delete(place);
+    for (const watcher of watchers ?? []) watcher(end);
   };
 
   const directory: Directory = {
@@ -194,9 +199,14 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
       if (of === undefined) places.set(address.type, (of = new Map()));
       const known = of.get(address.key);
       if (known !== undefined && (known.definition === definition || known.live !== null || known.isOpening)) return known;
-      const watchers = known?.watchers ?? new Set<Watcher>();
-      const place: Place = { address, definition, live: null, isOpening: false, stopping: null, jobs: [], watchers };
+      const place: Place = { address, definition, live: null, isOpening: false, stopping: null, jobs: null, watchers: null };
       of.set(address.key, place);
+      if (known?.watchers == null) return place;
+      // Of another version of its type.
+      place.watchers = known.watchers;
+      known.watchers = null;
+      watched.delete(known);
+      watched.add(place);
       return place;
     },
     find,
@@ -207,10 +217,10 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
         return tidy(place);
       }
       if (place.live !== null) return job.run(place.live, place);
-      if (place.jobs.length >= place.definition.mailboxMax)
-        return job.fail(
-          failure('MAILBOX_FULL', `${place.jobs.length} messages wait until ${addressText(place.address)} is there`),
-        );
+      const waiting = place.jobs?.length ?? 0;
+      if (waiting >= place.definition.mailboxMax)
+        return job.fail(failure('MAILBOX_FULL', `${waiting} messages wait until ${addressText(place.address)} is there`));
+      place.jobs ??= [];
       place.jobs.push(job);
       if (!place.isOpening) open(place, token);
     },
@@ -256,11 +266,18 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
     },
 
     watch(place, watcher) {
-      if (place.watchers.size >= actorLimits.watchersMax) return null;
-      place.watchers.add(watcher);
+      if (place.watchers !== null && place.watchers.size >= actorLimits.watchersMax) return null;
+      place.watchers ??= new Set();
+      const { watchers } = place;
+      watchers.add(watcher);
+      watched.add(place);
       return () => {
-        place.watchers.delete(watcher);
-        tidy(place);
+        if (!watchers.delete(watcher) || watchers.size > 0) return;
+        const now = find(place.address);
+        if (now?.watchers !== watchers) return;
+        now.watchers = null;
+        watched.delete(now);
+        tidy(now);
       };
     },
 
@@ -273,13 +290,7 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
       tidy(place);
     },
 
-    passive() {
-      const found: Place[] = [];
-      for (const of of places.values())
-        for (const place of of.values())
-          if (place.live === null && !place.isOpening && place.watchers.size > 0) found.push(place);
-      return found;
-    },
+    passive: () => [...watched].filter(({ live, isOpening }) => live === null && !isOpening),
 
     moved(place) {
       tell(place, 'moved');

@@ -63,13 +63,13 @@ export const createFollowHere =
       }
     };
 
-    if (isWatch && place.live === null && !place.isOpening && definition.durability === 'none' && place.watchers.size === 0) {
+    if (isWatch && place.live === null && !place.isOpening && definition.durability === 'none' && place.watchers === null) {
       // Nothing is made, so nothing is kept of the address either.
       directory.forget(place);
       over({ end: neverLived });
       return () => {};
     }
-    if (isWatch && place.live === null && place.watchers.size > 0) watch(place);
+    if (isWatch && place.live === null && place.watchers !== null) watch(place);
     else
       directory.use(place, token, {
         makes: !isWatch,
