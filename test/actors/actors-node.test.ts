@@ -94,7 +94,9 @@ test('a replicated actor is asked from any node, and the loss of the one where i
   }
   cluster.kill(leader);
   cluster.until(() => outcomes.length === 5, 25_000);
-  assert.deepEqual(outcomes.map((outcome) => outcome.ok && outcome.value).sort(), [4, 5, 6, 7, 8]);
+  // Each once. Who lost the answer to what was handled is answered from the state as it is now.
+  const values = outcomes.map((outcome) => (outcome.ok ? (outcome.value as number) : 0));
+  assert.ok(values.every((value) => value >= 4 && value <= 8) && values.includes(8), `${values}`);
   assert.deepEqual(settled(cluster, others[1]!, account, { type: 'add' }), { ok: true, value: 9 });
 });
 
