@@ -7,8 +7,9 @@ import { type AskKind, formAsk, type PostDone, postTypes } from '../machines/ent
 import { createRequest, here, type RequestEvent, type RequestState, stepRequest } from '../machines/entity/post-request.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Trail } from './actor-api.ts';
-import { type FormRef, type Found, type Here, isFailure, packPlain, unpackPlain } from './actor-here.ts';
+import { type FormRef, type Found, type Here, packPlain, unpackPlain } from './actor-here.ts';
 import type { Locating } from './actor-locating.ts';
+import { isFailure } from './actor-values.ts';
 import type { Outcome } from './api.ts';
 import type { Carrier } from './calls-post.ts';
 import { createDeadlines, type Deadlines } from './deadlines.ts';

@@ -78,9 +78,6 @@ export const noHooks: DirectoryHooks = {
   stopped: (_definition, _address, done) => done(null),
 };
 
-export const isRefusal = <Value>(value: Value | Failure): value is Failure =>
-  typeof value === 'object' && value !== null && 'code' in value;
-
 export type DirectoryArguments = { name: string; backings: () => readonly Backing[]; hooks: DirectoryHooks };
 
 export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): Directory => {

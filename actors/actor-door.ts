@@ -16,9 +16,9 @@ import {
 import type { DeadLetters } from './actor-dead-letters.ts';
 import type { Directory } from './actor-directory.ts';
 import { currentExecution } from './actor-execution.ts';
-import { isFailure, packPlain } from './actor-here.ts';
+import { packPlain } from './actor-here.ts';
 import type { Locating } from './actor-locating.ts';
-import { isSelection, whyNoEvent } from './actor-values.ts';
+import { isFailure, isSelection, whyNoEvent } from './actor-values.ts';
 import type { ActorsCore } from './actors.ts';
 import type { Outcome } from './api.ts';
 import type { Carrier } from './calls-post.ts';

@@ -5,7 +5,8 @@ import type { PostEnd } from '../machines/entity/post-messages.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { ActorEnd, LiveActor } from './actor-api.ts';
 import type { Directory, Place } from './actor-directory.ts';
-import { type FormRef, type Found, isFailure, packPlain, unpackPlain } from './actor-here.ts';
+import { type FormRef, type Found, packPlain, unpackPlain } from './actor-here.ts';
+import { isFailure } from './actor-values.ts';
 
 export type FollowedHere = {
   /** It lives. */

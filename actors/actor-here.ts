@@ -11,7 +11,7 @@ import { type ActorDefinition, actorLimits, type LiveActor, type Trail } from '.
 import type { DeadLetters } from './actor-dead-letters.ts';
 import type { Directory, Job, Place } from './actor-directory.ts';
 import { type Once, outcomeOf, refusal } from './actor-once.ts';
-import { plainOf, revive, whyNoEvent } from './actor-values.ts';
+import { isFailure, plainOf, revive, whyNoEvent } from './actor-values.ts';
 import type { Outcome } from './api.ts';
 
 export type FormRef = (address: ActorAddress) => unknown;
@@ -63,9 +63,6 @@ export const eventOf = (bytes: Uint8Array, formRef: FormRef): EventObject | Fail
   if (unpacked === undefined) return failure('INVALID_REQUEST', 'the event is no plain data');
   return whyNoEvent(unpacked.value, actorLimits.eventTypeCharsMax) ?? (unpacked.value as EventObject);
 };
-
-export const isFailure = <Value>(value: Value | Failure): value is Failure =>
-  typeof value === 'object' && value !== null && 'code' in value && 'message' in value && !('type' in value);
 
 /** It may be at another node with the next message: what that one would refuse is refused here. */
 const travels = ({ placement }: ActorDefinition): boolean => placement === 'sharded' || placement === 'singleton';

@@ -2,8 +2,9 @@
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { ActorDefinition, Placing } from './actor-api.ts';
-import { type Directory, isRefusal } from './actor-directory.ts';
+import type { Directory } from './actor-directory.ts';
 import type { Found } from './actor-here.ts';
+import { isFailure } from './actor-values.ts';
 import type { PeerId } from './ports/index.ts';
 
 export type Located =
@@ -35,7 +36,7 @@ export const createLocating = (name: string, directory: Directory, placing: () =
     locate(address) {
       const definition = directory.definition(address.type);
       const canonical = definition === undefined ? address : directory.canonical(definition, address);
-      if (isRefusal(canonical)) return never(canonical);
+      if (isFailure(canonical)) return never(canonical);
       const kind = definition ?? (address.node === null ? ofCluster : ofNode);
       const whereabouts = placing().locate(kind, canonical);
       if (whereabouts.where === 'at') return { type: 'at', peer: whereabouts.peer };

@@ -8,9 +8,10 @@ import { formDone, formSend, type PostAsk, type PostDone, type PostSend, postTyp
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Trail } from './actor-api.ts';
 import type { Directory } from './actor-directory.ts';
-import { eventOf, type FormRef, type Here, isFailure, packPlain } from './actor-here.ts';
+import { eventOf, type FormRef, type Here, packPlain } from './actor-here.ts';
 import type { Locating } from './actor-locating.ts';
 import type { Once } from './actor-once.ts';
+import { isFailure } from './actor-values.ts';
 import type { Outcome } from './api.ts';
 import type { CallPost, Carrier } from './calls-post.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';

@@ -271,3 +271,7 @@ export const whyNoEvent = (event: unknown, typeCharsMax: number): Failure | null
     ? failure('INVALID_REQUEST', "events whose type begins with 'xstate.' are XState's own")
     : null;
 };
+
+/** Of what is either an event, an address or bytes, or why there is none. */
+export const isFailure = <Value>(value: Value | Failure): value is Failure =>
+  typeof value === 'object' && value !== null && 'code' in value && 'message' in value && !('type' in value);
