@@ -4,11 +4,12 @@
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import type { Hosted } from '../machines/entity/hosted.ts';
 import { dumpOf } from '../machines/entity/ledger.ts';
-import { typeOfName } from '../machines/entity/ledger-items.ts';
+import { isActorName, typeOfName } from '../machines/entity/ledger-items.ts';
 import { createResidents } from '../machines/entity/ledger-store.ts';
 import type { ActorName } from '../machines/entity/ledger-types.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
+import { parseFailure } from '../machines/wire/failure.ts';
 import {
   type ActorDefinition,
   type ActorsApi,
@@ -19,7 +20,7 @@ import {
 } from './actor-api.ts';
 import type { ActorBody, BodyArguments } from './actor-body-api.ts';
 import type { ActorGroups } from './actor-groups.ts';
-import { createReplicaCode, type FormRef, nameOfAddress } from './actor-replica-code.ts';
+import { addressOfName, createReplicaCode, type FormRef, nameOfAddress } from './actor-replica-code.ts';
 import { ReplicaGroup } from './actor-replica-group.ts';
 import { ReplicaActor } from './actor-replica-live.ts';
 import { openReplica } from './actor-replica-opening.ts';
@@ -33,7 +34,7 @@ import type { Delivery, Router } from './router.ts';
 export { replicasAddress };
 
 export type ReplicasArguments = Pick<Ports, 'clock' | 'sink' | 'network'> & {
-  readonly router: Pick<Router, 'send' | 'refuse'>;
+  readonly router: Pick<Router, 'send' | 'ask' | 'refuse'>;
   readonly leaderships: Leaderships;
   /** Null before the cluster is known. */
   readonly groupOf: (address: Pick<ActorAddress, 'type' | 'key'>) => string | null;
@@ -54,10 +55,10 @@ export interface Replicas extends Backing, ActorGroups {
   /** What another node says here. */
   receive(delivery: Delivery): void;
   /**
-   * For an actor that was stopped because replicas of it differ: it goes on as this node's replica, which leads its group, has it. By hand
-   * of an operator. NOT_READY where this node does not lead, ACTOR_STOPPED where there is none.
+   * For an actor that was stopped because replicas of it differ: it goes on as the leader of its group has it. By hand of an operator, at any
+   * node. NO_QUORUM where nobody leads, ACTOR_STOPPED where there is no such actor, ACTOR_VERSION where the leader lacks its code.
    */
-  reset(address: ActorAddress, done: (outcome: Outcome<null>) => void): void;
+  reset(address: ActorAddress, timeoutMs: number, done: (outcome: Outcome<null>) => void): void;
 }
 
 export const createReplicas = (args: ReplicasArguments): Replicas => new ReplicaTable(args);
@@ -236,8 +237,10 @@ class ReplicaTable implements Replicas {
     return this.#members(group).filter((peer) => peer !== this.#args.network.self);
   }
 
-  receive({ peer, type, body }: Delivery): void {
+  receive(delivery: Delivery): void {
+    const { peer, type, body } = delivery;
     const { router } = this.#args;
+    if (type === 'reset') return this.#askedToReset(delivery);
     const word = parseWord(type, body);
     if (word === null) return router.refuse(peer, 'MESSAGE_MALFORMED', `no word of replicas: ${type.slice(0, 32)}`);
     if (!this.#members(word.group).includes(peer))
@@ -245,7 +248,32 @@ class ReplicaTable implements Replicas {
     this.#groups.get(word.group)?.heard(peer, word);
   }
 
-  reset(address: ActorAddress, done: (outcome: Outcome<null>) => void): void {
+  reset(address: ActorAddress, timeoutMs: number, done: (outcome: Outcome<null>) => void): void {
+    const { leaderships, router, network } = this.#args;
+    const name = nameOfAddress(address);
+    const group = this.#args.groupOf(address);
+    const leader = group === null ? null : leaderships.of(group).now().leader;
+    if (leader === network.self) return this.#resetHere(address, done);
+    const fail = (code: Failure['code'], message: string): void => done({ ok: false, failure: failure(code, message) });
+    if (leader === null) return fail('NO_QUORUM', `nobody is known to lead the group of ${addressText(address)}`);
+    const question = { lane: 'calls', source: replicasAddress, target: replicasAddress, type: 'reset', body: name } as const;
+    router.ask({ ...question, peer: leader, timeoutMs }, (why, body) => {
+      if (why !== null) return fail(why.code, `the leader of the group of ${addressText(address)} gave no answer`);
+      if (body === null) return done({ ok: true, value: null });
+      done({ ok: false, failure: parseFailure(body) ?? failure('INTERNAL', 'the leader gave an answer that is none') });
+    });
+  }
+
+  #askedToReset({ peer, body, answer }: Delivery): void {
+    const name = typeof body === 'string' && isActorName(body) ? body : null;
+    const address = name === null ? null : addressOfName(name);
+    const group = address === null ? null : this.#args.groupOf(address);
+    if (address === null || group === null || !this.#members(group).includes(peer))
+      return this.#args.router.refuse(peer, 'MESSAGE_MALFORMED', 'no actor of a group that it is a member of is to be reset');
+    this.#resetHere(address, (outcome) => answer(outcome.ok ? null : outcome.failure));
+  }
+
+  #resetHere(address: ActorAddress, done: (outcome: Outcome<null>) => void): void {
     const name = nameOfAddress(address);
     const group = this.#groupOf(name);
     const record = group?.record(name) ?? null;

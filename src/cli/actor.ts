@@ -78,6 +78,14 @@ export const snapshot = (address: string, options: ActorCommandOptions): Promise
     print(shown(value, options));
   });
 
+export const reset = (address: string, options: ActorCommandOptions): Promise<void> =>
+  withActor(address, options, async (actor) => {
+    const { timeoutMs } = callOf(options);
+    await actor.reset({ timeoutMs });
+    if (options.json === true) printJson({ address, reset: true });
+    else print(`${address} goes on as the leader of its group has it`);
+  });
+
 /** One a line, whoever reads it. */
 export const watch = (address: string, options: ActorCommandOptions): Promise<void> =>
   withActor(address, options, async (actor) => {

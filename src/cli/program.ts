@@ -338,6 +338,9 @@ const addActor = (program: Command): void => {
     .description('print its state, and what it becomes, one a line, until it ends')
     .option('--select <path>', 'a part of it, e.g. context.count')
     .action(async (address, options) => (await load()).watch(address, options));
+  reaching(actor.command('reset <address>'))
+    .description('let a replicated actor go on that was stopped because replicas of it differ')
+    .action(async (address, options) => (await load()).reset(address, options));
   reaching(actor.command('stop <address>'))
     .description('end it for good, with what is durable of it; the next event makes it anew')
     .option('--hard', 'what waits in its mailbox is not handled any more')

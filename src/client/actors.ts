@@ -48,6 +48,8 @@ export interface ActorClient<Actor extends AnyDefinedActor = AnyDefinedActor> {
     select: Path;
     signal?: AbortSignal;
   }): AsyncGenerator<ValueAt<SnapshotOf<Actor>, Path>, ActorEnded, undefined>;
+  /** Of a replicated one that was stopped because replicas of it differ (ACTOR_DIVERGED): it goes on as the leader of its group has it. */
+  reset(options?: ActorCallOptions): Promise<void>;
   /** For good, with what is durable of it. `isHard`: what waits in its mailbox is not handled any more. */
   stop(options?: ActorCallOptions & { isHard?: boolean }): Promise<void>;
 }
@@ -145,6 +147,11 @@ class HttpActor implements ActorClient {
 
   #selecting(select: string | undefined): Parameters {
     return select === undefined ? {} : { select: encode('select', select) };
+  }
+
+  async reset(options: ActorCallOptions = {}): Promise<void> {
+    const call = this.#call('POST', '/reset', {});
+    await this.#ports.run({ call, effect: true, repeatable: true, isWhole: true } as Attempted, limitsOf(options));
   }
 
   async stop({ isHard = false, ...options }: ActorCallOptions & { isHard?: boolean } = {}): Promise<void> {

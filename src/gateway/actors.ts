@@ -144,6 +144,16 @@ const handlers = ({ sink }: Ports) => ({
       return undefined;
     });
   },
+  reset(exchange: Exchange, api: NodeApi): void {
+    const query = Query.of(exchange.url, waiting);
+    const timeoutMs = timeoutOf(query);
+    const address = addressOf(exchange, api, query);
+    exchange.effect = true;
+    answering(exchange, timeoutMs, (done) => {
+      api.replicas.reset(address, timeoutMs, saying(done, '{"reset":true}'));
+      return undefined;
+    });
+  },
 });
 
 const path = '/v1/actors/:type/:key';
@@ -151,7 +161,7 @@ const path = '/v1/actors/:type/:key';
 /** `close` ends what is being watched with a line that says why. */
 export const createActorRoutes = (ports: Ports): { routes: readonly Route[]; close(why: Failure): void } => {
   const open = new Set<ActorWatch>();
-  const { send, deliver, ask, snapshot, stop } = handlers(ports);
+  const { send, deliver, ask, snapshot, stop, reset } = handlers(ports);
   const watch = (exchange: Exchange, api: NodeApi): void => {
     const query = Query.of(exchange.url, ['node', 'select']);
     const address = addressOf(exchange, api, query);
@@ -169,6 +179,7 @@ export const createActorRoutes = (ports: Ports): { routes: readonly Route[]; clo
       { method: 'POST', path: `${path}/send`, handle: send },
       { method: 'POST', path: `${path}/deliver`, handle: deliver },
       { method: 'POST', path: `${path}/ask`, handle: ask },
+      { method: 'POST', path: `${path}/reset`, handle: reset },
       { method: 'GET', path: `${path}/snapshot`, handle: snapshot },
       { method: 'GET', path: `${path}/watch`, handle: watch },
       { method: 'DELETE', path, handle: stop },

@@ -214,7 +214,7 @@ test('chance in a transition stops the actor and names the event; an operator le
   assert.equal(live?.view().state, 'diverged');
   assert.equal(said(world.ask('b', { type: 'add' })), 1);
   const ends: unknown[] = [];
-  world.leader()!.api.replicas.reset(addressOf('a'), (end) => void ends.push(said(end)));
+  world.followers()[0]!.api.replicas.reset(addressOf('a'), 1_000, (end) => void ends.push(said(end)));
   world.cluster.until(() => ends.length === 1);
   assert.deepEqual(ends, [null]);
   const sum = 1 + Number(world.leader()!.name.slice(1));

@@ -97,7 +97,7 @@ export class FakeNode implements NodeApi {
 
   /** It hosts no actors. */
   readonly replicas: NodeApi['replicas'] = {
-    reset: (_address, done) => done({ ok: false, failure: failure('NOT_READY', 'a fake node has no actors') }),
+    reset: (_address, _timeoutMs, done) => done({ ok: false, failure: failure('NOT_READY', 'a fake node has no actors') }),
   };
   readonly shards: NodeApi['shards'] = {
     locate: (_definition, address) => ({
