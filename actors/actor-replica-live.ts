@@ -163,7 +163,7 @@ export class ReplicaActor implements LiveActor {
     const after = end.type === 'applied' && end.outcome.type === 'ok' ? end.outcome.snapshot : null;
     const reply = replyOf(this.definition, (after ?? this.snapshot()) as Snapshot<unknown>, ask.event);
     if (reply !== undefined) return this.#end(ask, reply);
-    if (this.#isClosing) return this.#end(ask, { ok: false, failure: moved(this.address) });
+    if (this.#isClosing) return this.#end(ask, { ok: false, failure: untold(this.address) });
     this.#asks.add(ask);
     const timer = this.#place.clock.after(Math.max(0, ask.atMs - this.#place.clock.nowMs()), () => {
       if (ask.isOpen) this.#end(ask, { ok: false, failure: unanswered(this.address, ask.event) });
@@ -365,7 +365,7 @@ export class ReplicaActor implements LiveActor {
     clock.soon(() => {
       if (this.#over === null) {
         this.#over = why;
-        for (const ask of this.#asks) this.#end(ask, { ok: false, failure: moved(this.address) });
+        for (const ask of this.#asks) this.#end(ask, { ok: false, failure: untold(this.address) });
         this.#onlookers.end(why === 'passivated' ? 'moved' : why);
         if (this.#taps.size > 0)
           this.#taps.tell({ type: 'ended', address: this.address, path: '', end: why === 'passivated' ? 'moved' : why });
@@ -378,7 +378,9 @@ export class ReplicaActor implements LiveActor {
 
 const isOver = ({ standing }: ActorRecord): boolean => standing === 'done' || standing === 'failed';
 
-const moved = (address: ActorAddress): Failure => failure('NOT_READY', `${addressText(address)} does not live here any more`);
+/** Under its delivery id it may be asked for elsewhere: there it is known that the event was handled. */
+const untold = (address: ActorAddress): Failure =>
+  failure('OUTCOME_UNKNOWN', `${addressText(address)} handled the event, and does not live here any more to answer`);
 
 const unanswered = (address: ActorAddress, { type }: EventObject): Failure =>
   failure('OUTCOME_UNKNOWN', `${addressText(address)} handled '${type}' and had no answer in time`);

@@ -429,3 +429,31 @@ test('a promise runs at the leader with its effect id, and ends as an entry: wha
   assert.equal(ids.length, 2);
   for (const id of ids) assert.match(id ?? '', /^kv\.\d+\.\d+$/);
 });
+
+test('who waits for a reply that is not there yet is answered by the next leader, and his event counts once', () => {
+  const logic = setup({ types: { context: {} as { asked: number; open: boolean } } }).createMachine({
+    context: { asked: 0, open: false },
+    on: {
+      wait: { actions: assign({ asked: ({ context }) => context.asked + 1 }) },
+      open: { actions: assign({ open: true }) },
+    },
+  });
+  const wait = ({ snapshot }: { snapshot: unknown }): unknown => {
+    const { context } = snapshot as { context: { asked: number; open: boolean } };
+    return context.open ? context.asked : undefined;
+  };
+  const world = createReplicaWorld(() => [definitionOf(logic, { replies: { wait } })]);
+  world.form();
+  const asker = world.followers()[0]!;
+  const answers: unknown[] = [];
+  asker.api.actors.ask(addressOf('a'), { type: 'wait' }, { timeoutMs: 20_000 }, (outcome) => void answers.push(said(outcome)));
+  world.cluster.until(() => world.live('a') !== null);
+  world.cluster.pass(100);
+  const [next] = world.followers().filter((node) => node !== asker);
+  world.lead(next!);
+  world.cluster.pass(500);
+  assert.deepEqual(answers, []);
+  world.tell('a', { type: 'open' });
+  world.cluster.until(() => answers.length === 1);
+  assert.deepEqual(answers, [1]);
+});
