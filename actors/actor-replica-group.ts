@@ -196,7 +196,7 @@ export class ReplicaGroup {
     const { index, event } = halt;
     const [leaders, others] = halt.digests.map(hex) as [string, string];
     sink.count('actors_diverged_total', { group: this.group });
-    const what = `replicas of actor '${name}' differ from '${event}' on, entry ${index} of '${this.group}'`;
+    const what = `replicas of actor '${name}' differ since '${event}', entry ${index} of '${this.group}'`;
     sink.log(
       'error',
       'ACTOR_DIVERGED',

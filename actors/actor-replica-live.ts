@@ -385,7 +385,7 @@ const untold = (address: ActorAddress): Failure =>
 const unanswered = (address: ActorAddress, { type }: EventObject): Failure =>
   failure('OUTCOME_UNKNOWN', `${addressText(address)} handled '${type}' and had no answer in time`);
 
-const divergedText = ({ halt }: ActorRecord): string => `replicas differ from '${halt?.event}' at ${halt?.index} on`;
+const divergedText = ({ halt }: ActorRecord): string => `replicas differ since '${halt?.event}' at ${halt?.index}`;
 
 /** Null: it was handled. */
 const failureOf = (end: ItemEnd, name: ActorName): Failure | null => {

@@ -292,7 +292,7 @@ const compareDigest = (ledger: Ledger, record: ActorRecord, { seq, digest }: { s
 // ---------------------------------------------------------------- one item, one command
 
 const refusedHalted = ({ name, halt: why }: ActorRecord): ItemOutcome =>
-  refuse('ACTOR_DIVERGED', `actor '${name}' was stopped, for replicas of it differ from '${why?.event}' at ${why?.index} on`, {
+  refuse('ACTOR_DIVERGED', `actor '${name}' was stopped, for replicas of it differ since '${why?.event}' at ${why?.index}`, {
     ...{ index: why?.index ?? 0, event: why?.event ?? '' },
   });
 
