@@ -94,6 +94,8 @@ class Actors implements ActorsCore {
   readonly #scope: Scope;
   /** Starts of the processes that asked here. */
   readonly #epochs = new Map<PeerId, number>();
+  /** Connected, and members no more. */
+  readonly #leaving = new Set<PeerId>();
 
   constructor(scope: Scope, args: ActorsArguments) {
     this.#scope = scope;
@@ -194,6 +196,7 @@ class Actors implements ActorsCore {
 
   #opened(peer: PeerId, epoch: number): void {
     const before = this.#epochs.get(peer);
+    this.#leaving.delete(peer);
     this.#epochs.delete(peer);
     this.#epochs.set(peer, epoch);
     const [oldest] = this.#epochs.keys();
@@ -211,6 +214,7 @@ class Actors implements ActorsCore {
     this.#feeds.closed(peer);
     this.#asking.closed(peer);
     this.#following.closed(peer);
+    if (this.#leaving.delete(peer)) this.#asking.gone(peer);
   }
 
   #members(changes: readonly Change[]): void {
@@ -218,8 +222,10 @@ class Actors implements ActorsCore {
       if (after === 'alive' || after === 'suspect') continue;
       this.#epochs.delete(peer);
       this.#feeds.gone(peer);
-      this.#asking.gone(peer);
       this.#following.gone(peer);
+      // Who says goodbye still answers what it was asked; the end of its connection says that no answer comes any more.
+      if (after === 'left' && this.#args.epochOf(peer) !== 0) this.#leaving.add(peer);
+      else this.#asking.gone(peer);
     }
     this.#changed();
   }

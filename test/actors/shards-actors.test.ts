@@ -143,7 +143,6 @@ test('a node that stops hands its actors over first, and nobody who asks elsewhe
       gone.api.stop(() => {
         isStopped = true;
       });
-      cluster.pass(1);
     }
     others[asked % 2]!.api.actors.ask(at(keys[asked++ % keys.length]!), add, {}, (outcome) => void outcomes.push(outcome));
     cluster.pass(5);
