@@ -64,7 +64,7 @@ test('they import the package by its name only, and a library of schemas', () =>
     const imported = [...readFileSync(join(examples, file), 'utf8').matchAll(/from '([^']+)'/g)].map((match) => match[1]!);
     assert.ok(imported.length > 0, file);
     for (const name of imported)
-      assert.match(name, /^(polity|polity\/client|polity\/sim|node:[a-z/]+|zod|xstate|\.\/(actors|cluster|nodes)\.ts)$/, file);
+      assert.match(name, /^(polity|polity\/client|polity\/sim|node:[a-z_/]+|zod|xstate|\.\/(actors|cluster|nodes)\.ts)$/, file);
   }
 });
 
@@ -236,4 +236,23 @@ test('lights: ten thousand of them, and a green wave', { timeout: 60_000 }, asyn
   const lights = run('lights');
   assert.equal(await lights.ended, 0, lights.out());
   assert.match(lights.out(), /10000 lights are on[\s\S]*G[\s\S]*the first street told of [1-9]\d+ turns/);
+});
+
+test('trip: a saga gives back what it booked, the last first', { timeout: 60_000 }, async () => {
+  const trip = run('trip', 'poor');
+  assert.equal(await trip.ended, 0, trip.out());
+  assert.match(
+    trip.out(),
+    /flight: booked, 999 left\nhotel: booked, 998 left\nhotel: given back, 1000 left\nflight: given back, 1000 left\nthe trip to lisbon is failed: .*there are no 800 left/,
+  );
+});
+
+test('cart: the machine under it is killed in mid-checkout, and one payment is made', { timeout: 90_000 }, async () => {
+  const cart = run('cart');
+  assert.equal(await cart.ended, 0, cart.out());
+  assert.match(cart.out(), /killed n\d, which leads/);
+  assert.match(
+    cart.out(),
+    /the cart is paid: \{"chair":12000,"lamp":3500\}\n[\s\S]*the bank has 1 payment, asked for [2-9] times/,
+  );
 });
