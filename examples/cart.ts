@@ -72,6 +72,8 @@ const names = ['n1', 'n2', 'n3'];
 
 /** One of the three, in a process of its own. */
 const serve = async (name: string): Promise<void> => {
+  // It does not outlive the process that began it, however that one ends.
+  process.once('disconnect', () => process.exit());
   const [data = '', ...ports] = process.argv.slice(3);
   const at = names.indexOf(name);
   const addresses = ports.slice(0, 3).map((port) => `/ip4/127.0.0.1/tcp/${port}`);
@@ -130,13 +132,10 @@ const run = async (): Promise<void> => {
     }
   };
   const bank = await openBank(() => void killLeader());
-  // None outlives this process.
-  process.once('exit', () => {
-    for (const node of nodes.values()) node.kill('SIGKILL');
-  });
   for (const name of names) {
     const words = [import.meta.filename, name, data, ...ports.map(String)];
-    nodes.set(name, spawn(process.execPath, words, { env: { ...process.env, BANK: bank.url }, stdio: 'inherit' }));
+    const env = { ...process.env, BANK: bank.url };
+    nodes.set(name, spawn(process.execPath, words, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
   }
   try {
     const cart = client.actor<typeof Cart>('cart/anna');
