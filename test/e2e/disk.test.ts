@@ -5,12 +5,12 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { Level } from 'level';
 import { groupKeys } from '../../actors/keyspace.ts';
 import { databaseIn } from '../../src/storage/directory.ts';
 import { polity } from '../src/cli/polity.ts';
-import { cli, groupOf, sleep, until, withCluster } from './cluster.ts';
+import { type Cluster, cli, groupOf, sleep, until, withCluster } from './cluster.ts';
 import type { NodeProcess } from './node-process.ts';
 import { underLoad } from './verdict.ts';
 
@@ -37,76 +37,72 @@ const assertNoVote = async (gone: NodeProcess, alone: NodeProcess): Promise<void
   await gone.start();
 };
 
-test('an empty disk: IDENTITY_LOST, no vote, then removed and added again', limits, (t) =>
-  withCluster({ nodes: 3 }, async (cluster) => {
-    const done = await underLoad(cluster, { explained: ['IDENTITY_LOST'] }, async (workload) => {
-      const leader = await cluster.settled();
-      const [wiped, other] = cluster.others(leader) as [NodeProcess, NodeProcess];
-      await wiped.kill9();
-      wiped.wipe();
-      await wiped.start();
-      const status = await until('IDENTITY_LOST in the status', async () => {
-        const now = await wiped.status();
-        return now?.reason === 'IDENTITY_LOST' ? now : null;
-      });
-      assert.deepEqual([status.state, status.groups], ['joining', []]);
-      const read = await wiped.ask('GET', '/v1/kv/register-0');
-      assert.deepEqual([read.status, read.fields.code], [503, 'IDENTITY_LOST']);
-      assert.equal((await wiped.ask('GET', '/health/ready')).fields.code, 'IDENTITY_LOST');
-      await workload.progress();
-      await assertNoVote(leader, other);
-      const serving = await cluster.settled([leader, other]);
-      await cli(serving, 'group', 'remove', 'kv', wiped.name);
-      await cli(other, 'group', 'add', 'kv', wiped.name);
-      await cluster.settled();
-      // The leader knows of the end of the change first, the others with its next word.
-      await until('all are voters in the eyes of the one that came back', async () => {
-        const voters = groupOf((await wiped.status())!)?.voters ?? [];
-        return cluster.nodes.every(({ name }) => voters.includes(name)) ? voters : null;
-      });
-      // The old identity is gone for good, and its address has a new owner: that is no news every second.
-      const refusals = other.log().match(/does not match expected remote identity key/g) ?? [];
-      assert.ok(refusals.length <= 9, `${other.name} logged ${refusals.length} times that the old identity is not there`);
-      // It votes again: the other two are not needed both.
-      await leader.kill9();
-      await workload.progress();
-      await leader.start();
+const emptyDisk = async (cluster: Cluster, t: TestContext): Promise<void> => {
+  const done = await underLoad(cluster, { seed: 2, explained: ['IDENTITY_LOST'] }, async (workload) => {
+    const leader = await cluster.settled();
+    const [wiped, other] = cluster.others(leader) as [NodeProcess, NodeProcess];
+    await wiped.kill9();
+    wiped.wipe();
+    await wiped.start();
+    const status = await until('IDENTITY_LOST in the status', async () => {
+      const now = await wiped.status();
+      return now?.reason === 'IDENTITY_LOST' ? now : null;
     });
-    t.diagnostic(done);
-  }),
-);
+    assert.deepEqual([status.state, status.groups], ['joining', []]);
+    const read = await wiped.ask('GET', '/v1/kv/register-0');
+    assert.deepEqual([read.status, read.fields.code], [503, 'IDENTITY_LOST']);
+    assert.equal((await wiped.ask('GET', '/health/ready')).fields.code, 'IDENTITY_LOST');
+    await workload.progress();
+    await assertNoVote(leader, other);
+    const serving = await cluster.settled([leader, other]);
+    await cli(serving, 'group', 'remove', 'kv', wiped.name);
+    await cli(other, 'group', 'add', 'kv', wiped.name);
+    await cluster.settled();
+    // The leader knows of the end of the change first, the others with its next word.
+    await until('all are voters in the eyes of the one that came back', async () => {
+      const voters = groupOf((await wiped.status())!)?.voters ?? [];
+      return cluster.nodes.every(({ name }) => voters.includes(name)) ? voters : null;
+    });
+    // The old identity is gone for good, and its address has a new owner: that is no news every second.
+    const refusals = other.log().match(/does not match expected remote identity key/g) ?? [];
+    assert.ok(refusals.length <= 9, `${other.name} logged ${refusals.length} times that the old identity is not there`);
+    // It votes again: the other two are not needed both.
+    await leader.kill9();
+    await workload.progress();
+    await leader.start();
+  });
+  t.diagnostic(done);
+};
 
-test('a damaged record: halted, no vote; and no second process on a directory in use', limits, (t) =>
-  withCluster({ nodes: 3 }, async (cluster) => {
-    const done = await underLoad(cluster, {}, async (workload) => {
-      const leader = await cluster.settled();
-      const [torn, other] = cluster.others(leader) as [NodeProcess, NodeProcess];
-      await t.test('the second process ends with 1 and says why', async () => {
-        const words = other.plan.words.map((word) => (word === `127.0.0.1:${other.plan.httpPort}` ? '127.0.0.1:0' : word));
-        const second = await polity(['start', ...words]);
-        assert.deepEqual([second.code, second.stdout], [1, '']);
-        assert.match(second.stderr, /data directory .* cannot be opened: another process has it open/);
-      });
-      await torn.term();
-      await damage(torn);
-      await torn.start();
-      const status = await until('LOG_CORRUPT in the status', async () => {
-        const now = await torn.status();
-        return now !== null && groupOf(now)?.halted === 'LOG_CORRUPT' ? now : null;
-      });
-      assert.deepEqual([status.state, status.reason, groupOf(status)!.role], ['joining', 'STORAGE_FAILED', 'none']);
-      assert.match(torn.log(), /"code":"LOG_CORRUPT".*the log batch at \d+/);
-      assert.equal((await torn.ask('GET', '/health/ready')).fields.code, 'STORAGE_FAILED');
-      assert.equal((await torn.ask('GET', '/health/live')).status, 200);
-      await workload.progress();
-      await assertNoVote(leader, other);
-      await cluster.settled([leader, other]);
-      // As good as dead: it is replaced like the node with the empty disk above.
-      await torn.term();
+const damagedRecord = async (cluster: Cluster, t: TestContext): Promise<void> => {
+  const done = await underLoad(cluster, { seed: 3 }, async (workload) => {
+    const leader = await cluster.settled();
+    const [torn, other] = cluster.others(leader) as [NodeProcess, NodeProcess];
+    await t.test('the second process ends with 1 and says why', async () => {
+      const words = other.plan.words.map((word) => (word === `127.0.0.1:${other.plan.httpPort}` ? '127.0.0.1:0' : word));
+      const second = await polity(['start', ...words]);
+      assert.deepEqual([second.code, second.stdout], [1, '']);
+      assert.match(second.stderr, /data directory .* cannot be opened: another process has it open/);
     });
-    t.diagnostic(done);
-  }),
-);
+    await torn.term();
+    await damage(torn);
+    await torn.start();
+    const status = await until('LOG_CORRUPT in the status', async () => {
+      const now = await torn.status();
+      return now !== null && groupOf(now)?.halted === 'LOG_CORRUPT' ? now : null;
+    });
+    assert.deepEqual([status.state, status.reason, groupOf(status)!.role], ['joining', 'STORAGE_FAILED', 'none']);
+    assert.match(torn.log(), /"code":"LOG_CORRUPT".*the log batch at \d+/);
+    assert.equal((await torn.ask('GET', '/health/ready')).fields.code, 'STORAGE_FAILED');
+    assert.equal((await torn.ask('GET', '/health/live')).status, 200);
+    await workload.progress();
+    await assertNoVote(leader, other);
+    await cluster.settled([leader, other]);
+    // As good as dead: it is replaced like the node with the empty disk above.
+    await torn.term();
+  });
+  t.diagnostic(done);
+};
 
 test('an old copy of a disk: the leader refuses its acknowledgements and says so', limits, (t) =>
   withCluster({ nodes: 3 }, async (cluster) => {
@@ -183,41 +179,47 @@ const smallDisk = (): SmallDisk | null => {
   }
 };
 
-test(
-  'a full disk under the leader: another leads, it says what is wrong, and comes back after space was made',
-  limits,
-  async (t) => {
-    const disk = smallDisk();
-    if (disk === null) return t.skip('only a user who may mount a tmpfs can have a disk that is full');
-    try {
-      mkdirSync(join(disk.path, 'data'));
-      const dataOf = (name: string, otherwise: string): string => (name === 'n1' ? join(disk.path, 'data') : otherwise);
-      await withCluster({ nodes: 3, dataOf }, async (cluster) => {
-        const full = cluster.node('n1');
-        const done = await underLoad(cluster, { explained: ['STORAGE_FAILED'] }, async (workload) => {
-          if ((await cluster.settled()) !== full) await cli(full, 'group', 'transfer', 'kv', full.name);
-          assert.equal((await cluster.settled()).name, full.name);
-          disk.fill();
-          await until('STORAGE_FAILED in the status', async () => (await full.status())?.reason === 'STORAGE_FAILED');
-          await workload.progress();
-          assert.notEqual((await cluster.settled(cluster.others(full))).name, full.name);
-          assert.equal((await full.ask('GET', '/health/live')).status, 500);
-          assert.equal((await full.ask('GET', '/health/ready')).fields.code, 'STORAGE_FAILED');
-          assert.match(full.log(), /"code":"DISK_FULL".*the disk refused a write/);
-          const ended = await full.term();
-          assert.deepEqual([ended.code, ended.signal], [0, null]);
-          await assert.rejects(
-            full.start(),
-            /ended \(exit code 1\)[\s\S]*n1 cannot start: DISK_FULL: the data directory [\s\S]* No space left/,
-          );
-          disk.free();
-          await full.start();
-          await cluster.settled();
-        });
-        t.diagnostic(done);
-      });
-    } finally {
-      disk.remove();
-    }
-  },
-);
+const fullDisk = async (cluster: Cluster, disk: SmallDisk, t: TestContext): Promise<void> => {
+  const full = cluster.node('n1');
+  const done = await underLoad(cluster, { seed: 1, explained: ['STORAGE_FAILED'] }, async (workload) => {
+    if ((await cluster.settled()) !== full) await cli(full, 'group', 'transfer', 'kv', full.name);
+    assert.equal((await cluster.settled()).name, full.name);
+    disk.fill();
+    await until('STORAGE_FAILED in the status', async () => (await full.status())?.reason === 'STORAGE_FAILED');
+    await workload.progress();
+    assert.notEqual((await cluster.settled(cluster.others(full))).name, full.name);
+    assert.equal((await full.ask('GET', '/health/live')).status, 500);
+    assert.equal((await full.ask('GET', '/health/ready')).fields.code, 'STORAGE_FAILED');
+    assert.match(full.log(), /"code":"DISK_FULL".*the disk refused a write/);
+    const ended = await full.term();
+    assert.deepEqual([ended.code, ended.signal], [0, null]);
+    await assert.rejects(
+      full.start(),
+      /ended \(exit code 1\)[\s\S]*n1 cannot start: DISK_FULL: the data directory [\s\S]* No space left/,
+    );
+    disk.free();
+    await full.start();
+    await cluster.settled();
+  });
+  t.diagnostic(done);
+};
+
+test('a disk that is full, empty or damaged, one after the other in one cluster', { timeout: 900_000 }, async (t) => {
+  const disk = smallDisk();
+  try {
+    if (disk !== null) mkdirSync(join(disk.path, 'data'));
+    const dataOf = (name: string, otherwise: string): string =>
+      disk !== null && name === 'n1' ? join(disk.path, 'data') : otherwise;
+    await withCluster({ nodes: 3, dataOf }, async (cluster) => {
+      await t.test('full, under the leader: another leads, it says what is wrong, and comes back after space was made', (t) =>
+        disk === null ? t.skip('only a user who may mount a tmpfs can have a disk that is full') : fullDisk(cluster, disk, t),
+      );
+      await t.test('empty: IDENTITY_LOST, no vote, then removed and added again', (t) => emptyDisk(cluster, t));
+      await t.test('a damaged record: halted, no vote; and no second process on a directory in use', (t) =>
+        damagedRecord(cluster, t),
+      );
+    });
+  } finally {
+    disk?.remove();
+  }
+});
