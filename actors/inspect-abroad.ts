@@ -117,7 +117,7 @@ export const followAbroad = (args: AbroadArguments): Abroad => {
     for (const reading of [...readings.values()])
       if (!peers.has(reading.peer)) {
         drop(reading);
-        tell(reading.node, failure('UNREACHABLE', `${reading.node} is gone`));
+        standing(reading, failure('UNREACHABLE', `${reading.node} is gone`));
       }
     for (const { peer, name } of there) {
       if (readings.has(peer) || wanted.of(name) === null || readings.size >= inspectLimits.membersMax) continue;

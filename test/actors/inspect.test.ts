@@ -247,6 +247,36 @@ test('a replica of Raft is shown as its chart has it, and its moves as they happ
   assert.deepEqual(Object.keys(reader.batches[0]!.charts), ['polity raft']);
 });
 
+test('breakers and places are actors of their own, with the charts that they move by, while there are any', () => {
+  const { breakers, clock, describe, follow } = alone();
+  const report = {
+    peer: 'p2',
+    node: 'n2',
+    service: 'mail',
+    status: 'open',
+    isForced: false,
+    openForMs: 5,
+    failures: 3,
+    refused: 1,
+  };
+  breakers.push(report as (typeof breakers)[number]);
+  const { view, definition, snapshot } = describe('polity/breaker/n2/mail') as ActorDescription;
+  assert.deepEqual([view.value, view.durability, (definition as { id: string }).id], ['open', 'runtime', 'breaker']);
+  assert.equal((snapshot.context as { failures: number }).failures, 3);
+  const reader = follow({ addresses: [address('polity/breaker/n2/mail')] });
+  breakers[0] = { ...breakers[0]!, status: 'half-open' };
+  clock.pass(300);
+  breakers.length = 0;
+  clock.pass(600);
+  assert.deepEqual(reader.lines(), [
+    'actor polity/breaker/n2/mail@n1 "open"',
+    'snapshot polity/breaker/n2/mail@n1 "half-open"',
+    // One that is forgotten is closed.
+    'snapshot polity/breaker/n2/mail@n1 "closed"',
+    'ended polity/breaker/n2/mail@n1 gone',
+  ]);
+});
+
 // ---------------------------------------------------------------- what happens
 
 test('who follows an address sees it come, what happens to it, and its end; whom nobody follows has no tap', () => {
