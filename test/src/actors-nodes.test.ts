@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { assign, sendTo, setup } from 'xstate';
+import { assign, fromPromise, fromTransition, sendTo, setup } from 'xstate';
 import { z } from 'zod';
 import type { NodeApi } from '../../actors/api.ts';
 import { resolveConfig, settingsOf } from '../../src/config/index.ts';
@@ -47,6 +47,40 @@ const clerk = defineActor('clerk', {
   replies: { order: () => true, whom: ({ snapshot }) => snapshot.context.to },
 });
 
+const seen: unknown[] = [];
+const ledger = defineActor('ledger', {
+  durability: 'replicated',
+  logic: setup({
+    types: {
+      context: {} as { of: Account | null },
+      events: {} as { type: 'open'; of: Account } | { type: 'book' } | { type: 'settle' },
+    },
+    actions: { see: ({ context }) => void seen.push(context.of, execution()?.effectId) },
+    actors: { settling: fromPromise(({ input }: { input: { of: Account } }) => input.of.ask({ type: 'pay', cents: 30 })) },
+  }).createMachine({
+    context: { of: null },
+    initial: 'idle',
+    states: {
+      idle: {
+        on: {
+          open: { actions: assign({ of: ({ event }) => event.of }) },
+          book: { actions: [sendTo(({ context }) => context.of!, { type: 'pay', cents: 3 }), 'see'] },
+          settle: 'settling',
+        },
+      },
+      settling: { invoke: { src: 'settling', input: ({ context }) => ({ of: context.of! }), onDone: 'idle' } },
+    },
+  }),
+  replies: {
+    open: ({ snapshot }) => snapshot.context.of,
+    settle: ({ snapshot }) => (snapshot.value === 'idle' ? true : undefined),
+  },
+});
+const counting = fromTransition((state: { n: number }, _event: { type: 'add' }) => ({ n: state.n + 1 }), { n: 0 });
+const replies = { add: ({ snapshot }: { snapshot: { context: { n: number } } }) => snapshot.context.n };
+const clock = defineActor('clock', { logic: counting, placement: 'singleton', replies });
+const gauge = defineActor('gauge', { logic: counting, placement: 'each', replies });
+
 const directory = mkdtempSync(join(tmpdir(), 'polity-actors-'));
 const nodes: Node[] = [];
 const secret = randomBytes(32).toString('hex');
@@ -61,8 +95,8 @@ const start = async (name: string, config: object): Promise<Node> => {
 };
 
 before(async () => {
-  const first = await start('n1', { bootstrap: ['n1'], actors: [account, clerk] });
-  const second = await start('n2', { join: first.status().listen, actors: [clerk] });
+  const first = await start('n1', { bootstrap: ['n1'], actors: [account, clerk, ledger, clock, gauge] });
+  const second = await start('n2', { join: first.status().listen, actors: [clerk, clock, gauge] });
   await until(() => second.status().peers.some(({ connected }) => connected), 'they meet');
 });
 after(async () => {
@@ -101,6 +135,26 @@ test('a reference in an event, in a context and in a reply works on the other si
   const whom = await nodes[0]!.ref(clerk, cleo.address.key, { node: 'n2' }).ask({ type: 'whom' });
   assert.ok(whom instanceof Ref && whom.equals(ben));
   assert.equal(await (whom as Account).ask({ type: 'show' }), 5);
+});
+
+test('a replicated actor has references too: it sends to them, asks them in promises, and gives them back', async () => {
+  const cleo = nodes[0]!.ref(account, 'cleo');
+  const book = nodes[1]!.ref(ledger, 'cleo');
+  const of = await book.ask({ type: 'open', of: cleo });
+  assert.ok(of instanceof Ref && of.equals(cleo));
+  await book.deliver({ type: 'book' });
+  for await (const cents of cleo.values('context.cents')) if (cents === 3) break;
+  assert.equal(await book.ask({ type: 'settle' }), true);
+  assert.equal(await cleo.ask({ type: 'show' }), 33);
+  await until(() => seen.length > 0, 'the action has run');
+  assert.ok(cleo.equals(seen[0]) && /^kv\.\d+\.\d+$/.test(String(seen[1])));
+});
+
+test('one in the cluster, and one at each node', async () => {
+  const counts = [];
+  for (const node of nodes.slice(0, 2)) counts.push(await node.ref(clock).ask({ type: 'add' }));
+  for (const node of ['n1', 'n2', 'n2']) counts.push(await nodes[0]!.ref(gauge, undefined, { node }).ask({ type: 'add' }));
+  assert.deepEqual(counts, [1, 2, 1, 1, 2]);
 });
 
 test('a node that cannot host what it should is stopped again', async () => {
