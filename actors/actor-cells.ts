@@ -198,6 +198,7 @@ class CellTable implements Cells, CellPlace {
 
   #stopped(): void {
     this.#sweep.stop();
+    this.overdue.end();
     for (const done of this.#stopping?.splice(0) ?? []) done();
   }
 

@@ -334,6 +334,8 @@ class JournalTable implements Journal, DurablePlace {
 
   #stopped(): void {
     if (this.#stopping === null || this.#actors.size > 0) return;
+    this.idle.end();
+    this.overdue.end();
     for (const done of this.#stopping.splice(0)) done();
   }
 }

@@ -211,10 +211,14 @@ class ReplicaTable implements Replicas {
   stop(done: () => void): void {
     this.#isStopping = true;
     let left = this.#live.size;
-    if (left === 0) return done();
+    const over = (): void => {
+      this.#idle.end();
+      done();
+    };
+    if (left === 0) return over();
     for (const actor of [...this.#live.values()])
       actor.release('stopping', () => {
-        if (--left === 0) done();
+        if (--left === 0) over();
       });
   }
 

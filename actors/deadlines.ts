@@ -9,6 +9,8 @@ const delayMsMin = 1;
 export interface Deadlines<Item> {
   add(item: Item, atMs: number): void;
   delete(item: Item, atMs: number): void;
+  /** Nothing expires any more. For those whose timer no scope ends: it would keep a process alive that has nothing else to do. */
+  end(): void;
 }
 
 export const createDeadlines = <Item>(
@@ -17,6 +19,7 @@ export const createDeadlines = <Item>(
   expire: (item: Item) => void,
 ): Deadlines<Item> => {
   const slots = new Map<number, Set<Item>>();
+  let hasEnded = false;
   /** Rings when this slot is over: the first that had an item when it was set. */
   let alarm: { slot: number; timer: Timer } | null = null;
   // Rounded up, so that a slot is over when it is looked at.
@@ -43,6 +46,7 @@ export const createDeadlines = <Item>(
 
   return {
     add(item, atMs) {
+      if (hasEnded) return;
       const slot = slotOf(atMs);
       const items = slots.get(slot);
       if (items === undefined) slots.set(slot, new Set([item]));
@@ -55,6 +59,12 @@ export const createDeadlines = <Item>(
       if (items === undefined) return;
       items.delete(item);
       if (items.size === 0) slots.delete(slot);
+    },
+    end() {
+      hasEnded = true;
+      slots.clear();
+      alarm?.timer.cancel();
+      alarm = null;
     },
   };
 };

@@ -118,3 +118,27 @@ test('an item that is added while others ring is not lost', () => {
   clock.pass(200);
   assert.deepEqual(rung, ['a', 'b']);
 });
+
+test('once they have ended nothing rings, and no timer is left', () => {
+  const clock = createHandClock();
+  let timers = 0;
+  const after: typeof clock.after = (delayMs, wake) => {
+    timers++;
+    const timer = clock.after(delayMs, wake);
+    return {
+      cancel() {
+        timers--;
+        timer.cancel();
+      },
+    };
+  };
+  const rung: number[] = [];
+  const deadlines = createDeadlines<number>({ after }, clock.nowMs, (item) => rung.push(item));
+  deadlines.add(1, 600_000);
+  deadlines.add(2, 100);
+  assert.equal(timers, 1);
+  deadlines.end();
+  deadlines.add(3, 100);
+  clock.pass(700_000);
+  assert.deepEqual([timers, rung], [0, []]);
+});
