@@ -6,22 +6,18 @@ import { requireRegister } from '../register/fault.ts';
 import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
 import { dropBody } from './ledger-fold.ts';
 import { typeOfName } from './ledger-items.ts';
+import { effectRecordKey, headKey, stateKey, stepKey, windowKey } from './ledger-keys.ts';
 import {
   decodeEffect,
   decodeHead,
   decodeStep,
   decodeWindow,
-  effectRecordKey,
   encodeEffect,
   encodeHead,
   encodeStep,
   encodeWindow,
   type Head,
-  headKey,
   newestOf,
-  stateKey,
-  stepKey,
-  windowKey,
   windowShare,
 } from './ledger-records.ts';
 import { type ActorName, type ActorRecord, effectKey, ledgerLimits, type Remembered } from './ledger-types.ts';

@@ -1,6 +1,6 @@
 // The in-memory part, rebuilt from the keyspace at a start or after a snapshot's installation. Afterwards the state equals what the
 // log would have given.
-import { actorKind, nameInHead } from '../entity/ledger-records.ts';
+import { actorKind, nameInHead } from '../entity/ledger-keys.ts';
 import { restoreHead } from '../entity/ledger-store.ts';
 import { queueKind, restoreQueue } from '../queue/index.ts';
 import { schedule } from './expiry.ts';

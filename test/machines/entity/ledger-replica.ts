@@ -1,7 +1,7 @@
 // One replica's register with a ledger and its keyspace, for tests: every call is the next entry of the log.
 import { applyItems, createLedger, type Ledger, lookAt, takeLedgerWrites } from '../../../machines/entity/ledger.ts';
 import { encodeItems } from '../../../machines/entity/ledger-items.ts';
-import { nameInHead } from '../../../machines/entity/ledger-records.ts';
+import { nameInHead } from '../../../machines/entity/ledger-keys.ts';
 import { createResidents, restoreHead } from '../../../machines/entity/ledger-store.ts';
 import type { ActorRecord, Divergence, ItemOutcome, LedgerItem } from '../../../machines/entity/ledger-types.ts';
 import { pack, unpack } from '../../../machines/wire/envelope.ts';

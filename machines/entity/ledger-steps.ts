@@ -1,0 +1,116 @@
+// Steps of replicated actors, as the log brings them: folded at once where this replica has their code, kept where it has not, and then
+// compared with what the leader was like.
+import type { KeyspaceReader } from '../register/types.ts';
+import { foldStep } from './ledger-fold.ts';
+import { typeOfName } from './ledger-items.ts';
+import { createStore, type LedgerStore, noteWindow, type Residents } from './ledger-store.ts';
+import {
+  type ActorRecord,
+  type FindDefinition,
+  type ItemOutcome,
+  type LedgerWatch,
+  ledgerLimits,
+  type Mark,
+  type Remembered,
+  type Step,
+  type StepItem,
+} from './ledger-types.ts';
+
+export type LedgerHost = { readonly find: FindDefinition; readonly watch: LedgerWatch; readonly residents: Residents };
+
+export type Ledger = { readonly store: LedgerStore; readonly host: LedgerHost | null };
+
+/** Without a host nothing is folded: every step is kept. */
+export const createLedger = (host: LedgerHost | null = null): Ledger => ({ store: createStore(host?.residents), host });
+
+export type LedgerEntry = { readonly index: number; readonly timeMs: number; readonly read: KeyspaceReader };
+
+export const ignored: ItemOutcome = { type: 'ignored' };
+
+const definitionOf = ({ host }: Ledger, { name, version }: ActorRecord) => host?.find(typeOfName(name), version) ?? null;
+
+const eventNameOf = ({ item }: Step, event: unknown): string => {
+  if (item.kind === 'timer') return item.id;
+  const type = (event as { type?: unknown } | null)?.type;
+  return typeof type === 'string' ? type : item.kind;
+};
+
+const mark = (ledger: Ledger, record: ActorRecord, step: Step, event: unknown): void => {
+  const made: Mark = { seq: step.seq, index: step.index, event: eventNameOf(step, event), digest: record.digest };
+  if (record.marks.length >= 2 * ledgerLimits.marksKept) record.marks = record.marks.slice(-ledgerLimits.marksKept);
+  record.marks.push(made);
+  const { expected } = record;
+  if (expected === null || expected.seq > step.seq) return;
+  record.expected = null;
+  if (expected.seq === step.seq) compare(ledger, record, made, expected.digest);
+};
+
+export const compare = ({ host }: Ledger, record: ActorRecord, own: Mark, digest: number): void => {
+  if (own.digest === digest || record.presence !== 'live') return;
+  host?.watch.diverged?.({ actor: record.name, seq: own.seq, digest: own.digest, marks: record.marks });
+};
+
+/** The outcome of the step itself. */
+const fold = (ledger: Ledger, record: ActorRecord, step: Step): ItemOutcome | null => {
+  const definition = definitionOf(ledger, record);
+  if (definition === null) return null;
+  const { failure: why, isIdle, event, snapshot } = foldStep(record, definition, step);
+  mark(ledger, record, step, event);
+  if (why !== null && step.item.kind === 'event' && step.item.id !== '') {
+    const remembered = record.window.get(step.item.id);
+    if (remembered?.seq === step.seq) setFailed(ledger, record, remembered, why.code);
+  }
+  ledger.host?.watch.folded?.(record, step, why, event);
+  if (why !== null) return { type: 'refused', failure: why };
+  return isIdle ? ignored : { type: 'ok', seq: step.seq, snapshot };
+};
+
+const copied = (item: StepItem): StepItem => {
+  if (item.kind === 'create') return { ...item, input: item.input.slice() };
+  if (item.kind === 'event') return { ...item, event: item.event.slice() };
+  return item.kind === 'answer' ? { ...item, answer: item.answer.slice() } : item;
+};
+
+const bytesOf = (item: StepItem): number => {
+  if (item.kind === 'create') return item.input.byteLength;
+  if (item.kind === 'event') return item.event.byteLength;
+  return item.kind === 'answer' ? item.answer.byteLength : 16;
+};
+
+export const take = (
+  ledger: Ledger,
+  record: ActorRecord,
+  item: StepItem,
+  n: number,
+  { index, timeMs }: LedgerEntry,
+): ItemOutcome => {
+  const seq = ++record.seq;
+  record.sinceState.steps++;
+  record.sinceState.bytes += bytesOf(item);
+  if (record.backlog.length === 0) {
+    const outcome = fold(ledger, record, { seq, index, n, timeMs, item });
+    if (outcome !== null) return outcome;
+  }
+  // What is kept must not keep the whole entry alive.
+  record.backlog.push({ seq, index, n, timeMs, item: copied(item) });
+  if (record.backlog.length > 1) catchUp(ledger, record);
+  return { type: 'ok', seq, snapshot: null };
+};
+
+/** Folds what was kept, if this replica has its code by now; at most `most` steps. */
+export const catchUp = (ledger: Ledger, record: ActorRecord, most = Number.POSITIVE_INFINITY): void => {
+  if (record.presence !== 'live' || definitionOf(ledger, record) === null) return;
+  let folded = 0;
+  for (const step of record.backlog) {
+    if (folded === most) break;
+    fold(ledger, record, step);
+    folded++;
+  }
+  record.backlog.splice(0, folded);
+};
+
+export const setFailed = ({ store }: Ledger, { name }: ActorRecord, one: Remembered, code: Remembered['failed']): void => {
+  if (one.failed === code) return;
+  one.failed = code;
+  noteWindow(store, name, one.place);
+};
