@@ -1,7 +1,6 @@
 // A replicated actor in the group's keyspace: a few records under its name, so that a step rewrites what it
 // changed and no more (ledger-keys.ts).
 // A dump is all of it in one piece, for a log entry.
-
 import { type ErrorCode, errorTable } from '../errors.ts';
 import { requireRegister } from '../register/fault.ts';
 import {
