@@ -74,7 +74,7 @@ export const demandEvent = (event: unknown): EventObject => {
   const isType = typeof type === 'string' && type.length >= 1 && type.length <= actorLimits.eventTypeCharsMax;
   if (!isType) throw invalid(`an event is an object with a type of 1 to ${actorLimits.eventTypeCharsMax} characters`);
   // `xstate.done.actor.pay` says that something ended inside: nobody says that from outside.
-  if (type.startsWith('xstate.')) throw invalid("events whose type begins with 'xstate.' are XState's own");
+  if (type === '*' || type.startsWith('xstate.')) throw invalid(`events of type '${type.slice(0, 64)}' are XState's own`);
   return event as EventObject;
 };
 

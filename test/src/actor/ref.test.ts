@@ -60,7 +60,7 @@ test('it sends, delivers and asks, and the reply may come later', async () => {
 
 test('what is no event, no option and no question is refused at once', async () => {
   const { visits } = open();
-  for (const event of [null, 5, {}, { type: '' }, { type: 'x'.repeat(300) }, { type: 'xstate.done.actor.pay' }])
+  for (const event of [null, 5, {}, { type: '' }, { type: 'x'.repeat(300) }, { type: 'xstate.done.actor.pay' }, { type: '*' }])
     assert.throws(() => visits.send(event as never), { code: 'INVALID_REQUEST' });
   assert.match((await failureIn(visits.ask({ type: 'fail' } as never))).message, /counter has no reply to 'fail'/);
   assert.match((await failureIn(visits.deliver({ type: 'fail' }, { timeout: 5 } as never))).message, /no option 'timeout'/);
