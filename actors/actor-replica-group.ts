@@ -2,7 +2,7 @@
 // while this node leads, and a replica that differs from its leader says so to it.
 
 import type { Hosted } from '../machines/entity/hosted.ts';
-import { dumpOf, type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
+import { catchUpSome, dumpOf, type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
 import { dropBody } from '../machines/entity/ledger-fold.ts';
 import { type Residents, versionsOf } from '../machines/entity/ledger-store.ts';
 import {
@@ -34,6 +34,7 @@ export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose'> & {
   liveOf(name: ActorName): ReplicaActor | undefined;
 };
 
+const stepsAtOnce = 256;
 const toldEveryMs = 1_000;
 const behindEveryMs = 500;
 const toldMax = 1_024;
@@ -70,6 +71,7 @@ export class ReplicaGroup {
     this.#port = port;
     this.#proposals = createProposals(port.scope, port.propose, () => this.#reign?.takeDigests() ?? []);
     this.changed();
+    this.#catchUp();
   }
 
   closed(): void {
@@ -116,6 +118,16 @@ export class ReplicaGroup {
 
   hosted(): void {
     this.#reign?.hosted();
+    this.#catchUp();
+  }
+
+  /** Folds what was kept for want of code that is here now, a part at a time. */
+  #catchUp(): void {
+    const port = this.#port;
+    if (port === null || port.ledger().store.behind.size === 0) return;
+    port.scope.after(0, () => {
+      if (this.#port === port && catchUpSome(port.ledger(), port.read, stepsAtOnce)) this.#catchUp();
+    });
   }
 
   // ---------------------------------------------------------------- the log
