@@ -27,6 +27,8 @@ export type ClusterOptions = {
   disk?: Pick<DiskOptions, 'lies' | 'keepsFirst'>;
   /** No application's: the simulator may read and write keys of its own (sim/late-reader.ts, sim/nemesis/burst.ts). */
   hasOwnKeys?: boolean;
+  /** Sees what replicas do. */
+  onObserved?: ((observation: Observation) => void) | undefined;
   /** Stands between calls and their breakers. */
   tapBreakers?: SimulatedNodeOptions['tapBreakers'] | undefined;
 };
@@ -51,12 +53,14 @@ export class Cluster {
   readonly teller: Teller | null;
   readonly #lateReader: LateReader | null;
   readonly #world: World;
+  readonly #onObserved: ((observation: Observation) => void) | undefined;
   readonly #atlas: Atlas;
   #fault: { node: string; error: unknown } | null = null;
   #broken: string | null = null;
 
   constructor(world: World, knobs: Knobs, options: ClusterOptions) {
     this.#world = world;
+    this.#onObserved = options.onObserved;
     const publishLoss = knobs.replicaClients > 0 ? knobs.replicaGossipLoss : publishLossDefault;
     const network = new Network(world, {
       ...{ latencyMs: knobs.latencyMs, bytesPerMs: knobs.bytesPerMs, laneBytes: knobs.laneBytes },
@@ -123,6 +127,7 @@ export class Cluster {
     if (overlooked !== null) this.#broken ??= `${node} trusts a damaged disk: ${overlooked}`;
     this.judge.observe(node, observation);
     this.scene.observed(node, observation);
+    this.#onObserved?.(observation);
     this.#lateReader?.observed(node, observation);
     this.teller?.observed(node, observation);
   }

@@ -5,6 +5,7 @@ import { roundsAt } from '../actors/replica-registrar.ts';
 import type { NodeSettings } from '../actors/settings.ts';
 import { settingsDefaults } from '../actors/settings.ts';
 import { breakerDefaults } from '../machines/breaker/index.ts';
+import type { BalanceOptions } from '../machines/entity/balance.ts';
 import { raftDefaults } from '../machines/raft/types.ts';
 import { limits } from '../machines/wire/limits.ts';
 import { drawnFaults, type Fault } from './nemesis/index.ts';
@@ -72,6 +73,10 @@ export type Knobs = {
   callClients: number;
   /** They think so long between two calls, at most. */
   callThinkMs: number;
+  /** Clients that ask actors; 0: there are no actors. */
+  actorClients: number;
+  /** They think so long between two requests, at most. */
+  actorThinkMs: number;
   /** Of breakers, where there are services: failures that open one, calls that try, for how long it is open first. */
   callBreakers: [number, number, number];
 };
@@ -121,6 +126,8 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     replicaGossipLoss: pick('replica gossip', [0.01, 0.1, 0.4]),
     replicaRoundMs: 10_000,
     callClients: 0,
+    actorClients: 0,
+    actorThinkMs: pick('actor think', [50, 200, 500]),
     callThinkMs: pick('call think', [30, 100, 300]),
     callBreakers: [pick('call failures', [2, 3, 5]), pick('call probes', [1, 1, 3]), pick('call open', [300, 1_000, 3_000])],
     replicaLogBytes: pick('replica log', [1_000, 10_000, settingsDefaults.replicaLogBytes]),
@@ -166,7 +173,13 @@ export const settingsOf = (name: string, names: readonly string[], knobs: Knobs)
     replicaLogBytes: knobs.replicaLogBytes,
     rounds: roundsAt(knobs.replicaRoundMs),
     ...(knobs.callClients === 0 ? {} : settingsOfCalls(knobs)),
+    ...(knobs.actorClients === 0 ? {} : { balance: soonBalanced }),
   };
+};
+
+/** Leadership moves to who should have it while a short run lasts. */
+const soonBalanced: BalanceOptions = {
+  ...{ isOn: true, everyMs: 200, graceMs: 1_500, settleMs: 800, pauseMs: 400, restMs: 4_000 },
 };
 
 /** Breakers that open soon and not for long, limits that only some meet: a short run shows both. */

@@ -1,11 +1,13 @@
 // A simulated machine and what runs on it: the very tree that src/node.ts starts (actors/node.ts), on ports of the world. The
 // machine outlives its processes: name, address and disk stay, until somebody takes the disk away.
+
 import type { NodeApi } from '../actors/api.ts';
 import type { BreakersDoor } from '../actors/breakers.ts';
 import { createNodeTree } from '../actors/node.ts';
 import type { Observation, Step } from '../actors/observe.ts';
 import { type ClockPort, noLookup, type SinkPort, StorageFault } from '../actors/ports/index.ts';
 import type { NodeSettings } from '../actors/settings.ts';
+import { refTo, toFail } from './actors/reference.ts';
 import { Disk, type DiskOptions } from './disk.ts';
 import type { Sources } from './lookup.ts';
 import type { Network, SimulatedPort } from './network.ts';
@@ -54,6 +56,7 @@ const brokenCodes: ReadonlySet<string> = new Set([
   'LOG_CORRUPT',
   'MESSAGE_MALFORMED',
   'SPOKE_FOR_ANOTHER',
+  'ACTOR_DIVERGED',
 ]);
 
 export class SimulatedNode {
@@ -134,7 +137,7 @@ export class SimulatedNode {
         const storage = this.disk.open(process);
         const { observeStep, tapBreakers } = this.#options;
         const tap = {
-          ...{ observe: (seen: Observation) => observe(this.name, seen), checkAll: true },
+          ...{ observe: (seen: Observation) => observe(this.name, seen), checkAll: true, formRef: refTo },
           ...(observeStep === undefined ? {} : { observeStep: (step: Step) => observeStep(this.name, step) }),
           ...(tapBreakers === undefined
             ? {}
@@ -154,7 +157,7 @@ export class SimulatedNode {
     return {
       log: (level, code, message) => {
         this.#world.trace.note(this.#world.nowMs, process.label, `${level} ${code} ${message}`);
-        if (faultCodes.has(code) && !cannotRead.test(message))
+        if (faultCodes.has(code) && !cannotRead.test(message) && !message.includes(toFail))
           this.#options.onFault(this.name, new Error(`${code}: ${message}`));
         if (code === beginsAnew) {
           // What it drops is lost like what a damaged disk loses, by the word of docs/internals/replicator-rounds.md.

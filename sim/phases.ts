@@ -1,6 +1,7 @@
 // The life of a simulated cluster: it forms, it suffers, a majority of it is mended and must do without the rest, then everybody is,
 // and all must be well again within a bound. Whatever breaks ends it with a verdict.
 import type { RegisterRead, RegisterResult } from '../machines/register/types.ts';
+import type { Actors } from './actors/index.ts';
 import type { Calls } from './calls/index.ts';
 import type { Criers } from './criers.ts';
 import type { Knobs } from './knobs.ts';
@@ -50,6 +51,8 @@ export type Phases = {
   replicas: Replicas | null;
   /** Null: there are no services. */
   calls: Calls | null;
+  /** Null: there are no actors. */
+  actors: Actors | null;
   knobs: Knobs;
   timeMs: number;
   /** Events after which there is no end in sight. */
@@ -82,7 +85,20 @@ const breakConnections = ({ nodes, network }: Scene): void => {
 };
 
 export const liveThrough = (phases: Phases): void => {
-  const { scene, nemesis, workload, criers, offerers, replicas, calls, knobs, timeMs, look, eventsMax = stepsMax } = phases;
+  const {
+    scene,
+    nemesis,
+    workload,
+    criers,
+    offerers,
+    replicas,
+    calls,
+    actors,
+    knobs,
+    timeMs,
+    look,
+    eventsMax = stepsMax,
+  } = phases;
   const { world, nodes, operator, groups } = scene;
 
   /** Lets time pass and looks at what happened; true if `until` came. */
@@ -241,6 +257,24 @@ export const liveThrough = (phases: Phases): void => {
     look();
   };
 
+  /** Every actor answers everybody, what is under way comes to its end, and then they know what they must. */
+  const demandActors = (of: Actors): void => {
+    demand(
+      'every request to an actor ends',
+      () => of.open === 0,
+      () => `${of.open} are open`,
+    );
+    demand(
+      'every watch is told its end',
+      () => of.whyNotAllEnded() === null,
+      () => of.whyNotAllEnded() ?? '',
+    );
+    const why = (): string => of.whyNotSettled() ?? '';
+    demand('actors answer, and end what they have begun', () => of.whyNotSettled() === null, why, recoveryMs + of.patienceMs);
+    of.judgeTheEnd();
+    look();
+  };
+
   const form = (): void => {
     for (const node of nodes) world.after(world.chance(`start ${node.name}`).between(0, 300), () => node.start());
     demand('the cluster forms', () => allReady(nodes));
@@ -282,6 +316,7 @@ export const liveThrough = (phases: Phases): void => {
   workload.start();
   replicas?.start();
   calls?.start();
+  actors?.start();
   nemesis.start();
   pass(timeMs);
   mend();
@@ -290,6 +325,7 @@ export const liveThrough = (phases: Phases): void => {
   workload.stop();
   replicas?.stop();
   calls?.stop();
+  actors?.stop();
   demand(
     'every call ends',
     () => workload.open === 0,
@@ -315,6 +351,7 @@ export const liveThrough = (phases: Phases): void => {
   );
   if (replicas !== null) demandReplicas(replicas);
   if (calls !== null) demandCalls(calls);
+  if (actors !== null) demandActors(actors);
 };
 
 export const describeNode = (node: SimulatedNode): string => {

@@ -1,5 +1,6 @@
 // One seed, one life of a cluster: what is drawn (sim/knobs.ts), lived (sim/phases.ts) and judged. The result is plain data.
 import { groupKeys, keyText } from '../actors/keyspace.ts';
+import { Actors } from './actors/index.ts';
 import { Calls } from './calls/index.ts';
 import type { HistoryEvent } from './checkers/index.ts';
 import { Cluster, describeError } from './cluster.ts';
@@ -41,7 +42,7 @@ export type RunOptions = {
   /** What is heard includes every step of every replica. */
   steps?: boolean;
   /** For tests: a world that breaks a promise on purpose. */
-  planted?: 'lying-disk' | 'forgotten-vote';
+  planted?: 'lying-disk' | 'forgotten-vote' | 'chance-in-actors';
 };
 
 export type RunResult = {
@@ -59,6 +60,8 @@ export type RunResult = {
   /** Calls of services that were made, by how they ended. */
   calls: Record<string, number>;
   endings: Record<string, number>;
+  /** Requests to actors, by how they ended. */
+  actors: Record<string, number>;
   /** How often each fault was done. */
   done: Record<string, number>;
   /** What was really done, in order of time. */
@@ -110,6 +113,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     without: options.without ?? [],
     hasOwnKeys: true,
     tapBreakers: knobs.callClients === 0 ? undefined : (life, door, clock) => calls!.tapBreakers(life, door, clock),
+    onObserved: knobs.actorClients === 0 ? undefined : (observation) => actors!.observed(observation),
     teller: listen === undefined ? undefined : (network) => createTeller(world, network, listen, options.steps ?? false),
     disk: {
       lies: options.planted === 'lying-disk',
@@ -127,11 +131,20 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const { callClients, callThinkMs } = knobs;
   const calls =
     callClients === 0 ? null : new Calls(world, nodes, { clients: callClients, thinkMs: callThinkMs, callsMax: operationsMax });
+  const { actorClients, actorThinkMs } = knobs;
+  const actors =
+    actorClients === 0
+      ? null
+      : new Actors(world, nodes, {
+          ...{ clients: actorClients, thinkMs: actorThinkMs, callsMax: operationsMax },
+          plantsChance: options.planted === 'chance-in-actors',
+        });
   const look = (): void => {
     cluster.teller?.clients(workload.history);
     cluster.look();
     if (replicas !== null && replicas.violation !== null) throw new Broken('correctness', replicas.violation);
     if (calls !== null && calls.violation !== null) throw new Broken('correctness', calls.violation);
+    if (actors !== null && actors.violation !== null) throw new Broken('correctness', actors.violation);
     if (criers.judge.violation !== null) throw new Broken('correctness', criers.judge.violation);
     if (offerers.violation !== null) throw new Broken('correctness', offerers.violation);
   };
@@ -141,7 +154,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   let isLived = false;
   try {
     const { timeMs = timeMsDefault, eventsMax } = options;
-    liveThrough({ scene, nemesis, workload, criers, offerers, replicas, calls, knobs, timeMs, look, eventsMax });
+    liveThrough({ scene, nemesis, workload, criers, offerers, replicas, calls, actors, knobs, timeMs, look, eventsMax });
     isLived = true;
   } catch (error) {
     verdict = error instanceof Broken ? error.verdict : 'crash';
@@ -158,6 +171,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     ...{ acknowledged: workload.acknowledged, operations: workload.history.length / 2 },
     replicaChanges: replicas?.changes ?? 0,
     calls: Object.fromEntries(calls?.judge.endings ?? []),
+    actors: Object.fromEntries(actors?.judge.endings ?? []),
     ...{ endings: Object.fromEntries(workload.endings), done: countOfFaults(nemesis.done) },
     ...{ faults: nemesis.done, knobs, history: workload.history, lines: trace.lines },
   };

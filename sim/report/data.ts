@@ -7,7 +7,7 @@ import type { RunResult } from '../swarm.ts';
 import { type Call, callsOf, type FailingPart } from './calls.ts';
 
 /** What a report shows of a run, of ours or of an application's. */
-export type ReportedRun = Omit<RunResult, 'operations' | 'replicaChanges' | 'calls' | 'lines'>;
+export type ReportedRun = Omit<RunResult, 'operations' | 'replicaChanges' | 'calls' | 'actors' | 'lines'>;
 
 export type ReportData = {
   readonly result: ReportedRun;

@@ -1,4 +1,5 @@
 // The door of the scenarios, in the order in which they are listed.
+import { actors } from './actors.ts';
 import { allAtOnce } from './all-at-once.ts';
 import { badMoments } from './bad-moments.ts';
 import { calls } from './calls.ts';
@@ -41,5 +42,6 @@ export const scenarios: readonly Scenario[] = [
   queues,
   calls,
   topics,
+  actors,
   allAtOnce,
 ];

@@ -1,0 +1,1 @@
+export { Actors } from './actors.ts';

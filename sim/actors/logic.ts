@@ -1,0 +1,239 @@
+// The actors that live on simulated nodes. What is to be known of them in the end stands in their context, for that is what must outlive
+// everything; what they do outside is told to the judge when it is done, with what the code of a developer could know of it.
+import {
+  type AnyActorLogic,
+  type AnyActorRef,
+  assign,
+  cancel,
+  enqueueActions,
+  fromCallback,
+  fromTransition,
+  sendParent,
+  sendTo,
+  setup,
+} from 'xstate';
+import { type ActorDefinition, type ActorExecution, type ReplyArguments, restartDefault } from '../../actors/actor-api.ts';
+import { currentExecution } from '../../actors/actor-execution.ts';
+import { isDurable, kinds, type TypeName } from './plan.ts';
+import { toFail } from './reference.ts';
+
+/** What an actor knows of what it was told: numbers of requests, in their order. */
+export type Book = {
+  readonly notes: readonly number[];
+  readonly waits: readonly number[];
+  readonly rang: readonly number[];
+  readonly cleared: readonly number[];
+  /** Of what was pressed last, and how often it went out. */
+  readonly lamp: number;
+  readonly faded: readonly number[];
+  readonly home: readonly number[];
+  readonly helped: readonly number[];
+  readonly got: readonly number[];
+};
+
+export type Told = { type: string; n: number; ms?: number; to?: unknown };
+
+/** What code of one process tells, and asks for. */
+export type Watcher = {
+  /** Something was done outside. `as`: of what kind. */
+  effect(as: string, n: number, execution: ActorExecution | null): void;
+  /** A turn of one that lives in memory alone. */
+  turn(n: number, execution: ActorExecution | null): void;
+  /** In this process, as long as it lives. */
+  later(ms: number, run: () => void): void;
+  /** What a planted bug adds to what is written down; 0. */
+  chance(): number;
+};
+
+export const lampMs = 400;
+const helperMs = 250;
+const errandMs = 120;
+
+const empty: Book = { notes: [], waits: [], rang: [], cleared: [], lamp: -1, faded: [], home: [], helped: [], got: [] };
+
+/** The last that waits and has not rung; -1: none does. */
+const waitingIn = ({ waits, rang, cleared }: Book): number =>
+  waits.findLast((n) => !rang.includes(n) && !cleared.includes(n)) ?? -1;
+
+type Lists = 'waits' | 'rang' | 'home' | 'helped' | 'got';
+
+const helper = setup({
+  types: { context: {} as { n: number }, input: {} as { n: number } },
+}).createMachine({
+  context: ({ input }) => input,
+  initial: 'busy',
+  states: {
+    busy: { after: { [helperMs]: 'done' } },
+    done: { entry: sendParent(({ context }) => ({ type: 'helped', n: context.n })), type: 'final' },
+  },
+});
+
+const bookLogic = (watcher: Watcher): AnyActorLogic => {
+  const tell =
+    (as: string) =>
+    ({ event }: { event: Told }): void =>
+      watcher.effect(as, event.n, currentExecution());
+  const tellLamp =
+    (as: string) =>
+    ({ context }: { context: Book }): void =>
+      watcher.effect(as, context.lamp, currentExecution());
+  const added =
+    (list: Lists) =>
+    ({ context, event }: { context: Book; event: Told }): Partial<Book> => ({ [list]: [...context[list], event.n] });
+  const typed = setup({
+    types: { context: {} as Book, events: {} as Told },
+    actors: {
+      helper,
+      errand: fromCallback(({ sendBack, input }) => {
+        const { n } = input as { n: number };
+        let isOn = true;
+        watcher.effect('errand', n, currentExecution());
+        watcher.later(errandMs, () => (isOn ? sendBack({ type: 'home', n }) : undefined));
+        return () => {
+          isOn = false;
+        };
+      }),
+    },
+    actions: {
+      ...{ act: tell('act'), armed: tell('armed'), rang: tell('rang'), lit: tellLamp('lit'), faded: tellLamp('faded') },
+      write: assign(({ context, event }) => ({ notes: [...context.notes, event.n + watcher.chance()] })),
+      keepWait: assign(added('waits')),
+      keepRang: assign(added('rang')),
+      keepHome: assign(added('home')),
+      keepHelped: assign(added('helped')),
+      keepGot: assign(added('got')),
+      keepLamp: assign(({ event }) => ({ lamp: event.n })),
+      keepFaded: assign(({ context }) => ({ faded: [...context.faded, context.lamp] })),
+      keepCleared: assign(({ context }) => {
+        const last = waitingIn(context);
+        return last < 0 ? {} : { cleared: [...context.cleared, last] };
+      }),
+      fail: assign(() => {
+        throw new Error(toFail);
+      }),
+    },
+  });
+  return typed.createMachine({
+    id: 'book',
+    context: empty,
+    initial: 'dark',
+    on: {
+      note: { actions: 'write' },
+      act: { actions: ['write', 'act'] },
+      wait: {
+        actions: [
+          ...(['write', 'keepWait', 'armed'] as const),
+          enqueueActions(({ enqueue, event }) => {
+            enqueue.raise({ type: 'due', n: event.n }, { id: `t${event.n}`, delay: event.ms ?? 0 });
+          }),
+        ],
+      },
+      due: { actions: ['keepRang', 'rang'] },
+      cancel: { actions: ['write', cancel(({ context }) => `t${waitingIn(context)}`), 'keepCleared'] },
+      press: { target: '.lit', reenter: true, actions: ['write', 'keepLamp'] },
+      call: {
+        actions: [
+          'write',
+          enqueueActions(({ enqueue, event }) => {
+            enqueue.spawnChild('errand', { id: `e${event.n}`, input: { n: event.n } });
+          }),
+        ],
+      },
+      home: {
+        actions: [
+          'keepHome',
+          enqueueActions(({ enqueue, event }) => {
+            enqueue.stopChild(`e${event.n}`);
+          }),
+        ],
+      },
+      hire: {
+        actions: [
+          'write',
+          enqueueActions(({ enqueue, event }) => {
+            enqueue.spawnChild('helper', { id: `h${event.n}`, input: { n: event.n } });
+          }),
+        ],
+      },
+      helped: { actions: 'keepHelped' },
+      pass: {
+        actions: [
+          'write',
+          sendTo(
+            ({ event }) => event.to as AnyActorRef,
+            ({ event }) => ({ type: 'got', n: event.n }),
+          ),
+        ],
+      },
+      got: { actions: 'keepGot' },
+      boom: { actions: ['write', 'fail'] },
+    },
+    states: {
+      dark: {},
+      lit: { entry: 'lit', after: { [lampMs]: { target: 'dark', actions: ['keepFaded', 'faded'] } } },
+    },
+  }) as unknown as AnyActorLogic;
+};
+
+/** In memory alone. */
+const gaugeLogic = (watcher: Watcher): AnyActorLogic =>
+  fromTransition((count: number, event: Told) => {
+    if (event.type === 'note') watcher.turn(event.n, currentExecution());
+    return count + 1;
+  }, 0);
+
+/** The same as a chart, with a pulse of its own. */
+const guardLogic = (watcher: Watcher): AnyActorLogic =>
+  setup({
+    types: { context: {} as { count: number }, events: {} as Told },
+    actions: {
+      report: ({ event }) => watcher.turn(event.n, currentExecution()),
+      pulse: () => watcher.turn(-1, currentExecution()),
+    },
+  }).createMachine({
+    context: { count: 0 },
+    initial: 'on',
+    on: { note: { actions: ['report', assign({ count: ({ context }) => context.count + 1 })] } },
+    states: { on: { after: { 200: { target: 'on', reenter: true, actions: 'pulse' } } } },
+  }) as unknown as AnyActorLogic;
+
+const contextOf = ({ snapshot }: ReplyArguments): Book => (snapshot as unknown as { context: Book }).context;
+const numberOf = ({ event }: ReplyArguments): number => (event as Told).n;
+
+/** Where it stands among those that were written down. */
+const place = (args: ReplyArguments): unknown => contextOf(args).notes.indexOf(numberOf(args));
+/** Not before it has an answer. */
+const placeAtHome = (args: ReplyArguments): unknown =>
+  contextOf(args).home.includes(numberOf(args)) ? place(args) : undefined;
+
+const bookReplies: ActorDefinition['replies'] = {
+  ...Object.fromEntries(kinds.map((kind) => [kind, kind === 'call' ? placeAtHome : place])),
+  read: ({ snapshot }) => {
+    const { context, value } = snapshot as unknown as { context: Book; value: string };
+    return { ...context, value };
+  },
+};
+
+const memoryReplies: ActorDefinition['replies'] = { note: numberOf, read: () => null };
+
+const logicOf: Readonly<Record<TypeName, (watcher: Watcher) => AnyActorLogic>> = {
+  ...{ book: bookLogic, desk: bookLogic, diary: bookLogic, gauge: gaugeLogic, guard: guardLogic },
+};
+
+const ways: Readonly<Record<TypeName, Pick<ActorDefinition, 'durability' | 'placement' | 'remember' | 'passivateAfterMs'>>> = {
+  book: { durability: 'replicated', placement: 'sharded', remember: false, passivateAfterMs: 1_000 },
+  desk: { durability: 'replicated', placement: 'singleton', remember: true, passivateAfterMs: null },
+  diary: { durability: 'local', placement: 'node', remember: false, passivateAfterMs: 800 },
+  gauge: { durability: 'none', placement: 'sharded', remember: false, passivateAfterMs: 2_000 },
+  guard: { durability: 'none', placement: 'singleton', remember: true, passivateAfterMs: null },
+};
+
+/** What one process hosts. */
+export const definitionsFor = (watcher: Watcher): readonly ActorDefinition[] =>
+  (Object.keys(ways) as TypeName[]).map((name) => ({
+    ...{ name, version: 1, logic: logicOf[name](watcher), ...ways[name], input: () => undefined },
+    replies: isDurable(name) ? bookReplies : memoryReplies,
+    // What throws here was told to.
+    restart: { ...restartDefault, failuresMax: 10_000, windowMs: 1_000, backoffMinMs: 20, backoffMaxMs: 200 },
+    ...{ mailboxMax: 200, timers: 'deadline' as const, resume: {}, migrate: {}, redact: [] },
+  }));

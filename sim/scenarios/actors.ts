@@ -1,0 +1,39 @@
+// Actors of every durability live on every node while paths fail, processes crash, clocks jump and disks break.
+import { often, type Scenario } from './scenario.ts';
+
+export const actors: Scenario = {
+  name: 'actors',
+  sentence: 'Actors of every durability live on every node while paths fail, processes crash, clocks jump and disks break.',
+  faults: [
+    'partition',
+    'one-way',
+    'bridge',
+    'reset',
+    'flapping-connection',
+    'slow-network',
+    'loss',
+    'kill',
+    'kill-all',
+    'power-loss',
+    'power-loss-all',
+    'restart',
+    'pause',
+    'slow-process',
+    'clock-jump',
+    'clock-drift',
+    'slow-disk',
+    'full-disk',
+    'broken-disk',
+    'unreadable-disk',
+    'lost-disk',
+  ],
+  byNameOnly: true,
+  knobs: ({ nodes, clients, thinkMs, everyMs, lastsMs }) => ({
+    everyMs: [Math.max(100, everyMs[0]), Math.max(700, everyMs[1])],
+    lastsMs: [often.lastsMs[0], Math.min(3_000, lastsMs[1])],
+    nodes: Math.max(2, nodes),
+    // The register is not what this is about.
+    ...{ clients: Math.min(2, clients), works: ['register'], thinkMs: Math.max(200, thinkMs) },
+    actorClients: 6,
+  }),
+};
