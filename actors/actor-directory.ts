@@ -236,6 +236,8 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
       const forget = (): void => hooks.stopped(definition, address, over);
       const over = (why: Failure | null): void => {
         if (place.stopping === ending) place.stopping = null;
+        // Of one that had left the memory no handle says so.
+        if (why === null && place.live === null) tell(place, { address, reason: 'stopped' });
         tidy(place);
         for (const tellOne of ending) tellOne(why === null ? { ok: true, value: null } : { ok: false, failure: why });
       };

@@ -272,6 +272,25 @@ test('a watcher is told the end once: exactly while its process can say it, unre
   assert.equal(ends.length, 3);
 });
 
+test('a watcher of an actor that had left the memory is told when it is stopped', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const { note } = notes();
+  const ends: string[] = [];
+  world.api('n1').send(tallyAt('n2'), add);
+  world.pass(50);
+  world.api('n1').watch(tallyAt('n2'), ({ reason }) => ends.push(reason));
+  world.pass(50);
+  world
+    .api('n2')
+    .find(tallyAt('n2'))!
+    .release('passivated', () => {});
+  world.pass(50);
+  assert.deepEqual([ends, world.api('n2').find(tallyAt('n2'))], [[], null]);
+  world.api('n1').stop(tallyAt('n2'), {}, note);
+  world.pass(50);
+  assert.deepEqual(ends, ['stopped']);
+});
+
 test('a stopped actor is made anew by the next message; one that is stopping takes nothing', () => {
   const world = createHandDoors(['n1', 'n2']);
   const { outcomes, note } = notes();
