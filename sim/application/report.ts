@@ -22,6 +22,8 @@ const unused: readonly (keyof Knobs)[] = [
   'replicaRoundMs',
   'replicaLogBytes',
   'callClients',
+  'actorClients',
+  'actorThinkMs',
   'callThinkMs',
   'callBreakers',
 ];
