@@ -161,6 +161,7 @@ export class ReplicaActor implements LiveActor {
     if (!ask.wantsReply) return this.#end(ask, { ok: true, value: null });
     if (!ask.isOpen) return;
     const after = end.type === 'applied' && end.outcome.type === 'ok' ? end.outcome.snapshot : null;
+    if (after === null && !this.#isReadable) return this.#end(ask, { ok: false, failure: untold(this.address) });
     const reply = replyOf(this.definition, (after ?? this.snapshot()) as Snapshot<unknown>, ask.event);
     if (reply !== undefined) return this.#end(ask, reply);
     if (this.#isClosing) return this.#end(ask, { ok: false, failure: untold(this.address) });
@@ -193,6 +194,12 @@ export class ReplicaActor implements LiveActor {
     if (this.#taps.size > 0) this.#tell(step, event, record);
     if (why === null && this.#asks.size > 0 && record.body !== null) this.#askAgain(innerOf(record.body).snapshot());
     if (isOver(record)) this.#finish();
+  }
+
+  /** It is there, and so is its code; else it was removed since, or this replica cannot follow. */
+  get #isReadable(): boolean {
+    const record = this.#place.record(this.name);
+    return record !== null && record.standing !== 'empty' && this.#place.fold(record) !== null;
   }
 
   #askAgain(snapshot: Snapshot<unknown>): void {

@@ -57,3 +57,30 @@ test('a timer of an asker ends when he is answered, or waits no longer', () => {
   clock.settle();
   assert.deepEqual([told.length, timers], [1, 0]);
 });
+
+test('who asks again of one that was removed meanwhile is not answered from nothing', () => {
+  const clock = createHandClock();
+  const proposed: ((end: ItemEnd) => void)[] = [];
+  const actor = new ReplicaActor(
+    {
+      ...{ name: 'a', version: 1, logic: fromTransition((state) => state, {}), durability: 'replicated', placement: 'sharded' },
+      replies: { ask: ({ snapshot }) => (snapshot as unknown as { context: { n: number } }).context.n },
+      ...{ input: () => undefined, restart: restartDefault, mailboxMax: 10, passivateAfterMs: null, remember: false },
+      ...{ timers: 'deadline', resume: {}, migrate: {}, redact: [] },
+    },
+    { type: 'a', key: 'k', node: null },
+    'a/k' as never,
+    null,
+    {
+      ...{ clock, sink: { log: () => {}, count: () => {} }, record: () => null, fold: () => null },
+      propose: (_item, done) => void proposed.push(done),
+      ...{ onGone: () => {}, onDeadLetter: () => {}, lookAt: () => {} },
+    },
+  );
+  const told: unknown[] = [];
+  const how = { id: 'x', wantsReply: true, leftMs: 20_000, trail: { source: '', correlation: '' } };
+  actor.deliver({ type: 'ask' }, how, (outcome) => told.push(outcome.ok ? 'ok' : outcome.failure.code));
+  proposed[0]!({ type: 'applied', outcome: { type: 'again', failed: null } } as ItemEnd);
+  clock.settle();
+  assert.deepEqual(told, ['OUTCOME_UNKNOWN']);
+});
