@@ -2,7 +2,7 @@
 // those who wait for it or look on. How it is read and fails is in actor-durable-life.ts, how it leaves in actor-durable-leave.ts.
 import type { EventObject, Snapshot } from 'xstate';
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
-import { type Failure, failure } from '../machines/errors.ts';
+import { errorTable, type Failure, failure } from '../machines/errors.ts';
 import type { ActorDefinition, ActorEnd, ActorState, Trail } from './actor-api.ts';
 import type { BodyAnswer, BodyPath } from './actor-body-api.ts';
 import { type Ask, reasonOf } from './actor-cell-asks.ts';
@@ -205,8 +205,12 @@ export abstract class DurableCore {
     for (const ask of asks) this.endAsk(ask, { ok: false, failure: why });
   }
 
+  /** They were handled: nobody is told that they surely were not. */
   protected endPending(why: Failure): void {
-    for (const ask of this.pending ?? []) this.endAsk(ask, { ok: false, failure: why });
+    const told = errorTable[why.code].definite
+      ? failure('OUTCOME_UNKNOWN', `the event was handled and not answered: ${why.message}`)
+      : why;
+    for (const ask of this.pending ?? []) this.endAsk(ask, { ok: false, failure: told });
     this.pending = null;
   }
 
