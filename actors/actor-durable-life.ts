@@ -69,7 +69,11 @@ export abstract class DurableLife extends DurableLeave {
       return this.#cannot(failure('ACTOR_FAILED', `${this.id} cannot be made: ${reasonOf(error)}`));
     }
     this.log.cut(cut, undefined, { durable: true }, (why) => {
-      if (why !== null) return this.#cannot(diskRefused(this.id, why));
+      if (why !== null) {
+        const refused = diskRefused(this.id, why);
+        this.place.diskRefused(refused);
+        return this.#cannot(refused);
+      }
       this.#redo.push({ number: birth, effects: history.owed });
       this.#live(history);
     });
@@ -229,6 +233,7 @@ export abstract class DurableLife extends DurableLeave {
   /** What was handed to the disk may be there or not; nobody writes to it any more. */
   protected diskFailed(why: StorageFailure, lost: readonly (Letter | null)[]): void {
     const refused = diskRefused(this.id, why);
+    this.place.diskRefused(refused);
     for (const letter of lost) if (letter !== null) this.bounce(letter, refused);
     if (this.isGone || this.state === 'failed') return;
     this.letGo();

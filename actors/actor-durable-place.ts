@@ -29,6 +29,8 @@ export interface DurablePlace {
   wantsWrite(actor: DurableActor): void;
   /** It can be used, or why not. */
   began(actor: DurableActor, why: Failure | null): void;
+  /** It refused a write, and with it all that come. What it refused can be read on, and is worth nothing. */
+  diskRefused(why: Failure): void;
   failed(actor: DurableActor, thrown: unknown, reason: string, delayMs: number | null): void;
   onlookerThrew(actor: DurableActor, thrown: unknown): void;
   /** `wakeMs`: when it is to be read again, on the wall clock; null: when somebody wants something of it. */

@@ -87,6 +87,8 @@ class JournalTable implements Journal, DurablePlace {
   #waking = 0;
   #writers = new Set<DurableActor>();
   #stopping: (() => void)[] | null = null;
+  /** Until the process begins anew: what it would read may never have reached the disk. */
+  #refused: Failure | null = null;
 
   constructor(args: JournalArguments) {
     const { clock, random, sink, writer, turns, formRef, actorsMax = actorLimits.actorsMax } = args;
@@ -135,6 +137,7 @@ class JournalTable implements Journal, DurablePlace {
 
   #whyNot(): Failure | null {
     if (this.#stopping !== null) return failure('STOPPING', 'the node is stopping');
+    if (this.#refused !== null) return this.#refused;
     if (this.#actors.size < this.#actorsMax) return null;
     return failure('OVERLOADED', `${this.#actors.size} actors live here already, which is the most`);
   }
@@ -284,6 +287,10 @@ class JournalTable implements Journal, DurablePlace {
     if (kin === null) return [actor];
     const all = [...kin];
     return actor.definition.restart.strategy === 'all' ? all : all.slice(all.indexOf(actor));
+  }
+
+  diskRefused(why: Failure): void {
+    this.#refused ??= why;
   }
 
   failed(actor: DurableActor, thrown: unknown, reason: string, delayMs: number | null): void {
