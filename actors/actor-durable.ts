@@ -165,6 +165,7 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
       effectId: null,
       ...(trail.correlation === '' ? {} : { correlation: trail.correlation }),
     };
+    const isAgain = history.isAgain(entry);
     const isDone = this.attempt(number, letter, () => {
       const effects = executing(execution, () => history.apply(number, entry));
       if (effects.length === 0) return;
@@ -176,16 +177,19 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
     this.handled++;
     if (entry.kind === 'fire') this.firing.delete(entry.timer);
     if (entry.kind === 'woken') this.woken();
-    this.#reply(letter, history.body.snapshot());
+    this.#reply(letter, history.body.snapshot(), isAgain ? history.answers : null);
     this.cutIfLong(number);
     this.finishIfOver();
   }
 
-  #reply(letter: Letter | null, snapshot: Snapshot<unknown>): void {
+  /** `given`: of a delivery that was handled before, what was said then. */
+  #reply(letter: Letter | null, snapshot: Snapshot<unknown>, given: ReadonlyMap<string, unknown> | null): void {
     if (this.pending !== null) this.#askAgain(snapshot);
     if (letter === null) return;
     if (letter.id !== null) this.byId.delete(letter.id);
-    for (const ask of letter.asks) this.#answer(ask, snapshot);
+    for (const ask of letter.asks)
+      if (given !== null && letter.id !== null) this.#answerAgain(ask, letter.id, given);
+      else this.#answer(ask, snapshot);
   }
 
   #answer(ask: Ask, snapshot: Snapshot<unknown>): void {

@@ -81,6 +81,8 @@ export class History {
     this.atMs = Math.max(before, entry.atMs);
     switch (entry.kind) {
       case 'event':
+        // Whoever wrote it down may not have known: while the actor began anew nobody had its ids.
+        if (this.isAgain(entry)) break;
         if (entry.id !== null) this.#remember(entry.id);
         this.body.deliver(revive(entry.event, this.#formRef) as EventObject);
         if (entry.id !== null && entry.isAsked) this.#keepAnswer(entry.id, entry.event);
@@ -99,6 +101,11 @@ export class History {
         break;
     }
     return this.#follow(number);
+  }
+
+  /** A delivery that was handled under its id. */
+  isAgain(entry: LogEntry): boolean {
+    return entry.kind === 'event' && entry.id !== null && this.ids.has(entry.id);
   }
 
   #answer(path: BodyPath, invocation: string | null, answer: BodyAnswer): void {

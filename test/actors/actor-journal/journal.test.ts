@@ -557,3 +557,53 @@ test('who asks once more is told what he was told, though the actor has gone on 
     assert.deepEqual([put('x'), put('z')], [[{ ok: true, value: 1 }], [{ ok: true, value: 3 }]]);
   }
 });
+
+test('a delivery that comes again while its actor begins anew has no effect', () => {
+  const sums = define(counter, { replies: { add: replies.get } });
+  const room = openRoom();
+  const live = opened(room, sums);
+  const put = () => ask(room, live, { type: 'add', by: 1 } as never, 'x');
+  assert.deepEqual(put(), [{ ok: true, value: 1 }]);
+  live.send({ type: 'break' }, nobody);
+  room.clock.settle();
+  assert.equal(live.view().state, 'backoff');
+  const [answers, others] = [put(), put()];
+  add(live, 5);
+  room.clock.pass(1_000);
+  assert.deepEqual([answers, others, contextOf(live)], [[{ ok: true, value: 1 }], [{ ok: true, value: 1 }], 6]);
+  assert.equal(contextOf(opened(killed(room), sums)), 6);
+});
+
+test('a question that was handled and not answered when its actor leaves or ends is not said to have surely not been', () => {
+  for (const leaves of ['passivated', 'stopping', 'stopped'] as const) {
+    const room = openRoom();
+    const live = opened(room, define(counter, { replies: { add: () => undefined } }));
+    const answers = ask(room, live, { type: 'add', by: 1 } as never);
+    assert.deepEqual(answers, []);
+    if (leaves === 'stopped') live.stop(true, () => {});
+    else live.release(leaves, () => {});
+    room.clock.settle();
+    assert.deepEqual(
+      answers.map((answer) => (answer.ok ? 'ok' : answer.failure.code)),
+      ['OUTCOME_UNKNOWN'],
+    );
+  }
+});
+
+test('what a disk refused is not read again as if it were there', () => {
+  const did: string[] = [];
+  const acting = define(
+    setup({ actions: { act: () => void did.push('act') } }).createMachine({ on: { act: { actions: 'act' } } }),
+    { passivateAfterMs: 100 },
+  );
+  const room = openRoom();
+  const live = opened(room, acting);
+  room.storage.failWith({ code: 'IO_ERROR', message: 'it is broken' });
+  const [first] = ask(room, live, { type: 'act' }, null, false);
+  assert.equal(first?.ok === false ? first.failure.code : '', 'STORAGE_FAILED');
+  room.clock.pass(1_000);
+  assert.equal(room.journal.size, 0);
+  const again = outcomeOf(room, acting);
+  assert.equal(again.ok ? 'ok' : again.failure.code, 'STORAGE_FAILED');
+  assert.deepEqual(did, []);
+});
