@@ -127,7 +127,7 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     replicaRoundMs: 10_000,
     callClients: 0,
     actorClients: 0,
-    actorThinkMs: pick('actor think', [50, 200, 500]),
+    actorThinkMs: pick('actor think', [150, 300, 800]),
     callThinkMs: pick('call think', [30, 100, 300]),
     callBreakers: [pick('call failures', [2, 3, 5]), pick('call probes', [1, 1, 3]), pick('call open', [300, 1_000, 3_000])],
     replicaLogBytes: pick('replica log', [1_000, 10_000, settingsDefaults.replicaLogBytes]),

@@ -240,13 +240,14 @@ export class ActorsJudge {
         this.blame('a definite failure did nothing', askTold(first));
       if (times > 0 && op.plan.kind === 'boom') this.blame('what throws changes nothing', told(op));
     }
-    for (const [address, book] of books) this.#judgeBook(address, book);
+    for (const [address, book] of books) this.#judgeBook(address, book, isExcused);
     for (const [id, effect] of this.effects) this.#judgeEffect(id, effect, books, isExcused);
   }
 
-  #judgeBook(address: string, book: Book): void {
+  #judgeBook(address: string, book: Book, isExcused: IsExcused): void {
     for (const list of ['rang', 'cleared', 'home', 'helped', 'got', 'faded'] as const) {
-      const twice = book[list].find((n, at) => book[list].indexOf(n) !== at);
+      // Whose disk is lost may be told the same once more, and tell it.
+      const twice = book[list].find((n, at) => book[list].indexOf(n) !== at && !isExcused(this.ops[n]!));
       if (twice !== undefined) this.blame('none twice', `${list} ${twice} of ${address}: ${book[list].join()}`);
     }
     const both = book.cleared.find((n) => book.rang.includes(n));

@@ -34,6 +34,6 @@ export const actors: Scenario = {
     nodes: Math.max(2, nodes),
     // The register is not what this is about.
     ...{ clients: Math.min(2, clients), works: ['register'], thinkMs: Math.max(200, thinkMs) },
-    actorClients: 6,
+    actorClients: 5,
   }),
 };
