@@ -29,6 +29,8 @@ export type Book = {
   readonly home: readonly number[];
   readonly helped: readonly number[];
   readonly got: readonly number[];
+  /** Of a planted bug: what no code that runs on several machines may keep. */
+  readonly luck: number;
 };
 
 export type Told = { type: string; n: number; ms?: number; to?: unknown };
@@ -41,7 +43,7 @@ export type Watcher = {
   turn(n: number, execution: ActorExecution | null): void;
   /** In this process, as long as it lives. */
   later(ms: number, run: () => void): void;
-  /** What a planted bug adds to what is written down; 0. */
+  /** What a planted bug writes down; 0. */
   chance(): number;
 };
 
@@ -49,7 +51,18 @@ export const lampMs = 400;
 const helperMs = 250;
 const errandMs = 120;
 
-const empty: Book = { notes: [], waits: [], rang: [], cleared: [], lamp: -1, faded: [], home: [], helped: [], got: [] };
+const empty: Book = {
+  notes: [],
+  waits: [],
+  rang: [],
+  cleared: [],
+  lamp: -1,
+  faded: [],
+  home: [],
+  helped: [],
+  got: [],
+  luck: 0,
+};
 
 /** The last that waits and has not rung; -1: none does. */
 const waitingIn = ({ waits, rang, cleared }: Book): number =>
@@ -96,7 +109,7 @@ const bookLogic = (watcher: Watcher): AnyActorLogic => {
     },
     actions: {
       ...{ act: tell('act'), armed: tell('armed'), rang: tell('rang'), lit: tellLamp('lit'), faded: tellLamp('faded') },
-      write: assign(({ context, event }) => ({ notes: [...context.notes, event.n + watcher.chance()] })),
+      write: assign(({ context, event }) => ({ notes: [...context.notes, event.n], luck: watcher.chance() })),
       keepWait: assign(added('waits')),
       keepRang: assign(added('rang')),
       keepHome: assign(added('home')),

@@ -1,5 +1,6 @@
 // All mutants, in the order in which they are told.
 import type { Mutant } from '../mutant.ts';
+import { actors } from './actors.ts';
 import { calls } from './calls.ts';
 import { catalog } from './catalog.ts';
 import { disk } from './disk.ts';
@@ -31,5 +32,6 @@ export const mutants: readonly Mutant[] = [
   ...queues,
   ...topics,
   ...calls,
+  ...actors,
   ...history,
 ];

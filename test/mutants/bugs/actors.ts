@@ -1,0 +1,187 @@
+// Bugs of actors: what was acknowledged and is lost, what is done twice, too early or never, and two of one where there may be one.
+import type { Mutant } from '../mutant.ts';
+
+const [fold, ledger, work, reign] = [
+  ...(['machines/entity/ledger-fold.ts', 'machines/entity/ledger.ts'] as const),
+  ...(['actors/actor-replica-work.ts', 'actors/actor-replica-reign.ts'] as const),
+];
+const request = 'machines/entity/post-request.ts';
+const history = 'actors/actor-history.ts';
+
+const bug = (name: string, sentence: string, file: string, find: string, replace: string): Mutant => ({
+  ...{ name, sentence, from: 'known-bugs', hunted: { scenario: 'actors' }, edits: [{ file, find, replace }] },
+});
+
+/** Found by seeds of this scenario; since then a test looks for it. */
+const found = (laws: string, ...given: Parameters<typeof bug>): Mutant => ({
+  ...bug(...given),
+  ...{ from: 'own-history', hunted: { laws } },
+});
+
+const journal = 'actors/actor-journal/journal';
+
+export const actors: readonly Mutant[] = [
+  bug(
+    'effect-said-done',
+    'A leader says in the log that an effect was run, and has not run it.',
+    ...([work, 'this.#attempt(effect, told.kind, () => this.#run(folding, told));', ''] as const),
+  ),
+  bug(
+    'outbox-of-old-leader',
+    'A new leader leaves out the effects that stand in the outbox from before it.',
+    ...([
+      work,
+      'for (const effect of record.outbox.values()) if (!',
+      'for (const effect of record.outbox.values()) if (effect.index > this.#place.token.index && !',
+    ] as const),
+  ),
+  bug(
+    'effect-without-token',
+    'Effects are run by whoever led when they were committed, whether its token holds or not.',
+    ...([
+      'actors/actor-replica-group.ts',
+      'if (current.holds(token)) return true;',
+      'if (token !== null) return true;',
+    ] as const),
+  ),
+  bug(
+    'delivery-ids-unread',
+    'A replica that starts again from its disk has forgotten which deliveries its actors have had.',
+    ...([
+      'machines/entity/ledger-store.ts',
+      'for (const [id, what] of delivered) record.window.set(id, what);',
+      'for (const [id, what] of delivered) if (what.place < 0) record.window.set(id, what);',
+    ] as const),
+  ),
+  bug(
+    'delivered-again',
+    'An event under an id that an actor has had is an event once more.',
+    ...([
+      ledger,
+      'if (before !== undefined && entry.timeMs',
+      'if (before !== undefined && before.failed !== null && entry.timeMs',
+    ] as const),
+  ),
+  bug(
+    'timer-stays',
+    'A timer that has rung stays, and rings again.',
+    ...([fold, 'ownTimers(record, draft).delete(item.id);\n      return', 'return'] as const),
+  ),
+  bug(
+    'timer-of-another-setting',
+    'A timer that was cleared and set anew rings when the first would have.',
+    ...([reign, 'if (dueMs > wallMs || this.#rung.has(rung)) continue;', 'if (this.#rung.has(rung)) continue;'] as const),
+  ),
+  bug(
+    'failed-step-counts',
+    'What an event did before it failed stays.',
+    ...([fold, 'dropBody(record);\n  const { item, timeMs } = step;', 'const { item, timeMs } = step;'] as const),
+  ),
+  bug(
+    'answer-of-nobody',
+    'What was invoked by an earlier leader is not begun again.',
+    ...([work, "if (rule === 'retry') this.#start", 'if (invoked.index >= token.index) this.#start'] as const),
+  ),
+  bug(
+    'token-at-opening-only',
+    'Whether the token of an actor in memory holds is asked when it is opened, and not before its turns.',
+    ...([
+      'actors/actor-cell.ts',
+      'if (token !== null && !this.endsNow',
+      'if (token !== null && token.term < 0 && !this.endsNow',
+    ] as const),
+  ),
+  bug(
+    'lease-without-end',
+    'A leader holds its token until it hears of another, however long nobody has answered it.',
+    ...([
+      'actors/leadership.ts',
+      'lease = { term, configurationIndex, untilMs: tokenUntilMs(state) };\n    return nowMs < lease.untilMs;',
+      'lease = { term, configurationIndex, untilMs: tokenUntilMs(state) };\n    return true;',
+    ] as const),
+  ),
+  bug(
+    'local-not-synced',
+    'A local actor acknowledges what is written and not on the disk.',
+    ...([
+      'actors/actor-log.ts',
+      'this.#writer.write([{ key, value }, ...this.#mark()], { durable: true }, durable);',
+      'this.#writer.write([{ key, value }, ...this.#mark()], { durable: false }, durable);',
+    ] as const),
+  ),
+  bug(
+    'local-timers-unread',
+    'A local actor that is read from a snapshot has no timers.',
+    ...([history, 'this.dues = new Map(record?.dues);', 'this.dues = new Map(record === null ? [] : undefined);'] as const),
+  ),
+  bug(
+    'local-ids-unread',
+    'A local actor that is read from a snapshot does not know what it was delivered.',
+    ...([history, 'this.ids = new Map(record?.ids);', 'this.ids = new Map(record === null ? [] : undefined);'] as const),
+  ),
+  bug(
+    'doubt-of-actors-forgotten',
+    'Who asked an actor that may have handled it is told that it surely was not.',
+    ...([
+      request,
+      'const doubt = state.isInDoubt && errorTable',
+      "const doubt = state.phase === 'over' && errorTable",
+    ] as const),
+  ),
+  found(
+    ...(['sim/actors', 'digest-not-compared', 'Replicas of an actor do not look at what the leader is like.'] as const),
+    ...([
+      ledger,
+      'if (own !== undefined) compare(ledger, record, own, digest);',
+      'if (own?.seq === -1) compare(ledger, record, own, digest);',
+    ] as const),
+  ),
+  found(
+    ...([journal, 'backoff-forgets-ids', 'A delivery that comes again while its actor begins anew is handled twice.'] as const),
+    ...([history, 'if (this.isAgain(entry)) break;', ''] as const),
+  ),
+  found(
+    ...([
+      journal,
+      'pending-surely-not',
+      'Who waits for an answer when an actor leaves is told that his event was not handled.',
+    ] as const),
+    ...([
+      'actors/actor-durable-core.ts',
+      'const told = errorTable[why.code].definite',
+      "const told = why.code === 'INTERNAL'",
+    ] as const),
+  ),
+  found(
+    ...([
+      journal,
+      'refused-is-read',
+      'What a disk refused is read again by the same process, and what it wants is done.',
+    ] as const),
+    ...(['actors/actor-journal.ts', 'if (this.#refused !== null) return this.#refused;', ''] as const),
+  ),
+  found(
+    ...([
+      'actors/actors-doors',
+      'passive-watch',
+      'A watcher of an actor that had left the memory is not told when it is stopped.',
+    ] as const),
+    ...([
+      'actors/actor-directory.ts',
+      "if (why === null && place.live === null) tell(place, { address, reason: 'stopped' });",
+      '',
+    ] as const),
+  ),
+  found(
+    ...([
+      'actors/actor-replica-live',
+      'answer-from-nothing',
+      'Who asks a removed actor once more is answered from a state that is not there.',
+    ] as const),
+    ...([
+      'actors/actor-replica-live.ts',
+      'if (after === null && !this.#isReadable)',
+      'if (after === null && this.#over !== null)',
+    ] as const),
+  ),
+];
