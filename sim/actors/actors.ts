@@ -29,6 +29,8 @@ const tickMs = 50;
 const slackMs = 2_000;
 const followEveryMs = 1_500;
 const readTimeoutMs = 5_000;
+/** What has not come yet is asked for again, less and less often. */
+const readEveryMs = [100, 5_000] as const;
 /** Of clocks that run differently. */
 const driftMax = 0.1;
 /** The longest that an actor waits by itself. */
@@ -54,6 +56,8 @@ export class Actors {
   /** By address: what each said when it was asked last, and whether it is asked now. */
   readonly #books = new Map<string, Book & { value: string }>();
   readonly #reading = new Set<string>();
+  /** By node and address: how often it was asked in the end. */
+  readonly #asked = new Map<string, number>();
   /** By node and address. */
   readonly #answered = new Set<string>();
   #isStopped = true;
@@ -309,8 +313,17 @@ export class Actors {
     return `${open.life} watches ${open.address} and was told no end`;
   }
 
-  /** Everybody asks every actor, and whatever is under way comes to its end; null: it has. */
+  /** Everybody asks every actor, and whatever is under way comes to its end; null: it has. Asked after every event, looked at now and then. */
   whyNotSettled(): string | null {
+    const { nowMs } = this.#world;
+    if (nowMs < this.#settling.untilMs) return this.#settling.why;
+    this.#settling = { untilMs: nowMs + tickMs, why: this.#look() };
+    return this.#settling.why;
+  }
+
+  #settling: { untilMs: number; why: string | null } = { untilMs: 0, why: null };
+
+  #look(): string | null {
     let why: string | null = null;
     for (const address of this.#addresses) {
       const text = addressText(address);
@@ -346,16 +359,19 @@ export class Actors {
     const question = `${node.name} ${text}`;
     if (this.#reading.has(question)) return;
     this.#reading.add(question);
-    const over = (afterMs: number): void => void this.#world.after(afterMs, () => this.#reading.delete(question));
+    const times = (this.#asked.get(question) ?? 0) + 1;
+    this.#asked.set(question, times);
+    const pauseMs = Math.min(readEveryMs[1], readEveryMs[0] * 2 ** times);
+    const over = (): void => void this.#world.after(pauseMs, () => this.#reading.delete(question));
     const isAsked = node.enter('read', (api) =>
       api.actors.ask(address, { type: 'read' }, { timeoutMs: readTimeoutMs }, (outcome) => {
-        over(200);
+        over();
         if (!outcome.ok) return;
         this.#answered.add(question);
         if (isDurable(address.type)) this.#books.set(text, outcome.value as Book & { value: string });
       }),
     );
-    if (!isAsked) over(500);
+    if (!isAsked) over();
   }
 
   judgeTheEnd(): void {

@@ -62,11 +62,14 @@ export const actors: readonly Mutant[] = [
       'if (before !== undefined && before.failed !== null && entry.timeMs',
     ] as const),
   ),
-  bug(
-    'timer-stays',
-    'A timer that has rung stays, and rings again.',
-    ...([fold, 'ownTimers(record, draft).delete(item.id);\n      return', 'return'] as const),
-  ),
+  {
+    ...{ name: 'timer-stays', sentence: 'A timer that has rung stays, and rings again.' },
+    ...{ from: 'known-bugs', hunted: { scenario: 'actors' } },
+    edits: [
+      { file: fold, find: 'ownTimers(record, draft).delete(item.id);\n      return', replace: 'return' },
+      { file: 'actors/actor-timers.ts', find: 'forget(timer);\n      return timer;', replace: 'return timer;' },
+    ],
+  },
   bug(
     'timer-of-another-setting',
     'A timer that was cleared and set anew rings when the first would have.',
@@ -79,8 +82,12 @@ export const actors: readonly Mutant[] = [
   ),
   bug(
     'answer-of-nobody',
-    'What was invoked by an earlier leader is not begun again.',
-    ...([work, "if (rule === 'retry') this.#start", 'if (invoked.index >= token.index) this.#start'] as const),
+    'What was invoked under an earlier leader is not begun again.',
+    ...([
+      work,
+      "if (rule === 'retry') this.#start(folding, path, invoked);\n    else {",
+      "if (rule === 'retry' && invoked.index < token.index) return true;\n    if (rule === 'retry') this.#start(folding, path, invoked);\n    else {",
+    ] as const),
   ),
   bug(
     'token-at-opening-only',
