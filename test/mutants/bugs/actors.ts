@@ -136,7 +136,7 @@ export const actors: readonly Mutant[] = [
     ] as const),
   ),
   found(
-    ...(['sim/actors', 'digest-not-compared', 'Replicas of an actor do not look at what the leader is like.'] as const),
+    ...(['actors/replica', 'digest-not-compared', 'Replicas of an actor do not look at what the leader is like.'] as const),
     ...([
       ledger,
       'if (own !== undefined) compare(ledger, record, own, digest);',
