@@ -109,7 +109,8 @@ export class ActorsJudge {
         this.blame('nothing is internal', `${askTold(ask)}: ${outcome.failure.message}`);
       return;
     }
-    if (op.plan.kind === 'boom') this.blame('who throws is not told ok', askTold(ask));
+    // When it was removed, nobody knows any more that it failed.
+    if (op.plan.kind === 'boom' && !isMortal(op.plan.address)) this.blame('who throws is not told ok', askTold(ask));
     if (isDurable(op.plan.address.type)) this.#endsWell(ask, outcome.value);
     else if (op.turns === 0) this.blame('no acknowledged event is lost', `${askTold(ask)}, and no turn handled it`);
   }
