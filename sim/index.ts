@@ -1,4 +1,5 @@
 // The simulator: the node's own tree on virtual time, with seeded faults and judges. A seed is a bug report.
+export type { ActorCallOptions, SimulatedActor } from './application/actors.ts';
 export type { Application, Context, SeedResult, SimulatedSettings, View } from './application/application.ts';
 export type { CallOptions } from './application/calls.ts';
 export type {

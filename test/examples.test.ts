@@ -204,6 +204,15 @@ test('seats: the simulator finds that one is sold twice, and that the careful wa
   assert.match(careful.out(), /50 seeds held/);
 });
 
+test('cart-simulated: a seed shows who pays twice, and that the careful cart holds', { timeout: 120_000 }, async () => {
+  const careless = run('cart-simulated');
+  assert.equal(await careless.ended, 1, careless.out());
+  assert.match(careless.out(), /cart \d-\d has paid \d times[\s\S]*Repeat it with: simulate\(\{ …, seeds: \d+/);
+  const careful = run('cart-simulated', 'careful');
+  assert.equal(await careful.ended, 0, careful.out());
+  assert.match(careful.out(), /20 seeds held/);
+});
+
 test('thumbnails: one process serves what another calls, with a stream and a refusal', { timeout: 90_000 }, async () => {
   const maker = run('thumbnails', 'serve');
   const [, address] = await printed(maker, /serves at (\S+)/);

@@ -1,5 +1,6 @@
 // What a developer hands to the simulator and what he gets back: his application as a few functions, the world that they are given, and
 // the result of one seed.
+import type { ActorDefinition } from '../../actors/actor-api.ts';
 import type { NodeStatus } from '../../actors/api.ts';
 import type { NodeSettings } from '../../actors/settings.ts';
 import type { RaftOptions } from '../../machines/raft/types.ts';
@@ -40,6 +41,11 @@ export type View = {
 
 /** One seed's application. Whatever it throws breaks the seed: an AssertionError, or anything in `always` and `check`, as incorrect. */
 export type Application = {
+  /**
+   * What `defineActor` gives: hosted by every process of every node. Their code may await only what this world gives (`context.sleep`, a call
+   * of a client); what it has begun goes on after the death of its process and is heard by nobody.
+   */
+  actors?: readonly ActorDefinition[];
   /** Once, before anything goes wrong. */
   prepare?(context: Context): Promise<void>;
   /** Once for each client, side by side, while the faults go on. */

@@ -5,6 +5,7 @@ import { Entry, type Written } from '../../machines/register/entry.ts';
 import type { FencingToken, RegisterRead, RegisterResult, RegisterWrite } from '../../machines/register/types.ts';
 import type { WatchEvent } from '../../machines/register/watching.ts';
 import { deleteOf, type Guards, onlyIf, type PutWords, putOf, writtenOf } from '../../machines/register/words.ts';
+import { type ActorCallOptions, addressFrom, askActor, type SimulatedActor } from './actors.ts';
 import { type CallOptions, Calls, type Wires } from './calls.ts';
 import { HeldLease, HeldLock, type Lease, type Lock, takeLock } from './leases.ts';
 import type { Program } from './program.ts';
@@ -205,6 +206,21 @@ export class SimulatedClient {
   watch(prefix: string, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
     // A watch moves from node to node by itself, without moving the other calls.
     return watch(new Calls(this.#program, this.#wires), prefix, options);
+  }
+
+  // -------------------------------------------------------------- actors
+
+  /** One actor, by its address: `TYPE/KEY`, or `TYPE/KEY@NODE`. */
+  actor(address: string): SimulatedActor {
+    const to = addressFrom(address);
+    const put =
+      (kind: 'ask' | 'deliver') =>
+      (event: Parameters<SimulatedActor['ask']>[0], options: ActorCallOptions = {}): Promise<unknown> => {
+        const id = options.id ?? this.#name(kind);
+        const run = () => askActor(this.#calls, kind, to, event, { ...options, id });
+        return this.#told(`${kind} ${address} ${show(event.type)}`, null, run, (reply) => JSON.stringify(reply) ?? 'done');
+      };
+    return { ask: put('ask'), deliver: async (event, options) => void (await put('deliver')(event, options)) };
   }
 
   // -------------------------------------------------------------- leases and locks

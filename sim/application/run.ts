@@ -9,6 +9,7 @@ import { createTeller } from '../record.ts';
 import { setBy, timeMsDefault } from '../swarm.ts';
 import { Trace } from '../trace.ts';
 import { World } from '../world.ts';
+import { Hosting } from './actors.ts';
 import type { Application, Context, RunOptions, SeedResult, SimulatedSettings, View } from './application.ts';
 import { SimulatedClient } from './client.ts';
 import { Program, type Said, Story } from './program.ts';
@@ -55,6 +56,7 @@ class ApplicationRun {
   readonly #turns: Turns;
   readonly #programs: Program[] = [];
   readonly #view: View;
+  readonly #hosting: Hosting;
   readonly #over = newController();
   /** Programs that have not ended, and what first went wrong in one. */
   #running = 0;
@@ -74,6 +76,7 @@ class ApplicationRun {
     this.recorder = new Recorder(() => world.nowMs);
     this.#turns = new Turns(world);
     const { nodes } = this.cluster;
+    this.#hosting = new Hosting(nodes, application.actors ?? []);
     const seen = () => nodes.map(({ name, api }) => ({ name, status: api?.status() ?? null }));
     this.#view = {
       get nowMs() {
@@ -137,6 +140,7 @@ class ApplicationRun {
     this.cluster.teller?.clients(this.recorder.all);
     if (this.#failure !== null) throw this.#failure;
     this.cluster.look();
+    this.#hosting.look();
     if (this.world.steps > stepsMax) throw new Broken('liveness', `${stepsMax} events and no end`);
     try {
       this.#application.always?.(this.#view);
@@ -168,8 +172,11 @@ class ApplicationRun {
         this.#look();
         if (until()) return true;
       }
+      const { steps } = world;
       const isStopped = world.run(Math.max(0, endMs - world.nowMs), () => {
         this.#look();
+        // What code of actors has awaited may have come with any event.
+        if (this.#hosting.hasActors && world.steps > steps) this.#turns.touch();
         return this.#turns.isTouched || until();
       });
       if (!this.#turns.isTouched) return isStopped;
