@@ -1,7 +1,8 @@
 // Those who look on an actor from outside: subscribers to its snapshots and watchers of its end, and taps that see each event.
 import type { Snapshot } from 'xstate';
 import type { ActorAddress } from '../machines/entity/address.ts';
-import type { ActorEnd, Seen, Trail } from './actor-api.ts';
+import { failure } from '../machines/errors.ts';
+import { type ActorEnd, actorLimits, type Seen, type Trail } from './actor-api.ts';
 import type { EngineSeen } from './actor-cell-engine.ts';
 import { snapshotOf } from './actor-values.ts';
 
@@ -107,3 +108,8 @@ export class Taps {
       }
   }
 }
+
+export const tooManyLookOn = ({ address, id }: { readonly address: ActorAddress; readonly id: string }): ActorEnd => {
+  const why = failure('OVERLOADED', `${actorLimits.watchersMax} look on ${id} already, which is the most`);
+  return { address, reason: 'unreachable', failure: why };
+};

@@ -14,7 +14,7 @@ import {
 import { Ask, replyOf, whyNoEvent } from './actor-cell-asks.ts';
 import type { EngineHost, Inside } from './actor-cell-engine.ts';
 import { CellLife } from './actor-cell-life.ts';
-import { Onlookers, Taps } from './actor-cell-onlookers.ts';
+import { Onlookers, Taps, tooManyLookOn } from './actor-cell-onlookers.ts';
 import { executing } from './actor-execution.ts';
 import type { TakesTurns, Turn } from './actor-turns.ts';
 import type { Outcome } from './api.ts';
@@ -167,7 +167,7 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
 
   subscribe(on: (snapshot: Snapshot<unknown>) => void, ended: (why: ActorEnd | 'moved') => void): () => void {
     const over =
-      this.over ?? (this.onlookers !== null && this.onlookers.size >= actorLimits.watchersMax ? this.#tooMany() : null);
+      this.over ?? (this.onlookers !== null && this.onlookers.size >= actorLimits.watchersMax ? tooManyLookOn(this) : null);
     this.onlookers ??= new Onlookers((error) => this.place.onlookerThrew(this, error));
     if (over === null) return this.onlookers.add({ on, ended }, this.snapshot());
     try {
@@ -176,11 +176,6 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
       this.place.onlookerThrew(this, error);
     }
     return () => {};
-  }
-
-  #tooMany(): ActorEnd {
-    const why = failure('OVERLOADED', `${actorLimits.watchersMax} look on ${this.id} already, which is the most`);
-    return { address: this.address, reason: 'unreachable', failure: why };
   }
 
   tap(on: (seen: Seen) => void): () => void {

@@ -12,7 +12,7 @@ import {
   type Trail,
 } from './actor-api.ts';
 import { Ask, replyOf, whyNoEvent } from './actor-cell-asks.ts';
-import { Onlookers, Taps } from './actor-cell-onlookers.ts';
+import { Onlookers, Taps, tooManyLookOn } from './actor-cell-onlookers.ts';
 import { type Item, type Letter, nobody } from './actor-durable-core.ts';
 import { DurableLife } from './actor-durable-life.ts';
 import { journalLimits } from './actor-durable-place.ts';
@@ -220,7 +220,7 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
 
   subscribe(on: (snapshot: Snapshot<unknown>) => void, ended: (why: ActorEnd | 'moved') => void): () => void {
     this.onlookers ??= new Onlookers((error) => this.place.onlookerThrew(this, error));
-    const over = this.over ?? (this.onlookers.size >= actorLimits.watchersMax ? this.#tooMany() : null);
+    const over = this.over ?? (this.onlookers.size >= actorLimits.watchersMax ? tooManyLookOn(this) : null);
     if (over === null) return this.onlookers.add({ on, ended }, this.snapshot());
     try {
       if (this.over !== null && this.state === 'stopped') on(this.snapshot());
@@ -229,11 +229,6 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
       this.place.onlookerThrew(this, error);
     }
     return () => {};
-  }
-
-  #tooMany(): ActorEnd {
-    const why = failure('OVERLOADED', `${actorLimits.watchersMax} look on ${this.id} already, which is the most`);
-    return { address: this.address, reason: 'unreachable', failure: why };
   }
 
   tap(on: (seen: Seen) => void): () => void {

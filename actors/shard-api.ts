@@ -10,8 +10,6 @@ export type ShardHost = {
   definitions(): readonly ActorDefinition[];
   /** Brings it to life here as a message that makes it would, if it does not live already. */
   open(definition: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void;
-  /** Actors of the group that have work of their own to do: effects, timers. Asked when this node begins to lead it. */
-  pending?(group: string): Iterable<ActorAddress>;
   /** The versions of each type of which the group holds state. */
   persisted?(group: string): Hosted;
 };

@@ -126,7 +126,6 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
       for (const actor of facts.memory.of(group, definition))
         if (facts.groupOf(actor) === group) openIn(group, token, { ...actor, node: null });
     }
-    for (const address of host.pending?.(group) ?? []) openIn(group, token, address);
   };
 
   const openEach = (): void => {
