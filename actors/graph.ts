@@ -8,15 +8,15 @@ import {
   type GraphEffect,
   type GraphEvent,
   type GraphRun,
-  keep,
   type Plan,
   type PlannedCall,
   step,
 } from '../machines/graph/index.ts';
 import { type Alarm, createAlarm } from './alarm.ts';
 import type { GraphEvents, GraphOptions } from './graph-api.ts';
+import { callStep, type StepEnd } from './graph-call.ts';
 import type { ClockPort, SinkPort } from './ports/index.ts';
-import type { CallContext, CallHandle, CallsApi, CallTrail } from './service-api.ts';
+import type { CallContext, CallsApi } from './service-api.ts';
 import type { Component, Scope } from './supervise.ts';
 
 export const graphAddress = 'graph';
@@ -24,11 +24,6 @@ export const graphAddress = 'graph';
 export const graphActorLimits = {
   /** Runs under way at one node. */
   runsMax: 256,
-  /** Items of a stream that are on their way. */
-  streamWindow: 64,
-  streamItemsMax: 10_000,
-  /** All items of one stream, which together are the result of its step. */
-  streamBytesMax: 4 << 20,
 } as const;
 
 const limits = graphActorLimits;
@@ -53,7 +48,7 @@ export type GraphArguments = {
   onRunning: (runs: ReadonlySet<GraphRequest>) => void;
 };
 
-type Open = { readonly attempt: number; readonly handle: () => CallHandle | null; isOver: boolean };
+type Open = { readonly attempt: number; call: { cancel(): void } | null };
 
 type Run = {
   readonly request: GraphRequest;
@@ -68,6 +63,11 @@ const openKey = ({ kind, step: name }: CallOf): string => `${kind} ${name}`;
 export const createGraphs = (scope: Scope, { clock, sink, calls, onRunning }: GraphArguments): Component<GraphActorEvent> => {
   const runs = new Map<GraphRequest, Run>();
   const requests = new Set<GraphRequest>();
+
+  /** What comes of calls breaks nobody but this actor. */
+  const guarded: CallsApi = {
+    call: (wanted, on) => calls().call(wanted, { item: scope.guard(on.item), end: scope.guard(on.end) }),
+  };
 
   const begin = (request: GraphRequest): void => {
     if (runs.size >= limits.runsMax) {
@@ -125,35 +125,14 @@ export const createGraphs = (scope: Scope, { clock, sink, calls, onRunning }: Gr
 
   const call = (run: Run, effect: Extract<GraphEffect, { type: 'call' }>): void => {
     const { kind, step: name, attempt } = effect;
-    const stream = createStream();
-    let handle: CallHandle | null = null;
-    const open: Open = { attempt, handle: () => handle, isOver: false };
+    const open: Open = { attempt, call: null };
     run.open.set(openKey(effect), open);
-    const ended = (event: Omit<Extract<GraphEvent, { type: 'ended' }>, 'type' | keyof CallOf>): void => {
-      if (open.isOver) return;
-      open.isOver = true;
+    const ended = (end: StepEnd): void => {
       run.open.delete(openKey(effect));
-      send(run, { type: 'ended', kind, step: name, attempt, ...event });
+      send(run, { type: 'ended', kind, step: name, attempt, ...end });
     };
-    const item = (value: unknown): void => {
-      if (open.isOver) return;
-      const why = stream.take(value);
-      if (why === null) return handle?.more(1);
-      ended({ outcome: { ok: false, failure: failure('TOO_LARGE', why) }, node: null, attempts: 1, isInDoubt: true });
-      handle?.cancel();
-    };
-    const onEnd = (
-      outcome: { ok: true; value: unknown } | { ok: false; failure: ReturnType<typeof failure> },
-      trail?: CallTrail,
-    ) => {
-      const isStream = outcome.ok && (trail?.isStream === true || stream.items.length > 0);
-      const told = isStream ? { ok: true as const, value: stream.items } : outcome;
-      ended({ outcome: told, node: trail?.node ?? null, attempts: trail?.attempts ?? 1 });
-    };
-    // What is answered at once is heard after this turn, when `handle` is there.
-    const on = { item: scope.guard(item), end: scope.guard(onEnd) };
-    handle = calls().call({ ...effect.call, ...frameOf(run, kind) }, on);
-    handle.more(limits.streamWindow);
+    // What is answered at once is heard after this turn.
+    open.call = callStep(guarded, { ...effect.call, ...frameOf(run, kind) }, ended);
   };
 
   /** For whom and within what it is called. Compensations have a time of their own, whatever is left of the call that led here. */
@@ -168,9 +147,8 @@ export const createGraphs = (scope: Scope, { clock, sink, calls, onRunning }: Gr
   const cancelCall = (run: Run, effect: CallOf): void => {
     const open = run.open.get(openKey(effect));
     if (open === undefined || open.attempt !== effect.attempt) return;
-    open.isOver = true;
     run.open.delete(openKey(effect));
-    open.handle()?.cancel();
+    open.call?.cancel();
   };
 
   // -------------------------------------------------------------- the end
@@ -181,7 +159,7 @@ export const createGraphs = (scope: Scope, { clock, sink, calls, onRunning }: Gr
       send(run, { type: 'stop' });
     } catch (error) {
       sink.log('error', 'GRAPH_BROKEN', error instanceof Error ? error.message : String(error), { address: scope.address });
-      for (const { handle } of run.open.values()) handle()?.cancel();
+      for (const { call: one } of run.open.values()) one?.cancel();
     }
     if (!run.request.isOver)
       end(run, () => run.request.on.end({ ok: false, failure: failure('INTERNAL', 'the run broke off; the log says why') }));
@@ -195,24 +173,6 @@ export const createGraphs = (scope: Scope, { clock, sink, calls, onRunning }: Gr
     },
     stop() {
       for (const run of [...runs.values()]) stopRun(run);
-    },
-  };
-};
-
-/** The items of a stream, within limits. */
-const createStream = () => {
-  const items: unknown[] = [];
-  let bytesLeft: number = limits.streamBytesMax;
-  return {
-    items,
-    /** Null, or why it is not taken. */
-    take(value: unknown): string | null {
-      const kept = keep(value, bytesLeft);
-      if (kept === null || items.length >= limits.streamItemsMax)
-        return `its stream has more than ${limits.streamItemsMax} items or ${limits.streamBytesMax} bytes, or holds what is no plain data`;
-      bytesLeft -= kept.bytes;
-      items.push(kept.value);
-      return null;
     },
   };
 };

@@ -1,7 +1,6 @@
 // What is always true of a run, by name. The cheap ones are checked after every step in production too; `checkRun` looks at everything
 // (tests, simulator).
 import { InvariantBroken } from '../invariant.ts';
-import { graphLimits as max } from './limits.ts';
 import { type GraphRun, isSettled } from './state.ts';
 
 const broken = (invariant: string, message: string): never => {
@@ -9,9 +8,9 @@ const broken = (invariant: string, message: string): never => {
 };
 
 export const checkStep = (run: GraphRun): void => {
-  const { phase, running, runningMax, steps, settled, undoing, toUndo, wakeMs, nowMs, resultsBytes, root } = run;
+  const { phase, running, runningMax, steps, settled, undoing, toUndo, wakeMs, nowMs, resultsBytes, resultsBytesMax, root } = run;
   if (running < 0 || running > runningMax) broken('running-bounded', `${running} run, at most ${runningMax}`);
-  if (resultsBytes > max.resultsBytesMax) broken('results-bounded', `${resultsBytes} bytes`);
+  if (resultsBytes > resultsBytesMax) broken('results-bounded', `${resultsBytes} bytes`);
   if (settled.length > steps.length) broken('settles-once', `${settled.length} of ${steps.length}`);
   // Whoever wakes at that time does not wake for ever.
   if (phase !== 'new' && !(wakeMs > nowMs)) broken('wake-ahead', `${wakeMs} at ${nowMs}`);

@@ -5,7 +5,6 @@ import { type Failure, failure } from '../errors.ts';
 import { InvariantBroken } from '../invariant.ts';
 import { beginCompensations, endUndoing, onCompensated, undo } from './compensate.ts';
 import { checkStep } from './invariants.ts';
-import { graphLimits as max } from './limits.ts';
 import type { PlannedCondition } from './plan.ts';
 import { fillInput } from './references.ts';
 import { outcomeOf, reportOf } from './report.ts';
@@ -171,9 +170,9 @@ const onEnded = (run: GraphRun, turn: Turn, ended: Extract<GraphEvent, { type: '
 
 const succeed = (run: GraphRun, turn: Turn, progress: Progress, value: unknown): void => {
   progress.happened = 'yes';
-  const kept = keep(value, max.resultsBytesMax - run.resultsBytes);
+  const kept = keep(value, run.resultsBytesMax - run.resultsBytes);
   if (kept === null) {
-    const message = `it ended well, but its result is no plain data, or all results are more than ${max.resultsBytesMax} bytes`;
+    const message = `it ended well, but its result is no plain data, or all results are more than ${run.resultsBytesMax} bytes`;
     return fail(run, turn, progress, failure('TOO_LARGE', message));
   }
   run.resultsBytes += kept.bytes;

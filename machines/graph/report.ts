@@ -38,6 +38,13 @@ const failureOfRun = ({ root, steps }: GraphRun): Failure | null => {
   return failure('GRAPH_FAILED', message, { ...details, cause: why.code });
 };
 
+/** All that was told so far, in its order: steps as they settled, and once more those that were compensated since. */
+export const reportsOf = (run: GraphRun): StepReport[] => {
+  const settled = run.settled.map((at) => reportOf(run, run.steps[at]!));
+  const undone = settled.filter(({ compensation }) => compensation !== null).toReversed();
+  return [...settled.map((report) => ({ ...report, compensation: null })), ...undone];
+};
+
 export const outcomeOf = (run: GraphRun): GraphOutcome => ({
   failure: failureOfRun(run),
   failedStep: run.root?.step ?? null,

@@ -1,5 +1,6 @@
 // What one run of a graph remembers. Every field says what is always true of it.
 import type { Failure } from '../errors.ts';
+import { graphLimits } from './limits.ts';
 import type { Plan, PlannedCall, PlannedStep } from './plan.ts';
 import type { Because, CompensationReport, GraphEffect, Happened } from './types.ts';
 
@@ -80,6 +81,7 @@ export type GraphRun = {
   undoDeadlineMs: number;
   /** All results together; ≤ resultsBytesMax. */
   resultsBytes: number;
+  readonly resultsBytesMax: number;
 };
 
 export const createTries = (): Tries => ({
@@ -92,13 +94,17 @@ export type RunInput = {
   nowMs: number;
   /** When whoever runs it must be done; the plan's own time may be over earlier. */
   deadlineMs?: number;
+  /** Whoever keeps them has less room than usual. */
+  resultsBytesMax?: number;
 };
 
-export const createRun = ({ plan, idempotent, nowMs, deadlineMs = Number.POSITIVE_INFINITY }: RunInput): GraphRun => ({
-  ...{ plan, idempotent, nowMs, beganMs: nowMs, deadlineMs: Math.min(deadlineMs, nowMs + plan.timeoutMs) },
-  ...{ wakeMs: nowMs, phase: 'new', runningMax: plan.concurrency, running: 0, root: null, resultsBytes: 0 },
+export const createRun = (input: RunInput): GraphRun => ({
+  ...{ plan: input.plan, idempotent: input.idempotent, nowMs: input.nowMs, beganMs: input.nowMs },
+  deadlineMs: Math.min(input.deadlineMs ?? Number.POSITIVE_INFINITY, input.nowMs + input.plan.timeoutMs),
+  resultsBytesMax: input.resultsBytesMax ?? graphLimits.resultsBytesMax,
+  ...{ wakeMs: input.nowMs, phase: 'new', runningMax: input.plan.concurrency, running: 0, root: null, resultsBytes: 0 },
   ...{ undecided: [], ready: [], settled: [], toUndo: [], undoing: null, undoDeadlineMs: Number.POSITIVE_INFINITY },
-  steps: plan.steps.map((planned) => ({
+  steps: input.plan.steps.map((planned) => ({
     ...{ planned, status: 'pending', unmet: planned.waitsFor, tries: createTries(), settledMs: null },
     ...{ happened: 'no', result: null, because: null, compensation: null },
   })),

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createGraphs, type GraphActorEvent, graphActorLimits, graphAddress } from '../../actors/graph.ts';
+import { graphCallLimits } from '../../actors/graph-call.ts';
 import type { GraphOptions } from '../../actors/graph-api.ts';
 import { createGraphDoor } from '../../actors/graph-door.ts';
 import type { CallContext, CallEvents, CallsApi, CallTrail, ServiceCall } from '../../actors/service-api.ts';
@@ -193,9 +194,9 @@ test('the items of a stream are the result of its step, asked for as they come',
   const { run, made } = makeWorld();
   const { outcome } = run({ steps: { a: call, b: call } });
   const [a, b] = made as [Made, Made];
-  assert.equal(a.asked, graphActorLimits.streamWindow);
+  assert.equal(a.asked, graphCallLimits.streamWindow);
   for (let n = 0; n < 3; n++) a.on.item(n);
-  assert.equal(a.asked, graphActorLimits.streamWindow + 3);
+  assert.equal(a.asked, graphCallLimits.streamWindow + 3);
   a.on.end({ ok: true, value: null }, { ...trail, isStream: true });
   b.on.end({ ok: true, value: null }, { ...trail, isStream: true });
   assert.deepEqual(outcome().steps.a!.result, [0, 1, 2]);
@@ -205,7 +206,7 @@ test('the items of a stream are the result of its step, asked for as they come',
 test('a stream that does not end is given up, and its step compensated', () => {
   const { run, made, ends } = makeWorld();
   const { outcome } = run({ steps: { a: { ...call, compensate: undo } } });
-  for (let n = 0; n <= graphActorLimits.streamItemsMax; n++) made[0]!.on.item(n);
+  for (let n = 0; n <= graphCallLimits.streamItemsMax; n++) made[0]!.on.item(n);
   assert.ok(made[0]!.isCancelled);
   made[0]!.on.item('late');
   ends(1, { value: null });

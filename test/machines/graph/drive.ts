@@ -10,13 +10,15 @@ import {
   type GraphOutcome,
   type GraphRun,
   type PlannedCall,
+  readRun,
   step,
+  writeRun,
 } from '../../../machines/graph/index.ts';
 
 export type Called = Extract<GraphEffect, { type: 'call' }>;
 
 export class Driven {
-  readonly run: GraphRun;
+  run: GraphRun;
   nowMs = 1_000;
   /** By what is called: a step's name, or `~name` for its compensation. */
   readonly calling = new Map<string, Called>();
@@ -39,10 +41,20 @@ export class Driven {
   send(event: GraphEvent): void {
     const effects = step(this.run, this.nowMs, event);
     checkRun(this.run);
+    this.#writeAndRead();
     for (const effect of effects) {
       this.see(effect);
       this.#take(effect);
     }
+  }
+
+  /** It goes on from what is read again, as one does that is kept where it outlives a process. */
+  #writeAndRead(): void {
+    const written = writeRun(this.run);
+    const read = readRun(this.run.plan, written);
+    assert.deepEqual(read, this.run);
+    assert.deepEqual(writeRun(read), written);
+    this.run = read;
   }
 
   /** For whoever looks on. */
