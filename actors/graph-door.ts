@@ -4,6 +4,7 @@ import { type Failure, failure } from '../machines/errors.ts';
 import { checkGraph, checkOffered } from '../machines/graph/index.ts';
 import type { GraphActorEvent, GraphArguments, GraphRequest } from './graph.ts';
 import type { GraphApi, GraphOptions } from './graph-api.ts';
+import type { DurableRuns } from './graph-runs.ts';
 import type { ClockPort } from './ports/index.ts';
 import type { CatalogApi } from './service-api.ts';
 import type { Cell } from './supervise.ts';
@@ -14,6 +15,7 @@ export type GraphDoorArguments = {
   /** How long a stop of the node waits for runs: half of it to end, half to undo. */
   graceMs: number;
   catalog: Pick<CatalogApi, 'find'>;
+  durable: DurableRuns;
   isStopping: () => boolean;
   cell: () => Cell<GraphActorEvent> | null;
 };
@@ -38,7 +40,15 @@ const withOptions = (graph: unknown, { timeoutMs, compensateMs, concurrency }: G
   return own.length === 0 || !isRecord(graph) ? graph : { ...graph, ...Object.fromEntries(own) };
 };
 
-export const createGraphDoor = ({ name, clock, graceMs, catalog, isStopping, cell }: GraphDoorArguments): GraphDoor => {
+export const createGraphDoor = ({
+  name,
+  clock,
+  graceMs,
+  catalog,
+  durable,
+  isStopping,
+  cell,
+}: GraphDoorArguments): GraphDoor => {
   let running: ReadonlySet<GraphRequest> = new Set();
   let onIdle: () => void = () => {};
 
@@ -61,7 +71,7 @@ export const createGraphDoor = ({ name, clock, graceMs, catalog, isStopping, cel
         return 'failure' in checked ? checked.failure : null;
       },
       run(graph, options, on) {
-        const none = { cancel() {} };
+        const none = { cancel() {}, leave() {} };
         const actor = cell();
         const refuse = (why: Failure): typeof none => {
           on.end({ ok: false, failure: why });
@@ -71,15 +81,18 @@ export const createGraphDoor = ({ name, clock, graceMs, catalog, isStopping, cel
         if (actor === null) return refuse(failure('NOT_READY', `${name} is starting`));
         const checked = check(graph, options);
         if ('failure' in checked) return refuse(checked.failure);
+        if (options.durable !== undefined)
+          return durable.run(options.durable, { ...checked, graph: withOptions(graph, options), options }, on);
         const request: GraphRequest = { ...checked, options, on, isOver: false };
         actor.send({ type: 'run', request });
-        return {
-          cancel() {
-            if (!request.isOver) actor.send({ type: 'cancel', request });
-          },
+        const cancel = (): void => {
+          if (!request.isOver) actor.send({ type: 'cancel', request });
         };
+        return { cancel, leave: cancel };
       },
       running: () => running.size,
+      attach: durable.attach,
+      cancelDurable: durable.cancel,
     },
     memory: () => ({
       onRunning(runs) {

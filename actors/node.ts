@@ -3,6 +3,7 @@
 import { createStore } from '@xstate/store';
 import { createActor } from 'xstate';
 import { type DiscoveryView, discoveryLimits } from '../machines/discovery/index.ts';
+import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { Genesis } from '../machines/genesis/index.ts';
 import { isNodeName } from '../machines/genesis/messages.ts';
@@ -31,6 +32,8 @@ import { createGossipActor, type GossipActorEvent, gossipAddress, gossipTopic } 
 import { createGossipDoor } from './gossip-door.ts';
 import { createGraphs, type GraphActorEvent, graphAddress } from './graph.ts';
 import { createGraphDoor } from './graph-door.ts';
+import { createDurableGraph } from './graph-durable.ts';
+import { createDurableRuns } from './graph-runs.ts';
 import { createGroup, type GroupEvent } from './group.ts';
 import { groupDoor, refuseEvent } from './group-door.ts';
 import { createHosting, formOperations } from './hosting.ts';
@@ -382,6 +385,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const graphs = createGraphDoor({
     ...{ name: settings.name, clock, graceMs: settings.calls.graceMs, catalog: options.services ?? catalog.api },
     ...{ isStopping: () => draining !== null, cell: () => graphCell },
+    durable: createDurableRuns({ random, actors: () => actors.api }),
   });
   const routes = createRoutesDoor({
     ...{ self: network.self, name: settings.name, clock, peers, members: () => membersNow() },
@@ -397,6 +401,10 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   });
   let journal!: Journal;
   let replicas!: Replicas;
+  const forget = (address: ActorAddress): void =>
+    actors.api.stop(address, {}, (outcome) => {
+      if (!outcome.ok) sink.log('debug', 'GRAPH_NOT_FORGOTTEN', outcome.failure.message, { address: addressText(address) });
+    });
   const deliver: ActorsApi['deliver'] = (address, event, how, done) => actors.api.deliver(address, event, how, done);
   const actors = createActorsRoom({
     ...{ name: settings.name, epoch, ports, router, formRef: options.formRef, members: () => membersNow() },
@@ -435,6 +443,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     ...{ definitions: actors.api.definitions, open: actors.open, persisted: (group) => replicas.persisted(group) },
   });
   actors.onHosted(shards.api.hosted);
+  if (settings.durableGraphs) actors.api.host(createDurableGraph({ calls: () => calls.api, wallMs: clock.wallMs, forget }));
 
   const relay = createRelayDoor({
     ...{ direct: directly(router), receive: calls.receive, nameOf: peers.nameOf },

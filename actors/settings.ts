@@ -41,6 +41,8 @@ export type NodeSettings = {
   http: string | null;
   /** Actors of this node are shown to whoever may look on, here or at other members; false: to nobody. */
   inspects: boolean;
+  /** This node keeps durable runs of graphs. */
+  durableGraphs: boolean;
   raft: RaftOptions;
   /** A snapshot point (compaction) is taken after this many entries or bytes since the last. */
   snapshotEntries: number;
@@ -73,6 +75,7 @@ export const settingsDefaults = {
   links: linksDefaults,
   routes: routesDefaults,
   inspects: true,
+  durableGraphs: false,
   raft: raftDefaults,
   snapshotEntries: 10_000,
   snapshotBytes: 64 << 20,

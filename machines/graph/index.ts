@@ -1,5 +1,6 @@
 // The door of graphs of calls: check one, create a run of it, step it; make references.
 export { type Checked, checkGraph, checkOffered, type Offered } from './check.ts';
+export * from './durable.ts';
 export { checkRun } from './invariants.ts';
 export { graphLimits } from './limits.ts';
 export { step } from './machine.ts';

@@ -8,7 +8,8 @@ const broken = (invariant: string, message: string): never => {
 };
 
 export const checkStep = (run: GraphRun): void => {
-  const { phase, running, runningMax, steps, settled, undoing, toUndo, wakeMs, nowMs, resultsBytes, resultsBytesMax, root } = run;
+  const { phase, running, runningMax, steps, settled, undoing, toUndo, wakeMs, nowMs, resultsBytes, resultsBytesMax, root } =
+    run;
   if (running < 0 || running > runningMax) broken('running-bounded', `${running} run, at most ${runningMax}`);
   if (resultsBytes > resultsBytesMax) broken('results-bounded', `${resultsBytes} bytes`);
   if (settled.length > steps.length) broken('settles-once', `${settled.length} of ${steps.length}`);

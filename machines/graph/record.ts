@@ -36,7 +36,7 @@ export const writeRun = (run: GraphRun): Uint8Array => pack(runFields(run)).slic
 /** What `writeRun` made, under the plan of the very graph that it ran. */
 export const readRun = (plan: Plan, bytes: Uint8Array): GraphRun => {
   // Results may hold bytes, which would be views of what is not ours.
-  const fields = unpack(bytes.slice()) as ReturnType<typeof runFields>;
+  const fields = unpack(Uint8Array.from(bytes)) as ReturnType<typeof runFields>;
   const [times, counts, places, root, undone, idempotent, told] = fields;
   if (told.length !== plan.steps.length) throw new InvariantBroken('record-fits-plan', `${told.length} steps`);
   const steps = plan.steps.map((planned, at): Progress => {

@@ -4,7 +4,7 @@ import { graphLimits as max } from './limits.ts';
 import type { PlannedCall } from './plan.ts';
 import { fillInput, type LookUp, referenceText } from './references.ts';
 import type { GraphRun, Tries } from './state.ts';
-import type { GraphEvent, ReadyCall } from './types.ts';
+import type { CallOf, GraphEvent, ReadyCall } from './types.ts';
 import { atPath, placeOf } from './values.ts';
 
 export const isDoubtful = ({ code }: Failure, isInDoubt = false): boolean => isInDoubt || !errorTable[code].definite;
@@ -68,4 +68,20 @@ export const fill = (run: GraphRun, call: PlannedCall, untilMs: number): { call:
       ...(node === null ? {} : { node }),
     },
   };
+};
+
+/** A call that is under way, once more as it was made: what it refers to has settled. Null: it is not under way. */
+export const callUnderWay = (
+  run: GraphRun,
+  { kind, step: name, attempt }: CallOf,
+): { planned: PlannedCall; call: ReadyCall } | null => {
+  const { undoing } = run;
+  const progress = run.steps[run.plan.places.get(name) ?? -1];
+  const isStep = kind === 'step' && progress?.status === 'running';
+  const isUndoing = kind === 'compensation' && undoing?.isRunning === true && undoing.progress === progress;
+  const tries = isStep ? progress.tries : isUndoing ? undoing.tries : null;
+  if (progress === undefined || tries?.attempt !== attempt) return null;
+  const planned = isStep ? progress.planned.call : undoing!.call;
+  const filled = fill(run, planned, isStep ? run.deadlineMs : run.undoDeadlineMs);
+  return 'call' in filled ? { planned, call: filled.call } : null;
 };

@@ -41,6 +41,7 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
     groups: config.groups,
     http,
     inspects: config.inspect !== 'off',
+    durableGraphs: config.durableGraphs,
   },
   membership: settingsDefaults.membership,
   gossip: settingsDefaults.gossip,

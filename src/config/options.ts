@@ -117,6 +117,10 @@ export const options: readonly Option[] = [
     help: 'who may look at actors over HTTP: nobody, programs on this machine, or whoever presents the token',
   },
   {
+    ...{ path: 'durableGraphs', env: 'POLITY_DURABLE_GRAPHS', flag: '--durable-graphs', value: 'on|off', kind: 'switch' },
+    help: 'this node keeps runs of graphs that outlive a node; on at all members of the groups that hold actors, or at none',
+  },
+  {
     ...{ path: 'groups', env: 'POLITY_GROUPS', flag: '--groups', value: 'NAMES', kind: 'list' },
     help: 'groups of the register service, fixed when the cluster is formed',
   },

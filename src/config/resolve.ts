@@ -42,6 +42,8 @@ export type NodeConfig = {
   messaging: 'auto' | 'gossipsub';
   /** Who may look on: nobody, not even other members; over HTTP, clients on this machine; whoever presents the token. */
   inspect: 'off' | 'loopback' | 'token';
+  /** Runs of graphs that outlive a node are kept here, too. */
+  durableGraphs: boolean;
   raft: { preset: 'lan' | 'wan'; electionTimeoutMs: [number, number]; heartbeatMs: number; quietAfterMs: number };
   snapshot: { entries: number; bytes: number };
   replica: { roundMs: number };
@@ -102,6 +104,7 @@ const builtIn = {
   groups: [...settingsDefaults.groups],
   messaging: 'auto',
   inspect: 'loopback',
+  durableGraphs: settingsDefaults.durableGraphs,
   raft: { preset: 'lan' },
   snapshot: { entries: settingsDefaults.snapshotEntries, bytes: settingsDefaults.snapshotBytes },
   replica: { roundMs: settingsDefaults.rounds.paceMs },
@@ -278,7 +281,7 @@ export const resolveConfig = (sources: Sources): Resolution => {
       tags: data.tags,
     },
     ...{ capabilities: data.capabilities, resources: data.resources, capacity: data.capacity },
-    ...{ groups: data.groups, messaging: data.messaging, inspect: data.inspect },
+    ...{ groups: data.groups, messaging: data.messaging, inspect: data.inspect, durableGraphs: data.durableGraphs },
     ...{ snapshot: data.snapshot, replica: data.replica, breaker: data.breaker, calls: data.calls, log: data.log },
     actors: data.actors,
     secret: judgeSecret(judge, data),

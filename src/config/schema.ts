@@ -169,6 +169,7 @@ export const schema = z.strictObject({
     .min(1, { error: () => 'names no group' })
     .max(limits.groupsMax, { error: () => `names more than ${limits.groupsMax} groups` }),
   inspect: oneOf(['off', 'loopback', 'token']),
+  durableGraphs: z.boolean({ error: () => 'is neither on nor off' }),
   messaging: oneOf(['auto', 'gossipsub']),
   raft: z.strictObject(
     {

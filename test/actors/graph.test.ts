@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createGraphs, type GraphActorEvent, graphActorLimits, graphAddress } from '../../actors/graph.ts';
-import { graphCallLimits } from '../../actors/graph-call.ts';
 import type { GraphOptions } from '../../actors/graph-api.ts';
+import { graphCallLimits } from '../../actors/graph-call.ts';
 import { createGraphDoor } from '../../actors/graph-door.ts';
 import type { CallContext, CallEvents, CallsApi, CallTrail, ServiceCall } from '../../actors/service-api.ts';
 import { type Cell, supervise } from '../../actors/supervise.ts';
@@ -12,6 +12,7 @@ import type { Entry } from '../../machines/catalog/index.ts';
 import { type ErrorCode, type Failure, failure } from '../../machines/errors.ts';
 import type { GraphOutcome } from '../../machines/graph/index.ts';
 import { createHandClock } from './hand-clock.ts';
+import { noDurableRuns } from './no-durable-runs.ts';
 
 type Made = { call: ServiceCall; on: CallEvents; asked: number; isCancelled: boolean };
 const trail: CallTrail = { node: 'n2', attempts: 2, isStream: false };
@@ -60,6 +61,7 @@ const makeWorld = () => {
     },
     isStopping: () => isStopping,
     cell: () => cell,
+    durable: noDurableRuns,
   });
   const start = (): void => {
     cell = supervise<GraphActorEvent>({
