@@ -29,6 +29,8 @@ export type DurableOptions = {
 
 /** What becomes of a run: steps and compensations in the order in which they end, and one end. Nothing comes after it. */
 export type GraphEvents = {
+  /** A durable run is in the log, or was: what is told from here on goes on whatever becomes of this node. */
+  begun?(): void;
   step(report: StepReport): void;
   compensated(step: string, report: CompensationReport): void;
   /**

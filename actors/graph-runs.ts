@@ -117,7 +117,9 @@ export const createDurableRuns = ({ random, actors }: DurableRunsArguments): Dur
     return {
       end,
       begin(): void {
-        if (!isOver) unsubscribe = actors().subscribe(addressOf(id), 'context', look, lost);
+        if (isOver) return;
+        on.begun?.();
+        unsubscribe = actors().subscribe(addressOf(id), 'context', look, lost);
         if (isOver) unsubscribe();
       },
       handle: {

@@ -278,13 +278,18 @@ export class Node {
   /**
    * Runs calls that hang on each other: each as soon as what it needs is there, side by side, at most 30 s in all unless the graph says
    * otherwise. If one fails, what had happened is undone, where the graph says how. The whole graph is checked before anything is
-   * called. Await `result`, or look at each step as it ends.
+   * called. Await `result`, or look at each step as it ends. `durable` keeps it in the cluster.
    */
   run<Results = Readonly<Record<string, unknown>>>(
     graph: Graph | GraphBuilder<Results>,
     options?: RunOptions,
   ): GraphRun<Results> {
     return new GraphRun(this.api.graph, graph, options);
+  }
+
+  /** A durable run that was begun anywhere in the cluster, looked at from its first step on. To cancel it is to give it up. */
+  attachRun(id: string, options?: Pick<RunOptions, 'signal'>): GraphRun {
+    return GraphRun.attached(this.api.graph, id, options);
   }
 
   /**

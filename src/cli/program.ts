@@ -79,9 +79,13 @@ const addKv = (program: Command): void => {
 
 const addRun = (program: Command): void => {
   program
-    .command('run <file>')
+    .command('run [file]')
     .description('run a graph of calls and tell each step as it ends; - reads it from standard input; Ctrl-C gives it up')
     .option('--check', 'only say whether it would run now')
+    .option('--durable <id>', 'keep it in the cluster under this id: it goes on when a node is lost, and after Ctrl-C')
+    .option('--keep <time>', 'how long a durable run is remembered once it has ended (default: 10m)')
+    .option('--attach <id>', 'look at a durable run that was begun before, from its first step on')
+    .option('--cancel <id>', 'give a durable run up; what had happened is undone')
     .option('--principal <name>', 'for whom')
     .option('--node <url>', 'HTTP of a node, several with commas (default: POLITY_NODE or http://127.0.0.1:7501)')
     .option('--token-file <file>', 'file with the HTTP token (default: POLITY_TOKEN)')

@@ -2,13 +2,21 @@
 import { readFileSync } from 'node:fs';
 import type { Graph, StepReport } from '../../machines/graph/index.ts';
 import { RunError } from '../client/index.ts';
+import { parseDuration } from '../duration.ts';
 import { graphOfText } from '../graph-json.ts';
 import { jsonTextOf } from '../replica-json.ts';
 import { CommandError } from './exit.ts';
 import { cell, print, printJson } from './output.ts';
 import { type ReachOptions, withClient } from './reach.ts';
 
-export type RunCommand = Pick<ReachOptions, 'node' | 'tokenFile' | 'json'> & { check?: boolean; principal?: string };
+export type RunCommand = Pick<ReachOptions, 'node' | 'tokenFile' | 'json'> & {
+  check?: boolean;
+  principal?: string;
+  durable?: string;
+  keep?: string;
+  attach?: string;
+  cancel?: string;
+};
 
 const resultCharsMax = 200;
 
@@ -50,20 +58,47 @@ const lineOf = (report: StepReport): string => {
   return `${step}: ${end}${at(compensation.node, compensation.tookMs)}`;
 };
 
-export const run = (file: string, options: RunCommand): Promise<void> =>
+/** What does not go together is said before a node is asked. */
+const durableOf = (file: string | undefined, options: RunCommand): { durable?: { id: string; keepMs?: number } } => {
+  const { durable, keep, attach, cancel } = options;
+  const given = [file, attach, cancel].filter((one) => one !== undefined);
+  if (given.length !== 1) throw new CommandError('give one of FILE, --attach ID and --cancel ID', 'usage');
+  if (file === undefined && (durable !== undefined || options.check === true || options.principal !== undefined))
+    throw new CommandError('--durable, --check and --principal are for a FILE', 'usage');
+  if (durable === undefined && keep !== undefined) throw new CommandError('--keep is for --durable ID', 'usage');
+  if (durable === undefined) return {};
+  const keepMs = keep === undefined ? undefined : parseDuration(keep);
+  if (keepMs === null) throw new CommandError(`--keep is a time like 10m, not '${keep}'`, 'usage');
+  return { durable: { id: durable, ...(keepMs === undefined ? {} : { keepMs }) } };
+};
+
+export const run = (file: string | undefined, options: RunCommand): Promise<void> =>
   withClient(options, async ({ runs }) => {
-    const graph = graphIn(file);
+    const durable = durableOf(file, options);
     const isJson = options.json === true;
-    if (options.check === true) {
+    const { principal, attach, cancel } = options;
+    if (cancel !== undefined) {
+      await runs.cancel(cancel);
+      return isJson ? printJson({ cancelled: true }) : print('it is given up, unless it had ended');
+    }
+    const graph = attach === undefined ? graphIn(file!) : null;
+    if (graph !== null && options.check === true) {
       await runs.checkRun(graph);
       return isJson ? printJson({ ok: true }) : print('it would run now');
     }
+    const id = attach ?? durable.durable?.id;
     const end = new AbortController();
-    const giveUp = (): void =>
-      end.abort(new CommandError('the run was given up; the node undoes what had happened', 'unknown'));
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, giveUp);
-    const { principal } = options;
-    const steps = runs.run(graph, { signal: end.signal, ...(principal === undefined ? {} : { principal }) });
+    const leaving =
+      id === undefined
+        ? 'the run was given up; the node undoes what had happened'
+        : `the run goes on: polity run --attach '${id}' looks at it, --cancel '${id}' gives it up`;
+    const leave = (): void => end.abort(new CommandError(leaving, 'unknown'));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, leave);
+    const look = { signal: end.signal };
+    const steps =
+      graph === null
+        ? runs.attach(attach!, look)
+        : runs.run(graph, { ...look, ...durable, ...(principal === undefined ? {} : { principal }) });
     try {
       for (;;) {
         const next = await steps.next();

@@ -1,5 +1,6 @@
 // Graphs of calls run by a program that is no member, over the HTTP of any node: that node runs them, and tells each step as it ends.
 import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { failure } from '../../machines/errors.ts';
 import type { Graph, StepReport } from '../../machines/graph/index.ts';
 import { graphLimits } from '../../machines/graph/limits.ts';
@@ -19,6 +20,11 @@ export type RunOptions = {
   signal?: AbortSignal;
   /** For whom all calls are made. */
   principal?: string;
+  /**
+   * It is kept in the cluster under this id, and for so many milliseconds once it has ended (ten minutes): it goes on when the node that runs it
+   * is lost, or this program. Who stops looking does not give it up. The same graph under the same id joins.
+   */
+  durable?: string | { readonly id: string; readonly keepMs?: number };
 };
 
 /** How a run ended that went well. */
@@ -40,9 +46,13 @@ export interface RunsClient {
   /**
    * Gives each step as it settles; one that was compensated comes once more. Returns when the run ended well, throws a RunError when it
    * did not, or a PolityError: nothing was called (INVALID_REQUEST, SERVICE_NOT_FOUND …), or nobody knows (OUTCOME_UNKNOWN).
-   * It is begun at one node, once. Who stops looking gives it up.
+   * It is begun at one node, once, unless it is durable. Who stops looking gives it up, unless it is.
    */
   run(graph: Graph, options?: RunOptions): AsyncGenerator<StepReport, RunEnd, undefined>;
+  /** A durable run, from its first step on. NOT_FOUND: nobody began it, or it was forgotten. Who stops looking does not give it up. */
+  attach(id: string, options?: { signal?: AbortSignal }): AsyncGenerator<StepReport, RunEnd, undefined>;
+  /** Gives a durable run up: what runs is cancelled, what happened is compensated. One that has ended stays as it is. */
+  cancel(id: string, options?: CallOptions): Promise<void>;
   /** Whether it would run now; rejects with INVALID_REQUEST, SERVICE_NOT_FOUND or METHOD_NOT_FOUND with everything that is wrong. */
   checkRun(graph: Graph, options?: CallOptions): Promise<void>;
 }
@@ -63,10 +73,28 @@ const textOf = (graph: Graph): string => {
   }
 };
 
-const callOf = (graph: Graph, { principal }: RunOptions, isCheck = false): Call => ({
-  ...{ method: 'POST', path: isCheck ? '/v1/run?check=true' : '/v1/run', body: new TextEncoder().encode(textOf(graph)) },
-  ...(principal === undefined ? {} : { headers: { 'polity-principal': principal } }),
-});
+const durableOf = ({ durable }: RunOptions): { id: string; keepMs?: number } | null =>
+  durable === undefined ? null : typeof durable === 'string' ? { id: durable } : durable;
+
+const callOf = (graph: Graph, options: RunOptions, isCheck = false): Call => {
+  const query = new URLSearchParams(isCheck ? { check: 'true' } : {});
+  const durable = durableOf(options);
+  if (durable !== null) query.set('id', durable.id);
+  if (durable?.keepMs !== undefined) query.set('keep-ms', String(durable.keepMs));
+  const { principal } = options;
+  return {
+    ...{ method: 'POST', path: `/v1/run${query.size === 0 ? '' : `?${query}`}`, body: new TextEncoder().encode(textOf(graph)) },
+    ...(principal === undefined ? {} : { headers: { 'polity-principal': principal } }),
+  };
+};
+
+const pathOf = (id: string): string => {
+  if (id === '') throw invalid('the id of a run is empty');
+  return `/v1/runs/${encodeURIComponent(id)}`;
+};
+
+/** A graph's own times are not known to who only looks on. */
+const attachSilenceMs = 2 * graphLimits.timeoutMsMax + marginMs;
 
 const silenceOf = ({ timeoutMs, compensateMs }: Graph): number =>
   (timeoutMs ?? graphLimits.timeoutMsDefault) + (compensateMs ?? graphLimits.compensateMsDefault) + marginMs;
@@ -78,24 +106,94 @@ const endOf = (said: Record<string, unknown>): RunEnd => {
   throw new RunError(why, typeof said.failedStep === 'string' ? said.failedStep : null, notUndone);
 };
 
-/** At the first node that can be reached: one that may have heard of the run is not followed by another. */
-const open = async (
-  attempts: Attempts,
-  call: Call,
-  silenceMs: number,
-  signal: AbortSignal | undefined,
-): Promise<IncomingMessage> => {
+/** `isDurable`: it may be asked for again, at any node. */
+type Wanted = { readonly call: Call; readonly silenceMs: number; readonly isDurable: boolean };
+
+/** At the first node that can be reached: one that may have heard of a run that is not durable is not followed by another. */
+const open = async (attempts: Attempts, wanted: Wanted, signal: AbortSignal | undefined): Promise<IncomingMessage> => {
   for (let tried = 1; ; tried++) {
     signal?.throwIfAborted();
     try {
-      return await attempts.wire.open(call, beginMs, silenceMs, signal);
+      return await attempts.wire.open(wanted.call, beginMs, wanted.silenceMs, signal);
     } catch (error) {
       signal?.throwIfAborted();
-      if (error instanceof NoAnswer && error.sent) throw broken(error.message, error);
-      if (tried === attempts.count) throw new PolityError(failure('UNREACHABLE', (error as Error).message), { cause: error });
+      const isSent = error instanceof NoAnswer && error.sent;
+      if (isSent && !wanted.isDurable) throw broken(error.message, error);
+      if (tried === attempts.count) {
+        if (isSent) throw broken(error.message, error);
+        throw new PolityError(failure('UNREACHABLE', (error as Error).message), { cause: error });
+      }
       attempts.next();
     }
   }
+};
+
+type Line = { readonly step: StepReport } | { readonly end: Record<string, unknown> };
+
+/** What one answer says, from its first line on. Without an end it throws. */
+async function* linesFrom(attempts: Attempts, wanted: Wanted, signal: AbortSignal | undefined): AsyncGenerator<Line> {
+  const response = await open(attempts, wanted, signal);
+  try {
+    if (response.statusCode !== 200) {
+      const answer = { status: response.statusCode!, headers: response.headers, bytes: await collect(response) };
+      throw new PolityError(failureOfAnswer(answer, attempts.wire.base.origin));
+    }
+    for await (const line of linesOf(response, lineBytesMax, () => broken('a line is too long'))) {
+      const said = jsonOf(line);
+      if (!isFields(said)) throw broken('a line is not ours');
+      if (typeof said.step === 'string') yield { step: plainOfLine(said) as unknown as StepReport };
+      else return yield { end: said };
+    }
+    throw broken('it ended without a last word');
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error instanceof PolityError ? error : broken((error as Error).message, error);
+  } finally {
+    response.destroy();
+  }
+}
+
+/** How often a durable run is looked for anew after an answer that broke off, and how long after. */
+const lookAgainMax = 10;
+const lookAgainMs = 500;
+
+/** Another node, or this one in a moment, may know how it goes on. */
+const isPassing = (error: unknown): boolean =>
+  error instanceof PolityError && (error.retryable || error.code === 'OUTCOME_UNKNOWN');
+
+async function* stepsOf(
+  attempts: Attempts,
+  wanted: Wanted,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<StepReport, RunEnd, undefined> {
+  let told = 0;
+  for (let looks = 1; ; looks++) {
+    // Who looks at a durable run anew is told it from its first step on.
+    let seen = 0;
+    try {
+      for await (const line of linesFrom(attempts, wanted, signal)) {
+        if ('end' in line) {
+          const gone = wanted.isDurable && looks < lookAgainMax ? passingEnd(line.end) : null;
+          if (gone !== null) throw gone;
+          return endOf(line.end);
+        }
+        if (++seen <= told) continue;
+        told = seen;
+        yield line.step;
+      }
+    } catch (error) {
+      if (!wanted.isDurable || looks >= lookAgainMax || error instanceof RunError || !isPassing(error)) throw error;
+      attempts.next();
+      await sleep(lookAgainMs, undefined, signal === undefined ? {} : { signal }).catch(() => signal?.throwIfAborted());
+    }
+  }
+}
+
+/** The node that told it stops, or takes this program for too slow: no end of the run. */
+const passingEnd = (said: Record<string, unknown>): PolityError | null => {
+  const isOfRun = said.end === true || said.failedStep !== null || said.tookMs !== 0;
+  const why = isOfRun ? null : fromProblem(said.failed);
+  return why?.code === 'STOPPING' || why?.code === 'OVERLOADED' ? new PolityError(why) : null;
 };
 
 export const createRunsClient = (ports: {
@@ -103,26 +201,16 @@ export const createRunsClient = (ports: {
   run: (attempted: Attempted, options: CallOptions) => Promise<Record<string, unknown>>;
 }): RunsClient => ({
   async *run(graph, options = {}) {
-    const { signal } = options;
-    const response = await open(ports.attempts, callOf(graph, options), silenceOf(graph), signal);
-    try {
-      if (response.statusCode !== 200) {
-        const answer = { status: response.statusCode!, headers: response.headers, bytes: await collect(response) };
-        throw new PolityError(failureOfAnswer(answer, ports.attempts.wire.base.origin));
-      }
-      for await (const line of linesOf(response, lineBytesMax, () => broken('a line is too long'))) {
-        const said = jsonOf(line);
-        if (!isFields(said)) throw broken('a line is not ours');
-        if (typeof said.step !== 'string') return endOf(said);
-        yield plainOfLine(said) as unknown as StepReport;
-      }
-      throw broken('it ended without a last word');
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw error instanceof PolityError ? error : broken((error as Error).message, error);
-    } finally {
-      response.destroy();
-    }
+    const wanted = { call: callOf(graph, options), silenceMs: silenceOf(graph), isDurable: options.durable !== undefined };
+    return yield* stepsOf(ports.attempts, wanted, options.signal);
+  },
+  async *attach(id, { signal } = {}) {
+    const call: Call = { method: 'GET', path: pathOf(id) };
+    return yield* stepsOf(ports.attempts, { call, silenceMs: attachSilenceMs, isDurable: true }, signal);
+  },
+  async cancel(id, options = {}) {
+    const call: Call = { method: 'DELETE', path: pathOf(id) };
+    await ports.run({ call: () => call, effect: false, repeatable: true }, options);
   },
   async checkRun(graph, options = {}) {
     const call = callOf(graph, {}, true);
