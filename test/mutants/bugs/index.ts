@@ -5,6 +5,7 @@ import { calls } from './calls.ts';
 import { catalog } from './catalog.ts';
 import { disk } from './disk.ts';
 import { gossip } from './gossip.ts';
+import { graphs } from './graphs.ts';
 import { history } from './history.ts';
 import { members } from './members.ts';
 import { queues } from './queues.ts';
@@ -31,6 +32,7 @@ export const mutants: readonly Mutant[] = [
   ...rounds,
   ...queues,
   ...topics,
+  ...graphs,
   ...calls,
   ...actors,
   ...history,
