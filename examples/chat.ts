@@ -9,10 +9,11 @@ import { startNodes } from './nodes.ts';
 
 type PersonEvent = { type: 'heard'; who: string; words: string };
 
-/** Somebody: prints what is to be heard. */
+/** Somebody: prints what is to be heard. That he is stopped is told to a transition, too: as XState does, by `xstate.stop`. */
 const Person = defineActor('person', {
   logic: fromTransition(
-    (state: { name: string; heard: number }, { who, words }: PersonEvent) => {
+    (state: { name: string; heard: number }, { type, who, words }: PersonEvent) => {
+      if (type !== 'heard') return state;
       console.log(`  [${state.name}] ${who}: ${words}`);
       return { ...state, heard: state.heard + 1 };
     },

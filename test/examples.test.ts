@@ -239,6 +239,7 @@ test('chat: people at three nodes hear each other, and that one is gone', { time
   assert.equal(await chat.ended, 0, chat.out());
   for (const line of ['[cleo] anna: is there coffee?', '[ben] cleo: there is', '[anna] room: ben is gone (stopped)'])
     assert.ok(chat.out().includes(line), chat.out());
+  assert.doesNotMatch(chat.out(), /undefined/);
 });
 
 test('lights: ten thousand of them, and a green wave', { timeout: 60_000 }, async () => {
