@@ -20,6 +20,9 @@ test('a table is as wide as its widest cells', () => {
     'A    LONG\none  x\nb    yy',
   );
   assert.equal(table(['A'], []), 'A');
+  // What takes two places of a terminal, and what takes none.
+  const rows = ['日本', 'é', 'e\u0301', '👍'].map((text) => [text, '|']);
+  assert.equal(table(['A', 'B'], rows), 'A     B\n日本  |\né     |\ne\u0301     |\n👍    |');
 });
 
 test('a cell stays on its line', () => {
