@@ -28,6 +28,14 @@ export const isActorAddress = (value: unknown): value is ActorAddress => {
   return isActorType(type) && isActorKey(key) && (node === null || (typeof node === 'string' && nodePattern.test(node)));
 };
 
+/** What is wrong with it, for whoever wrote it; null: nothing. */
+export const addressProblem = ({ type, key, node }: ActorAddress): string | null => {
+  if (!isActorType(type)) return `its type has 1 to ${addressLimits.typeCharsMax} of a-z, 0-9 and -, a letter first`;
+  if (!isActorKey(key))
+    return `its key has 1 to ${addressLimits.keyCharsMax} characters, none of them a control character ('-' where there is one only)`;
+  return node === null || nodePattern.test(node) ? null : `'${node.slice(0, 64)}' is no name of a node`;
+};
+
 export const addressText = ({ type, key, node }: ActorAddress): string => {
   const written = key.replace(/[%@\s]/g, (char) => encodeURIComponent(char));
   return `${type}/${written}${node === null ? '' : `@${node}`}`;

@@ -1,10 +1,10 @@
 // Actors over HTTP (row N3): an event as JSON comes in, and what becomes of it goes out. What is no event of theirs, is too large or names
 // no actor is refused here; who may be asked at all is said by the definitions that the cluster hosts.
-import { actorLimits, onlyKey } from '../../actors/actor-api.ts';
+import { actorLimits } from '../../actors/actor-api.ts';
 import { plainOf, revive } from '../../actors/actor-values.ts';
 import type { NodeApi, Outcome } from '../../actors/api.ts';
 import type { SinkPort } from '../../actors/ports/index.ts';
-import { type ActorAddress, addressText, isActorAddress } from '../../machines/entity/address.ts';
+import { type ActorAddress, addressText } from '../../machines/entity/address.ts';
 import { type Failure, failure } from '../../machines/errors.ts';
 import { lookOnce } from '../actor/first.ts';
 import { demandEvent, Ref, type RefPort, refPortOf } from '../actor/ref.ts';
@@ -13,7 +13,7 @@ import { jsonOfValue, valueOfBytes } from '../service-json.ts';
 import { ActorWatch } from './actors-watch.ts';
 import type { Exchange } from './exchange.ts';
 import type { GatewayLimits } from './limits.ts';
-import { Query, refuse, segmentOfPath } from './query.ts';
+import { checkedAddress, Query, refuse, segmentOfPath } from './query.ts';
 import type { Route } from './routes.ts';
 
 type Ports = { metrics: Metrics; limits: GatewayLimits; sink: SinkPort };
@@ -28,11 +28,7 @@ const addressOf = (exchange: Exchange, api: NodeApi, query: Query): ActorAddress
   const named = query.text('node');
   const hosted = named === undefined ? api.actors.definitions().find(({ name }) => name === type) : undefined;
   const isBound = hosted?.placement === 'node' || hosted?.placement === 'each';
-  const address = { type, key, node: named ?? (isBound ? api.status().name : null) };
-  if (isActorAddress(address)) return address;
-  return refuse(
-    `'${type.slice(0, 64)}/${key.slice(0, 64)}' is no address of an actor: TYPE/KEY, a KEY of '${onlyKey}' where there is one only`,
-  );
+  return checkedAddress({ type, key, node: named ?? (isBound ? api.status().name : null) });
 };
 
 const timeoutOf = (query: Query): number => query.count('timeout-ms', 1, actorLimits.timeoutMsMax) ?? actorLimits.timeoutMs;

@@ -33,7 +33,9 @@ export const wantedOf = (url: string): FollowWanted => {
   if (addresses.length + types.length === 0) refuse('name actors by address= or type=, several with commas');
   const { addressesMax, typesMax, correlationCharsMax } = inspectLimits;
   if (addresses.length > addressesMax) refuse(`address= names more than ${addressesMax} actors`);
-  if (types.length > typesMax || !types.every(isActorType)) refuse(`type= is at most ${typesMax} types of actors`);
+  if (types.length > typesMax) refuse(`type= names more than ${typesMax} types of actors`);
+  const odd = types.findIndex((type) => !isActorType(type));
+  if (odd !== -1) refuse(`'${types[odd]!.slice(0, 64)}' is no type of actors`);
   const scope = query.oneOf('scope', ['node', 'cluster']) ?? 'node';
   const correlation = query.text('correlation');
   if (correlation !== undefined && correlation.length > correlationCharsMax)

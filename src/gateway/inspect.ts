@@ -2,12 +2,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { NodeApi } from '../../actors/api.ts';
 import { inspectLimits, type ListedActor, type SilentNode } from '../../actors/inspect-api.ts';
-import { type ActorAddress, isActorAddress } from '../../machines/entity/address.ts';
+import type { ActorAddress } from '../../machines/entity/address.ts';
 import { type Failure, failure } from '../../machines/errors.ts';
 import { toProblem } from '../errors.ts';
 import { tokenText } from './answers.ts';
 import type { Exchange } from './exchange.ts';
-import { Query, refuse, segmentOfPath } from './query.ts';
+import { checkedAddress, Query, refuse, segmentOfPath } from './query.ts';
 import type { Route } from './routes.ts';
 
 /** 'token': whoever got past the guard, which asks for it. */
@@ -56,8 +56,7 @@ const list = (exchange: Exchange, api: NodeApi): void => {
 const addressOf = (exchange: Exchange, query: Query): ActorAddress => {
   const type = segmentOfPath(exchange.url, 2, 'the type');
   const key = segmentOfPath(exchange.url, 3, 'the key');
-  const address = { type, key, node: query.text('node') ?? null };
-  return isActorAddress(address) ? address : refuse('this is no address of an actor: TYPE/KEY, and node= the name of a node');
+  return checkedAddress({ type, key, node: query.text('node') ?? null });
 };
 
 const describe = (exchange: Exchange, api: NodeApi): void => {

@@ -2,6 +2,7 @@
 // and a condition's value any byte, so nothing is decoded twice or normalised on the way. What nobody knows is refused, since a
 // misspelt `if-indx` must not become an unconditional write.
 import { isUtf8 } from 'node:buffer';
+import { type ActorAddress, addressProblem } from '../../machines/entity/address.ts';
 import { type ErrorCode, failure } from '../../machines/errors.ts';
 import { PolityError } from '../errors.ts';
 
@@ -58,6 +59,13 @@ export const segmentOfPath = (url: string, segment: number, what: string): strin
   const end = url.indexOf('?');
   const path = end === -1 ? url : url.slice(0, end);
   return textOf(decodePercent(path.split('/')[segment + 1] ?? '', what, false), what);
+};
+
+/** Of an actor, as it was written in a path and its parameters. */
+export const checkedAddress = (address: ActorAddress): ActorAddress => {
+  const problem = addressProblem(address);
+  if (problem === null) return address;
+  return refuse(`'${address.type.slice(0, 64)}/${address.key.slice(0, 64)}' is no address of an actor: ${problem}`);
 };
 
 const none: ReadonlyMap<string, string> = new Map();

@@ -101,9 +101,13 @@ test('what is no event, no address and no answer is refused by name', async () =
     /^INVALID_REQUEST counter cannot take 'add': event\.by/,
   );
   assert.match(await problem('counter/a/ask', { type: 'odd' }), /^ACTOR_REFUSED counter\/a@n1: the answer\.when is a Date/);
-  assert.match(await problem('Counter/a/ask', { type: 'odd' }), /^INVALID_REQUEST 'Counter\/a' is no address/);
-  assert.match(await problem('counter/a%00/ask', { type: 'odd' }), /^INVALID_REQUEST/);
-  assert.match(await problem('counter/a/ask?node=N2', { type: 'odd' }), /^INVALID_REQUEST/);
+  assert.match(
+    await problem('Counter/a/ask', { type: 'odd' }),
+    /^INVALID_REQUEST 'Counter\/a' is no address of an actor: its type/,
+  );
+  assert.match(await problem('counter/a%00/ask', { type: 'odd' }), /^INVALID_REQUEST .*: its key has 1 to 256/);
+  assert.match(await problem(`counter/${'x'.repeat(257)}/ask`, { type: 'odd' }), /^INVALID_REQUEST .*: its key has 1 to 256/);
+  assert.match(await problem('counter/a/ask?node=N2', { type: 'odd' }), /^INVALID_REQUEST .*: 'N2' is no name of a node/);
   assert.match(await problem('counter/a/ask?timeoutMs=5', { type: 'odd' }), /there is no parameter 'timeoutMs'/);
   assert.match(await problem('counter/a/ask?timeout-ms=60001', { type: 'odd' }), /1 to 60000/);
   assert.match(await problem('counter/a/ask', { type: 'odd' }, { 'idempotency-key': 'x'.repeat(129) }), /Idempotency-Key/);
