@@ -169,11 +169,14 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
     return nowhere('NOT_READY', `${name} waits for its lease of '${group}'`, againMs.lease, address);
   };
 
+  /** A replica that is halted hears of no leader any more: others are asked then, as by a node that has none. */
+  const hearsOfLeaders = (group: string): boolean => leaderships.of(group).replica()?.halted === false;
+
   const ofCluster = (address: ActorAddress): Whereabouts => {
     const group = groupOf(address);
     if (group === null) return nowhere('NOT_READY', `${name} does not belong to a cluster yet`, againMs.unknown, address);
     const leadership = leaderships.of(group);
-    const isMember = leadership.replica() !== null;
+    const isMember = hearsOfLeaders(group);
     const peer = isMember ? leadership.leader() : facts.learnt.leader(group);
     if (peer === self && isMember) return atLeader(group, address);
     if (peer !== null) return { where: 'at', peer, node: args.nameOf(peer) ?? '' };
@@ -252,7 +255,7 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
     view: () =>
       facts.groups().map((group) => {
         const { token, leader } = leaderships.of(group).now();
-        const known = leader ?? (leaderships.of(group).replica() === null ? facts.learnt.leader(group) : null);
+        const known = leader ?? (hearsOfLeaders(group) ? null : facts.learnt.leader(group));
         return {
           ...{ group, token, leader: known === null ? null : known === self ? name : args.nameOf(known) },
           ...{ preferred: facts.preferred.get(group) ?? null, actors: lives.count(group), remembered: memory.count(group) },

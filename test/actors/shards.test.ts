@@ -170,6 +170,29 @@ test('a pause of the owner costs its lease for a moment, and not its actors', ()
   assert.deepEqual([owner.released, owner.live.size], [[], 1]);
 });
 
+const ownerAmong = (among: readonly Host[], address: ActorAddress): Host | undefined =>
+  among.find((host) => where(host, address).where === 'here');
+const findsOwner = (host: Host, among: readonly Host[], address: ActorAddress): boolean => {
+  const place = where(host, address);
+  return place.where === 'at' && place.peer === ownerAmong(among, address)?.node.peer;
+};
+
+test('a node whose disk failed still finds actors: others tell it who leads', () => {
+  const { cluster, hosts } = form(false, cart);
+  const key = at('cart', 'order-1');
+  const group = hosts[0]!.shards.groupOf(key)!;
+  cluster.until(() => ownerAmong(hosts, key) !== undefined);
+  const failed = ownerAmong(hosts, key)!;
+  const others = hosts.filter((host) => host !== failed);
+  failed.node.storage.failWith({ code: 'IO_ERROR', message: 'planted' });
+  failed.node.api.write({ op: 'put', key: 'k', value: bytesOf('v') }, { group, timeoutMs: 100 }, () => {});
+  cluster.until(() => findsOwner(failed, others, key), 5_000);
+  for (let ms = 0; ms < 3_000; ms += 100) {
+    cluster.pass(100);
+    assert.ok(findsOwner(failed, others, key), 'and goes on to find it');
+  }
+});
+
 test('remembered actors and singletons live again at the next leader without being asked; those that were stopped do not', () => {
   const room = definition('room', { remember: true });
   const clerk = definition('clerk', { remember: true, placement: 'singleton' });
