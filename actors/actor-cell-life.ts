@@ -59,6 +59,7 @@ export abstract class CellLife extends CellState {
     const isFirst = this.state === 'starting';
     if (!isFirst) this.restarts++;
     this.#begins = false;
+    this.hasBegun = true;
     this.state = 'running';
     this.#make();
     if (isFirst) this.place.began(this.self);

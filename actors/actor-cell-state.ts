@@ -36,6 +36,8 @@ export abstract class CellState implements EngineHost {
   /** Of the engine that was before. */
   protected last = unborn;
   protected state: ActorState = 'starting';
+  /** It was made, well or not. */
+  hasBegun = false;
   /** It stands in line for a turn, or will be asked whether it has more to do. */
   protected isInLine = false;
   /** How it ended, once it has; or that it was given up. */
@@ -75,10 +77,6 @@ export abstract class CellState implements EngineHost {
 
   get isOver(): boolean {
     return this.state === 'stopped' || this.state === 'passive';
-  }
-
-  get hasBegun(): boolean {
-    return this.state !== 'starting';
   }
 
   abstract arrives(event: EventObject, to: Inside): void;

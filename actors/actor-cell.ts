@@ -85,10 +85,13 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
   #work(turn: Turn): boolean {
     this.usedMs = turn.nowMs;
     const { token } = this.execution;
-    // For a moment, or until whoever places it lets it go.
     if (token !== null && !this.endsNow && !this.place.holds(this.address, token)) {
-      this.place.held(this);
-      return false;
+      // For a moment, or until whoever places it lets it go. He does not know yet of one that is only being made: it waits for nothing.
+      if (this.hasBegun) {
+        this.place.held(this);
+        return false;
+      }
+      this.release('moved', () => {});
     }
     this.prepare();
     while (this.state === 'running' && !this.endsNow) {

@@ -146,7 +146,7 @@ class CellTable implements Cells, CellPlace {
   }
 
   #begun(cell: ActorCell, done: Opened): void {
-    const answer = (): void => done({ ok: true, value: cell });
+    const answer = (): void => done(cell.hasBegun ? { ok: true, value: cell } : { ok: false, failure: unmade(cell) });
     if (cell.hasBegun) answer();
     else this.#queue(cell, answer);
   }
@@ -279,6 +279,8 @@ const heldLookMs = 10;
 /** Null: it stands alone. A type's name has no slash, an address has. */
 const kinOf = ({ parent, definition, address }: ActorCell): string | null =>
   parent ?? (definition.restart.strategy === 'one-for-one' ? null : address.type);
+
+const unmade = ({ id }: ActorCell): Failure => failure('NOT_READY', `the token of ${id} was lost before it was made`);
 
 const unanswered = ({ event }: Ask): Failure =>
   failure('OUTCOME_UNKNOWN', `the actor has handled '${event.type}' and has not answered in time`);

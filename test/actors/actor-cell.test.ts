@@ -266,6 +266,26 @@ test('one whose token does not hold for a moment handles nothing, and goes on wh
   assert.deepEqual([live.view().handled, live.view().waiting], [2, 0]);
 });
 
+test('one whose token is lost before it is made is not waited for', () => {
+  let holds = false;
+  const { clock, cells } = hostCells({ holds: () => holds });
+  const definition = { ...counterDefinition, placement: 'sharded' } as const;
+  const address = { ...addressOf('counter'), node: null };
+  const opened: string[] = [];
+  const open = (term: number): void =>
+    cells.open(definition, address, { term, index: 7 }, (one) => void opened.push(one.ok ? 'ok' : one.failure.code));
+  open(1);
+  open(1);
+  clock.pass(100);
+  assert.deepEqual([opened, cells.size], [['NOT_READY', 'NOT_READY'], 0]);
+  // The same node leads once more.
+  holds = true;
+  open(2);
+  clock.settle();
+  assert.deepEqual(opened.slice(2), ['ok']);
+  assert.deepEqual(cells.find(address)!.view().token, { term: 2, index: 7 });
+});
+
 test('its code knows for whom it runs', () => {
   const { open, clock } = hostCells();
   const seen: unknown[] = [];

@@ -169,6 +169,14 @@ export const actors: readonly Mutant[] = [
   ),
   found(
     ...([
+      'actors/actor-cell',
+      'waits-unmade',
+      'An actor in memory whose token is lost before it is made waits for that token for ever, and whoever opens it with it.',
+    ] as const),
+    ...(['actors/actor-cell.ts', 'if (this.hasBegun) {\n', 'if (this.hasBegun || token.index >= 0) {\n'] as const),
+  ),
+  found(
+    ...([
       'actors/actors-doors',
       'passive-watch',
       'A watcher of an actor that had left the memory is not told when it is stopped.',
