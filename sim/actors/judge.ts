@@ -247,8 +247,10 @@ export class ActorsJudge {
 
   #judgeBook(address: string, book: Book, isExcused: IsExcused): void {
     for (const list of ['rang', 'cleared', 'home', 'helped', 'got', 'faded'] as const) {
-      // Whose disk is lost may be told the same once more, and tell it.
-      const twice = book[list].find((n, at) => book[list].indexOf(n) !== at && !isExcused(this.ops[n]!));
+      // Whose disk is lost may be told the same once more, and tell it; so may one of a node that was removed and made again.
+      const mayBeAgain = (op: Op): boolean =>
+        isExcused(op) || (isMortal(op.plan.address) && !isReplicated(op.plan.address.type));
+      const twice = book[list].find((n, at) => book[list].indexOf(n) !== at && !mayBeAgain(this.ops[n]!));
       if (twice !== undefined) this.blame('none twice', `${list} ${twice} of ${address}: ${book[list].join()}`);
     }
     const both = book.cleared.find((n) => book.rang.includes(n));

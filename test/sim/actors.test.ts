@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ActorExecution } from '../../actors/actor-api.ts';
+import type { ActorAddress } from '../../machines/entity/address.ts';
 import { type ErrorCode, failure } from '../../machines/errors.ts';
 import type { FencingToken } from '../../machines/register/types.ts';
 import { Fences } from '../../sim/actors/fences.ts';
@@ -162,6 +163,17 @@ describe('effects and timers', () => {
     assert.match(timed(1_000).isOver({ notes: [0], waits: [0], rang: [0], cleared: [0] })!, /^no timer fires that was cleared/);
     const book = { ...empty, notes: [0], waits: [0], value: 'dark' };
     assert.match(timed(1_000).judge.whyNotSettled('book/a', book, () => false)!, /^the timer of 0 has not rung/);
+  });
+
+  test('what is got once more is excused where it was told by one of a node that was made again', () => {
+    const gotTwice = (of: ActorAddress) => {
+      const world = judging();
+      world.wants({ kind: 'pass', address: of, to: bookA });
+      return world.isOver({ got: [0, 0] });
+    };
+    assert.equal(gotTwice({ type: 'diary', key: 'mortal', node: 'n1' }), null);
+    assert.match(gotTwice({ type: 'diary', key: 'd', node: 'n1' })!, /^none twice: got 0 of book\/a/);
+    assert.match(gotTwice({ type: 'book', key: 'mortal', node: null })!, /^none twice: got 0 of book\/a/);
   });
 
   test('what an actor began comes to its end', () => {
