@@ -14,6 +14,7 @@ export type HuntOptions = {
   timeMs: number;
   /** For the source as it is; a mutant names its own. */
   scenario?: string | null;
+  laws?: string | null;
 };
 
 /** `seed` null: not by seeds but by laws. */
@@ -78,7 +79,10 @@ const runSeeds = (folder: string, options: HuntOptions, signal: AbortSignal): Pr
     });
   });
 
-/** Names the first test that fails, or null. */
+/** A file of tests could not be run: nothing is known of what is planted. */
+export class LawsUnread extends Error {}
+
+/** Names the first test that fails, or null. Rejects when none did and the file failed all the same: that says nothing of any mutant. */
 const runLaws = (folder: string, file: string, signal: AbortSignal): Promise<string | null> =>
   new Promise((resolve, reject) => {
     const words = ['--test', '--test-reporter=tap', file];
@@ -89,12 +93,22 @@ const runLaws = (folder: string, file: string, signal: AbortSignal): Promise<str
       env: environment(),
     });
     let failed: string | null = null;
+    let said = '';
     createInterface({ input: child.stdout }).on('line', (line) => {
-      failed ??= /^\s*not ok \d+ - (.*)$/.exec(line)?.[1] ?? null;
+      said = `${said}\n${line}`.slice(-4_000);
+      const name = /^\s*not ok \d+ - (.*)$/.exec(line)?.[1] ?? null;
+      // A file that cannot be loaded counts as a test of its own name.
+      if (name !== null && !file.endsWith(name) && !name.endsWith(file)) failed ??= name;
     });
-    child.stderr.resume();
+    child.stderr.on('data', (bytes: Buffer) => {
+      said = `${said}${bytes}`.slice(-4_000);
+    });
     child.on('error', reject);
-    child.on('close', (code) => resolve(code === 0 ? null : (failed ?? 'its tests')));
+    child.on('close', (code) => {
+      if (code !== 0 && failed === null)
+        reject(new LawsUnread(`${file} ended with ${code}, and no test of it failed: ${said}`));
+      else resolve(failed);
+    });
   });
 
 /** A runner of tests inside a runner of tests says nothing unless it is told that it is the first. */
@@ -103,21 +117,21 @@ const environment = (): NodeJS.ProcessEnv => {
   return others;
 };
 
-const huntByLaws = async (mutant: Mutant, file: string, signal: AbortSignal): Promise<Hunt> => {
+const huntByLaws = async (mutant: Mutant | null, file: string, signal: AbortSignal): Promise<Hunt> => {
   const beganMs = performance.now();
-  const planted = plant(mutant);
+  const planted = plant(mutant, true);
   try {
     const what = await runLaws(planted.folder, file, signal);
     const kill: Kill | null = what === null ? null : { seed: null, as: 'law', what: gist(what, planted.folder) };
-    return { mutant: mutant.name, kill, seeds: 0, virtualMs: 0, wallMs: Math.round(performance.now() - beganMs) };
+    return { mutant: mutant?.name ?? null, kill, seeds: 0, virtualMs: 0, wallMs: Math.round(performance.now() - beganMs) };
   } finally {
     planted.remove();
   }
 };
 
 export const hunt = async (mutant: Mutant | null, options: HuntOptions, signal: AbortSignal): Promise<Hunt> => {
-  const laws = lawsOf(mutant);
-  if (mutant !== null && laws !== null) return huntByLaws(mutant, laws, signal);
+  const laws = lawsOf(mutant) ?? options.laws ?? null;
+  if (laws !== null) return huntByLaws(mutant, laws, signal);
   const beganMs = performance.now();
   const planted = plant(mutant);
   const scenario = scenarioOf(mutant) ?? options.scenario ?? null;

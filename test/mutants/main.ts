@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { mutants } from './bugs/index.ts';
-import { type Hunt, type HuntOptions, hunt } from './hunt.ts';
+import { type Hunt, type HuntOptions, hunt, LawsUnread } from './hunt.ts';
 import { lawsOf, type Mutant, MutantUnfit, scenarioOf } from './mutant.ts';
 import { mutated } from './plant.ts';
 import { lineOf, markdownOf } from './table.ts';
@@ -85,7 +85,8 @@ const run = async (): Promise<number> => {
     if (json !== undefined) writeFileSync(json, `${JSON.stringify({ options: hunting, hunts }, null, 2)}\n`);
   };
   await each(chosen, jobs, (mutant) => huntOne(mutant, hunting));
-  // A seed that fails with nothing planted says nothing of mutants: those that were needed must hold, scenario by scenario.
+  // What fails with nothing planted says nothing of mutants: laws must hold, and the seeds that were needed, scenario by scenario.
+  for (const laws of new Set(chosen.map(lawsOf))) if (laws !== null) await huntOne(null, { ...hunting, laws });
   for (const scenario of new Set(chosen.filter((mutant) => lawsOf(mutant) === null).map(scenarioOf))) {
     const names = new Set(chosen.filter((mutant) => scenarioOf(mutant) === scenario).map(({ name }) => name));
     const seedsNeeded = Math.max(
@@ -106,9 +107,9 @@ try {
   process.exitCode = await run();
 } catch (error) {
   const code = (error as { code?: unknown }).code;
-  const isTold =
-    error instanceof Usage || error instanceof MutantUnfit || (typeof code === 'string' && code.startsWith('ERR_PARSE'));
+  const isUnfit = error instanceof MutantUnfit || error instanceof LawsUnread;
+  const isTold = error instanceof Usage || isUnfit || (typeof code === 'string' && code.startsWith('ERR_PARSE'));
   if (!isTold && (error as Error).name !== 'AbortError') throw error;
-  process.stderr.write(`${(error as Error).message}\n${error instanceof MutantUnfit ? '' : `\n${usage}\n`}`);
-  process.exitCode = error instanceof MutantUnfit ? 1 : 2;
+  process.stderr.write(`${(error as Error).message}\n${isUnfit ? '' : `\n${usage}\n`}`);
+  process.exitCode = isUnfit ? 1 : 2;
 }

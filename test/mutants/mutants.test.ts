@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { describe, test } from 'node:test';
 import { mutants } from './bugs/index.ts';
-import { hunt } from './hunt.ts';
+import { hunt, LawsUnread } from './hunt.ts';
 import { type Mutant, MutantUnfit, mutate } from './mutant.ts';
 import { mutated } from './plant.ts';
 
@@ -32,6 +32,26 @@ test('a mutant that the source has left behind is named', () => {
   const mutant: Mutant = { name: 'left-behind', sentence: 'It is gone.', from: 'own-history', edits };
   assert.throws(() => mutate(mutant, 'machines/raft/log.ts', 'twice, twice'), MutantUnfit);
   assert.throws(() => mutate(mutant, 'machines/raft/log.ts', 'once and once'), /mutant 'left-behind' .* occurs 2 times/);
+});
+
+const unlawful = (laws: string): Mutant => ({
+  ...{ name: 'unlawful', sentence: 'Nobody judges it.', from: 'own-history', hunted: { laws } },
+  edits: [{ file: 'machines/random.ts', find: 'export const', replace: 'export let' }],
+});
+
+test('a mutant whose tests no copy has is named, and not found', () => {
+  for (const laws of ['nowhere', 'actors/nowhere', 'sim/actors'])
+    assert.throws(() => mutated(unlawful(laws)), /mutant 'unlawful' is hunted by test\/.*, which no copy of the source has/);
+});
+
+test('tests that cannot be run find nothing', async () => {
+  // It imports what no copy has.
+  const hunting = hunt(
+    null,
+    { first: 1, last: 1, timeMs: 1, laws: 'test/actors/services.test.ts' },
+    AbortSignal.timeout(60_000),
+  );
+  await assert.rejects(hunting, LawsUnread);
 });
 
 describe('found at once', () => {

@@ -6,7 +6,7 @@ const replica = 'machines/replicator/rounds-replica.ts';
 const objects = 'machines/replicator/objects.ts';
 
 const rule = (name: string, sentence: string, file: string, find: string, replace: string): Mutant => ({
-  ...{ name, sentence, from: 'own-history', hunted: { laws: 'rounds' }, edits: [{ file, find, replace }] },
+  ...{ name, sentence, from: 'own-history', hunted: { laws: 'machines/replicator/rounds' }, edits: [{ file, find, replace }] },
 });
 
 export const rounds: readonly Mutant[] = [
