@@ -476,7 +476,7 @@ const addTools = (program: Command): void => {
     .option('--operations <n>', 'calls of each client, at most')
     .option(
       '--plant <bug>',
-      'break a promise on purpose, to see what a failure looks like: lying-disk or forgotten-vote; of a mesh: hasty',
+      'break a promise on purpose, to see what a failure looks like: lying-disk or forgotten-vote; of actors: chance-in-actors; of a mesh: hasty',
     )
     .option('--workers <n>', 'how many seeds at a time (default: one for each core)')
     .option('--twice', 'run each seed twice and compare')

@@ -31,7 +31,8 @@ const nodesMax = 9;
 const clientsMax = 1_000;
 const workersMax = 64;
 const shrinkMsDefault = 60_000;
-const plants = ['lying-disk', 'forgotten-vote'] as const satisfies readonly NonNullable<RunOptions['planted']>[];
+const inActors = 'chance-in-actors';
+const plants = ['lying-disk', 'forgotten-vote', inActors] as const satisfies readonly NonNullable<RunOptions['planted']>[];
 
 const scenarioOf = (name: string | undefined): string | undefined => {
   if (name !== undefined && !scenarios.some((scenario) => scenario.name === name))
@@ -81,9 +82,11 @@ const workOf = (name: string): Work => {
   return found;
 };
 
-const plantOf = (name: string | undefined): RunOptions['planted'] | undefined => {
+const plantOf = ({ plant: name, scenario }: SimOptions): RunOptions['planted'] | undefined => {
   const found = plants.find((plant) => plant === name);
   if (name !== undefined && found === undefined) throw new UsageError(`--plant must be ${plants.join(' or ')}, not '${name}'`);
+  if (found === inActors && scenario !== 'actors')
+    throw new UsageError(`--plant ${inActors} goes with --scenario actors: nowhere else are there any`);
   return found;
 };
 
@@ -97,7 +100,7 @@ const seedOptionsOf = (options: SimOptions): SeedOptions =>
     operations: between(options.operations, '--operations', 0, Number.MAX_SAFE_INTEGER),
     without: numbersOf(options.without),
     timeMs: timeOf(options.time, '--time'),
-    planted: plantOf(options.plant),
+    planted: plantOf(options),
   });
 
 export const planOf = (options: SimOptions): Plan => {

@@ -174,10 +174,13 @@ test('what makes no sense is refused before anything runs', async () => {
     [{ scenario: 'mesh', shrink: true }, /--shrink: a mesh is not made smaller/],
     [{ scenario: 'mesh', clients: '3' }, /--clients: a mesh has no clients/],
     [{ scenario: 'mesh', plant: 'lying-disk' }, /--plant must be hasty for a mesh/],
-    [{ plant: 'hasty' }, /--plant must be lying-disk or forgotten-vote/],
+    [{ plant: 'hasty' }, /--plant must be lying-disk or forgotten-vote or chance-in-actors, not 'hasty'/],
     [{ plant: 'roses' }, /--plant must be lying-disk or forgotten-vote/],
+    [{ plant: 'chance-in-actors' }, /--plant chance-in-actors goes with --scenario actors/],
+    [{ plant: 'chance-in-actors', scenario: 'calls' }, /--plant chance-in-actors goes with --scenario actors/],
   ];
   for (const [options, message] of refusals) assert.throws(() => planOf(options), { name: 'UsageError', message });
+  assert.equal((planOf({ plant: 'chance-in-actors', scenario: 'actors' }).options as SeedOptions).planted, 'chance-in-actors');
   const unwritable = await polity(['sim', '--seeds', '1..100000', '--report', join(directory, 'no', 'such', 'folder.html')]);
   assert.equal(unwritable.code, 1);
   assert.match(unwritable.stderr, /folder\.html cannot be written/);
