@@ -79,11 +79,16 @@ export abstract class DurableLeave extends DurableCore {
   /** Its state is written, so that it is read in one go, and its timers are known to whoever wakes it. */
   #rest(as: 'passivated' | 'moved'): void {
     this.isLeaving = true;
-    const wakeMs = this.state === 'running' ? (this.history?.firstDueMs ?? null) : null;
+    const wakeMs = this.state === 'running' ? this.#wakeMs : null;
     const leave = (): void => this.#leaveUnlessStopped(as, 'NOT_READY', wakeMs);
     const cut = this.state === 'running' && !this.log.isAtRest ? this.cutOf() : null;
     if (cut === null) leave();
     else this.log.cut(cut, wakeMs, { durable: true }, leave);
+  }
+
+  /** At once, if its timers count from when it is read. */
+  get #wakeMs(): number | null {
+    return this.history?.countsFromWaking === true ? 0 : (this.history?.firstDueMs ?? null);
   }
 
   /** Somebody may have stopped it meanwhile. */
@@ -180,7 +185,8 @@ export abstract class DurableLeave extends DurableCore {
         ...{ passivateAfterMs: this.#idleMs, state: isOut ? 'running' : this.state, activeMs: this.usedMs },
         waiting: this.mailbox.size + this.words.length + this.written.size + (this.isWriting ? 1 : 0),
         ...{ asks: this.pending?.size ?? 0, subscribers: this.onlookers?.size ?? 0, working: this.workers.size },
-        ...{ timers: this.history?.dues.size ?? 0, timersWake: true },
+        // One whose timers count from when it is read would be woken with as much of them left as when it went.
+        ...{ timers: this.history?.dues.size ?? 0, timersWake: this.history?.countsFromWaking !== true },
       },
       this.place.clock.nowMs(),
     );

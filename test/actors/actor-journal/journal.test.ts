@@ -209,6 +209,47 @@ test('an actor whose timer is due wakes without a message, whether it was put to
   }
 });
 
+test('one whose timers count from when it is read is read as soon as its node begins anew, not when they would have been due', () => {
+  for (const [timers, left] of [
+    ['remaining', 400],
+    ['restart', 1_000],
+  ] as const)
+    for (const again of [stopped, killed]) {
+      const policy = define(door, { timers });
+      let room = openRoom();
+      opened(room, policy).send({ type: 'open' }, nobody);
+      room.clock.pass(600);
+      // That long ago something was written last.
+      opened(room, policy).send({ type: 'nothing' }, nobody);
+      room.clock.settle();
+      room = again(room, 100);
+      room.journal.hosted(policy);
+      room.clock.settle();
+      room.clock.pass(left - 1);
+      assert.equal(stateOf(room.journal.find(addressOf())!), 'ajar', timers);
+      room.clock.pass(1);
+      room.clock.settle();
+      assert.equal(stateOf(room.journal.find(addressOf())!), 'shut', timers);
+    }
+});
+
+test('timers that count from when their actor is read keep it in memory: to leave for a while would put them off', () => {
+  for (const timers of ['remaining', 'restart'] as const) {
+    const room = openRoom();
+    const idle = define(door, { timers, passivateAfterMs: 200 });
+    room.journal.hosted(idle);
+    opened(room, idle).send({ type: 'open' }, nobody);
+    room.clock.settle();
+    room.clock.pass(999);
+    assert.equal(stateOf(opened(room, idle)), 'ajar', timers);
+    room.clock.pass(1);
+    room.clock.settle();
+    assert.equal(stateOf(opened(room, idle)), 'shut', timers);
+    room.clock.pass(1_000);
+    assert.equal(room.journal.size, 0, 'then it leaves');
+  }
+});
+
 test('one that nobody needs leaves the memory, and its timer wakes it', () => {
   const room = openRoom();
   const idle = define(door, { passivateAfterMs: 200 });

@@ -177,6 +177,26 @@ export const actors: readonly Mutant[] = [
   ),
   found(
     ...([
+      journal,
+      'timers-put-off-by-rest',
+      'A local actor whose timers count from when it is read leaves the memory while it has some.',
+    ] as const),
+    ...(['actors/actor-durable-leave.ts', 'timersWake: this.history?.countsFromWaking !== true', 'timersWake: true'] as const),
+  ),
+  found(
+    ...([
+      journal,
+      'timers-put-off-by-stop',
+      'A local actor whose timers count from when it is read is read when they were due.',
+    ] as const),
+    ...([
+      'actors/actor-durable-leave.ts',
+      'return this.history?.countsFromWaking === true ? 0 :',
+      'return this.history === null ? 0 :',
+    ] as const),
+  ),
+  found(
+    ...([
       'actors/actors-doors',
       'passive-watch',
       'A watcher of an actor that had left the memory is not told when it is stopped.',
