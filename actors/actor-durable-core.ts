@@ -92,6 +92,8 @@ export abstract class DurableCore {
     this.usedMs = place.clock.nowMs();
     this.workers = new Workers({
       ...{ address, id: this.id },
+      // One that an earlier build made has done some under its address already.
+      life: () => this.history?.incarnation ?? this.id,
       send: (to, event, trail, effectId) => place.send(to, event, trail, effectId),
       answered: (path, invocation, answer) => this.say(path, invocation, answer),
       threw: (error) => place.onlookerThrew(this.self, error),

@@ -9,7 +9,16 @@ import { type Letter, nobody } from './actor-durable-core.ts';
 import { DurableLeave } from './actor-durable-leave.ts';
 import { birth, History } from './actor-history.ts';
 import type { LoadedLog } from './actor-log.ts';
-import type { StorageFailure } from './ports/index.ts';
+import type { RandomPort, StorageFailure } from './ports/index.ts';
+
+const incarnationBytes = 16;
+
+/**
+ * By chance, not counted: a count would have to outlive the stop, in a record for every actor that ever was, and would begin anew with a new
+ * disk all the same.
+ */
+const newIncarnation = (random: RandomPort): string =>
+  Array.from(random.bytes(incarnationBytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 const diskRefused = (id: string, why: StorageFailure): Failure =>
   failure('STORAGE_FAILED', `the disk refused what ${id} was told: ${why.code}: ${why.message}`);
@@ -63,7 +72,7 @@ export abstract class DurableLife extends DurableLeave {
     let history: History;
     let cut: ReturnType<History['record']>;
     try {
-      history = this.historyOf({ atMs: this.now() });
+      history = this.historyOf({ atMs: this.now(), incarnation: newIncarnation(this.place.random) });
       cut = history.record(0, this.now());
     } catch (error) {
       return this.#cannot(failure('ACTOR_FAILED', `${this.id} cannot be made: ${reasonOf(error)}`));

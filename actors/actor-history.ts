@@ -33,6 +33,8 @@ export type HistoryArguments = {
 };
 
 export class History {
+  /** Of this life: the same name under which it was stopped and made again is another's. */
+  readonly incarnation: string | null;
   readonly body: ActorBody;
   readonly dues: Map<string, number>;
   readonly invocations: Map<BodyPath, string>;
@@ -49,9 +51,13 @@ export class History {
   owed: BodyEffect[];
 
   /** For the first time, or as a snapshot has it. Throws what the logic throws. */
-  constructor(args: HistoryArguments, from: { record: SnapshotRecord; snapshot: unknown } | { atMs: number }) {
+  constructor(
+    args: HistoryArguments,
+    from: { record: SnapshotRecord; snapshot: unknown } | { atMs: number; incarnation: string },
+  ) {
     const { definition, id, formRef, onSent, onLog, address } = args;
     const record = 'record' in from ? from.record : null;
+    this.incarnation = 'record' in from ? from.record.incarnation : from.incarnation;
     this.#definition = definition;
     this.#policy = definition.timers;
     this.#version = definition.version;
@@ -167,6 +173,7 @@ export class History {
   /** Throws an error that says what in it is no plain data. `nowMs`: what is left of timers is counted to here. */
   record(done: number, nowMs: number): Cut {
     return {
+      incarnation: this.incarnation,
       ...{ version: this.#version, standing: this.body.snapshot().status === 'active' ? 'active' : 'done' },
       ...{ at: this.at, atMs: Math.max(this.atMs, nowMs), body: this.body.persist() },
       ...{

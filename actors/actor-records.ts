@@ -20,6 +20,8 @@ export type LogEntry =
 export type LogBatch = { first: number; last: number; sum: Uint8Array; bytes: number };
 
 export type SnapshotRecord = {
+  /** Of this life of the actor; null where an earlier build made it, which gave none. */
+  incarnation: string | null;
   version: number;
   standing: 'active' | 'done';
   /** The last entry that is in it, and its time. */
@@ -43,7 +45,9 @@ export type SnapshotRecord = {
   follows: Uint8Array;
 };
 
-const format = 1;
+const format = 2;
+/** Without an incarnation. */
+const formatBefore = 1;
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 const isRow = <Value>(is: (value: unknown) => value is Value) => {
@@ -70,6 +74,7 @@ export const sealSnapshot = ({ snapshot: key }: ActorKeys, record: SnapshotRecor
     owed,
     first,
     follows,
+    record.incarnation,
   ]);
 };
 
@@ -83,10 +88,13 @@ const isEffect = (value: unknown): value is BodyEffect => isRecord(value) && isT
 /** Throws a Corruption. */
 export const openSnapshot = ({ snapshot: key }: ActorKeys, value: Uint8Array): SnapshotRecord => {
   const fields = openRecord(key, value);
-  const [kind, version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first, follows] = (
+  const [kind, version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first, follows, life] = (
     Array.isArray(fields) ? fields : []
   ) as unknown[];
-  if (kind !== format) throw new Corruption(`its format is ${String(kind)}, this program knows ${format}`);
+  if (kind !== format && kind !== formatBefore)
+    throw new Corruption(`its format is ${String(kind)}, this program knows ${formatBefore} and ${format}`);
+  const incarnation = kind === formatBefore ? null : life;
+  if (incarnation !== null && !isText(incarnation)) throw new Corruption('it does not say which life of its actor it is of');
   const isWhole =
     isCount(version) && (standing === 'active' || standing === 'done') && isCount(at) && isTime(atMs) && isBody(body);
   if (!isWhole || !isRows(dues, isTime) || !isRows(ids, isTime) || !isRows(answers, isAny) || !isRows(invocations, isText))
@@ -94,7 +102,10 @@ export const openSnapshot = ({ snapshot: key }: ActorKeys, value: Uint8Array): S
   if (!isCount(done) || !Array.isArray(owed) || !owed.every(isEffect)) throw new Corruption('it does not say what was done');
   if (!isCount(first) || !(follows instanceof Uint8Array) || follows.byteLength !== checksumBytes)
     throw new Corruption('it does not say what follows it');
-  return { version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first, follows: follows.slice() };
+  return {
+    ...{ incarnation, version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first },
+    follows: follows.slice(),
+  };
 };
 
 const form = (entry: LogEntry): unknown[] => {

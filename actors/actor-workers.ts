@@ -11,6 +11,8 @@ type Begun = NonNullable<ReturnType<ActorBody['invoke']>>;
 export type WorkersArguments = {
   address: ActorAddress;
   id: string;
+  /** What ids of effects begin with: no other life of an actor of that name has had it. */
+  life: () => string;
   send: (to: ActorAddress, event: EventObject, trail: Trail, effectId: string) => void;
   /** What an invocation says. */
   answered: (path: BodyPath, invocation: string, answer: BodyAnswer) => void;
@@ -52,19 +54,19 @@ export class Workers {
   }
 
   #run(effect: string, { correlation }: Trail, run: () => void): void {
-    const { address, id } = this.#args;
+    const { address, life } = this.#args;
     const known = correlation === '' ? {} : { correlation };
-    executing({ address, token: null, effectId: `${id}.${effect}`, ...known }, run);
+    executing({ address, token: null, effectId: `${life()}.${effect}`, ...known }, run);
   }
 
   #one(body: ActorBody, place: string, effect: BodyEffect, trail: Trail): void {
-    const { id, send } = this.#args;
+    const { id, life, send } = this.#args;
     switch (effect.kind) {
       case 'action':
         body.run(effect);
         return;
       case 'send':
-        return send(effect.to, effect.event, { source: id, correlation: trail.correlation }, `${id}.${place}`);
+        return send(effect.to, effect.event, { source: id, correlation: trail.correlation }, `${life()}.${place}`);
       case 'invoke':
         return this.#begin(body, place, effect);
       case 'uninvoke': {

@@ -138,7 +138,7 @@ export class Actors {
         if (execution === null) return this.judge.blame('code knows what runs', `${as} ${n} at ${life}`);
         const address = addressText(execution.address);
         world.trace.note(world.nowMs, 'actors', `${life} ${address} ${as} ${n} ${execution.effectId}`);
-        this.judge.acts(as, n, execution, life, this.#diskOf(execution.address));
+        this.judge.acts(as, n, execution, life);
         if (isReplicated(execution.address.type)) this.#works(node, life, execution, `${as} ${n} of ${address}`);
       },
       turn: (n, execution) => {

@@ -156,14 +156,10 @@ export class ActorsJudge {
     if (op.asks.length === 1 && isDefinite(op.asks[0]!.ending)) this.blame('a definite failure did nothing', why);
   }
 
-  /** `disk`: of an actor of a node, where what it is numbered by begins anew with the disk. */
-  acts(as: string, n: number, { address, effectId }: ActorExecution, life: string, disk: string | null): void {
+  acts(as: string, n: number, { address, effectId: id }: ActorExecution, life: string): void {
     const text = addressText(address);
-    const what = `${as} ${n} of ${text} by ${life} under ${effectId}`;
-    if (effectId === null) return this.blame('effects have ids', what);
-    // One of a node that is made again gives its ids again (docs/internals/judges.md).
-    if (disk !== null && isMortal(address)) return;
-    const id = disk === null ? effectId : `${disk} ${effectId}`;
+    const what = `${as} ${n} of ${text} by ${life} under ${id}`;
+    if (id === null) return this.blame('effects have ids', what);
     const known = this.effects.get(id);
     if (known !== undefined) {
       known.times++;
@@ -177,9 +173,9 @@ export class ActorsJudge {
     this.#done.set(key, ids.add(id));
     if (!isReplicated(address.type)) return;
     if (ids.size > 1) this.blame('none twice', `${what}, and before under ${[...ids][0]}`);
-    if (this.#logTimeOf(effectId) === null) this.blame('no effect before commit', `${what}, whose entry nobody has applied`);
-    if (as === 'rang') this.#judgeTimer(text, n, effectId, 'armed', this.ops[n]?.plan.ms ?? 0);
-    if (as === 'faded') this.#judgeTimer(text, n, effectId, 'lit', lampMs);
+    if (this.#logTimeOf(id) === null) this.blame('no effect before commit', `${what}, whose entry nobody has applied`);
+    if (as === 'rang') this.#judgeTimer(text, n, id, 'armed', this.ops[n]?.plan.ms ?? 0);
+    if (as === 'faded') this.#judgeTimer(text, n, id, 'lit', lampMs);
   }
 
   #logTimeOf(effectId: string): number | null {

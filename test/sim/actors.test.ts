@@ -47,7 +47,7 @@ const judging = () => {
     },
     acts: (as: string, n: number, effectId: string) => {
       const execution: ActorExecution = { address: bookA, token: { term: 1, index: 1 }, effectId };
-      judge.acts(as, n, execution, 'n1#1', null);
+      judge.acts(as, n, execution, 'n1#1');
     },
     isOver(book: Partial<Book>) {
       judge.judgeTheEnd(new Map([['book/a', { ...empty, ...book }]]), () => false);

@@ -5,7 +5,7 @@ import { type ActorDefinition, type LiveActor, refMark, restartDefault } from '.
 import { createDeadLetters, type DeadLetters } from '../../../actors/actor-dead-letters.ts';
 import { createJournal, type Journal } from '../../../actors/actor-journal.ts';
 import type { Outcome } from '../../../actors/api.ts';
-import type { SinkPort } from '../../../actors/ports/index.ts';
+import type { RandomPort, SinkPort } from '../../../actors/ports/index.ts';
 import { createWriter, type Writer } from '../../../actors/writer.ts';
 import { type ActorAddress, addressText, parseAddress } from '../../../machines/entity/address.ts';
 import { createMemoryStorage, type MemoryStorage } from '../../ports/memory-storage.ts';
@@ -21,6 +21,13 @@ export const define = (logic: AnyActorLogic, more: Partial<ActorDefinition> = {}
 });
 
 export const addressOf = (key = 'a', type = 'thing'): ActorAddress => ({ type, key, node: 'n1' });
+
+/** Another one each time, in whichever room. */
+let drawn = 0;
+const random: RandomPort = {
+  uint32: () => 0,
+  bytes: (length) => new Uint8Array(length).fill(++drawn),
+};
 
 type Contents = ReturnType<MemoryStorage['contents']>;
 
@@ -45,7 +52,7 @@ export const openRoom = (contents: Contents = new Map(), atMs = 0): Room => {
   const letters = createDeadLetters({ clock, sink });
   const sent: Room['sent'] = [];
   const journal = createJournal({
-    ...{ clock, random: { uint32: () => 0 } as never, sink, writer, node: 'n1' },
+    ...{ clock, random, sink, writer, node: 'n1' },
     formRef: (address) => ({ [refMark]: address, send() {} }),
     deliver(to, event, { id }, done) {
       sent.push({ to: addressText(to), event, effectId: id ?? '' });

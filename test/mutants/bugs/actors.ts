@@ -127,6 +127,11 @@ export const actors: readonly Mutant[] = [
     ...([history, 'this.ids = new Map(record?.ids);', 'this.ids = new Map(record === null ? [] : undefined);'] as const),
   ),
   bug(
+    'effect-ids-again',
+    'A local actor that was stopped and is made again gives the ids of its effects again.',
+    ...(['actors/actor-durable-core.ts', 'life: () => this.history?.incarnation ?? this.id,', 'life: () => this.id,'] as const),
+  ),
+  bug(
     'doubt-of-actors-forgotten',
     'Who asked an actor that may have handled it is told that it surely was not.',
     ...([
