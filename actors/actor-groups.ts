@@ -1,5 +1,6 @@
 // What the actor of a Raft group (actors/group.ts) and the replicated actors in it know of each other.
 import type { Ledger, LedgerHost } from '../machines/entity/ledger.ts';
+import type { Failure } from '../machines/errors.ts';
 import type { KeyspaceReader } from '../machines/register/types.ts';
 import type { Propose } from './actor-replica-proposals.ts';
 import type { Scope } from './supervise.ts';
@@ -14,6 +15,10 @@ export type ActorGroup = {
   /** As of all that is applied. */
   readonly read: KeyspaceReader;
   readonly propose: Propose;
+  /** Entries about actors: it takes them as soon as its members read them all, from the moment that somebody wants it. */
+  want(): void;
+  /** Null: it takes them. */
+  whyNot(): Failure | null;
 };
 
 /** Told within the group's turn: whoever listens does little, and does not throw. */

@@ -32,6 +32,8 @@ export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose'> & {
   /** To that node; null: to the leader of the group or, if that is this node, to its others. Lost if it is lost. */
   tell(word: ReplicaWord, to: PeerId | null): void;
   liveOf(name: ActorName): ReplicaActor | undefined;
+  /** This node hosts replicated actors. */
+  hostsAny(): boolean;
 };
 
 const stepsAtOnce = 256;
@@ -69,7 +71,8 @@ export class ReplicaGroup {
   opened(port: ActorGroup): void {
     this.closed();
     this.#port = port;
-    this.#proposals = createProposals(port.scope, port.propose, () => this.#reign?.takeDigests() ?? []);
+    this.#proposals = createProposals(port.scope, port.propose, () => this.#reign?.takeDigests() ?? [], port.whyNot);
+    if (this.#place.hostsAny()) port.want();
     this.changed();
     this.#catchUp();
   }
@@ -117,6 +120,7 @@ export class ReplicaGroup {
   }
 
   hosted(): void {
+    if (this.#place.hostsAny()) this.#port?.want();
     this.#reign?.hosted();
     this.#catchUp();
   }

@@ -41,11 +41,12 @@ const sizeOf = (item: LedgerItem): number => {
   return item.kind === 'state' ? 64 + item.dump.byteLength : 64;
 };
 
-/** `more`: what else the next command is to carry. Ends are told within the group's turn: who listens does little, and does not throw. */
+/** `more`: what else the next command is to carry. `whyNot`: the log takes nothing of the kind yet. Ends are told within the group's turn: who listens does little, and does not throw. */
 export const createProposals = (
   clock: Pick<ClockPort, 'soon'>,
   propose: Propose,
   more: () => readonly LedgerItem[] = () => [],
+  whyNot: () => Failure | null = () => null,
 ): Proposals => {
   let waiting: Waiting[] = [];
   let isDue = false;
@@ -74,6 +75,11 @@ export const createProposals = (
     isDue = false;
     if (waiting.length === 0) return;
     const taken = take();
+    const why = whyNot();
+    if (why !== null) {
+      for (const { done } of taken) done?.({ type: 'not-taken', failure: why });
+      return schedule();
+    }
     commands++;
     const items = taken.map(({ item }) => item);
     const data = encodeCommand({ write: { op: 'actors', items: encodeItems([...items, ...more()]) } });

@@ -100,6 +100,7 @@ class ReplicaTable implements Replicas {
         leadership: (of) => leaderships.of(of),
         tell: (word, to) => this.#tell(word, to),
         liveOf: (name) => this.#live.get(name),
+        hostsAny: () => [...this.#definitions.values()].some(({ durability }) => durability === 'replicated'),
         onDeadLetter: (address, event, source, reason) =>
           events.onDeadLetter({ address: addressText(address), event: event.type, source, reason }),
       });

@@ -5,6 +5,8 @@ import { standingOf } from '../machines/raft/index.ts';
 import type { Configuration, RaftEvent, Member as RaftPeer, ReconfigureTarget, ReplicaId } from '../machines/raft/types.ts';
 import {
   encodeCommand,
+  entryVersionOf,
+  entryVersions,
   formRequestRead,
   formRequestWrite,
   formResult,
@@ -31,6 +33,7 @@ import type {
   WatchMessage,
   WriteOptions,
 } from './api.ts';
+import { answerEntries, buildTooOld, createGroupEntries, type GroupEntries } from './group-entries.ts';
 import type { LeadingMember } from './leadership.ts';
 import type { Observe, ObserveStep } from './observe.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
@@ -119,6 +122,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     register: RegisterReplica;
     store: RaftStore;
     snapshots: SnapshotTransfers;
+    entries: GroupEntries;
   } | null = null;
   let replica = args.replica;
   let halted: string | null = null;
@@ -191,6 +195,7 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     const { member } = hosted;
     args.onLeading?.(member);
     if (member.state.role !== 'leader') waits.dismiss(member.leaderPeer());
+    hosted.entries.look();
     const { state } = member;
     // Nothing more will happen here: whoever watches has to watch elsewhere.
     if (isOutside()) dismiss(notHosted(group, settings.name));
@@ -333,19 +338,22 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     const peer = change.node === settings.name ? network.self : args.peerNamed(change.node);
     if (peer === null)
       return fail(failure('MEMBER_NOT_FOUND', `${change.node} is not connected to ${settings.name}; start it first`));
-    args.askToHost(
-      peer,
-      timeLeftMs,
-      scope.guard((outcome) => {
-        // It was started a moment ago, or its name was another's until a moment ago: it asks for the genesis twice a second.
-        if (!outcome.ok) return outcome.failure.code === 'NOT_READY' && again() ? undefined : fail(outcome.failure);
-        const added: RaftPeer = { replica: outcome.value.replica, name: change.node, peer };
-        reconfigure(withLearner(member.state.configuration, added), (index) => {
-          if (change.role === 'learner') return finish(index);
-          executeChange(change, deadlineMs - clock.nowMs(), done);
-        });
-      }),
-    );
+    const { entries } = hosted;
+    const host = (): void =>
+      args.askToHost(
+        peer,
+        timeLeftMs,
+        scope.guard((outcome) => {
+          // It was started a moment ago, or its name was another's until a moment ago: it asks for the genesis twice a second.
+          if (!outcome.ok) return outcome.failure.code === 'NOT_READY' && again() ? undefined : fail(outcome.failure);
+          const added: RaftPeer = { replica: outcome.value.replica, name: change.node, peer };
+          reconfigure(withLearner(member.state.configuration, added), (index) => {
+            if (change.role === 'learner') return finish(index);
+            executeChange(change, deadlineMs - clock.nowMs(), done);
+          });
+        }),
+      );
+    entries.check(change.node, peer, (why) => (why === null ? host() : fail(why)));
   };
 
   // -------------------------------------------------------------- requests, from here and from other nodes
@@ -470,6 +478,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
 
   const onDelivery = (delivery: Delivery): void => {
     const { peer, type } = delivery;
+    // Of nodes without a replica too: they may be about to get one.
+    if (type === 'entries') return answerEntries({ group, node: settings.name, newest: settings.entriesMax, sink }, delivery);
     const requests = requestsOf(type);
     if (requests === null) return router.refuse(peer, 'TYPE_UNKNOWN', `no such request: ${type.slice(0, 32)}`, { group });
     requests.serve(delivery.body, delivery.timeLeftMs, delivery.answer);
@@ -561,6 +571,14 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
 
   // -------------------------------------------------------------- life
 
+  /** It uses entries that this build does not read: nothing is applied here any more, for what would be made of them is a guess. */
+  const halt = (needs: number): void => {
+    const { code, message } = buildTooOld(group, settings.name, settings.entriesMax, needs);
+    halted = code;
+    sink.log('error', code, message, { group });
+    tellStatus();
+  };
+
   const host = (id: ReplicaId): void => {
     replica = id;
     loadGroup(
@@ -579,8 +597,10 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
     const { store, restored } = loaded;
     const register = createRegisterReplica({
       ...{ scope, clock, writer, store, watchEventsMax: settings.watchEventsMax, actors: args.actors?.host(group) ?? null },
+      entriesMax: settings.entriesMax,
     });
-    register.load(restored.applied, () => {
+    register.load(restored.applied, (isRead) => {
+      if (!isRead) return halt(register.entries());
       const snapshots = createSnapshotTransfers({
         ...{ scope, clock, random: ports.random, sink, router, writer, store, group, replica: id },
         offer: (peer, message) => hosted?.member.receive(peer, message),
@@ -591,6 +611,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
         restored,
         compactAfter: { entries: settings.snapshotEntries, bytes: settings.snapshotBytes },
         replicated: {
+          reads: register.reads,
+          unreadable: ({ data }) => halt(entryVersionOf(data)),
           apply: register.apply,
           applied(index) {
             register.applied(index);
@@ -601,7 +623,11 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
             args.actors?.applied(group, false);
           },
           installed(meta, done) {
-            register.load(meta.index, () => {
+            register.load(meta.index, (isLoaded) => {
+              if (!isLoaded) {
+                halt(register.entries());
+                return member.event({ type: 'unreadable' });
+              }
               done();
               args.actors?.applied(group, true);
               answerApplied();
@@ -619,9 +645,18 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
           sink.count('raft_warnings_total', { group, code });
         },
       });
-      hosted = { member, register, store, snapshots };
+      const entries = createGroupEntries({
+        ...{ group, node: settings.name, self: network.self, newest: settings.entriesMax, scope, router, sink },
+        led: () => (member.state.role === 'leader' ? member.state.configuration : null),
+        used: register.entries,
+        propose: (data, done) => member.propose(data, () => done()),
+      });
+      hosted = { member, register, store, snapshots, entries };
       const { ledger, keyspace: read } = register;
-      args.actors?.opened({ group, scope, ledger, read, propose: (data, done) => member.propose(data, done) });
+      args.actors?.opened({
+        ...{ group, scope, ledger, read, want: entries.want, whyNot: () => entries.whyNot(entryVersions.actors) },
+        propose: (data, done) => member.propose(data, done),
+      });
       onChanged();
     });
   };
@@ -629,6 +664,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
   const raftEvents = (peer: PeerId, type: 'peer-lost' | 'peer-found'): void => {
     if (hosted === null) return;
     if (type === 'peer-lost') hosted.snapshots.peerClosed(peer);
+    if (type === 'peer-lost') hosted.entries.lost(peer);
+    else hosted.entries.look();
     for (const id of hosted.member.replicasOf(peer)) hosted.member.event({ type, replica: id } satisfies RaftEvent);
   };
 

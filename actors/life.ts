@@ -14,7 +14,8 @@ type Facts = {
   isConnected: boolean;
 };
 
-type Impairment = 'IDENTITY_LOST' | 'NOT_READY' | 'STORAGE_FAILED' | 'NO_QUORUM';
+type Impairment = 'IDENTITY_LOST' | 'BUILD_TOO_OLD' | 'NOT_READY' | 'STORAGE_FAILED' | 'NO_QUORUM';
+const tooOld = 'BUILD_TOO_OLD';
 type Verdict =
   | { type: 'serving' }
   | { type: 'broken'; reason: 'STORAGE_FAILED' | 'INTERNAL' }
@@ -32,6 +33,7 @@ export const judgeLife = ({ cells, groups, hosted, ...facts }: Facts): Verdict =
   const members = loaded.filter(({ role, voters }) => role !== 'none' || voters.length === 0);
   if (loaded.length < hosted.size || members.some(({ role, halted }) => role === 'none' && halted === null))
     return impaired('NOT_READY');
+  if (members.some(({ halted }) => halted === tooOld)) return impaired(tooOld);
   if (members.some(({ halted }) => halted !== null)) return impaired('STORAGE_FAILED');
   if (members.some(({ leader }) => leader === null)) return impaired('NO_QUORUM');
   if (cells.some(({ state }) => state === 'backoff')) return impaired('NOT_READY');

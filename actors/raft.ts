@@ -47,6 +47,10 @@ export type TransferEnd = { ok: true } | { ok: false; reason: TransferRejection 
 
 /** What the replicated state machine does for the member. */
 export interface Replicated<Outcome> {
+  /** False: this build does not know what it says, and must not guess. Nothing is applied any more, and this replica promises nothing. */
+  reads(entry: Entry): boolean;
+  /** It met one that it does not read. */
+  unreadable(entry: Entry): void;
   /** Applies one command entry; its keyspace writes are collected by the callee and taken by `takeWrites`. */
   apply(entry: Entry): Outcome;
   /** All entries of a turn are applied and their writes handed to the writer. */
@@ -133,6 +137,8 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
   /** Committed, handed over by the machine, waiting for its turn. */
   let unapplied: Entry[] = [];
   let applyScheduled = false;
+  /** It met an entry that it does not read. */
+  let isStuck = false;
   let appliedConfiguration = configurationAt(restored);
   let sinceCompaction = { entries: 0, bytes: 0 };
   /** Replicas that no configuration known here names, by the peer that spoke for them; each peer has one, the oldest first. */
@@ -275,6 +281,7 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
    */
   const applyInTime = (entries: Entry[]): void => {
     if (!persisting && unapplied.length === 0 && entries.length <= applyEntriesMax) return applyEntries(entries);
+    if (isStuck) return;
     for (const entry of entries) unapplied.push(entry);
     scheduleApply();
   };
@@ -304,7 +311,26 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
     }
   };
 
-  const applyEntries = (entries: Entry[]): void => {
+  const applyEntries = (given: Entry[]): void => {
+    const unreadable = isStuck ? 0 : given.findIndex((entry) => entry.kind === 'command' && !replicated.reads(entry));
+    applyReadable(unreadable < 0 ? given : given.slice(0, unreadable));
+    if (unreadable < 0 || isStuck) return;
+    isStuck = true;
+    unapplied = [];
+    queue.push({ type: 'unreadable' });
+    loseSightOfAll();
+    replicated.unreadable(given[unreadable]!);
+  };
+
+  /** Whoever waits for what is not applied here any more. */
+  const loseSightOfAll = (): void => {
+    for (const waiting of placed.values()) loseSight(waiting);
+    for (const { done } of readsAhead) done({ type: 'rejected', reason: 'not-leader', leader: null });
+    placed.clear();
+    readsAhead = [];
+  };
+
+  const applyReadable = (entries: Entry[]): void => {
     const ends: (() => void)[] = [];
     let own = 0;
     for (const entry of entries) {
@@ -506,16 +532,13 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       args.snapshots.stop();
       countProposals('not-leader', proposals.size);
       for (const done of proposals.values()) done({ type: 'rejected', reason: 'not-leader', leader: null });
-      for (const waiting of placed.values()) loseSight(waiting);
+      loseSightOfAll();
       for (const done of reads.values()) done({ type: 'rejected', reason: 'not-leader', leader: null });
-      for (const { done } of readsAhead) done({ type: 'rejected', reason: 'not-leader', leader: null });
       // Refused would have been answered at once: these are in the log, and others may go on with them.
       for (const done of reconfigurations.values()) done({ ok: false, reason: 'lost', message: 'the replica stops' });
       for (const done of transfers.values()) done({ ok: false, reason: 'not-leader' });
       proposals.clear();
-      placed.clear();
       reads.clear();
-      readsAhead = [];
     },
   };
 };

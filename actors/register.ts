@@ -10,6 +10,7 @@ import {
   behindReserved,
   createRegister,
   encodeCommand,
+  entryVersionOf,
   isTopicRead,
   type KeyspaceReader,
   type KeyspaceWrite,
@@ -42,9 +43,13 @@ const listBytesMax = 2 << 20;
 const recentBytesMax = 16 << 20;
 
 export interface RegisterReplica {
-  /** Reads the whole keyspace to rebuild what is kept in memory. */
-  load(appliedIndex: number, done: () => void): void;
+  /** Reads the whole keyspace to rebuild what is kept in memory. `isRead` false: the group uses entries that this build does not read. */
+  load(appliedIndex: number, done: (isRead: boolean) => void): void;
   apply(entry: Entry): RegisterOutcome;
+  /** This build knows what it says. */
+  reads(entry: Entry): boolean;
+  /** Versions of entries: what the group uses as of all that is applied, or what the keyspace says that was not read for that. */
+  entries(): number;
   takeWrites(): KeyspaceWrite[];
   applied(index: number): void;
   read(read: RegisterRead, done: (outcome: Outcome<RegisterResult>) => void): void;
@@ -87,10 +92,12 @@ export const createRegisterReplica = (args: {
   watchEventsMax: number;
   /** Folds the replicated actors in it; null: nobody does. */
   actors?: LedgerHost | null;
+  /** Newest version of entries that is read. */
+  entriesMax?: number;
 }): RegisterReplica => {
   const { scope, writer, store } = args;
   const events = createWatchLog(args.watchEventsMax);
-  const fresh = () => createRegister(undefined, undefined, args.actors ?? null);
+  const fresh = () => createRegister(undefined, undefined, args.actors ?? null, args.entriesMax);
   let register = fresh();
   let appliedIndex = 0;
   let writes: KeyspaceWrite[] = [];
@@ -200,13 +207,14 @@ export const createRegisterReplica = (args: {
       const pages = openPages(loads);
       const onPage = (why: StorageFailure | null, page: Page): void => {
         if (why !== null) throw new StorageFault({ ...why, message: `the keyspace cannot be read: ${why.message}` });
-        restore(register, page);
-        if (page.length > 0) return pages.next(onPage);
+        const isRead = restore(register, page);
+        if (isRead && page.length > 0) return pages.next(onPage);
         pages.close();
+        if (!isRead) return done(false);
         isLoading = false;
         events.reset(index);
         waits.lookAgain();
-        done();
+        done(true);
       };
       pages.next(onPage);
     },
@@ -221,6 +229,9 @@ export const createRegisterReplica = (args: {
       for (const name of result.touched) touched.add(name);
       return result.outcome;
     },
+
+    reads: ({ data }) => entryVersionOf(data) <= register.entriesMax,
+    entries: () => register.entries,
 
     takeWrites() {
       const taken = writes;

@@ -8,6 +8,7 @@ import { type GossipOptions, gossipDefaults } from '../machines/gossip/index.ts'
 import { type LinksOptions, linksDefaults } from '../machines/links/index.ts';
 import { type MembershipOptions, membershipDefaults } from '../machines/membership/index.ts';
 import { type RaftOptions, raftDefaults } from '../machines/raft/types.ts';
+import { entryVersions } from '../machines/register/index.ts';
 import { type RoutesOptions, routesDefaults } from '../machines/routes/index.ts';
 import { type RoundsOptions, roundsDefaults } from './replica-registrar.ts';
 import { type CallsSettings, callsDefaults } from './service-api.ts';
@@ -59,6 +60,8 @@ export type NodeSettings = {
   breaker: BreakerOptions;
   /** When leaders of groups that hold actors hand them to who should lead. */
   balance: BalanceOptions;
+  /** Newest version of entries of groups that this build reads. Less than it does is for those who play an older one. */
+  entriesMax: number;
 };
 
 export const settingsDefaults = {
@@ -85,4 +88,5 @@ export const settingsDefaults = {
   calls: callsDefaults,
   breaker: breakerDefaults,
   balance: balanceDefaults,
+  entriesMax: entryVersions.newest as number,
 } as const;

@@ -62,6 +62,7 @@ export const errorTable = {
   STOPPING: { status: 503, retryable: true, definite: true, title: 'The node is stopping' },
   STORAGE_FAILED: { status: 503, retryable: false, definite: false, title: 'The disk refused a write' },
   IDENTITY_LOST: { status: 503, retryable: false, definite: true, title: 'The node lost its disk and must be added anew' },
+  BUILD_TOO_OLD: { status: 503, retryable: true, definite: true, title: 'A node runs a build that is too old for the group' },
   NOT_ACKNOWLEDGED: {
     status: 504,
     retryable: false,

@@ -66,6 +66,8 @@ const dispatch = (state: RaftState, out: Output, event: RaftEvent, nowMs: number
       return onPersisted(state, out, event.token, nowMs);
     case 'persist-failed':
       return onPersistFailed(state, out, nowMs);
+    case 'unreadable':
+      return halt(state, out, nowMs);
     case 'applied':
       state.applied = Math.max(state.applied, Math.min(event.index, state.handed));
       return;
@@ -247,13 +249,18 @@ const onPersisted = (state: RaftState, out: Output, token: number, nowMs: number
   countOwnVote(state, out, nowMs);
 };
 
-const onPersistFailed = (state: RaftState, out: Output, nowMs: number): void => {
+/** It promises nothing more until it is restarted. */
+const halt = (state: RaftState, out: Output, nowMs: number): void => {
   // Followers that sleep on our word are woken with the last one, or they would never miss us: this process lives on.
   if (state.quiet && state.role === 'leader') broadcastHeartbeats(state, out, nowMs, false);
   becomeFollower(state, out, state.term, null, nowMs, 'WRITE_FAILED');
   if (state.roleEvents.length === 0) state.roleEvents.push({ type: 'WRITE_FAILED' });
   state.halted = true;
   out.changed = true;
+};
+
+const onPersistFailed = (state: RaftState, out: Output, nowMs: number): void => {
+  halt(state, out, nowMs);
   const what = 'the disk refused a write: this replica promises nothing until it is restarted';
   out.effects.push({ type: 'warn', code: 'PERSIST_FAILED', message: what });
 };

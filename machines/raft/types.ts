@@ -92,6 +92,8 @@ export type RaftEvent =
   | { type: 'persisted'; token: number }
   /** A write failed: the replica stops promising for good until restarted. */
   | { type: 'persist-failed' }
+  /** The state machine does not know what an entry says: the same, for what is told of it could not be kept. */
+  | { type: 'unreadable' }
   /** The state machine has applied up to `index` (after its state write was handed to the writer). */
   | { type: 'applied'; index: number }
   /** Log up to `index` may be dropped; `meta` is what a snapshot taken now stands for (index ≤ applied). */

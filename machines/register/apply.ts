@@ -4,6 +4,7 @@ import { applyItems } from '../entity/ledger.ts';
 import { type Failure, failure } from '../errors.ts';
 import { executeQueue, isQueueWrite } from '../queue/index.ts';
 import { decodeCommand } from './command.ts';
+import { encodeEntries, entriesKey, entryVersionOf } from './entry-version.ts';
 import { schedule } from './expiry.ts';
 import { requireRegister } from './fault.ts';
 import { encodeLease, encodeLock, encodeValue, leaseKey, lockKey, type ValueRecord, valueKey } from './keyspace.ts';
@@ -60,10 +61,13 @@ export const apply = (state: RegisterState, entry: AppliedEntry, read: KeyspaceR
   requireRegister(Number.isSafeInteger(index) && index > 0, 'ENTRY_INDEX_SOUND', `an entry has index ${index}`);
   requireRegister(Number.isSafeInteger(term) && term > 0, 'ENTRY_TERM_SOUND', `an entry has term ${term}`);
   requireRegister(!Number.isNaN(entry.timeMs), 'ENTRY_TIME_SOUND', `entry ${index} has no time`);
+  const version = entryVersionOf(entry.data);
+  requireRegister(version <= state.entriesMax, 'ENTRY_READABLE', `entry ${index} is of version ${version}`);
   const command = decodeCommand(entry.data);
-  if (command === null) {
-    const why = failure('INVALID_REQUEST', `the command at index ${index} is malformed`);
-    return { outcome: { ok: false, failure: why }, writes: [], events: [], touched: none };
+  if (command === null) return untaken(failure('INVALID_REQUEST', `the command at index ${index} is malformed`));
+  if (version > state.entries && command.write.op !== 'entries') {
+    const message = `the command at index ${index} is of version ${version}, the group uses version ${state.entries}`;
+    return untaken(failure('INVALID_REQUEST', message));
   }
   const timeMs = Math.min(Math.max(0, Math.floor(entry.timeMs)), timeMsMax);
   const turn: Turn = { state, read, index, term, timeMs, writes: [], events: [], removed: null, touched: null };
@@ -75,6 +79,9 @@ export const apply = (state: RegisterState, entry: AppliedEntry, read: KeyspaceR
       : once(turn, { id: session.id, digest, write }, () => execute(turn, write));
   return { outcome, writes: turn.writes, events: turn.events, touched: turn.touched ?? none };
 };
+
+/** Nothing has happened, and log time has not passed. */
+const untaken = (why: Failure): Applied => ({ outcome: refused(why), writes: [], events: [], touched: none });
 
 const execute = (turn: Turn, write: RegisterWrite): RegisterOutcome => {
   if (isQueueWrite(write)) return executeQueue(turn, write);
@@ -96,6 +103,8 @@ const execute = (turn: Turn, write: RegisterWrite): RegisterOutcome => {
       return release(turn, write);
     case 'expire':
       return done({ op: 'expire', index: turn.index, term: turn.term });
+    case 'entries':
+      return enable(turn, write.version);
     case 'actors': {
       const outcomes = applyItems(turn.state.actors, write.items, turn);
       if (outcomes === null) return refused(failure('INVALID_REQUEST', `the items at index ${turn.index} are malformed`));
@@ -106,6 +115,15 @@ const execute = (turn: Turn, write: RegisterWrite): RegisterOutcome => {
 
 const done = (result: RegisterResult): RegisterOutcome => ({ ok: true, result });
 const refused = (why: Failure): RegisterOutcome => ({ ok: false, failure: why });
+
+/** A version only rises: a leader that lags may ask for one that is in use. */
+const enable = ({ state, writes, index, term }: Turn, version: number): RegisterOutcome => {
+  if (version > state.entries) {
+    state.entries = version;
+    writes.push({ key: entriesKey, value: encodeEntries(version) });
+  }
+  return done({ op: 'entries', version: state.entries, index, term });
+};
 
 const namedCharsMax = 100;
 /** A name as a message shows it. */

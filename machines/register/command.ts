@@ -1,4 +1,4 @@
-// What the log carries: one write, perhaps under a session. Layout: format byte, length of the session id and the id; with a session
+// What the log carries: one write, perhaps under a session. Layout: version of the entry, length of the session id and the id; with a session
 // the digest of the write part; then the write part: op, flags and fields in the order of the table below, a put's value last.
 // The digest is taken once, by whoever encodes, so that replicas never hash a megabyte to apply it.
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -25,12 +25,12 @@ import {
   readText,
 } from '../wire/octets.ts';
 import { inkToken, readId, readKey, readToken } from './command-fields.ts';
+import { entryVersions } from './entry-version.ts';
 import { inkTopicWrite, isTopicWrite, readTopicWrite, topicOpNumbers } from './topic/command.ts';
 import type { Condition, Fence, RegisterCommand, RegisterWrite } from './types.ts';
 
-/** Another layout gets another number, enabled by a log entry once all members read it (decision 16). */
-const commandFormat = 1;
-const unreadableFormat = 0;
+/** No version: whoever reads it takes it for malformed. */
+const unreadable = 0;
 export const digestBytes = 16;
 
 const opNumbers = {
@@ -43,6 +43,7 @@ const opNumbers = {
   'lock-release': 7,
   expire: 8,
   actors: 48,
+  entries: 49,
   ...topicOpNumbers,
 } as const satisfies Record<Exclude<RegisterWrite['op'], QueueWrite['op']>, number>;
 
@@ -54,17 +55,23 @@ const flag = { valueCondition: 1, indexCondition: 2, fence: 4, ttl: 8, lease: 16
 const ink = createInk();
 const sessionInk = createInk();
 
+/** The lowest whose readers know it; what the leader enables is of the version that it enables. */
+const versionOf = (write: RegisterWrite): number => {
+  if (write.op === 'entries') return write.version;
+  return write.op === 'actors' ? entryVersions.actors : entryVersions.oldest;
+};
+
 /** Total: a write that `parseWrite` would refuse is encoded all the same, and refused as INVALID_REQUEST when it is applied. */
 export const encodeCommand = ({ write, session }: RegisterCommand): Uint8Array => {
   if (session === undefined) {
-    inkByte(ink, commandFormat);
+    inkByte(ink, versionOf(write));
     inkByte(ink, 0);
     inkWrite(ink, write);
     return dry(ink, tailOf(write));
   }
   inkWrite(ink, write);
   const part = dry(ink, tailOf(write));
-  inkByte(sessionInk, isSessionId(session.id) ? commandFormat : unreadableFormat);
+  inkByte(sessionInk, isSessionId(session.id) ? versionOf(write) : unreadable);
   inkText(sessionInk, session.id);
   inkRaw(sessionInk, sha256(part).subarray(0, digestBytes));
   return dry(sessionInk, part);
@@ -121,6 +128,8 @@ const inkWrite = (into: Ink, write: RegisterWrite): void => {
     case 'lock-release':
       inkText(into, write.lock);
       return inkToken(into, write.token);
+    case 'entries':
+      return inkCount(into, write.version);
     case 'expire':
     case 'actors':
       return;
@@ -137,16 +146,17 @@ export type DecodedCommand = RegisterCommand & {
 /** Null for whatever `encodeCommand` does not make of a valid write. Byte arrays inside are views of `data`. */
 export const decodeCommand = (data: Uint8Array): DecodedCommand | null => {
   const cursor = cursorOf(data);
-  if (readByte(cursor) !== commandFormat) return null;
+  const version = readByte(cursor);
   const id = readText(cursor, limits.idempotencyKeyCharsMax);
   if (cursor.failed) return null;
   if (id === '') {
     const write = readWrite(cursor);
-    return write === null || !isSpent(cursor) ? null : { write, digest: null };
+    return write === null || !isSpent(cursor) || versionOf(write) !== version ? null : { write, digest: null };
   }
   const digest = readRaw(cursor, digestBytes);
   const write = readWrite(cursor);
-  return write === null || !isSpent(cursor) || !isSessionId(id) ? null : { write, session: { id }, digest };
+  const isOurs = write !== null && isSpent(cursor) && isSessionId(id) && versionOf(write) === version;
+  return !isOurs ? null : { write, session: { id }, digest };
 };
 
 /** 1 to 128 printable ASCII characters: what an HTTP header can carry as it is. */
@@ -232,6 +242,8 @@ const readWrite = (cursor: Cursor): RegisterWrite | null => {
       return { op: 'expire' };
     case opNumbers.actors:
       return { op: 'actors', items: readRest(cursor, actorItemsBytesMax) };
+    case opNumbers.entries:
+      return { op: 'entries', version: readCount(cursor) };
     default:
       return readQueueWrite(cursor, number) ?? readTopicWrite(cursor, number);
   }

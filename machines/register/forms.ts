@@ -19,9 +19,12 @@ export type ReadRequest = { read: RegisterRead; lease: boolean };
 export const formRequestWrite = ({ write, idempotencyKey }: WriteRequest): Uint8Array =>
   encodeCommand(idempotencyKey === null ? { write } : { write, session: { id: idempotencyKey } });
 
+/** Nobody asks for these. */
+const isOfLeader = ({ op }: RegisterWrite): boolean => op === 'expire' || op === 'actors' || op === 'entries';
+
 export const parseRequestWrite = (body: unknown): WriteRequest | null => {
   const command = body instanceof Uint8Array ? decodeCommand(body) : null;
-  if (command === null || command.write.op === 'expire' || command.write.op === 'actors') return null;
+  if (command === null || isOfLeader(command.write)) return null;
   return { write: command.write, idempotencyKey: command.session?.id ?? null };
 };
 
@@ -69,6 +72,7 @@ export const formResult = (result: RegisterResult): unknown => {
       return [...head, result.term, result.lock, formToken(result.token)];
     case 'expire':
     case 'actors':
+    case 'entries':
       return [...head, result.term];
     case 'get':
       return [...head, result.found === null ? null : formKeyValue(result.found)];
@@ -117,7 +121,7 @@ const parseHolder = (form: unknown): { owner: string; lease: string; token: Fenc
   return isId(owner) && isId(lease) && token !== null ? { owner, lease, token } : null;
 };
 
-type OwnOp = Exclude<RegisterResult['op'], 'actors' | QueueResult['op'] | TopicResult['op']>;
+type OwnOp = Exclude<RegisterResult['op'], 'actors' | 'entries' | QueueResult['op'] | TopicResult['op']>;
 
 /** How many elements the form of each result has. */
 const lengths: Record<OwnOp, number> = {

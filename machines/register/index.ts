@@ -3,6 +3,7 @@
 export { type Applied, type AppliedEntry, apply } from './apply.ts';
 export { type DecodedCommand, decodeCommand, encodeCommand } from './command.ts';
 export { createDigest, digest, type KeyspaceDigest } from './digest.ts';
+export { entryVersionOf, entryVersions, isEntryVersion } from './entry-version.ts';
 export { RegisterFault } from './fault.ts';
 export type { Parsed } from './fields.ts';
 export {

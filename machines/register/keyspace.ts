@@ -1,5 +1,6 @@
 // The map of the group's keyspace: everything the register must remember, one record each. Kinds are ordered so that a restore in
 // key order meets a lease before what is attached to it, and sessions in the order of the log:
+//   E           the version of entries that the group uses (entry-version.ts)
 //   l<lease>    format, ttlMs, expiresAtMs
 //   m<lock>     format, owner, lease, token (term, index)                      'm' as in mutex
 //   s<u64>      by index of the entry: format, session id, timeMs, digest, outcome

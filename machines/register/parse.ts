@@ -59,7 +59,7 @@ const fieldsOfWrite = {
   'lock-acquire': ['op', 'lock', 'lease', 'owner'],
   'lock-release': ['op', 'lock', 'token'],
 } as const satisfies Record<
-  Exclude<RegisterWrite['op'], 'expire' | 'actors' | QueueWrite['op'] | TopicWrite['op']>,
+  Exclude<RegisterWrite['op'], 'expire' | 'actors' | 'entries' | QueueWrite['op'] | TopicWrite['op']>,
   readonly string[]
 >;
 

@@ -3,6 +3,7 @@
 import { actorKind, nameInHead } from '../entity/ledger-keys.ts';
 import { restoreHead } from '../entity/ledger-store.ts';
 import { queueKind, restoreQueue } from '../queue/index.ts';
+import { decodeEntries, entriesKind } from './entry-version.ts';
 import { schedule } from './expiry.ts';
 import { requireRegister } from './fault.ts';
 import { decodeLease, decodeLock, decodeSession, decodeValue, indexOf, nameOf, recordKind } from './keyspace.ts';
@@ -10,10 +11,17 @@ import type { Lease, RegisterState } from './state.ts';
 import { topicKind } from './topic/records.ts';
 import { restoreMessage, restoreRemnant, restoreSubscription, restoreTopic } from './topic/restore.ts';
 
-/** Takes one page of the keyspace; all pages, in key order, on a fresh state. Throws a RegisterFault on a record that is not ours. */
-export const restore = (state: RegisterState, records: readonly (readonly [Uint8Array, Uint8Array])[]): void => {
+/**
+ * Takes one page of the keyspace; all pages, in key order, on a fresh state. Throws a RegisterFault on a record that is not ours. False:
+ * the group uses entries that this replica does not read, and so may all that follows be.
+ */
+export const restore = (state: RegisterState, records: readonly (readonly [Uint8Array, Uint8Array])[]): boolean => {
   for (const [key, value] of records) {
     switch (key[0]) {
+      case entriesKind:
+        state.entries = decodeEntries(value);
+        if (state.entries > state.entriesMax) return false;
+        break;
       case actorKind: {
         const actor = nameInHead(key);
         if (actor !== null) restoreHead(state.actors.store, actor, value);
@@ -50,6 +58,7 @@ export const restore = (state: RegisterState, records: readonly (readonly [Uint8
         requireRegister(false, 'KEYSPACE_SOUND', `a record of unknown kind ${key[0] ?? 'none'}`);
     }
   }
+  return true;
 };
 
 const restoreLease = (state: RegisterState, name: string, value: Uint8Array): void => {

@@ -93,6 +93,8 @@ const resultOf = (
       return { op: 'expire', ...at };
     case 'actors':
       return { op: 'actors', ...at, outcomes: [] };
+    case 'entries':
+      return { op: 'entries', ...at, version: write.version };
   }
 };
 

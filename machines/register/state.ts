@@ -3,6 +3,7 @@
 import { createLedger, type Ledger, type LedgerHost } from '../entity/ledger.ts';
 import { createQueues, dumpQueues, type QueueBounds, type Queues } from '../queue/index.ts';
 import { limits } from '../wire/limits.ts';
+import { entryVersions } from './entry-version.ts';
 import { createExpiries, type Expiries } from './expiry.ts';
 import { createTopics, dumpTopics, type Topics } from './topic/state.ts';
 import type { FencingToken } from './types.ts';
@@ -50,6 +51,9 @@ export type ExpiryKind = 'key' | 'lease' | 'topic' | 'remnant';
 
 export type RegisterState = {
   readonly limits: RegisterLimits;
+  /** Version of entries that the group uses, and the newest that this replica reads. */
+  entries: number;
+  readonly entriesMax: number;
   /** Keys that exist. */
   keys: number;
   leases: Map<string, Lease>;
@@ -69,8 +73,11 @@ export const createRegister = (
   bounds: RegisterLimits = registerLimits,
   queueBounds?: QueueBounds,
   actors: LedgerHost | null = null,
+  entriesMax: number = entryVersions.newest,
 ): RegisterState => ({
   limits: bounds,
+  entries: entryVersions.oldest,
+  entriesMax,
   keys: 0,
   leases: new Map(),
   locks: new Map(),
@@ -123,6 +130,7 @@ export const dump = (state: RegisterState): unknown => ({
   expiringTopics: byName(state.expiries.of.topic).map(([name, { atMs }]) => ({ name, atMs })),
   topics: dumpTopics(state.topics),
   actors: state.actors.store.actors,
+  entries: state.entries,
 });
 
 export { RegisterFault, requireRegister } from './fault.ts';

@@ -40,6 +40,8 @@ export type RegisterWrite =
   | TopicWrite
   /** The leader's own: what happens to replicated actors (machines/entity/ledger.ts), many of them in one entry. */
   | { op: 'actors'; items: Uint8Array }
+  /** The leader's own: from here on entries of this version may follow, for all members of the group read them. */
+  | { op: 'entries'; version: number }
   /** Proposed by the leader when the earliest expiry has passed, so that log time moves without other writes. */
   | { op: 'expire' };
 
@@ -75,6 +77,8 @@ export type RegisterResult =
   | { op: 'expire'; index: number; term: number }
   /** Of each item; told to who proposed it only. */
   | { op: 'actors'; index: number; term: number; outcomes: readonly ItemOutcome[] }
+  /** `version`: what the group uses from here on. */
+  | { op: 'entries'; index: number; term: number; version: number }
   | { op: 'get'; found: KeyValue | null; index: number }
   | { op: 'list'; items: KeyValue[]; more: boolean; index: number }
   | { op: 'lock-get'; holder: { owner: string; lease: string; token: FencingToken } | null; index: number }

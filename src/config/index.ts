@@ -63,4 +63,5 @@ export const settingsOf = (config: NodeConfig, version: string, http: string | n
   calls: callsSettings(config.calls),
   breaker: breakerOptionsOf(config.breaker),
   balance: balanceOptions(config.actors),
+  entriesMax: settingsDefaults.entriesMax,
 });

@@ -38,6 +38,8 @@ export type StartOptions = {
   bootstrap?: string[];
   contents?: ReturnType<MemoryStorage['contents']>;
   seed?: number;
+  /** Of this node alone. */
+  own?: Partial<NodeSettings>;
 } & NodeTreeOptions;
 
 export const createHandCluster = (settings: Partial<NodeSettings> = {}) => {
@@ -50,7 +52,7 @@ export const createHandCluster = (settings: Partial<NodeSettings> = {}) => {
 
   const start = (
     name: string,
-    { bootstrap = founders, contents = new Map(), seed, ...options }: StartOptions = {},
+    { bootstrap = founders, contents = new Map(), seed, own = {}, ...options }: StartOptions = {},
   ): HandNode => {
     const peer = `p-${name}`;
     const storage = createMemoryStorage(contents, clock.later);
@@ -62,6 +64,7 @@ export const createHandCluster = (settings: Partial<NodeSettings> = {}) => {
         ...settingsDefaults,
         ...{ name, cluster: 'c', version: '0', bootstrap, join: [], groups: ['kv'], http: null },
         ...settings,
+        ...own,
       },
       {
         ...{

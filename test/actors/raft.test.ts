@@ -32,6 +32,7 @@ const createWorld = (options: Partial<RaftOptions> = {}) => {
   for (const peer of ['p-b', 'p-c', 'p-x']) network.connect('p-a', peer);
   const scope = createHandScope(clock);
   const applied: Entry[] = [];
+  const unreadable: number[] = [];
   const ends: Ends = new Map();
   const member: Member<string> = createMember<string>({
     ...{ scope, clock, sink, router, writer, store, group, replica: 'a', restored: at.restored },
@@ -39,6 +40,8 @@ const createWorld = (options: Partial<RaftOptions> = {}) => {
     random: { uint32: () => 7, bytes: (length) => new Uint8Array(length) },
     compactAfter: { entries: 1_000, bytes: 1 << 20 },
     replicated: {
+      reads: ({ data }) => Buffer.from(data).toString() !== 'unreadable',
+      unreadable: (entry) => void unreadable.push(entry.index),
       apply(given) {
         applied.push(given);
         return Buffer.from(given.data).toString();
@@ -100,7 +103,7 @@ const createWorld = (options: Partial<RaftOptions> = {}) => {
     return end.type === 'rejected' ? end.reason : end.type;
   };
   return {
-    ...{ clock, storage, member, network, counts, lines, applied, ends, scope },
+    ...{ clock, storage, member, network, counts, lines, applied, unreadable, ends, scope },
     ...{ said, tell, base, elect, acknowledge, propose, endOf },
   };
 };
@@ -179,6 +182,24 @@ test('a deposed leader does not know of its proposals until they are decided, an
     [world.counts.get('raft_proposals_total unknown'), world.counts.get('raft_proposals_total not-leader')],
     [1, 1],
   );
+});
+
+test('an entry that it does not read: what stands before is applied, nothing after, and nothing more is promised', () => {
+  const world = createWorld();
+  world.elect();
+  for (const name of ['x', 'unreadable', 'y']) world.propose(name);
+  world.member.read('read-index', () => {});
+  world.clock.pass(20);
+  world.acknowledge();
+  assert.deepEqual(['x', 'unreadable', 'y'].map(world.endOf), ['applied', 'unknown', 'unknown']);
+  assert.deepEqual([world.applied.map(({ data }) => Buffer.from(data).toString()), world.unreadable.length], [['x'], 1]);
+  world.propose('z');
+  world.said();
+  world.clock.pass(500);
+  assert.deepEqual([world.endOf('z'), world.said(), world.member.state.halted], ['not-leader', [], true]);
+  overwrite(world, [entry(1, 0, 'b1')], 1);
+  world.clock.pass(5);
+  assert.deepEqual([world.said(), world.applied.length, world.unreadable.length], [[], 1, 1]);
 });
 
 test('a disk that refuses: nothing more is promised, and no proposal is said to have happened', () => {
