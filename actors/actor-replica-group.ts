@@ -4,6 +4,7 @@
 import type { Hosted } from '../machines/entity/hosted.ts';
 import { catchUpSome, dumpOf, type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
 import { dropBody } from '../machines/entity/ledger-fold.ts';
+import { typeOfName } from '../machines/entity/ledger-items.ts';
 import { type Residents, versionsOf } from '../machines/entity/ledger-store.ts';
 import {
   type ActorName,
@@ -25,7 +26,7 @@ import { type ReplicaWord, wordLimits } from './actor-replica-words.ts';
 import type { GroupLeadership } from './leadership.ts';
 import type { PeerId, Timer } from './ports/index.ts';
 
-export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose'> & {
+export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose' | 'ask'> & {
   readonly find: FindDefinition;
   readonly residents: Residents;
   readonly leadership: (group: string) => GroupLeadership;
@@ -34,11 +35,19 @@ export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose'> & {
   liveOf(name: ActorName): ReplicaActor | undefined;
   /** This node hosts replicated actors. */
   hostsAny(): boolean;
+  /** Members of the group but this node, whether they are there or not. */
+  others(group: string): readonly PeerId[];
+  /** Another member that is there can follow actors of this version. */
+  isFollowed(group: string, type: string, version: number): boolean;
 };
 
 const stepsAtOnce = 256;
 const toldEveryMs = 1_000;
 const behindEveryMs = 500;
+/** Somebody waits for it. */
+const behindSoonMs = 50;
+const leaveMs = 1_000;
+const idleLookMs = 5;
 const toldMax = 1_024;
 
 export class ReplicaGroup {
@@ -51,6 +60,10 @@ export class ReplicaGroup {
   /** When the leader was told last that this replica differs. */
   readonly #told = new Map<ActorName, number>();
   #behindTimer: Timer | null = null;
+  /** Actors that this replica cannot follow: who said that he cannot either, and when all were asked last. */
+  readonly #lacking = new Map<ActorName, { peers: Set<PeerId>; askedMs: number }>();
+  /** The node stops: what happened is written down, and nothing more happens here. */
+  #isLeaving = false;
 
   constructor(group: string, place: GroupPlace) {
     this.group = group;
@@ -94,6 +107,7 @@ export class ReplicaGroup {
     if (before?.term === token?.term && before?.index === token?.index) return;
     this.#reign?.stop();
     this.#reign = null;
+    this.#lacking.clear();
     if (token === null || this.#port === null) return;
     const current = this.#place.leadership(this.group);
     const { clock } = this.#place;
@@ -108,6 +122,7 @@ export class ReplicaGroup {
         return false;
       },
       propose: (item, done) => this.propose(item, done),
+      ask: (name) => this.ask(name),
     };
     this.#reign = new Reign(reign, this.#port, token);
     this.#reign.applied();
@@ -137,6 +152,11 @@ export class ReplicaGroup {
   // ---------------------------------------------------------------- the log
 
   propose(item: LedgerItem, done?: (end: ItemEnd) => void): void {
+    if (this.#isLeaving && item.kind !== 'state')
+      return done?.({
+        type: 'not-taken',
+        failure: failure('NOT_READY', `this node hands '${this.group}' over: it is stopping`),
+      });
     if (this.#proposals !== null) return this.#proposals.add(item, done);
     done?.({ type: 'not-taken', failure: failure('NOT_READY', `this node has no replica of '${this.group}' that is loaded`) });
   }
@@ -243,6 +263,7 @@ export class ReplicaGroup {
   heard(peer: PeerId, word: ReplicaWord): void {
     if (word.type === 'diverged') this.#heardDiverged(word.actor, word.marks);
     else if (word.type === 'behind') this.#heardBehind(peer, word.actors);
+    else if (word.type === 'lacking') for (const actor of word.actors) this.#lacking.get(actor)?.peers.add(peer);
     else this.#heardState(word);
   }
 
@@ -275,15 +296,65 @@ export class ReplicaGroup {
 
   /** A leader puts the state into the log, where everybody finds it; another tells it to the leader that asked. */
   #heardBehind(peer: PeerId, actors: readonly ActorName[]): void {
+    const lacking: ActorName[] = [];
     for (const actor of actors) {
       const record = this.record(actor);
       if (record === null || record.presence !== 'live' || record.sinceState.steps === 0) continue;
-      const state = dumpOf(record);
-      if (state === null) continue;
-      const { version } = record;
-      if (this.#reign !== null) this.#reign.checkpoint(record);
-      else this.#place.tell({ type: 'state', group: this.group, actor, version, ...state }, peer);
+      if (record.backlog.length > 0) lacking.push(actor);
+      else this.#tellState(record, peer);
     }
+    if (lacking.length > 0 && this.#reign === null)
+      this.#place.tell({ type: 'lacking', group: this.group, actors: lacking }, peer);
+  }
+
+  #tellState(record: ActorRecord, peer: PeerId | null): void {
+    const state = dumpOf(record);
+    if (state === null) return;
+    const { name: actor, version } = record;
+    if (this.#reign !== null) this.#reign.checkpoint(record);
+    else this.#place.tell({ type: 'state', group: this.group, actor, version, ...state }, peer);
+  }
+
+  /** The others are asked for what this replica, which leads, cannot follow. False: they all said that they cannot either. */
+  ask(name: ActorName): boolean {
+    const { clock, tell, others } = this.#place;
+    const known = this.#lacking.get(name) ?? { peers: new Set(), askedMs: Number.NEGATIVE_INFINITY };
+    this.#lacking.set(name, known);
+    if (clock.nowMs() - known.askedMs >= behindSoonMs) {
+      known.askedMs = clock.nowMs();
+      tell({ type: 'behind', group: this.group, actors: [name] }, null);
+    }
+    return others(this.group).some((peer) => !known.peers.has(peer));
+  }
+
+  // ---------------------------------------------------------------- the node stops
+
+  /**
+   * The last node that can follow some of them tells what came of their last events, before it lets go of them: a leader by the log, in which
+   * nothing comes after it, another to the leader.
+   */
+  leave(done: () => void): void {
+    const port = this.#port;
+    if (port === null || ![...versionsOf(port.ledger().store)].some(([type]) => this.#isLast(type))) return done();
+    const untilMs = this.#place.clock.nowMs() + leaveMs;
+    const whenIdle = (run: () => void): void => {
+      if (this.#port !== port) return done();
+      if (this.#proposals?.isIdle !== false || this.#place.clock.nowMs() >= untilMs) return run();
+      // Not the group's own timer: it may fail meanwhile, and the node stops all the same.
+      this.#place.clock.after(idleLookMs, () => whenIdle(run));
+    };
+    this.#isLeaving = this.#reign !== null;
+    whenIdle(() => {
+      for (const { record } of port.ledger().store.loaded.values())
+        if (record.presence === 'live' && record.sinceState.steps > 0 && this.#isLast(typeOfName(record.name)))
+          this.#tellState(record, null);
+      whenIdle(done);
+    });
+  }
+
+  #isLast(type: string): boolean {
+    const definition = this.#place.definition(type);
+    return definition?.durability === 'replicated' && !this.#place.isFollowed(this.group, type, definition.version);
   }
 
   #heardState({ actor, seq, version, dump }: Extract<ReplicaWord, { type: 'state' }>): void {

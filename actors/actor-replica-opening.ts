@@ -16,6 +16,8 @@ export type OpeningPlace = {
   propose(item: LedgerItem, done: (end: ItemEnd) => void): void;
   record(name: ActorName): ActorRecord | null;
   find(type: string, version: number): FoldDefinition | null;
+  /** This replica has not followed it: another is asked for its state. False: nobody there knows it. */
+  ask(name: ActorName): boolean;
 };
 
 type Done = (why: Failure | null) => void;
@@ -47,24 +49,25 @@ export const openReplica = (
   done: Done,
 ): void => {
   const record = place.record(name);
-  if (record !== null) return upgrade(place, definition, name, done, 0);
+  if (record !== null) return upgrade(place, definition, name, done);
   if (onlyIfMade) return done(failure('ACTOR_STOPPED', `there is no actor '${name}'`));
   const input = inputOf(definition, name.slice(definition.name.length + 1));
   if (!(input instanceof Uint8Array)) return done(input);
   place.propose({ kind: 'create', actor: name, version: definition.version, input }, (end) => {
     const why = failureOf(end);
-    if (why === null) return upgrade(place, definition, name, done, 0);
+    if (why === null) return upgrade(place, definition, name, done);
     // Stillborn: it is tried anew by the next message.
     if (why.code === 'ACTOR_FAILED') place.propose({ kind: 'remove', actor: name }, () => done(why));
     else done(why);
   });
 };
 
-const upgrade = (place: OpeningPlace, definition: ActorDefinition, name: ActorName, done: Done, tries: number): void => {
+/** Made one of the definition's version, if it is not. */
+export const upgrade = (place: OpeningPlace, definition: ActorDefinition, name: ActorName, done: Done, tries = 0): void => {
   const record = place.record(name);
   if (record === null) return done(failure('NOT_READY', `actor '${name}' was removed while it was opened`));
   if (record.version === definition.version || record.presence === 'halted')
-    return done(record.backlog.length === 0 ? null : behind(record));
+    return done(record.backlog.length === 0 ? null : behind(place, record));
   const item = migratedItem(place, definition, record);
   if ('code' in item) return done(item);
   place.propose(item, (end) => {
@@ -74,18 +77,19 @@ const upgrade = (place: OpeningPlace, definition: ActorDefinition, name: ActorNa
   });
 };
 
-const behind = ({ name, version, backlog }: ActorRecord): Failure =>
-  failure(
-    'ACTOR_VERSION',
-    `this replica lacks the last ${backlog.length} events of '${name}', which are of version ${version}: only a node that hosts that version knows what came of them`,
-    { persisted: version },
-  );
+/** As long as somebody may know, whoever asks waits. */
+const behind = (place: OpeningPlace, { name, version, backlog }: ActorRecord): Failure => {
+  const what = `this replica lacks what came of the last ${backlog.length} events of '${name}', which are of version ${version}`;
+  return place.ask(name)
+    ? failure('NOT_READY', `${what}: it asks the others`, { persisted: version })
+    : failure('ACTOR_VERSION', `${what}, and so do the others: host that version at one of them`, { persisted: version });
+};
 
 /** Its state as the definition's version has it. */
 const migratedItem = (place: OpeningPlace, definition: ActorDefinition, record: ActorRecord): LedgerItem | Failure => {
   const { name, version, state } = record;
   const dumped = dumpOf(record);
-  if (dumped === null || state === null) return behind(record);
+  if (dumped === null || state === null) return behind(place, record);
   const persisted = unpack(state) as PersistedBody;
   const migrated = migrate(definition, version, persisted.snapshot);
   if (!migrated.ok) return migrated.failure;

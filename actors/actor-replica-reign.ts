@@ -8,6 +8,7 @@ import { type ActorName, type ActorRecord, type LedgerItem, ledgerLimits } from 
 import type { FencingToken } from '../machines/register/types.ts';
 import type { ActorDefinition } from './actor-api.ts';
 import type { ActorGroup } from './actor-groups.ts';
+import { upgrade } from './actor-replica-opening.ts';
 import type { ItemEnd } from './actor-replica-proposals.ts';
 import { ActorWork, type WorkPlace } from './actor-replica-work.ts';
 import type { ClockPort, Timer } from './ports/index.ts';
@@ -15,6 +16,8 @@ import type { ClockPort, Timer } from './ports/index.ts';
 export type ReignPlace = Omit<WorkPlace, 'token' | 'propose' | 'again' | 'group'> & {
   readonly definition: (type: string) => ActorDefinition | undefined;
   propose(item: LedgerItem, done?: (end: ItemEnd) => void): void;
+  /** This replica cannot follow it. */
+  ask(name: ActorName): boolean;
 };
 
 export const reignLimits = {
@@ -23,6 +26,8 @@ export const reignLimits = {
   stepsPerTurn: 256,
   /** A wall clock may jump: timers are looked at so often at least. */
   alarmMsMax: 1_000,
+  /** A timer is due of an actor that this replica has no code for. */
+  stuckMs: 100,
   /** What follows of nothing goes with the next entry; without one, after so long. */
   digestMs: 500,
   digestsPerEntry: 256,
@@ -42,6 +47,10 @@ export class Reign {
   /** Timers that were proposed. */
   readonly #rung = new Set<string>();
   readonly #checkpoints = new Set<ActorName>();
+  /** Of another version: being made one of the definition's, or refused as such until a definition comes. */
+  readonly #upgraded = new Set<ActorName>();
+  /** A timer is due that cannot be rung here. */
+  #isStuck = false;
   #digests = new Set<ActorName>();
   #digestTimer: Timer | null = null;
   #isBehind = true;
@@ -86,6 +95,7 @@ export class Reign {
   /** A definition came. */
   hosted(): void {
     this.#isBehind = true;
+    this.#upgraded.clear();
     for (const name of this.#ledger.store.busy) this.#touched.add(name);
     this.#schedule();
   }
@@ -128,11 +138,27 @@ export class Reign {
     this.#checkpointInTime(record);
     const definition = this.#place.definition(typeOfName(name));
     const fold = ledger.host?.find(typeOfName(name), record.version) ?? null;
-    if (definition === undefined || fold === null || record.backlog.length > 0) return;
+    if (fold === null) return this.#upgrade(record, definition);
+    if (definition === undefined || record.backlog.length > 0) return;
     if (work === undefined && record.outbox.size === 0 && record.invoked.size === 0) return;
     const own = this.#workOf(name);
     own.look({ record, store: ledger.store, definition, fold });
     if (own.isIdle) this.#works.delete(name);
+  }
+
+  /** One of an older version has something to do, and perhaps nobody will ever ask for it. */
+  #upgrade(record: ActorRecord, definition: ActorDefinition | undefined): void {
+    const { name, version, timers, outbox, invoked } = record;
+    const isIdle = outbox.size + invoked.size + timers.size === 0;
+    if (definition === undefined || definition.version <= version || isIdle || this.#upgraded.has(name)) return;
+    this.#upgraded.add(name);
+    const find = this.#ledger.host?.find ?? (() => null);
+    const { propose, ask } = this.#place;
+    upgrade({ propose, ask, find, record: (of) => lookAt(this.#ledger, of, this.#port.read) }, definition, name, (why) => {
+      if (why?.code === 'ACTOR_VERSION') return;
+      this.#upgraded.delete(name);
+      if (why !== null) this.#clock.after(reignLimits.stuckMs, () => this.#again(name));
+    });
   }
 
   #workOf(name: ActorName): ActorWork {
@@ -161,7 +187,8 @@ export class Reign {
     const earliestMs = this.#ledger.store.due.heap[0]?.atMs;
     if (earliestMs === undefined || this.#isOver) return;
     const nowMs = this.#clock.nowMs();
-    const waitMs = Math.min(Math.max(1, earliestMs - this.#clock.wallMs()), reignLimits.alarmMsMax);
+    const leastMs = this.#isStuck ? reignLimits.stuckMs : 1;
+    const waitMs = Math.min(Math.max(leastMs, earliestMs - this.#clock.wallMs()), reignLimits.alarmMsMax);
     if (this.#alarm !== null && this.#alarm.atMs <= nowMs + waitMs) return;
     this.#alarm?.timer.cancel();
     const timer = this.#clock.after(waitMs, () => {
@@ -188,9 +215,18 @@ export class Reign {
 
   #ring(): void {
     const wallMs = this.#clock.wallMs();
+    const { host } = this.#ledger;
+    this.#isStuck = false;
     for (const actor of this.#due(wallMs)) {
       const record = lookAt(this.#ledger, actor, this.#port.read);
       if (record === null) continue;
+      const type = typeOfName(actor);
+      // Whatever comes of it here nobody would know: it rings once this replica has its code, or has made it one that it has code for.
+      if (record.backlog.length > 0 || (host?.find(type, record.version) ?? null) === null) {
+        this.#isStuck = true;
+        this.#upgrade(record, this.#place.definition(type));
+        continue;
+      }
       for (const [id, { dueMs, set }] of record.timers) {
         const rung = `${actor} ${set} ${id}`;
         if (dueMs > wallMs || this.#rung.has(rung)) continue;

@@ -9,6 +9,8 @@ export const replicasAddress = 'actor-replicas';
 export type ReplicaWord =
   | { type: 'diverged'; group: string; actor: ActorName; marks: readonly Mark[] }
   | { type: 'behind'; group: string; actors: readonly ActorName[] }
+  /** An answer to that: nor does it know. */
+  | { type: 'lacking'; group: string; actors: readonly ActorName[] }
   | { type: 'state'; group: string; actor: ActorName; seq: number; version: number; dump: Uint8Array };
 
 export const wordLimits = { marksMax: 2 * ledgerLimits.marksKept, actorsMax: 64, dumpBytesMax: 2 << 20 } as const;
@@ -23,6 +25,7 @@ export const formWord = (word: ReplicaWord): unknown => {
       return [group, word.actor, marks.map(({ seq, index, event, digest }) => [seq, index, event, digest])];
     }
     case 'behind':
+    case 'lacking':
       return [group, word.actors.slice(0, wordLimits.actorsMax)];
     case 'state':
       return [group, word.actor, word.seq, word.version, word.dump];
@@ -53,7 +56,7 @@ export const parseWord = (type: string, body: unknown): ReplicaWord | null => {
   const [group, ...rest] = body as unknown[];
   if (!isGroup(group)) return null;
   if (type === 'diverged') return rest.length === 2 ? parseDiverged(group, rest) : null;
-  if (type === 'behind') {
+  if (type === 'behind' || type === 'lacking') {
     const [actors] = rest;
     if (rest.length !== 1 || !Array.isArray(actors) || actors.length > wordLimits.actorsMax) return null;
     return actors.every(isName) ? { type, group, actors } : null;

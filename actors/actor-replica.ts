@@ -39,6 +39,8 @@ export type ReplicasArguments = Pick<Ports, 'clock' | 'sink' | 'network'> & {
   /** Null before the cluster is known. */
   readonly groupOf: (address: Pick<ActorAddress, 'type' | 'key'>) => string | null;
   readonly definitions: () => readonly ActorDefinition[];
+  /** What a connected peer hosts; nothing of one that is not there. */
+  readonly hostedAt: (peer: PeerId) => Hosted;
   readonly formRef: FormRef | undefined;
   readonly deliver: ActorsApi['deliver'];
   readonly events: BackingEvents;
@@ -50,6 +52,8 @@ export type ReplicasArguments = Pick<Ports, 'clock' | 'sink' | 'network'> & {
 export interface Replicas extends Backing, ActorGroups {
   /** A definition came: what was kept for want of it is folded. */
   hosted(): void;
+  /** The node stops, before anything else of it ends: see ReplicaGroup.leave. */
+  leave(done: () => void): void;
   /** By type, the versions of the actors in a group. */
   persisted(group: string): Hosted;
   /** What another node says here. */
@@ -100,6 +104,9 @@ class ReplicaTable implements Replicas {
         leadership: (of) => leaderships.of(of),
         tell: (word, to) => this.#tell(word, to),
         liveOf: (name) => this.#live.get(name),
+        others: (of) => this.#others(of),
+        isFollowed: (of, type, version) =>
+          this.#others(of).some((peer) => this.#args.hostedAt(peer).get(type)?.newest === version),
         hostsAny: () => [...this.#definitions.values()].some(({ durability }) => durability === 'replicated'),
         onDeadLetter: (address, event, source, reason) =>
           events.onDeadLetter({ address: addressText(address), event: event.type, source, reason }),
@@ -164,6 +171,7 @@ class ReplicaTable implements Replicas {
         propose: (item, end) => group.propose(item, end),
         record: (of) => group.record(of),
         find: this.#find,
+        ask: (of) => group.ask(of),
       },
       definition,
       name,
@@ -207,6 +215,15 @@ class ReplicaTable implements Replicas {
 
   live(): Iterable<LiveActor> {
     return this.#live.values();
+  }
+
+  leave(done: () => void): void {
+    let left = this.#groups.size;
+    if (left === 0) return done();
+    for (const group of [...this.#groups.values()])
+      group.leave(() => {
+        if (--left === 0) done();
+      });
   }
 
   stop(done: () => void): void {

@@ -44,6 +44,8 @@ export type ShardFacts = {
   readonly hosted: () => Hosted;
   /** When somebody last asked for an actor of a group that this node leads. */
   readonly askedAtMs: Map<string, number>;
+  /** What a connected peer hosts; nothing of one that is not there or has not said it. */
+  hostedAt: (peer: PeerId) => Hosted;
   /** Who leads groups that have no replica here. */
   learnt: { leader(group: string): PeerId | null };
   preferred: ReadonlyMap<string, string>;
@@ -199,6 +201,7 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
     ...{ lives, memory, notify },
     hosted: () => hosted,
     askedAtMs: new Map(),
+    hostedAt: () => new Map(),
     learnt: { leader: () => null },
     preferred: new Map(),
   };

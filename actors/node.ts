@@ -424,7 +424,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
       (events) => {
         replicas = createReplicas({
           ...{ clock, sink, network, router, leaderships, groupOf: shards.api.groupOf, events, formRef: options.formRef },
-          ...{ definitions: () => actors.api.definitions(), deliver },
+          ...{ definitions: () => actors.api.definitions(), deliver, hostedAt: (peer) => shards.facts.hostedAt(peer) },
         });
         return replicas;
       },
@@ -877,13 +877,15 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     draining = [done];
     // Said while gossip still takes something.
     catalog.leave();
-    // Whoever talks to actors goes on with them elsewhere, while this node ends what it has begun.
-    shardsCell?.send({ type: 'drain' });
     life.send({ type: 'drain' });
     changed();
     withdraw();
-    // What runs needs all that the node has.
-    graphs.drain(() => serviceHost.stop(() => actors.stop(handOver)));
+    replicas.leave(() => {
+      // Whoever talks to actors goes on with them elsewhere, while this node ends what it has begun.
+      shardsCell?.send({ type: 'drain' });
+      // What runs needs all that the node has.
+      graphs.drain(() => serviceHost.stop(() => actors.stop(handOver)));
+    });
   };
 
   const handOver = (): void => {

@@ -63,9 +63,10 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
     onLearnt: facts.notify,
   });
   facts.learnt = leaders;
+  facts.hostedAt = (peer) => others.get(peer) ?? nothing;
   const balance = createShardBalance({
     ...{ name, self: network.self, clock, sink, options, leaderships, facts, members: args.members },
-    hostedAt: (peer) => others.get(peer) ?? nothing,
+    hostedAt: facts.hostedAt,
   });
   const openings = createOpenings({
     ...{ scope, sink },
