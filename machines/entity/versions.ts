@@ -29,14 +29,14 @@ export const migrationPath = (definition: Versioned, persisted: number): Path =>
     return refused(`a snapshot of '${name}' has no version that is a whole number from 1`, { type: name });
   if (persisted > version)
     return refused(
-      `the state of '${name}' is of version ${persisted}, this node hosts version ${version}, which is older`,
+      `the state of '${name}' is of version ${persisted}, this node hosts version ${version}, which is older: host version ${persisted} again, for a state does not go back`,
       details,
     );
   const steps: number[] = [];
   for (let step = persisted; step < version; step++) {
     if (!hasStep(definition, step))
       return refused(
-        `the state of '${name}' is of version ${persisted}, this node hosts version ${version}: no migration from ${step} to ${step + 1}`,
+        `the state of '${name}' is of version ${persisted}, this node hosts version ${version}: no migration from ${step} to ${step + 1}: add migrate[${step}] to its definition`,
         { ...details, gap: step },
       );
     steps.push(step);
@@ -86,7 +86,7 @@ export const migrate = (
     } catch (error) {
       const { name, version } = definition;
       const why = error instanceof Error ? error.message : 'it threw what is no error';
-      const message = `the state of '${name}' is of version ${persisted}, this node hosts version ${version}: the migration from ${step} to ${step + 1} failed: ${why}`;
+      const message = `the state of '${name}' is of version ${persisted}, this node hosts version ${version}: the migration from ${step} to ${step + 1} failed, and the state stays as it is: ${why}`;
       return { ok: false, failure: failure('ACTOR_VERSION', message, { type: name, persisted, version, gap: step }) };
     }
   }
