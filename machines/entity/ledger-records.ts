@@ -8,7 +8,6 @@ import {
   createInk,
   cursorOf,
   dry,
-  type Ink,
   inkByte,
   inkBytes,
   inkCount,
@@ -30,16 +29,14 @@ import {
   ledgerLimits,
   type OutboxEffect,
   type Presence,
-  type Remembered,
   type Standing,
   type Step,
   type StepItem,
   type Timer,
 } from './ledger-types.ts';
+import { newestOf, newWindow } from './ledger-window.ts';
 
-const format = 1;
-/** Delivery ids of one record: the newest of them is written again with each delivery. */
-export const windowShare = 32;
+const format = 2;
 
 const presences: readonly Presence[] = ['live', 'halted', 'gone'];
 const standings: readonly Standing[] = ['empty', 'active', 'done', 'failed'];
@@ -49,7 +46,7 @@ const ink = createInk();
 
 export const newRecord = (name: ActorName): ActorRecord => ({
   ...{ name, presence: 'live', halt: null, version: 0, seq: 0, sinceState: { steps: 0, bytes: 0 } },
-  ...{ window: new Map(), windowNext: 0, backlog: [] },
+  ...{ window: newWindow(), backlog: [] },
   ...{ standing: 'empty', reason: null, state: null, timers: new Map(), invoked: new Map(), outbox: new Map() },
   ...{ failures: [], handled: 0, refused: 0, digest: 0, body: null, stateHash: null, marks: [], expected: null },
 });
@@ -144,9 +141,10 @@ export const encodeHead = (record: ActorRecord): Uint8Array => {
   inkCount(ink, record.seq);
   inkCount(ink, record.sinceState.steps);
   inkCount(ink, record.sinceState.bytes);
-  inkCount(ink, record.windowNext);
-  inkCount(ink, record.window.size);
-  inkCount(ink, record.presence === 'gone' ? newestOf(record) : 0);
+  const { window } = record;
+  inkCount(ink, window.next);
+  inkCount(ink, window.next - window.first);
+  inkCount(ink, record.presence === 'gone' ? newestOf(window) : 0);
   inkCount(ink, record.backlog.length);
   inkFolded(record);
   inkCount(ink, record.outbox.size);
@@ -157,15 +155,15 @@ export const encodeHead = (record: ActorRecord): Uint8Array => {
   return dry(ink);
 };
 
-/** Of its newest delivery; when that is forgotten, what is left of a removed actor goes. */
-export const newestOf = ({ window }: ActorRecord): number => {
-  let newest = 0;
-  for (const { timeMs } of window.values()) newest = timeMs;
-  return newest;
-};
-
 /** A head, and what else has to be read. */
-export type Head = { record: ActorRecord; windowSize: number; newestMs: number; backlog: number; outbox: EffectId[] };
+export type Head = {
+  record: ActorRecord;
+  windowNext: number;
+  windowSize: number;
+  newestMs: number;
+  backlog: number;
+  outbox: EffectId[];
+};
 
 export const decodeHead = (name: ActorName, bytes: Uint8Array): Head => {
   const cursor = cursorOf(bytes);
@@ -176,15 +174,15 @@ export const decodeHead = (name: ActorName, bytes: Uint8Array): Head => {
   record.version = readCount(cursor);
   record.seq = readCount(cursor);
   record.sinceState = { steps: readCount(cursor), bytes: readCount(cursor) };
-  record.windowNext = readCount(cursor);
-  const [windowSize, newestMs, backlog] = [readCount(cursor), readCount(cursor), readCount(cursor)];
+  const [windowNext, windowSize] = [readCount(cursor), readCount(cursor)];
+  const [newestMs, backlog] = [readCount(cursor), readCount(cursor)];
   readFolded(cursor, record);
   const outbox: EffectId[] = [];
   readMany(cursor, ledgerLimits.outboxMax, () => void outbox.push({ index: readCount(cursor), n: readCount(cursor) }));
-  const isSound = isOurs && presence !== undefined && isSpent(cursor);
+  const isSound = isOurs && presence !== undefined && windowSize <= windowNext && isSpent(cursor);
   requireRegister(isSound, 'KEYSPACE_SOUND', `the head of actor '${name}' is malformed`);
   record.presence = presence;
-  return { record, windowSize, newestMs, backlog, outbox };
+  return { record, windowNext, windowSize, newestMs, backlog, outbox };
 };
 
 export const encodeEffect = ({ timeMs, form }: OutboxEffect): Uint8Array => {
@@ -218,42 +216,6 @@ export const decodeStep = (name: ActorName, seq: number, bytes: Uint8Array): Ste
   return { seq, index, n, timeMs, item: item as StepItem };
 };
 
-type Delivered = readonly [id: string, what: Remembered];
-
-const inkDelivered = (into: Ink, [id, { seq, timeMs, place, failed }]: Delivered): void => {
-  inkText(into, id);
-  inkCount(into, seq);
-  inkCount(into, timeMs);
-  inkCount(into, place);
-  inkText(into, failed ?? '');
-};
-
-const readDelivered = (cursor: Cursor): Delivered => {
-  const id = readText(cursor, textBytesMax);
-  const what = { seq: readCount(cursor), timeMs: readCount(cursor), place: readCount(cursor) };
-  const failed = readText(cursor, textBytesMax);
-  return [id, { ...what, failed: Object.hasOwn(errorTable, failed) ? (failed as ErrorCode) : null }];
-};
-
-export const encodeWindow = (delivered: readonly Delivered[]): Uint8Array => {
-  inkCount(ink, delivered.length);
-  for (const one of delivered) inkDelivered(ink, one);
-  return dry(ink);
-};
-
-const readWindow = (cursor: Cursor): Delivered[] => {
-  const delivered: Delivered[] = [];
-  readMany(cursor, ledgerLimits.windowMax, () => void delivered.push(readDelivered(cursor)));
-  return delivered;
-};
-
-export const decodeWindow = (name: ActorName, bytes: Uint8Array): Delivered[] => {
-  const cursor = cursorOf(bytes);
-  const delivered = readWindow(cursor);
-  requireRegister(isSpent(cursor), 'KEYSPACE_SOUND', `delivery ids of actor '${name}' are malformed`);
-  return delivered;
-};
-
 // ---------------------------------------------------------------- dumps
 
 /** What the fold made of an actor, in one piece. Delivery ids every replica knows by the log, but not which were refused by the fold. */
@@ -269,9 +231,12 @@ export const encodeDump = (record: ActorRecord): Uint8Array => {
     inkCount(ink, timeMs);
     inkBytes(ink, form);
   }
-  const failed = [...record.window].filter(([, what]) => what.failed !== null);
-  inkCount(ink, failed.length);
-  for (const one of failed) inkDelivered(ink, one);
+  const refused = [...record.window.byId.values()].filter((one) => one.failed !== null);
+  inkCount(ink, refused.length);
+  for (const { seq, failed } of refused) {
+    inkCount(ink, seq);
+    inkText(ink, failed!);
+  }
   return dry(ink);
 };
 
@@ -281,7 +246,8 @@ export type Dumped = Pick<
   'standing' | 'reason' | 'state' | 'timers' | 'invoked' | 'outbox' | 'failures' | 'handled' | 'refused' | 'digest'
 >;
 
-export const decodeDump = (name: ActorName, bytes: Uint8Array): { dumped: Dumped; failed: readonly Delivered[] } | null => {
+/** `failed`: by the step of a delivery, what it was refused with. */
+export const decodeDump = (name: ActorName, bytes: Uint8Array): { dumped: Dumped; failed: Map<number, ErrorCode> } | null => {
   const cursor = cursorOf(bytes);
   const record = newRecord(name);
   if (readByte(cursor) !== format) return null;
@@ -292,8 +258,15 @@ export const decodeDump = (name: ActorName, bytes: Uint8Array): { dumped: Dumped
     const timeMs = readCount(cursor);
     record.outbox.set(effectKey(id), { ...id, timeMs, form: readBytes(cursor, anyBytesMax).slice(), live: null });
   });
-  const failed = readWindow(cursor);
+  const refusedWith = new Map<number, ErrorCode>();
+  readMany(cursor, ledgerLimits.windowMax, () => {
+    const [seq, code] = [readCount(cursor), readText(cursor, textBytesMax)];
+    if (Object.hasOwn(errorTable, code)) refusedWith.set(seq, code as ErrorCode);
+  });
   if (!isSpent(cursor)) return null;
   const { standing, reason, state, timers, invoked, outbox, failures, handled, refused, digest } = record;
-  return { dumped: { standing, reason, state, timers, invoked, outbox, failures, handled, refused, digest }, failed };
+  return {
+    dumped: { standing, reason, state, timers, invoked, outbox, failures, handled, refused, digest },
+    failed: refusedWith,
+  };
 };

@@ -3,7 +3,7 @@
 import type { KeyspaceReader } from '../register/types.ts';
 import { foldStep } from './ledger-fold.ts';
 import { typeOfName } from './ledger-items.ts';
-import { createStore, type LedgerStore, noteWindow, type Residents } from './ledger-store.ts';
+import { createStore, type LedgerStore, type Residents } from './ledger-store.ts';
 import {
   type ActorRecord,
   type FindDefinition,
@@ -11,10 +11,10 @@ import {
   type LedgerWatch,
   ledgerLimits,
   type Mark,
-  type Remembered,
   type Step,
   type StepItem,
 } from './ledger-types.ts';
+import { setFailed } from './ledger-window.ts';
 
 export type LedgerHost = { readonly find: FindDefinition; readonly watch: LedgerWatch; readonly residents: Residents };
 
@@ -57,8 +57,8 @@ const fold = (ledger: Ledger, record: ActorRecord, step: Step): ItemOutcome | nu
   const { failure: why, isIdle, event, snapshot } = foldStep(record, definition, step);
   mark(ledger, record, step, event);
   if (why !== null && step.item.kind === 'event' && step.item.id !== '') {
-    const remembered = record.window.get(step.item.id);
-    if (remembered?.seq === step.seq) setFailed(ledger, record, remembered, why.code);
+    const remembered = record.window.byId.get(step.item.id);
+    if (remembered?.seq === step.seq) setFailed(record.window, remembered, why.code);
   }
   ledger.host?.watch.folded?.(record, step, why, event);
   if (why !== null) return { type: 'refused', failure: why };
@@ -107,10 +107,4 @@ export const catchUp = (ledger: Ledger, record: ActorRecord, most = Number.POSIT
     folded++;
   }
   record.backlog.splice(0, folded);
-};
-
-export const setFailed = ({ store }: Ledger, { name }: ActorRecord, one: Remembered, code: Remembered['failed']): void => {
-  if (one.failed === code) return;
-  one.failed = code;
-  noteWindow(store, name, one.place);
 };

@@ -6,21 +6,10 @@ import { requireRegister } from '../register/fault.ts';
 import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
 import { dropBody } from './ledger-fold.ts';
 import { typeOfName } from './ledger-items.ts';
-import { effectRecordKey, headKey, stateKey, stepKey, windowKey } from './ledger-keys.ts';
-import {
-  decodeEffect,
-  decodeHead,
-  decodeStep,
-  decodeWindow,
-  encodeEffect,
-  encodeHead,
-  encodeStep,
-  encodeWindow,
-  type Head,
-  newestOf,
-  windowShare,
-} from './ledger-records.ts';
-import { type ActorName, type ActorRecord, effectKey, ledgerLimits, type Remembered } from './ledger-types.ts';
+import { effectRecordKey, headKey, stateKey, stepKey } from './ledger-keys.ts';
+import { decodeEffect, decodeHead, decodeStep, encodeEffect, encodeHead, encodeStep, type Head } from './ledger-records.ts';
+import { type ActorName, type ActorRecord, effectKey, ledgerLimits } from './ledger-types.ts';
+import { forgetAll, newestOf, readWindow, writeWindow } from './ledger-window.ts';
 
 /** Shared by all groups of a node. */
 export type Residents = { count: number; readonly max: number };
@@ -28,14 +17,11 @@ export type Residents = { count: number; readonly max: number };
 export const createResidents = (max: number = ledgerLimits.residentsMax): Residents => ({ count: 0, max });
 
 /** What of a record the keyspace has. */
-type Written = { state: Uint8Array | null; outbox: Set<string>; firstStep: number; nextStep: number; shares: Set<number> };
+type Written = { state: Uint8Array | null; outbox: Set<string>; firstStep: number; nextStep: number };
 
 type Resident = {
   readonly record: ActorRecord;
   readonly written: Written;
-  /** Delivery ids by the share in which they came; some may be forgotten, or in a later one by now. */
-  readonly idsOf: Map<number, string[]>;
-  dirtyShares: Set<number> | null;
 };
 
 export type LedgerStore = {
@@ -73,7 +59,7 @@ const found = (name: ActorName, bytes: Uint8Array | undefined, what: string): Ui
 const readRest = (head: Head, read: KeyspaceReader): Resident => {
   const { record } = head;
   const { name } = record;
-  const written: Written = { state: null, outbox: new Set(), firstStep: 0, nextStep: 0, shares: new Set() };
+  const written: Written = { state: null, outbox: new Set(), firstStep: 0, nextStep: 0 };
   if (record.standing !== 'empty') record.state = read(stateKey(name))?.slice() ?? null;
   written.state = record.state;
   for (const id of head.outbox) {
@@ -83,18 +69,8 @@ const readRest = (head: Head, read: KeyspaceReader): Resident => {
   for (let seq = record.seq - head.backlog + 1; seq <= record.seq; seq++)
     record.backlog.push(decodeStep(name, seq, found(name, read(stepKey(name, seq)), `step ${seq}`).slice()));
   [written.firstStep, written.nextStep] = [record.seq - head.backlog + 1, record.seq + 1];
-  const idsOf = new Map<number, string[]>();
-  const first = record.windowNext - head.windowSize;
-  for (let share = Math.floor(first / windowShare); head.windowSize > 0 && share * windowShare < record.windowNext; share++) {
-    const delivered = decodeWindow(name, found(name, read(windowKey(name, share)), 'delivery ids'));
-    for (const [id, what] of delivered) record.window.set(id, what);
-    idsOf.set(
-      share,
-      delivered.map(([id]) => id),
-    );
-    written.shares.add(share);
-  }
-  return { record, written, idsOf, dirtyShares: null };
+  record.window = readWindow(name, head.windowSize, head.windowNext, read);
+  return { record, written };
 };
 
 const release = (store: LedgerStore, name: ActorName, { record }: Resident): void => {
@@ -136,8 +112,8 @@ export const recordOf = (store: LedgerStore, name: ActorName, read: KeyspaceRead
 
 export const addRecord = (store: LedgerStore, record: ActorRecord): ActorRecord => {
   store.actors++;
-  const written: Written = { state: null, outbox: new Set(), firstStep: 1, nextStep: 1, shares: new Set() };
-  return keep(store, { record, written, idsOf: new Map(), dirtyShares: null });
+  const written: Written = { state: null, outbox: new Set(), firstStep: 1, nextStep: 1 };
+  return keep(store, { record, written });
 };
 
 // ---------------------------------------------------------------- what is to be looked after
@@ -172,20 +148,8 @@ export const noteRecord = (store: LedgerStore, record: ActorRecord): void => {
   if (isLive) for (const { dueMs } of record.timers.values()) earliest = Math.min(earliest, dueMs);
   if (earliest !== Number.POSITIVE_INFINITY) schedule(store.due, 'timer', name, earliest);
   else unschedule(store.due, 'timer', name);
-  if (record.presence === 'gone') schedule(store.gone, 'gone', name, newestOf(record) + ledgerLimits.windowMs);
+  if (record.presence === 'gone') schedule(store.gone, 'gone', name, newestOf(record.window) + ledgerLimits.windowMs);
   else unschedule(store.gone, 'gone', name);
-};
-
-/** The share of a window with this place has to be written again; `id` came there now. */
-export const noteWindow = (store: LedgerStore, name: ActorName, place: number, id: string | null = null): void => {
-  const resident = store.loaded.get(name)!;
-  const share = Math.floor(place / windowShare);
-  resident.dirtyShares ??= new Set();
-  resident.dirtyShares.add(share);
-  if (id === null) return;
-  const ids = resident.idsOf.get(share);
-  if (ids === undefined) resident.idsOf.set(share, [id]);
-  else ids.push(id);
 };
 
 /** Its body is not given up until it is let go as often. */
@@ -200,32 +164,6 @@ export const unpin = (store: LedgerStore, name: ActorName): void => {
 };
 
 // ---------------------------------------------------------------- writing
-
-const writeShares = ({ record, written, idsOf, dirtyShares }: Resident, writes: KeyspaceWrite[]): void => {
-  const { name, window, windowNext } = record;
-  const first = Math.floor((windowNext - window.size) / windowShare);
-  for (const share of written.shares) {
-    // They are in order.
-    if (share >= first && window.size > 0) break;
-    writes.push({ key: windowKey(name, share), value: null });
-    written.shares.delete(share);
-  }
-  for (const share of idsOf.keys()) {
-    if (share >= first && window.size > 0) break;
-    idsOf.delete(share);
-  }
-  for (const share of dirtyShares ?? []) {
-    const ids = idsOf.get(share);
-    if (ids === undefined) continue;
-    const delivered: (readonly [string, Remembered])[] = [];
-    for (const id of ids) {
-      const what = window.get(id);
-      if (what !== undefined && Math.floor(what.place / windowShare) === share) delivered.push([id, what]);
-    }
-    writes.push({ key: windowKey(name, share), value: encodeWindow(delivered) });
-    written.shares.add(share);
-  }
-};
 
 const writeOutbox = ({ record, written }: Resident, writes: KeyspaceWrite[]): void => {
   const { name, outbox } = record;
@@ -256,18 +194,17 @@ const writeBacklog = ({ record, written }: Resident, writes: KeyspaceWrite[]): v
 
 const writeRecord = (resident: Resident, writes: KeyspaceWrite[]): void => {
   const { record, written } = resident;
-  writeShares(resident, writes);
+  writeWindow(record.name, record.window, writes);
   writeOutbox(resident, writes);
   writeBacklog(resident, writes);
   if (record.state !== written.state) writes.push({ key: stateKey(record.name), value: record.state });
   written.state = record.state;
-  resident.dirtyShares = null;
   writes.push({ key: headKey(record.name), value: encodeHead(record) });
 };
 
 /** Nothing of it is known any more. */
 export const forgetRecord = (store: LedgerStore, record: ActorRecord): void => {
-  record.window.clear();
+  forgetAll(record.window);
   store.actors--;
   noteRecord(store, record);
   unschedule(store.gone, 'gone', record.name);

@@ -1,6 +1,7 @@
 // Replicated actors in the log of a Raft group (decision 15): what an entry may say about an actor, what is known of it, and what the
 // code that developers write looks like from here. Plain data; bytes are packed plain data that only the fold looks into.
 import type { Failure } from '../errors.ts';
+import type { Ink } from '../wire/octets.ts';
 
 /** 'type/key', as in an address without a node. A type has no '/', so the first one ends it. */
 export type ActorName = string;
@@ -109,10 +110,30 @@ export type OutboxEffect = EffectId & {
 
 /** A delivery that was taken. `failed`: the code of what it was refused with. */
 export type Remembered = {
+  readonly id: string;
   readonly seq: number;
   readonly timeMs: number;
   readonly place: number;
   failed: Failure['code'] | null;
+};
+
+/** Delivery ids by place, which is a number for each in the order in which they came (ledger-window.ts). */
+export type DeliveryWindow = {
+  /** Those that are remembered. */
+  readonly byId: Map<string, Remembered>;
+  /** Oldest first. Of the oldest share the first ones may be forgotten. */
+  readonly shares: Remembered[][];
+  firstShare: number;
+  /** Place of the oldest that is remembered. */
+  first: number;
+  /** Of the next that comes. */
+  next: number;
+  /** Shares that are in the keyspace otherwise, or not at all. */
+  readonly dirty: Set<number>;
+  /** The newest share as it is written, as long as all of it came here and none of it failed. */
+  tail: Ink | null;
+  /** None before this one is in the keyspace. */
+  writtenShare: number;
 };
 
 export type Halt = { readonly index: number; readonly event: string; readonly digests: readonly [number, number] };
@@ -130,9 +151,7 @@ export type ActorRecord = {
   seq: number;
   /** Bytes and steps since all of its state was last in the log. */
   sinceState: { steps: number; bytes: number };
-  /** By delivery id, oldest first. */
-  window: Map<string, Remembered>;
-  windowNext: number;
+  window: DeliveryWindow;
   /** Steps that this replica has not folded, oldest first: those up to `seq`. */
   backlog: Step[];
   // by the fold, as of step seq - backlog.length

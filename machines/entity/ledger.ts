@@ -8,8 +8,8 @@ import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
 import { dropBody } from './ledger-fold.ts';
 import { decodeItems } from './ledger-items.ts';
 import { decodeDump, encodeDump, newRecord } from './ledger-records.ts';
-import { catchUp, compare, ignored, type Ledger, type LedgerEntry, setFailed, take } from './ledger-steps.ts';
-import { addRecord, countVersion, forgetRecord, noteRecord, noteWindow, recordOf, takeWrites } from './ledger-store.ts';
+import { catchUp, compare, ignored, type Ledger, type LedgerEntry, take } from './ledger-steps.ts';
+import { addRecord, countVersion, forgetRecord, noteRecord, recordOf, takeWrites } from './ledger-store.ts';
 import {
   type ActorName,
   type ActorRecord,
@@ -18,6 +18,7 @@ import {
   ledgerLimits,
   type Step,
 } from './ledger-types.ts';
+import { remember, setFailed } from './ledger-window.ts';
 
 export { createLedger, type Ledger, type LedgerEntry, type LedgerHost } from './ledger-steps.ts';
 
@@ -27,15 +28,6 @@ const refuse = (code: Failure['code'], message: string, details?: Failure['detai
 
 // ---------------------------------------------------------------- deliveries
 
-/** Forgets what log time has passed, and makes room. */
-const ageWindow = ({ store }: Ledger, record: ActorRecord, timeMs: number): void => {
-  for (const [id, { place, timeMs: atMs }] of record.window) {
-    if (record.window.size < ledgerLimits.windowMax && timeMs - atMs < ledgerLimits.windowMs) return;
-    record.window.delete(id);
-    noteWindow(store, record.name, place);
-  }
-};
-
 const deliver = (
   ledger: Ledger,
   record: ActorRecord,
@@ -43,22 +35,16 @@ const deliver = (
   n: number,
   entry: LedgerEntry,
 ): ItemOutcome => {
-  const { name, version } = record;
+  const { name, version, window } = record;
   const { id } = item;
-  const before = id === '' ? undefined : record.window.get(id);
+  const before = id === '' ? undefined : window.byId.get(id);
   if (before !== undefined && entry.timeMs - before.timeMs < ledgerLimits.windowMs)
     return { type: 'again', failed: before.failed };
   if (item.version !== version) {
     const message = `actor '${name}' is of version ${version}, the event is for version ${item.version}`;
     return refuse('ACTOR_VERSION', message, { persisted: version, version: item.version });
   }
-  if (id !== '') {
-    record.window.delete(id);
-    ageWindow(ledger, record, entry.timeMs);
-    const place = record.windowNext++;
-    record.window.set(id, { seq: record.seq + 1, timeMs: entry.timeMs, place, failed: null });
-    noteWindow(ledger.store, name, place, id);
-  }
+  if (id !== '') remember(window, id, record.seq + 1, entry.timeMs);
   return take(ledger, record, item, n, entry);
 };
 
@@ -97,7 +83,7 @@ const remove = (ledger: Ledger, record: ActorRecord): ItemOutcome => {
   ledger.host?.watch.removed?.(record);
   clear(record);
   // Who has not folded its last steps does not know which of them failed.
-  for (const one of record.window.values()) setFailed(ledger, record, one, null);
+  for (const one of record.window.byId.values()) setFailed(record.window, one, null);
   record.seq++;
   record.presence = 'gone';
   countVersion(ledger.store, record.name, record.version, -1);
@@ -128,11 +114,8 @@ const replaceState = (
   if (decoded === null) return false;
   dropBody(record);
   Object.assign(record, decoded.dumped, { backlog, expected: null, stateHash: null });
-  const failed = new Map(decoded.failed);
-  for (const [id, one] of record.window) {
-    const theirs = failed.get(id);
-    if (one.seq <= item.seq) setFailed(ledger, record, one, theirs?.seq === one.seq ? theirs.failed : null);
-  }
+  const { window } = record;
+  for (const one of window.byId.values()) if (one.seq <= item.seq) setFailed(window, one, decoded.failed.get(one.seq) ?? null);
   catchUp(ledger, record);
   ledger.host?.watch.replaced?.(record);
   return true;

@@ -58,7 +58,7 @@ export const stateOf = (record: ActorRecord | null): unknown =>
 /** All that replicas must have alike. */
 export const shown = (record: ActorRecord | null): unknown => {
   if (record === null) return null;
-  const { name, presence, halt, version, seq, window, windowNext, backlog, standing, reason, timers } = record;
+  const { name, presence, halt, version, seq, window, backlog, standing, reason, timers } = record;
   const { outbox, invoked, failures, handled, refused, digest, sinceState } = record;
   return {
     ...{
@@ -67,7 +67,7 @@ export const shown = (record: ActorRecord | null): unknown => {
       halt,
       version,
       seq,
-      windowNext,
+      windowNext: window.next,
       backlog: backlog.length,
       standing,
       reason,
@@ -75,7 +75,7 @@ export const shown = (record: ActorRecord | null): unknown => {
       handled,
       refused,
     },
-    ...{ digest, sinceState, state: stateOf(record), window: [...window], timers: [...timers] },
+    ...{ digest, sinceState, state: stateOf(record), window: [...window.byId.values()], timers: [...timers] },
     invoked: [...invoked].map(([path, { input, ...one }]) => [path, one, unpack(input)]),
     outbox: [...outbox.values()].map(({ index, n, timeMs, form }) => ({ index, n, timeMs, form: unpack(form) })),
   };

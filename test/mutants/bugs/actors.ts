@@ -48,9 +48,9 @@ export const actors: readonly Mutant[] = [
     'delivery-ids-unread',
     'A replica that starts again from its disk has forgotten which deliveries its actors have had.',
     ...([
-      'machines/entity/ledger-store.ts',
-      'for (const [id, what] of delivered) record.window.set(id, what);',
-      'for (const [id, what] of delivered) if (what.place < 0) record.window.set(id, what);',
+      'machines/entity/ledger-window.ts',
+      'if (one.place >= window.first) window.byId.set(one.id, one);',
+      'if (one.place < 0) window.byId.set(one.id, one);',
     ] as const),
   ),
   bug(
