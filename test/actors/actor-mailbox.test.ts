@@ -35,3 +35,19 @@ test('it gives back what it took, in order, and takes no more than it may', () =
     { numRuns: 100 },
   );
 });
+
+test('a ring that one has let go of is empty for the next one', () => {
+  const [one, other] = [new Mailbox<number>(), new Mailbox<number>()];
+  const burst = (mailbox: Mailbox<number>, items: number): number[] => {
+    const sent = Array.from({ length: items }, (_, n) => n);
+    for (const n of sent) mailbox.push(n, items);
+    return sent;
+  };
+  for (const items of [100, 1_000, 70, 5_000, 300]) {
+    assert.deepEqual(burst(one, items), one.items());
+    assert.deepEqual(burst(other, items), other.drain());
+    assert.deepEqual(burst(other, 2 * items), other.items());
+    assert.deepEqual([one.drain().length, other.drain().length], [items, 2 * items]);
+    assert.equal(one.shift(), undefined);
+  }
+});

@@ -65,6 +65,23 @@ test('a turn ends after so much time', () => {
   assert.deepEqual(log, ['slow', 'calm', 'slow']);
 });
 
+test('the clock is read after a few quick events, and after each one that takes its time', () => {
+  const { clock, worker } = host();
+  let reads = 0;
+  const counted = createTurns({
+    clock: { ...clock, nowMs: () => clock.nowMs() + 0 * ++reads },
+    sink: quietSink(),
+    turnEvents: 1_000,
+  });
+  counted.ready(worker('quick', 400, 0));
+  clock.pass(0);
+  assert.ok(reads <= 400 / turnLimits.quickEvents + 2, `${reads} reads`);
+  reads = 0;
+  counted.ready(worker('slow', 5, 0.9));
+  clock.pass(0);
+  assert.ok(reads >= 5, `${reads} reads`);
+});
+
 test('nobody has two turns while somebody who was there before has had none', () => {
   fc.assert(
     fc.property(
