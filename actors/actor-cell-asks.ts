@@ -20,7 +20,7 @@ export class Ask {
   readonly event: EventObject;
   readonly wantsReply: boolean;
   /** When nobody waits any more. */
-  readonly atMs: number;
+  atMs: number;
   /** Where it waits once the event was handled and there was no answer yet. */
   waitsAt: { forget(ask: Ask): void } | null = null;
   #done: ((outcome: Outcome<unknown>) => void) | null;
@@ -53,6 +53,16 @@ export class Ask {
     const { waitsAt } = this;
     this.waitsAt = null;
     waitsAt?.forget(this);
+  }
+}
+
+/** The clock is read only for those whose event was handled without an answer: whoever asked is as patient from then on. */
+export class PatientAsk extends Ask {
+  readonly leftMs: number;
+
+  constructor(event: EventObject, wantsReply: boolean, leftMs: number, done: (outcome: Outcome<unknown>) => void) {
+    super(event, wantsReply, Number.POSITIVE_INFINITY, done);
+    this.leftMs = leftMs;
   }
 }
 

@@ -98,7 +98,7 @@ export abstract class CellLife extends CellState {
     this.reason = reason;
     const doing = over === null ? 'while it began or was at work' : `while it handled '${over.event.type}'`;
     if (over !== null) this.#bounce(over, failure('ACTOR_FAILED', `${this.id} failed ${doing}: ${reason}`));
-    this.#letGo({ ...snapshot, status: 'error', output: undefined, error } as Snapshot<unknown>, this.#lostWith(reason));
+    this.#letGo({ ...snapshot, status: 'error', output: undefined, error } as Snapshot<unknown>, () => this.#lostWith(reason));
     const nowMs = this.clock.nowMs();
     const chance = this.place.random.uint32() / 0x1_0000_0000;
     const { record, delayMs } = judgeFailure(this.definition.restart, this.#record, nowMs, chance);
@@ -142,7 +142,7 @@ export abstract class CellLife extends CellState {
     this.#suspends = null;
     if (this.state !== 'running') return;
     this.reason = why;
-    this.#letGo(this.snapshotNow(), this.#lostWith(why));
+    this.#letGo(this.snapshotNow(), () => this.#lostWith(why));
     this.state = 'backoff';
   }
 
@@ -150,7 +150,7 @@ export abstract class CellLife extends CellState {
     const { address } = this;
     this.state = 'failed';
     const why = this.failedWith();
-    this.#returnAll(why);
+    this.#returnAll(() => why);
     const end: ActorEnd = { address, reason: 'failed', failure: why };
     this.#endOnlookers(end);
     this.place.gone(this.self, end);
@@ -191,7 +191,8 @@ export abstract class CellLife extends CellState {
   }
 
   #end(end: ActorEnd | 'moved', code: ErrorCode): void {
-    const why = failure(code, end === 'moved' ? `${this.id} has left this node` : `${this.id} has ended (${end.reason})`);
+    const why = (): Failure =>
+      failure(code, end === 'moved' ? `${this.id} has left this node` : `${this.id} has ended (${end.reason})`);
     const wasGivenUp = this.state === 'failed';
     this.#letGo(this.snapshotNow(), why);
     this.state = end === 'moved' ? 'passive' : 'stopped';
@@ -207,7 +208,7 @@ export abstract class CellLife extends CellState {
   }
 
   /** Ends the engine with everything of it. Whoever has asked it and was not answered is told why. */
-  #letGo(last: Snapshot<unknown>, why: Failure): void {
+  #letGo(last: Snapshot<unknown>, why: () => Failure): void {
     const { engine, words } = this;
     this.last = last;
     this.thrown = null;
@@ -221,11 +222,16 @@ export abstract class CellLife extends CellState {
     for (let word = words?.shift(); word !== undefined; word = words?.shift())
       if (!word.event.type.startsWith('xstate.')) this.lost(word.event);
     this.words = null;
-    // Its event was handled: that it surely was not would have it asked once more elsewhere.
-    const unanswered = errorTable[why.code].definite ? failure('OUTCOME_UNKNOWN', `${why.message}; it handled the event`) : why;
+    if (this.pending !== null) this.#leaveUnanswered(why());
+    for (const child of this.place.childrenOf(this.self)) child.stop(true, () => {});
+  }
+
+  /** Their events were handled: that they surely were not would have them asked once more elsewhere. */
+  #leaveUnanswered(why: Failure): void {
+    const { code, message } = why;
+    const unanswered = errorTable[code].definite ? failure('OUTCOME_UNKNOWN', `${message}; it handled the event`) : why;
     for (const ask of this.pending ?? []) this.endAsk(ask, { ok: false, failure: unanswered });
     this.pending = null;
-    for (const child of this.place.childrenOf(this.self)) child.stop(true, () => {});
   }
 
   #endOnlookers(end: ActorEnd | 'moved'): void {
@@ -236,8 +242,8 @@ export abstract class CellLife extends CellState {
   }
 
   /** What was taken and will not be handled. */
-  #returnAll(why: Failure): void {
-    for (let letter = this.mailbox.shift(); letter !== undefined; letter = this.mailbox.shift()) this.#bounce(letter, why);
+  #returnAll(why: () => Failure): void {
+    for (let letter = this.mailbox.shift(); letter !== undefined; letter = this.mailbox.shift()) this.#bounce(letter, why());
   }
 
   #bounce({ event, trail, ask }: Fatal, why: Failure): void {

@@ -1,9 +1,9 @@
 // What a cell is made of, and what others may ask of it at any time.
 import type { EventObject, Snapshot } from 'xstate';
-import { type ActorAddress, addressText } from '../machines/entity/address.ts';
+import type { ActorAddress } from '../machines/entity/address.ts';
 import { type ActorDefinition, type ActorEnd, type ActorState, actorLimits, type Trail } from './actor-api.ts';
 import type { ActorCell } from './actor-cell.ts';
-import type { Ask } from './actor-cell-asks.ts';
+import type { Ask, PatientAsk } from './actor-cell-asks.ts';
 import type { Engine, EngineHost, EngineSeen, Inside } from './actor-cell-engine.ts';
 import { CellExecution } from './actor-cell-execution.ts';
 import type { Onlookers, Taps } from './actor-cell-onlookers.ts';
@@ -11,11 +11,21 @@ import type { CellPlace, CellToken } from './actor-cell-place.ts';
 import { Mailbox } from './actor-mailbox.ts';
 import type { ClockPort } from './ports/index.ts';
 
-type Letter = { readonly event: EventObject; readonly trail: Trail; readonly ask: Ask | null };
+type Letter = { readonly event: EventObject; readonly trail: Trail; readonly ask: PatientAsk | null };
 /** What its timers, promises and children have said meanwhile, which nothing from outside overtakes. */
 type Word = { readonly event: EventObject; readonly to: Inside };
 /** The event that an actor failed over. */
 export type Fatal = { readonly event: EventObject; readonly trail: Trail | null; readonly ask: Ask | null };
+
+export type CellArguments = {
+  readonly place: CellPlace;
+  readonly definition: ActorDefinition;
+  readonly address: ActorAddress;
+  /** The address as text. */
+  readonly id: string;
+  readonly token: CellToken;
+  readonly parent: string | null;
+};
 
 const unborn: Snapshot<unknown> = { status: 'active', output: undefined, error: undefined };
 
@@ -53,11 +63,11 @@ export abstract class CellState implements EngineHost {
   protected reason: string | null = null;
   protected usedMs: number;
 
-  constructor(place: CellPlace, definition: ActorDefinition, address: ActorAddress, token: CellToken, parent: string | null) {
+  constructor({ place, definition, address, id, token, parent }: CellArguments) {
     this.place = place;
     this.definition = definition;
     this.address = address;
-    this.id = addressText(address);
+    this.id = id;
     this.parent = parent;
     this.execution = new CellExecution(address, token);
     this.usedMs = place.clock.nowMs();

@@ -11,7 +11,7 @@ import {
   type Seen,
   type Trail,
 } from './actor-api.ts';
-import { Ask, replyOf, whyNoEvent } from './actor-cell-asks.ts';
+import { PatientAsk, replyOf, whyNoEvent } from './actor-cell-asks.ts';
 import type { EngineHost, Inside } from './actor-cell-engine.ts';
 import { CellLife } from './actor-cell-life.ts';
 import { Onlookers, Taps, tooManyLookOn } from './actor-cell-onlookers.ts';
@@ -41,7 +41,7 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
   /** The same id twice is two events: of actors that live in memory the door remembers what was delivered. */
   deliver(event: EventObject, how: Delivery, done: (outcome: Outcome<unknown>) => void): () => void {
     const { wantsReply, leftMs, trail } = how;
-    const ask = new Ask(event, wantsReply, this.clock.nowMs() + leftMs, done);
+    const ask = new PatientAsk(event, wantsReply, leftMs, done);
     const why = this.#refusal(event) ?? (wantsReply ? this.#noReply(event) : null) ?? this.#take(event, trail, ask);
     if (why !== null) this.endAsk(ask, { ok: false, failure: why });
     return () => ask.forget();
@@ -61,7 +61,7 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
     return this.pending !== null && this.pending.size >= mailboxMax ? this.#full() : null;
   }
 
-  #take(event: EventObject, trail: Trail, ask: Ask | null): Failure | null {
+  #take(event: EventObject, trail: Trail, ask: PatientAsk | null): Failure | null {
     if (!this.mailbox.push({ event, trail, ask }, this.definition.mailboxMax)) return this.#full();
     this.ready();
     return null;
@@ -114,7 +114,7 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
     return true;
   }
 
-  #handle(event: EventObject, to: Inside, trail: Trail | null, ask: Ask | null): void {
+  #handle(event: EventObject, to: Inside, trail: Trail | null, ask: PatientAsk | null): void {
     const engine = this.engine!;
     if (this.taps !== null && to === null) this.taps.event('', event, trail);
     this.execution.follows(trail);
@@ -128,7 +128,7 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
     if (snapshot.status !== 'active') this.finish(snapshot);
   }
 
-  #answer(ask: Ask, snapshot: Snapshot<unknown>): void {
+  #answer(ask: PatientAsk, snapshot: Snapshot<unknown>): void {
     if (!ask.wantsReply) return this.endAsk(ask, { ok: true, value: null });
     if (!ask.isOpen) return;
     const reply = replyOf(this.definition, snapshot, ask.event);
@@ -136,6 +136,7 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
     this.pending ??= new Set();
     this.pending.add(ask);
     ask.waitsAt = this;
+    ask.atMs = this.clock.nowMs() + ask.leftMs;
     this.place.overdue.add(ask, ask.atMs);
   }
 

@@ -132,7 +132,10 @@ class CellTable implements Cells, CellPlace {
       // Nothing of it is durable: what does not live was never made, or has ended.
       const why = onlyIfMade ? failure('ACTOR_STOPPED', `${id} does not live`) : this.#whyNot();
       if (why !== null) return done({ ok: false, failure: why });
-      const made = new ActorCell(this, definition, address, token, parent === null ? null : addressText(parent));
+      const made = new ActorCell({
+        ...{ place: this, definition, address, id, token },
+        parent: parent === null ? null : addressText(parent),
+      });
       this.#add(made);
       this.#begun(made, done);
       made.ready();
@@ -223,7 +226,7 @@ class CellTable implements Cells, CellPlace {
   }
 
   childrenOf(cell: ActorCell): Iterable<ActorCell> {
-    return this.#kin.get(cell.id) ?? nobody;
+    return this.#kin.size === 0 ? nobody : (this.#kin.get(cell.id) ?? nobody);
   }
 
   // ---------------------------------------------------------------- what becomes of them
