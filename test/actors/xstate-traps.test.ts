@@ -11,6 +11,7 @@ import {
   fromObservable,
   fromPromise,
   fromTransition,
+  log,
   sendTo,
   setup,
   stopChild,
@@ -38,7 +39,7 @@ const uncaughtIn = async (run: () => void): Promise<unknown[]> => {
 
 test('what is relied on inside of XState is there', () => {
   const prototype = Actor.prototype as unknown as Record<string, unknown>;
-  for (const name of ['_send', '_stop', '_error', '_reportError', 'update', 'subscribe', 'on', 'start', 'stop'])
+  for (const name of ['_send', '_process', '_stop', '_error', '_reportError', 'update', 'subscribe', 'on', 'start', 'stop'])
     assert.equal(typeof prototype[name], 'function', name);
   const order: string[] = [];
   const logic = setup({}).createMachine({
@@ -53,6 +54,65 @@ test('what is relied on inside of XState is there', () => {
     assert.ok(name in actor, name);
   const system = actor.system as Record<string, unknown>;
   for (const name of ['_bookId', '_relay', '_sendInspectionEvent', 'scheduler']) assert.ok(name in system, name);
+});
+
+test('an actor that is made with a parent takes over its system, and asks nothing else of it', () => {
+  const asked = new Set<string>();
+  const seen = <Value extends object>(name: string, value: Value): Value =>
+    new Proxy(value, {
+      get(target, key) {
+        asked.add(`${name}.${String(key)}`);
+        return Reflect.get(target, key);
+      },
+    });
+  const { system } = createActor(fromTransition((n: number) => n, 0));
+  const parent = seen('parent', { system: seen('system', system) });
+  const options = { id: 'a', parent } as unknown as Parameters<typeof createActor>[1];
+  const actor = createActor(
+    fromTransition((n: number) => n + 1, 0),
+    options as never,
+  );
+  assert.deepEqual([...asked].sort(), [
+    ...['parent.system', 'system._bookId', 'system._clock', 'system._logger', 'system._sendInspectionEvent'],
+  ]);
+  (actor as unknown as { _parent: unknown })._parent = undefined;
+  asked.clear();
+  actor.start();
+  actor.send({ type: 'x' });
+  actor.stop();
+  assert.deepEqual(
+    [...asked].filter((name) => name.startsWith('parent')),
+    [],
+  );
+  assert.equal(actor.getSnapshot().context, 2);
+});
+
+test('what a hosted actor finds in its system: names are for one actor each and free again, timers and ids are its own', () => {
+  const { open, clock, sink } = hostCells();
+  const found: unknown[] = [];
+  const child = fromTransition((n: number) => n + 1, 0);
+  const logic = setup({ actors: { child } }).createMachine({
+    on: {
+      spawn: { actions: assign(({ spawn }) => void spawn('child', { id: 'a', systemId: 'named' })) },
+      look: {
+        actions: ({ system, self }) => {
+          const { get, getAll } = system;
+          found.push(get('named')?.id, Object.keys(getAll()), self.sessionId, system.getSnapshot(), self.system === system);
+        },
+      },
+      end: { actions: stopChild('a') },
+      say: { actions: [({ system }) => system.inspect(() => {}).unsubscribe(), log('hello')] },
+    },
+  });
+  const live = open(definitionOf('named', logic));
+  sendAll(live, 'spawn', 'look', 'end', 'look', 'spawn', 'look', 'say');
+  clock.settle();
+  const rest = ['named/1@n1', { _scheduledEvents: {} }, true];
+  assert.deepEqual(found, ['a', ['named'], ...rest, undefined, [], ...rest, 'a', ['named'], ...rest]);
+  assert.deepEqual(sink.lines, ['info ACTOR_SAYS']);
+  sendAll(live, 'spawn');
+  clock.settle();
+  assert.equal(live.view().state, 'backoff');
 });
 
 // ---------------------------------------------------------------- delivery
