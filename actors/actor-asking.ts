@@ -40,11 +40,19 @@ export type AskingArguments = {
   nameOf: (peer: PeerId) => string | null;
   epochOf: (peer: PeerId) => number;
   nextNumber: () => number;
+  /** A message to it would take no way over others. */
+  isStraight: (peer: PeerId) => boolean;
+  /** It took one: connections of whom it is for are nothing to it. */
+  isOver: (number: number) => boolean;
+  /** That nobody guesses. */
+  newId: () => string;
 };
 
 type Open = {
   readonly number: number;
   readonly asked: Asked;
+  /** Over others nobody proves whose number it is: there it needs an id that means the same whoever brings it, and keeps it. */
+  id: string | null;
   readonly state: RequestState;
   readonly done: (outcome: Outcome<unknown>) => void;
   /** Packed when it is needed first. */
@@ -95,6 +103,7 @@ export class Asking {
     const open: Open = {
       number: nextNumber(),
       asked,
+      id: asked.id,
       state,
       done,
       bytes: null,
@@ -145,9 +154,21 @@ export class Asking {
   #all(type: 'lost' | 'gone', peer: PeerId): void {
     this.#heard.delete(peer);
     for (const open of [...this.#open.values()]) {
-      if (open.state.target !== peer) continue;
+      if (open.state.target !== peer || (type === 'lost' && this.#args.isOver(open.number))) continue;
       this.#step(open, { type });
     }
+  }
+
+  /** Over others it surely did not get there. */
+  unsent(number: number, why: Failure): void {
+    const open = this.#open.get(number);
+    if (open !== undefined) this.#step(open, { type: 'unsent', failure: why });
+  }
+
+  /** Over others it may have got there. */
+  lost(number: number, why: Failure): void {
+    const open = this.#open.get(number);
+    if (open !== undefined) this.#step(open, { type: 'failed', failure: why });
   }
 
   closed(peer: PeerId): void {
@@ -215,7 +236,7 @@ export class Asking {
     const { asked, number, turn, state } = open;
     const { kind, event, trail } = asked;
     // Where ids are kept it may have been handled already, under the number that another node was told.
-    const id = asked.id ?? (found.definition.durability === 'none' ? null : number);
+    const id = open.id ?? (found.definition.durability === 'none' ? null : number);
     const leftMs = Math.max(1, state.untilMs - this.#args.clock.nowMs());
     const end = this.#args.here.ask(found, { kind, event, id, caller: this.#args.self, leftMs, trail }, (outcome) => {
       if (open.turn !== turn || !this.#open.has(number)) return;
@@ -227,7 +248,7 @@ export class Asking {
   }
 
   #askAt(open: Open, peer: PeerId): void {
-    const { carrier, clock, epochOf } = this.#args;
+    const { carrier, clock, epochOf, isStraight, newId } = this.#args;
     const { asked, state, number, turn } = open;
     if (open.bytes === null) {
       const bytes = asked.kind === 'ask' || asked.kind === 'deliver' ? packPlain(asked.event, 'event') : new Uint8Array(0);
@@ -237,7 +258,10 @@ export class Asking {
     // The same process or none, where only that knows whether it happened.
     const epoch = state.doubtAt === null ? 0 : open.epoch;
     const heard = this.#heard.get(peer)?.splice(0, postLimits.heardMax) ?? [];
-    const { address, kind, id, trail } = asked;
+    // What was put straight on, and is in doubt, was put under its number: elsewhere that would be another question.
+    if (open.id === null && !state.isInDoubt && !isStraight(peer)) open.id = newId();
+    const { id } = open;
+    const { address, kind, trail } = asked;
     const body = formAsk({
       ...{ number, kind, id: id ?? number, address, source: trail.source, correlation: trail.correlation, epoch, heard },
       event: open.bytes,

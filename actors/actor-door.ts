@@ -104,7 +104,7 @@ export const createActorDoor = (args: ActorDoorArguments): ActorDoor => {
     const bytes = packPlain(event, 'event');
     if (isFailure(bytes)) return lost(bytes.code);
     const { source, correlation } = trail;
-    const body = formSend({ address, source, correlation, hops: 0, event: bytes });
+    const body = formSend({ number: nextNumber(), address, source, correlation, hops: 0, event: bytes });
     const sent = carrier.send(peer, postTypes.send, body, 0, '', { left: nothing, dropped: () => lost('UNREACHABLE') });
     if (sent === 'full') lost('OVERLOADED');
     else if (sent === 'unreachable') lost('UNREACHABLE');

@@ -127,9 +127,8 @@ export class Feeds {
     return of?.watches.get(number) ?? of?.feeds.get(number);
   }
 
-  /** A watcher whose connection was gone is here again. */
+  /** A watcher whose connection was gone is here again, or somebody over others makes sure that he is followed still. */
   #again(followed: Followed): void {
-    if (!followed.follow.isWatch) return;
     if (followed.untilMs > 0) this.#deadlines.delete(followed, followed.untilMs);
     followed.untilMs = 0;
     if (followed.why === null) this.#sayHeld(followed);
@@ -207,13 +206,20 @@ export class Feeds {
   closed(peer: PeerId): void {
     const of = this.#peers.get(peer);
     if (of === undefined) return;
-    for (const followed of [...of.feeds.values()]) this.#forget(followed);
-    const untilMs = this.#args.clock.nowMs() + postLimits.endKeptMs;
-    for (const followed of of.watches.values()) {
-      if (followed.untilMs > 0) continue;
-      followed.untilMs = untilMs;
-      this.#deadlines.add(followed, untilMs);
-    }
+    for (const followed of [...of.feeds.values(), ...of.watches.values()]) this.#leave(followed);
+  }
+
+  /** The same for one of them, whose way over others is lost. */
+  cut(peer: PeerId, number: number): void {
+    const followed = this.#find(peer, number);
+    if (followed !== undefined) this.#leave(followed);
+  }
+
+  #leave(followed: Followed): void {
+    if (!followed.follow.isWatch) return this.#forget(followed);
+    if (followed.untilMs > 0) return;
+    followed.untilMs = this.#args.clock.nowMs() + postLimits.endKeptMs;
+    this.#deadlines.add(followed, followed.untilMs);
   }
 
   /** Another process, or none any more: it knows nothing of what it followed. */

@@ -42,6 +42,8 @@ export type FollowingArguments = {
   locating: Locating;
   formRef: FormRef;
   nextNumber: () => number;
+  /** It is told over others, whatever becomes of connections of whom it follows. */
+  isOver: (number: number) => boolean;
   /** The node of this name has failed, left, or was thrown out. */
   isGone: (node: string) => boolean;
 };
@@ -132,7 +134,14 @@ export class Following {
   }
 
   closed(peer: PeerId): void {
-    for (const follower of [...this.#followers]) if (follower.state.target === peer) this.#step(follower, { type: 'lost' });
+    for (const follower of [...this.#followers])
+      if (follower.state.target === peer && !this.#args.isOver(follower.number)) this.#step(follower, { type: 'lost' });
+  }
+
+  /** Its way over others is lost, or never was one. */
+  broken(number: number): void {
+    const follower = this.#byNumber.get(number);
+    if (follower !== undefined) this.#step(follower, { type: 'lost' });
   }
 
   gone(peer: PeerId): void {

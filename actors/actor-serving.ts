@@ -15,6 +15,7 @@ import { isFailure } from './actor-values.ts';
 import type { Outcome } from './api.ts';
 import type { CallPost, Carrier } from './calls-post.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
+import { originOf } from './relay-parcel.ts';
 import type { Fate } from './router.ts';
 
 export type ServingArguments = {
@@ -31,6 +32,7 @@ export type ServingArguments = {
   once: Once;
   formRef: FormRef;
   nameOf: (peer: PeerId) => string | null;
+  nextNumber: () => number;
   isStopping: () => boolean;
 };
 
@@ -62,7 +64,8 @@ export class Serving {
   #trail(peer: PeerId, { source, correlation }: Trail): Trail {
     const node = this.#args.nameOf(peer) ?? peer;
     if (source === node) return { source, correlation };
-    if (source === '') return { source: node, correlation };
+    // Over others he is called so (`n1 over n2`).
+    if (source === '' || node.startsWith(`${source} over `)) return { source: node, correlation };
     const claimed = parseAddress(source);
     const isHis = claimed !== null && (claimed.node === null || claimed.node === node);
     return { source: isHis ? source : `${source} via ${node}`, correlation };
@@ -84,16 +87,16 @@ export class Serving {
   }
 
   #passOn(from: PeerId, to: PeerId, message: PostSend): void {
-    const { here, carrier, self, formRef } = this.#args;
+    const { here, carrier, self, formRef, nextNumber } = this.#args;
     const { address, hops } = message;
     const lost = (code: Failure['code']): void => {
       const event = eventOf(message.event, formRef);
       here.lost(address, isFailure(event) ? { type: '' } : event, this.#trail(from, message), code);
     };
     // Back to where it came from, or in a circle: two nodes that each take the other for its place.
-    if (to === from || to === self || hops >= postLimits.hopsMax) return lost('LOOP_DETECTED');
+    if (to === (originOf(from) ?? from) || to === self || hops >= postLimits.hopsMax) return lost('LOOP_DETECTED');
     const fate: Fate = { left() {}, dropped: () => lost('UNREACHABLE') };
-    const sent = carrier.send(to, postTypes.send, formSend({ ...message, hops: hops + 1 }), 0, '', fate);
+    const sent = carrier.send(to, postTypes.send, formSend({ ...message, number: nextNumber(), hops: hops + 1 }), 0, '', fate);
     if (sent === 'full') lost('OVERLOADED');
     if (sent === 'unreachable') lost('UNREACHABLE');
   }

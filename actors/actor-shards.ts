@@ -12,6 +12,7 @@ import type { Leaderships } from './leadership.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
 import type { ShardHost, Shards } from './shard-api.ts';
 import type { ShardsEvent } from './shard-keeper.ts';
+import type { ShardLeaders } from './shard-leaders.ts';
 import { createShardLives, isSameToken, type ShardLives } from './shard-lives.ts';
 import { createShardMemory, type ShardMemory } from './shard-memory.ts';
 import type { Cell } from './supervise.ts';
@@ -46,8 +47,8 @@ export type ShardFacts = {
   readonly askedAtMs: Map<string, number>;
   /** What a connected peer hosts; nothing of one that is not there or has not said it. */
   hostedAt: (peer: PeerId) => Hosted;
-  /** Who leads groups that have no replica here. */
-  learnt: { leader(group: string): PeerId | null };
+  /** Who leads groups that have no replica here, or one that does not hear its leader. */
+  learnt: Pick<ShardLeaders, 'leader' | 'fresh'>;
   preferred: ReadonlyMap<string, string>;
   notify(): void;
 };
@@ -179,7 +180,8 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
     if (group === null) return nowhere('NOT_READY', `${name} does not belong to a cluster yet`, againMs.unknown, address);
     const leadership = leaderships.of(group);
     const isMember = hearsOfLeaders(group);
-    const peer = isMember ? leadership.leader() : facts.learnt.leader(group);
+    // Its leader may be cut off from this node alone: others hear it, and know a way.
+    const peer = isMember ? (leadership.leader() ?? facts.learnt.fresh(group)) : facts.learnt.leader(group);
     if (peer === self && isMember) return atLeader(group, address);
     if (peer !== null) return { where: 'at', peer, node: args.nameOf(peer) ?? '' };
     if (isMember) return nowhere('NO_QUORUM', `no leader of '${group}' is known to ${name}`, againMs.election, address);
@@ -202,7 +204,7 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
     hosted: () => hosted,
     askedAtMs: new Map(),
     hostedAt: () => new Map(),
-    learnt: { leader: () => null },
+    learnt: { leader: () => null, fresh: () => null },
     preferred: new Map(),
   };
 

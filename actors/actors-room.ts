@@ -15,6 +15,7 @@ import { createOnceMemory } from './actor-once.ts';
 import { type ActorsCore, type ActorsEvent, actorsAddress, createActors } from './actors.ts';
 import type { Carrier } from './calls-post.ts';
 import type { PeerId, Ports } from './ports/index.ts';
+import type { TalkEnd } from './relay-talk.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Cell, CellReport, Component, Scope } from './supervise.ts';
 
@@ -22,7 +23,13 @@ export type ActorsRoomArguments = {
   name: string;
   epoch: number;
   ports: Pick<Ports, 'clock' | 'random' | 'sink' | 'network'>;
-  router: Router;
+  router: Pick<Router, 'refuse'>;
+  /** The way to other doors. */
+  carrier: Carrier;
+  /** A message to it would take no way over others. */
+  isStraight: (peer: PeerId) => boolean;
+  /** What was begun under this number took one. */
+  isOver: (number: number) => boolean;
   formRef: FormRef | undefined;
   members: () => readonly MemberView[];
   isMember: (peer: PeerId) => boolean;
@@ -45,6 +52,8 @@ export interface ActorsRoom {
   /** The actor behind the door, at the router's address `actors`. */
   create(scope: Scope): Component<ActorsEvent>;
   receive(delivery: Delivery): void;
+  /** Where the relay brings what came over others. */
+  readonly end: TalkEnd;
   /** Something between actors of this node and that one is under way. */
   isBusy(peer: PeerId): boolean;
   /** Brings it to life here, as a message would that makes it; nothing if it is elsewhere by now. */
@@ -63,20 +72,13 @@ const drainMs = 2_000;
 const numbersPerEpoch = 0x1_0000_0000;
 const epochsMax = 0x20_0000;
 
-/** On the calls lane: events leave in the order in which they were sent, many in a frame. */
-const carrierOver = (router: Router): Carrier => ({
-  send: (peer, type, body, timeLeftMs, trace, fate) =>
-    router.post({ peer, lane: 'calls', source: actorsAddress, target: actorsAddress, type, body, timeLeftMs, trace }, fate),
-});
-
 const isThere = ({ status }: MemberView): boolean => status === 'alive' || status === 'suspect';
 
 export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
-  const { name, epoch, ports, router, members, isConnected, nameOf, epochOf, placing } = args;
+  const { name, epoch, ports, router, carrier, members, isConnected, nameOf, epochOf, placing } = args;
   const { clock, random, sink, network } = ports;
   const letters = createDeadLetters({ clock, sink });
   const memory = createOnceMemory();
-  const carrier = carrierOver(router);
   const formRef: FormRef = args.formRef ?? ((address) => address);
   let isStopping = false;
   let core: ActorsCore | null = null;
@@ -126,6 +128,19 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
     next(0);
   };
 
+  const withCore = (run: (core: ActorsCore) => void): void => {
+    if (core === null) return;
+    try {
+      run(core);
+    } catch (error) {
+      args.cell()?.send({ type: 'broke', error });
+    }
+  };
+  const receive = (delivery: Delivery): void => {
+    if (core === null) sink.count('dead_letters_total', { address: actorsAddress });
+    withCore((door) => door.receive(delivery));
+  };
+
   return {
     api: {
       ...door,
@@ -138,20 +153,22 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
     create: (scope) =>
       createActors(scope, {
         ...{ name, epoch, ports, router, carrier, directory, locating, letters, memory, formRef, nextNumber, nameOf, epochOf },
-        ...{ isMember: args.isMember, isStopping: stopping },
+        ...{ isMember: args.isMember, isStopping: stopping, isStraight: args.isStraight, isOver: args.isOver },
         isGone: (node) =>
           called(node).length > 0 && !called(node).some((member) => isThere(member) || isConnected(member.peer)),
         onCore(now) {
           core = now;
         },
       }),
-    receive(delivery) {
-      if (core === null) return sink.count('dead_letters_total', { address: actorsAddress });
-      try {
-        core.receive(delivery);
-      } catch (error) {
-        args.cell()?.send({ type: 'broke', error });
-      }
+    receive,
+    end: {
+      receive,
+      undelivered: (_peer, type, number, why) => withCore((door) => door.undelivered(type, number, why)),
+      lost: (_peer, type, number, why) => withCore((door) => door.lost(type, number, why)),
+      cut: (peer, number) => withCore((door) => door.cut(peer, number)),
+      closed: (peer) => args.cell()?.send({ type: 'peer-close', peer }),
+      gone: (peer) => args.cell()?.send({ type: 'members', changes: [{ peer, before: 'alive', after: null, why: 'said' }] }),
+      drained: (peer) => args.cell()?.send({ type: 'drain', peer }),
     },
     isBusy: (peer) => core?.isBusy(peer) === true,
     open(definition, address, done) {

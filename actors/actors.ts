@@ -28,6 +28,7 @@ import { Serving } from './actor-serving.ts';
 import type { Outcome } from './api.ts';
 import { type CallPost, type Carrier, createCallPost } from './calls-post.ts';
 import type { PeerId, Ports, Timer } from './ports/index.ts';
+import { originOf } from './relay-parcel.ts';
 import type { Delivery, Router } from './router.ts';
 import type { Component, Scope } from './supervise.ts';
 
@@ -48,6 +49,10 @@ export interface ActorsCore {
   ask(asked: Asked, done: (outcome: Outcome<unknown>) => void): () => void;
   follow(wanted: Wanted): () => void;
   receive(delivery: Delivery): void;
+  /** Of what went over others: it surely did not get there; nobody knows; nobody can be told any more who asked here. */
+  undelivered(type: string, number: number, why: Failure): void;
+  lost(type: string, number: number, why: Failure): void;
+  cut(peer: PeerId, number: number): void;
   isBusy(peer: PeerId): boolean;
   counts(): { asking: number; following: number; serving: number; feeding: number };
   /** Ends what others and this node wait for. */
@@ -69,6 +74,8 @@ export type ActorsArguments = {
   nameOf: (peer: PeerId) => string | null;
   epochOf: (peer: PeerId) => number;
   isMember: (peer: PeerId) => boolean;
+  isStraight: (peer: PeerId) => boolean;
+  isOver: (number: number) => boolean;
   /** The node of this name has failed, left, or was thrown out. */
   isGone: (node: string) => boolean;
   isStopping: () => boolean;
@@ -105,6 +112,8 @@ class Actors implements ActorsCore {
     const { clock, sink, random, network } = ports;
     const { self } = network;
     const chance = (): number => random.uint32() / 0x1_0000_0000;
+    const newId = (): string => Array.from({ length: 4 }, () => random.uint32().toString(36)).join('-');
+    const { isStraight, isOver } = args;
     this.#post = createCallPost(carrier, sink);
     this.#once = createOnce(scope, clock, args.memory);
     const once = this.#once;
@@ -114,12 +123,29 @@ class Actors implements ActorsCore {
     const { here } = this;
     this.#asking = new Asking(scope, {
       ...{ name, self, clock, sink, chance, carrier, here, locating, formRef, nameOf, epochOf, nextNumber },
+      ...{ isStraight, isOver, newId },
     });
     this.#following = new Following(scope, {
-      ...{ clock, sink, chance, carrier, followHere, locating, formRef, nextNumber, isGone: args.isGone },
+      ...{ clock, sink, chance, carrier, followHere, locating, formRef, nextNumber, isOver, isGone: args.isGone },
     });
     this.#serving = new Serving({
-      ...{ name, self, epoch, clock, sink, carrier, post, directory, here, locating, once, formRef, isStopping, nameOf },
+      ...{
+        name,
+        self,
+        epoch,
+        clock,
+        sink,
+        carrier,
+        post,
+        directory,
+        here,
+        locating,
+        once,
+        formRef,
+        isStopping,
+        nameOf,
+        nextNumber,
+      },
     });
     this.#feeds = new Feeds(scope, { name, clock, post, followHere, locating, isStopping });
     args.onCore(this);
@@ -154,11 +180,28 @@ class Actors implements ActorsCore {
   receive(delivery: Delivery): void {
     const { peer, type } = delivery;
     const { isMember, router } = this.#args;
-    if (!isMember(peer)) return router.refuse(peer, 'FORBIDDEN', 'it speaks of actors, and is no member');
+    // Of who speaks over others the relay has looked at everybody on the way.
+    if (originOf(peer) === null && !isMember(peer))
+      return router.refuse(peer, 'FORBIDDEN', 'it speaks of actors, and is no member');
     const handled = this.#received(delivery);
     if (handled === 'unknown') router.refuse(peer, 'TYPE_UNKNOWN', `no such message of actors: ${type.slice(0, 32)}`);
     else if (handled === 'malformed')
       router.refuse(peer, 'MESSAGE_MALFORMED', `what should be a message '${type}' of actors is none`);
+  }
+
+  undelivered(type: string, number: number, why: Failure): void {
+    if (type === postTypes.ask) this.#asking.unsent(number, why);
+    else this.#following.broken(number);
+  }
+
+  lost(type: string, number: number, why: Failure): void {
+    if (type === postTypes.ask) this.#asking.lost(number, why);
+    else this.#following.broken(number);
+  }
+
+  cut(peer: PeerId, number: number): void {
+    this.#serving.quit(peer, number);
+    this.#feeds.cut(peer, number);
   }
 
   #received({ peer, type, body, timeLeftMs }: Delivery): 'ok' | 'malformed' | 'unknown' {

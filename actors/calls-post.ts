@@ -6,14 +6,15 @@ import type { Fate, Post, Router } from './router.ts';
 
 export const rpcAddress = 'rpc';
 
-/** The one place that knows the way to a peer: directly now; through others once there are routes (row R4). */
+/** The one place that knows the way to a peer: straight on, or over others (actors/relay-door.ts). */
 export type Carrier = {
   send(peer: PeerId, type: string, body: unknown, timeLeftMs: number, trace: string, fate: Fate): ReturnType<Post['send']>;
 };
 
-export const directly = (router: Router): Carrier => ({
+/** On the calls lane: what is said to this address leaves in its order, many messages a frame. */
+export const directly = (router: Router, address: string): Carrier => ({
   send: (peer, type, body, timeLeftMs, trace, fate) =>
-    router.post({ peer, lane: 'calls', source: rpcAddress, target: rpcAddress, type, body, timeLeftMs, trace }, fate),
+    router.post({ peer, lane: 'calls', source: address, target: address, type, body, timeLeftMs, trace }, fate),
 });
 
 type Said = { readonly type: string; readonly body: unknown; readonly bytes: number };

@@ -63,7 +63,7 @@ import { createPeers } from './peers.ts';
 import type { ClockPort, NetworkEvent, PeerId, Ports } from './ports/index.ts';
 import { createStrangers } from './refusals.ts';
 import { createRelay, type RelayEvent } from './relay.ts';
-import { createRelayDoor } from './relay-door.ts';
+import { callsEnd, createTalkDoor } from './relay-door.ts';
 import { relayAddress } from './relay-parcel.ts';
 import { createReplicaDoor } from './replica-door.ts';
 import { createLedgerPort } from './replica-ledger.ts';
@@ -393,10 +393,19 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     cell: () => routesCell,
   });
 
+  const callTalk = createTalkDoor(directly(router, rpcAddress), peers.nameOf);
+  const actorTalk = createTalkDoor(directly(router, actorsAddress), peers.nameOf);
+
+  /** A member to whom there is no connection, and there may be a way. */
+  const memberOver = (node: string): PeerId | null => {
+    const isThere = ({ status }: MemberView): boolean => status === 'alive' || status === 'suspect';
+    const peer = membersNow().find((member) => !member.self && member.name === node && isThere(member))?.peer;
+    return peer === undefined || routes.api.wayTo(peer) === 'none' ? null : peer;
+  };
   const shards = createShards({
     ...{ name: settings.name, self: network.self, clock, sink, leaderships, nameOf: peers.nameOf },
     ...{ groups: () => genesis?.groups ?? null, group: (group) => groups.get(group) ?? null, cell: () => shardsCell },
-    peerNamed: peers.named,
+    peerNamed: (node) => peers.named(node) ?? memberOver(node),
     isKnown: (name) => membersNow().some((member) => member.name === name),
   });
   let journal!: Journal;
@@ -408,11 +417,11 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const deliver: ActorsApi['deliver'] = (address, event, how, done) => actors.api.deliver(address, event, how, done);
   const actors = createActorsRoom({
     ...{ name: settings.name, epoch, ports, router, formRef: options.formRef, members: () => membersNow() },
-    ...{
-      isMember: (peer) => gossip.isMember(peer),
-      isConnected: peers.isConnected,
-      nameOf: peers.nameOf,
-      epochOf: peers.epochOf,
+    ...{ isMember: (peer) => gossip.isMember(peer), isConnected: peers.isConnected, epochOf: peers.epochOf },
+    ...{ carrier: actorTalk.carrier, nameOf: actorTalk.nameOf, isOver: actorTalk.isOver },
+    isStraight(peer) {
+      const way = routes.api.wayTo(peer);
+      return typeof way === 'object' && way.via === peer;
     },
     ...{
       reports: () => cellReports.values(),
@@ -444,11 +453,6 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   });
   actors.onHosted(shards.api.hosted);
   if (settings.durableGraphs) actors.api.host(createDurableGraph({ calls: () => calls.api, wallMs: clock.wallMs, forget }));
-
-  const relay = createRelayDoor({
-    ...{ direct: directly(router), receive: calls.receive, nameOf: peers.nameOf },
-    calls: () => callsCell,
-  });
 
   const inspect = createInspectRoom({
     ...{
@@ -764,18 +768,19 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
     const { host: executes = serviceHost, find = catalog.api.find } = options.services ?? {};
     callsCell = host<CallsEvent>(rpcAddress, (scope) =>
       createCalls(scope, {
-        ...{ name: settings.name, region: settings.region, epoch, ports, router, carrier: relay.carrier },
+        ...{ name: settings.name, region: settings.region, epoch, ports, router, carrier: callTalk.carrier },
         ...{ options: { ...callingDefaults, serialize: settings.calls.serialize }, host: executes, find, breakers },
         connected: peers.connected().map((peer) => ({ peer, epoch: peers.epochOf(peer) })),
         ...{ members: () => membersNow(), isConnected: peers.isConnected, epochOf: peers.epochOf },
         isStraight: (peer) => peers.reach(peer) !== 'none',
-        ...{ nameOf: relay.nameOf, peerNamed: (name) => peers.named(name) ?? peerCalled(name), ...calls.memory() },
+        ...{ nameOf: callTalk.nameOf, peerNamed: (name) => peers.named(name) ?? peerCalled(name), ...calls.memory() },
       }),
     );
     relayCell = host<RelayEvent>(relayAddress, (scope) =>
       createRelay(scope, {
-        ...{ ports, router, routes: routes.api, state: routes.state, direct: directly(router), calls: relay.end },
-        ...{ isMember: gossip.isMember, nameOf: peers.nameOf, onCore: relay.onCore },
+        ...{ ports, router, routes: routes.api, state: routes.state, isMember: gossip.isMember, nameOf: peers.nameOf },
+        calls: callTalk.side(callsEnd(calls.receive, () => callsCell)),
+        actors: actorTalk.side(actors.end),
       }),
     );
     actorsCell = host<ActorsEvent>(actorsAddress, actors.create);

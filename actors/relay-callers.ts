@@ -1,6 +1,5 @@
-// Who calls this node over others, and the way back of each call: the one that it came. Two calls of the same node may have come over
-// different neighbours, and each is answered over its own, for the caller takes no answer from anybody else.
-import { callTypes } from '../machines/rpc/index.ts';
+// Who calls this node or speaks to its actors over others, and the way back of each call: the one that it came. Two calls of the same node
+// may have come over different neighbours, and each is answered over its own, for the caller takes no answer from anybody else.
 import type { PeerId } from './ports/index.ts';
 import { toldPeer } from './relay-parcel.ts';
 
@@ -22,19 +21,19 @@ export type CallersArguments = {
   gone: (peer: PeerId) => void;
   drained: (peer: PeerId) => void;
   /** Nobody can be answered any more who made this call. */
-  cancel: (peer: PeerId, number: number) => void;
+  cut: (peer: PeerId, number: number) => void;
 };
 
 export interface RelayCallers {
-  /** Something came that belongs to a call. */
-  note(origin: PeerId, back: Back, type: string, number: number): void;
+  /** Something came that begins a call, ends it, or belongs to it. */
+  note(origin: PeerId, back: Back, number: number, call: { begins: boolean; ends: boolean }): void;
   /** Null: it is not known, or was answered. */
   backOf(origin: PeerId, number: number): Back | null;
   /** How whoever calls was heard of last. */
   latest(origin: PeerId): Back;
   answered(origin: PeerId, number: number): void;
-  /** What was said over this neighbour did not get to the caller. */
-  undelivered(origin: PeerId, via: PeerId, type: string, number: number): void;
+  /** What was said of this call over this neighbour did not get to the caller. */
+  undelivered(origin: PeerId, via: PeerId, number: number): void;
   /** A neighbour is gone, or takes messages again. */
   lost(via: PeerId): void;
   drained(via: PeerId): void;
@@ -50,9 +49,9 @@ export const createCallers = (args: CallersArguments): RelayCallers => {
     if (callers.delete(origin)) args.closed(toldPeer(origin));
   };
 
-  const cancel = (origin: PeerId, caller: Caller, number: number): void => {
+  const cut = (origin: PeerId, caller: Caller, number: number): void => {
     caller.calls.delete(number);
-    args.cancel(toldPeer(origin), number);
+    args.cut(toldPeer(origin), number);
   };
 
   const noteCall = ({ calls }: Caller, number: number, back: Back): void => {
@@ -61,29 +60,28 @@ export const createCallers = (args: CallersArguments): RelayCallers => {
   };
 
   return {
-    note(origin, back, type, number) {
+    note(origin, back, number, { begins, ends }) {
       const caller = callers.get(origin) ?? { latest: back, calls: new Map<number, Back>() };
       caller.latest = back;
       callers.delete(origin);
       callers.set(origin, caller);
-      if (type === callTypes.call) noteCall(caller, number, back);
-      else if (type === callTypes.cancel) caller.calls.delete(number);
+      if (begins) noteCall(caller, number, back);
+      else if (ends) caller.calls.delete(number);
       if (callers.size > limits.callersMax) for (const oldest of callers.keys()) return drop(oldest);
     },
     backOf: (origin, number) => callers.get(origin)?.calls.get(number) ?? null,
     latest: (origin) => callers.get(origin)?.latest ?? [],
     answered: (origin, number) => void callers.get(origin)?.calls.delete(number),
-    undelivered(origin, via, type, number) {
+    undelivered(origin, via, number) {
       const caller = callers.get(origin);
-      // An answer is the end anyway.
-      if (caller?.calls.get(number)?.[0] === via && type === callTypes.item) cancel(origin, caller, number);
+      if (caller?.calls.get(number)?.[0] === via) cut(origin, caller, number);
     },
     lost(via) {
       for (const [origin, caller] of [...callers]) {
-        const cut = [...caller.calls].filter(([, back]) => back[0] === via);
+        const lost = [...caller.calls].filter(([, back]) => back[0] === via);
         // All of them: as when a caller is lost straight on.
-        if (cut.length > 0 && cut.length === caller.calls.size) drop(origin);
-        else for (const [number] of cut) cancel(origin, caller, number);
+        if (lost.length > 0 && lost.length === caller.calls.size) drop(origin);
+        else for (const [number] of lost) cut(origin, caller, number);
       }
     },
     drained(via) {

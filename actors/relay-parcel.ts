@@ -1,16 +1,17 @@
-// What is handed on for another (row R4): whom it is for, over whom it came, and a message of a call that nobody on the way looks into.
+// What is handed on for another (row R4): whom it is for, over whom it came, and a message of a call or of actors that nobody on the way looks into.
 // Checked field by field; what a peer sends becomes a parcel or null.
 
 import { isPath, isPeerId, routesLimits } from '../machines/routes/index.ts';
-import { callTypes } from '../machines/rpc/index.ts';
 import type { PeerId } from './ports/index.ts';
+import { parcelTypes } from './relay-rules.ts';
 
 export const relayAddress = 'relay';
 export const parcelType = 'parcel';
 
 /** Of what a refusal on the way says. */
 export const undeliveredType = 'undelivered';
-const types: ReadonlySet<string> = new Set([...Object.values(callTypes), undeliveredType]);
+const isType = (value: unknown): value is string =>
+  typeof value === 'string' && (parcelTypes.has(value) || value === undeliveredType);
 
 export type Parcel = {
   readonly target: PeerId;
@@ -29,11 +30,11 @@ export const parseParcel = (value: unknown): Parcel | null => {
   const [target, travelled, back, type, body] = value as unknown[];
   if (!isPeerId(target) || !isPath(travelled) || travelled.length >= routesLimits.pathMax) return null;
   if (back !== null && (!isPath(back) || (back.length > 0 && back.at(-1) !== target))) return null;
-  if (typeof type !== 'string' || !types.has(type)) return null;
+  if (!isType(type)) return null;
   return { target, travelled, back, type, body };
 };
 
-/** The call that it is about; null: it is malformed, whatever it is. */
+/** What it is about, by its number; null: it is malformed, whatever it is. */
 export const numberOf = (body: unknown): number | null => {
   const number: unknown = Array.isArray(body) ? body[0] : body;
   return typeof number === 'number' && Number.isSafeInteger(number) && number > 0 ? number : null;
@@ -73,7 +74,7 @@ export const parseUndelivered = (body: unknown): Undelivered | null => {
   const [, target, type, given, message] = body as unknown[];
   const number = numberOf(body);
   const code = refusals.find((one) => one === given);
-  if (number === null || !isPeerId(target) || typeof type !== 'string' || !types.has(type) || code === undefined) return null;
+  if (number === null || !isPeerId(target) || !isType(type) || code === undefined) return null;
   if (typeof message !== 'string' || message.length > messageCharsMax) return null;
   return { target, type, number, code, message };
 };

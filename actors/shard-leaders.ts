@@ -1,4 +1,4 @@
-// Who leads groups of which this node has no replica: asked of a node that has one, as calls to such groups find their way. What was
+// Who leads groups of which this node has no replica, or whose leader its replica does not hear: asked of another node. What was
 // learnt is used at once and asked again when it is old; a node that was wrongly asked says who leads instead, so that an old answer
 // costs a detour and never an error.
 import type { PeerId } from './ports/index.ts';
@@ -24,6 +24,8 @@ export type ShardLeadersArguments = {
 export interface ShardLeaders {
   /** Null: not known yet; it is being asked. */
   leader(group: string): PeerId | null;
+  /** The same, and nothing that is old: for who has a replica himself, and mostly knows it better. */
+  fresh(group: string): PeerId | null;
   /** It cannot be reached. */
   lost(peer: PeerId): void;
 }
@@ -39,7 +41,7 @@ export const createShardLeaders = (args: ShardLeadersArguments): ShardLeaders =>
 
   const parse = (answer: unknown): PeerId | null => {
     const leader: unknown = Array.isArray(answer) && answer[0] === 'leader' ? answer[1] : null;
-    // It is no leader here: this node has no replica, so whoever says so is behind.
+    // This node does not lead, or would know it: whoever says so is behind.
     return typeof leader === 'string' && leader.length <= peerIdCharsMax && leader !== args.self ? leader : null;
   };
 
@@ -61,12 +63,18 @@ export const createShardLeaders = (args: ShardLeadersArguments): ShardLeaders =>
     );
   };
 
+  const leader = (group: string): PeerId | null => {
+    const entry = known.get(group) ?? { peer: null, atMs: Number.NEGATIVE_INFINITY, isAsking: false };
+    known.set(group, entry);
+    if (args.nowMs() - entry.atMs >= (entry.peer === null ? askEveryMs : oldAfterMs)) ask(group, entry);
+    return entry.peer;
+  };
+
   return {
-    leader(group) {
-      const entry = known.get(group) ?? { peer: null, atMs: Number.NEGATIVE_INFINITY, isAsking: false };
-      known.set(group, entry);
-      if (args.nowMs() - entry.atMs >= (entry.peer === null ? askEveryMs : oldAfterMs)) ask(group, entry);
-      return entry.peer;
+    leader,
+    fresh(group) {
+      const peer = leader(group);
+      return args.nowMs() - (known.get(group)?.atMs ?? 0) < oldAfterMs ? peer : null;
     },
     lost(peer) {
       for (const entry of known.values()) if (entry.peer === peer) entry.peer = null;

@@ -77,8 +77,11 @@ export const sinkCounters = {
   replica_gaps_total: { help: 'Changes heard before what they build on, and fetched whole', labels: [] },
   replica_refused_total: { help: 'Changes of others that were not joined, by reason', labels: ['code'] },
   replica_repaired_total: { help: 'Replicated objects that came by repair', labels: [] },
-  relay_parcels_total: { help: 'Messages of calls over other nodes: sent, passed on, received', labels: ['what'] },
-  relay_refused_total: { help: 'Messages of calls of others that went no farther here, by reason', labels: ['code'] },
+  relay_parcels_total: { help: 'Messages of calls and actors over other nodes: sent, passed on, received', labels: ['what'] },
+  relay_refused_total: {
+    help: 'Messages of calls and actors of others that went no farther here, by reason',
+    labels: ['code'],
+  },
   route_breaks_total: { help: 'Ways over others that did not get there', labels: [] },
   route_lookups_total: { help: 'Ways to peers that are not connected, by what was known or found', labels: ['result'] },
   route_questions_total: { help: 'Questions of others about ways', labels: [] },

@@ -27,6 +27,8 @@ export type PostNumber = number;
 export type GivenId = string | PostNumber;
 
 export type PostSend = {
+  /** By whoever sends or passes it on, so that he can be told that it went no farther. */
+  readonly number: PostNumber;
   readonly address: ActorAddress;
   readonly source: string;
   readonly correlation: string;
@@ -105,17 +107,23 @@ const listOf = (body: unknown, length: number): readonly unknown[] | null =>
 
 const addressOf = (text: unknown): ActorAddress | null => (isName(text, max.addressCharsMax) ? parseAddress(text) : null);
 
-export const formSend = ({ address, source, correlation, hops, event }: PostSend): readonly unknown[] => [
-  ...[addressText(address), source, correlation, hops, event],
+export const formSend = ({ number, address, source, correlation, hops, event }: PostSend): readonly unknown[] => [
+  ...[number, addressText(address), source, correlation, hops, event],
 ];
 
 export const parseSend = (body: unknown): PostSend | null => {
-  const given = listOf(body, 5);
+  const given = listOf(body, 6);
   if (given === null) return null;
-  const [text, source, correlation, hops, event] = given;
+  const [number, text, source, correlation, hops, event] = given;
   const address = addressOf(text);
-  if (address === null || !isText(source, max.sourceCharsMax) || !isText(correlation, max.correlationCharsMax)) return null;
-  return isCount(hops) && hops <= max.hopsMax && isBytes(event) ? { address, source, correlation, hops, event } : null;
+  if (
+    !isNumber(number) ||
+    address === null ||
+    !isText(source, max.sourceCharsMax) ||
+    !isText(correlation, max.correlationCharsMax)
+  )
+    return null;
+  return isCount(hops) && hops <= max.hopsMax && isBytes(event) ? { number, address, source, correlation, hops, event } : null;
 };
 
 export const formAsk = (ask: PostAsk): readonly unknown[] => [

@@ -83,7 +83,7 @@ const createWorld = () => {
     let core: CallsCore | null = null;
     const memory = createMemory();
     const component = createCalls(scope, {
-      ...{ name: peer.slice(2), region: '', epoch, router, carrier: directly(router), options: callingDefaults },
+      ...{ name: peer.slice(2), region: '', epoch, router, carrier: directly(router, rpcAddress), options: callingDefaults },
       ports: { clock, network: port, sink, random: { uint32: () => nextUint32(random) } } as never,
       ...{ host: services.host, find: catalog.find, breakers: noBreakers, members: () => [], connected: [], memory },
       ...{ isConnected: (other) => known.has(other), epochOf: (other) => known.get(other) ?? 0, isStraight: () => true },

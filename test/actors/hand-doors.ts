@@ -4,6 +4,7 @@ import type { ActorDefinition, Placing, Whereabouts } from '../../actors/actor-a
 import { noHooks } from '../../actors/actor-directory.ts';
 import type { ActorsEvent } from '../../actors/actors.ts';
 import { type ActorsRoom, actorsAddress, createActorsRoom } from '../../actors/actors-room.ts';
+import { directly } from '../../actors/calls-post.ts';
 import type { NetworkPort } from '../../actors/ports/index.ts';
 import { createRouter, type Fate, type Post, type Router } from '../../actors/router.ts';
 import { type Cell, supervise } from '../../actors/supervise.ts';
@@ -105,6 +106,7 @@ export const createHandDoors = (names: readonly string[]) => {
     let cell: Cell<ActorsEvent> | null = null;
     const room = createActorsRoom({
       ...{ name, epoch, ports: { clock, random, sink, network: port }, router, formRef: undefined },
+      ...{ carrier: directly(router, actorsAddress), isStraight: () => true, isOver: () => false },
       members: () => names.map((one) => ({ name: one, peer: `p-${one}`, status: statuses.get(one) ?? 'alive' }) as MemberView),
       ...{ isMember: () => true, isConnected: (one) => known.has(one), nameOf: (one) => one.slice(2) },
       ...{ epochOf: (one) => known.get(one) ?? 0, reports: () => [], cell: () => cell },

@@ -1,6 +1,8 @@
 // Ways over others, between whole nodes in a simulated world: links that are cut and mended, chains, and nobody who lies in vain.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fromTransition } from 'xstate';
+import { type ActorDefinition, restartDefault } from '../../actors/actor-api.ts';
 import type { Via } from '../../actors/routes-door.ts';
 import type { CallContext, CallEvents, CallHandle, HostedMethod } from '../../actors/service-api.ts';
 import { settingsDefaults } from '../../actors/settings.ts';
@@ -191,4 +193,47 @@ test('calls, streams and cancellation go over a third while a link is cut, and s
   until('they found each other', () => isConnected('n1', 'n3') && isConnected('n3', 'n1'));
   echoed('straight on again');
   assert.deepEqual(callers, ['n1', 'n1 over n2', 'n1']);
+});
+
+test('actors are spoken to over a third while a link is cut, and straight on when it is mended', () => {
+  const crowd = gather(3);
+  const { apiOf, isConnected, until } = crowd;
+  const names = ['n1', 'n2', 'n3'];
+  const counter: ActorDefinition = {
+    ...{ name: 'counter', version: 1, durability: 'replicated', placement: 'sharded', input: () => undefined },
+    ...{ logic: fromTransition((count: number) => count + 1, 0), restart: restartDefault, mailboxMax: 1_000 },
+    replies: { add: ({ snapshot }) => (snapshot as unknown as { context: number }).context },
+    ...{ passivateAfterMs: null, remember: false, timers: 'deadline', resume: {}, migrate: {}, redact: [] },
+  };
+  for (const name of names) assert.equal(apiOf(name).actors.host(counter), null);
+  const address = { type: 'counter', key: 'a', node: null };
+  const ask = (from: string): unknown => {
+    let answer: unknown;
+    apiOf(from).actors.ask(address, { type: 'add' }, {}, (outcome) => {
+      answer = outcome.ok ? outcome.value : outcome.failure.code;
+    });
+    until('it is answered', () => answer !== undefined);
+    return answer;
+  };
+  assert.equal(ask('n1'), 1);
+  const isOwner = (name: string): boolean => apiOf(name).actors.find(address) !== null;
+  const owner = names.find(isOwner)!;
+  const from = names.find((name) => name !== owner)!;
+  const shown: unknown[] = [];
+  apiOf(from).actors.subscribe(
+    address,
+    'context',
+    (value) => shown.push(value),
+    () => shown.push('over'),
+  );
+  until('it is shown', () => shown.length > 0);
+  crowd.cut(from, owner);
+  until('they lost each other', () => !isConnected(from, owner) && !isConnected(owner, from));
+  for (const turn of [2, 3, 4]) assert.equal(ask(from), turn);
+  assert.ok(isOwner(owner), 'the actor stayed where it was');
+  until('the change is shown', () => shown.at(-1) === 4);
+  crowd.mend(from, owner);
+  until('they found each other', () => isConnected(from, owner) && isConnected(owner, from));
+  assert.equal(ask(from), 5);
+  until('the change is shown', () => shown.at(-1) === 5);
 });

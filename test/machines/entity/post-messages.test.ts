@@ -44,7 +44,7 @@ test('every message comes back as it was formed', () => {
   );
   const all = [
     [
-      fc.record({ address, source: text, correlation: text, hops: fc.nat(3), event: bytes }, plain),
+      fc.record({ number, address, source: text, correlation: text, hops: fc.nat(3), event: bytes }, plain),
       post.formSend,
       post.parseSend,
     ],
@@ -91,9 +91,9 @@ test('what is no message is none, whatever it is', () => {
     }),
     { numRuns: 300 },
   );
-  assert.equal(post.parseSend(['cart/1', '', '', postLimits.hopsMax + 1, new Uint8Array(1)]), null);
-  assert.equal(post.parseSend(['Cart/1', '', '', 0, new Uint8Array(1)]), null);
-  assert.equal(post.parseSend(['cart/1', '', '', 0, new Uint8Array(postLimits.bytesMax + 1)]), null);
+  assert.equal(post.parseSend([1, 'cart/1', '', '', postLimits.hopsMax + 1, new Uint8Array(1)]), null);
+  assert.equal(post.parseSend([1, 'Cart/1', '', '', 0, new Uint8Array(1)]), null);
+  assert.equal(post.parseSend([1, 'cart/1', '', '', 0, new Uint8Array(postLimits.bytesMax + 1)]), null);
   assert.equal(post.parseAsk([1, 9, null, 'cart/1', '', '', 0, [], new Uint8Array(1)]), null);
   assert.equal(
     post.parseAsk([1, 0, null, 'cart/1', '', '', 0, new Array(postLimits.heardMax + 1).fill(1), new Uint8Array(1)]),
