@@ -10,7 +10,7 @@ import type { ActorDefinition, Placement, Whereabouts } from './actor-api.ts';
 import type { GroupEvent } from './group.ts';
 import type { Leaderships } from './leadership.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
-import type { ShardHost, Shards } from './shard-api.ts';
+import type { ShardHost, ShardPlace, Shards, ShardView } from './shard-api.ts';
 import type { ShardsEvent } from './shard-keeper.ts';
 import type { ShardLeaders } from './shard-leaders.ts';
 import { createShardLives, isSameToken, type ShardLives } from './shard-lives.ts';
@@ -50,6 +50,8 @@ export type ShardFacts = {
   /** Who leads groups that have no replica here, or one that does not hear its leader. */
   learnt: Pick<ShardLeaders, 'leader' | 'fresh'>;
   preferred: ReadonlyMap<string, string>;
+  /** By group, as it was when the preferred ones were worked out. */
+  voters: ReadonlyMap<string, ShardView['voters']>;
   notify(): void;
 };
 
@@ -67,7 +69,8 @@ const lapseLookMs = 10;
 
 export const isOfCluster = (placement: Placement): boolean => placement === 'sharded' || placement === 'singleton';
 
-const nowhere = (code: ErrorCode, message: string, ms: number, address: ActorAddress): Whereabouts => ({
+type Nowhere = Extract<Whereabouts, { where: 'nowhere' }>;
+const nowhere = (code: ErrorCode, message: string, ms: number, address: ActorAddress): Nowhere => ({
   ...{ where: 'nowhere', failure: failure(code, message, { address: addressText(address) }), againMs: ms },
 });
 
@@ -158,11 +161,15 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
     return nowhere('MEMBER_NOT_FOUND', `no member is called ${node}`, againMs.node, address);
   };
 
+  const unhosted = (group: string, address: ActorAddress): Nowhere => {
+    const message = `${name}, which leads '${group}', hosts no actors of type '${address.type}'`;
+    return nowhere('ACTOR_NOT_FOUND', message, againMs.hosting, address);
+  };
+
   const atLeader = (group: string, address: ActorAddress): Whereabouts => {
     const leadership = leaderships.of(group);
     if (!hosted.has(address.type)) {
-      const message = `${name}, which leads '${group}', hosts no actors of type '${address.type}'`;
-      return nowhere('ACTOR_NOT_FOUND', message, againMs.hosting, address);
+      return unhosted(group, address);
     }
     facts.askedAtMs.set(group, clock.nowMs());
     leadership.attend(true);
@@ -178,14 +185,38 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
   const ofCluster = (address: ActorAddress): Whereabouts => {
     const group = groupOf(address);
     if (group === null) return nowhere('NOT_READY', `${name} does not belong to a cluster yet`, againMs.unknown, address);
-    const leadership = leaderships.of(group);
-    const isMember = hearsOfLeaders(group);
-    // Its leader may be cut off from this node alone: others hear it, and know a way.
-    const peer = isMember ? (leadership.leader() ?? facts.learnt.fresh(group)) : facts.learnt.leader(group);
-    if (peer === self && isMember) return atLeader(group, address);
-    if (peer !== null) return { where: 'at', peer, node: args.nameOf(peer) ?? '' };
-    if (isMember) return nowhere('NO_QUORUM', `no leader of '${group}' is known to ${name}`, againMs.election, address);
-    return nowhere('NOT_READY', `${name} asks who leads '${group}'`, againMs.unknown, address);
+    const peer = leaderOf(group);
+    if (peer === self) return atLeader(group, address);
+    return peer === null ? leaderless(group, address) : { where: 'at', peer, node: args.nameOf(peer) ?? '' };
+  };
+
+  // Its leader may be cut off from this node alone: others hear it, and know a way.
+  const leaderOf = (group: string): PeerId | null =>
+    hearsOfLeaders(group) ? (leaderships.of(group).leader() ?? facts.learnt.fresh(group)) : facts.learnt.leader(group);
+
+  const leaderless = (group: string, address: ActorAddress): Nowhere =>
+    hearsOfLeaders(group)
+      ? nowhere('NO_QUORUM', `no leader of '${group}' is known to ${name}`, againMs.election, address)
+      : nowhere('NOT_READY', `${name} asks who leads '${group}'`, againMs.unknown, address);
+
+  const found = (address: ActorAddress): ShardPlace => {
+    const placement = definitions.get(address.type)?.placement;
+    if (address.node !== null || (placement !== undefined && !isOfCluster(placement))) {
+      const at = ofNode(address);
+      return { group: null, node: address.node ?? name, failure: at.where === 'nowhere' ? at.failure : null };
+    }
+    const group = groupOf(address);
+    const peer = group === null ? null : leaderOf(group);
+    if (group === null || peer === null) {
+      const at = group === null ? ofCluster(address) : leaderless(group, address);
+      return { group, node: null, failure: at.where === 'nowhere' ? at.failure : null };
+    }
+    const isHosted = peer !== self || hosted.has(address.type);
+    return {
+      group,
+      node: peer === self ? name : args.nameOf(peer),
+      failure: isHosted ? null : unhosted(group, address).failure,
+    };
   };
 
   // -------------------------------------------------------------- those that live here
@@ -205,7 +236,7 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
     askedAtMs: new Map(),
     hostedAt: () => new Map(),
     learnt: { leader: () => null, fresh: () => null },
-    preferred: new Map(),
+    ...{ preferred: new Map(), voters: new Map() },
   };
 
   const inGroup = (address: ActorAddress, done: (why: Failure | null) => void, run: (group: string) => void): void => {
@@ -263,9 +294,11 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
         const known = leader ?? (hearsOfLeaders(group) ? null : facts.learnt.leader(group));
         return {
           ...{ group, token, leader: known === null ? null : known === self ? name : args.nameOf(known) },
-          ...{ preferred: facts.preferred.get(group) ?? null, actors: lives.count(group), remembered: memory.count(group) },
+          ...{ preferred: facts.preferred.get(group) ?? null, voters: facts.voters.get(group) ?? [] },
+          ...{ actors: lives.count(group), remembered: memory.count(group) },
         };
       }),
+    find: found,
   };
 
   return { api, facts, changed: notify, successor: (group) => facts.preferred.get(group) ?? null };

@@ -14,17 +14,28 @@ export type ShardHost = {
   persisted?(group: string): Hosted;
 };
 
+/**
+ * Whether a voter of a group may lead it: it is not there, it is there and not ready, or it lacks a type that another hosts, or a version
+ * that the group's state needs.
+ */
+export type VoterStanding = 'able' | 'away' | 'not-ready' | 'lacking';
+
 /** A group that holds actors, as this node knows it. */
 export type ShardView = {
   readonly group: string;
   /** Node names, or null where nobody is known. */
   readonly leader: string | null;
   readonly preferred: string | null;
+  /** Who may lead it, and why others may not; empty where this node has no replica of it, or nobody hosts actors of the cluster. */
+  readonly voters: readonly { readonly node: string; readonly standing: VoterStanding }[];
   readonly token: FencingToken | null;
   /** Those of this node. */
   readonly actors: number;
   readonly remembered: number;
 };
+
+/** Where an actor is to be found, and by which group; `failure`: why it is not, or would not be. */
+export type ShardPlace = { readonly group: string | null; readonly node: string | null; readonly failure: Failure | null };
 
 export interface Shards extends Placing {
   /** In place of whoever was served before; before anything is hosted. */
@@ -43,4 +54,6 @@ export interface Shards extends Placing {
   groupOf(address: Pick<ActorAddress, 'type' | 'key'>): string | null;
   leadership(group: string): Leadership;
   view(): readonly ShardView[];
+  /** As `locate`, for a person: nothing is kept awake by it. */
+  find(address: ActorAddress): ShardPlace;
 }

@@ -9,6 +9,7 @@ import type { Member as Replica } from '../machines/raft/types.ts';
 import type { ShardFacts } from './actor-shards.ts';
 import type { Leaderships } from './leadership.ts';
 import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
+import type { ShardView, VoterStanding } from './shard-api.ts';
 
 /** Entries that a new leader may lack: they are on their way. */
 const behindMax = 256;
@@ -42,6 +43,7 @@ export const createShardBalance = (args: ShardBalanceArguments): ShardBalance =>
   const leadsSinceMs = new Map<string, number>();
   /** Groups of which this node lacks more than another. */
   const unfit = new Set<string>();
+  const standings = new Map<string, ShardView['voters']>();
 
   const votersOf = (raft: RaftState): Replica[] =>
     raft.configuration.voters.flatMap((id) => raft.configuration.members[id] ?? []);
@@ -56,15 +58,25 @@ export const createShardBalance = (args: ShardBalanceArguments): ShardBalance =>
     wanted: ReadonlySet<string>,
   ): LeaderCandidate[] => {
     const persisted = facts.host()?.persisted?.(group) ?? nothing;
-    const able = voters.flatMap(({ name: voter, peer }) => {
+    const there = voters.flatMap(({ name: voter, peer }) => {
       const member = members.get(peer);
       if (member?.status !== 'alive' || member.state !== 'ready') return [];
       const { capacity, region } = member;
       return [{ lacking: lacks(hosted(peer), wanted, persisted), one: { name: voter, capacity, zone: region } }];
     });
-    const least = Math.min(...able.map(({ lacking }) => lacking));
-    if (able.some(({ one, lacking }) => one.name === name && lacking > least)) unfit.add(group);
-    return able.filter(({ lacking }) => lacking === least).map(({ one }) => one);
+    const least = Math.min(...there.map(({ lacking }) => lacking));
+    const able = there.filter(({ lacking }) => lacking === least).map(({ one }) => one);
+    if (there.some(({ one, lacking }) => one.name === name && lacking > least)) unfit.add(group);
+    const standingOf = ({ name: voter, peer }: Replica): VoterStanding => {
+      if (able.some((one) => one.name === voter)) return 'able';
+      if (members.get(peer)?.status !== 'alive') return 'away';
+      return there.some(({ one }) => one.name === voter) ? 'lacking' : 'not-ready';
+    };
+    standings.set(
+      group,
+      voters.map((voter) => ({ node: voter.name, standing: standingOf(voter) })),
+    );
+    return able;
   };
 
   /** Handing over would cost those who wait no more than a moment. */
@@ -108,6 +120,7 @@ export const createShardBalance = (args: ShardBalanceArguments): ShardBalance =>
       ([group, of]): GroupToLead => ({ group, candidates: candidates(group, of, members, wanted) }),
     );
     facts.preferred = preferredLeaders(groups);
+    facts.voters = standings;
     return replicas;
   };
 

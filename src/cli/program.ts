@@ -345,6 +345,9 @@ const addActor = (program: Command): void => {
   reaching(actor.command('reset <address>'))
     .description('let a replicated actor go on that was stopped because replicas of it differ')
     .action(async (address, options) => (await load()).reset(address, options));
+  reaching(actor.command('shards [address]'))
+    .description('which groups hold the actors of the cluster, who leads them and why; or where one actor is')
+    .action(async (address, options) => (await import('./shards.ts')).shards(address, options));
   reaching(actor.command('stop <address>'))
     .description('end it for good, with what is durable of it; the next event makes it anew')
     .option('--hard', 'what waits in its mailbox is not handled any more')

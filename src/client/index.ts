@@ -68,6 +68,8 @@ export type {
   ShownActor,
   ShownActors,
   ShownDescription,
+  ShownShard,
+  ShownShards,
 } from './inspection.ts';
 export type { Lease, Lock } from './leases.ts';
 export type {

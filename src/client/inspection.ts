@@ -1,5 +1,6 @@
 // Actors as who looks on sees them, from a program that is no member: lists, descriptions, and what happens, over the HTTP of one node.
 import type { ActorDescription, ListedActor } from '../../actors/inspect-api.ts';
+import type { ShardView } from '../../actors/shard-api.ts';
 import { type ErrorCode, errorTable, failure } from '../../machines/errors.ts';
 import { PolityError } from '../errors.ts';
 import { type Attempted, failureOfAnswer } from './attempts.ts';
@@ -20,6 +21,21 @@ export type ShownActors = {
 };
 
 export type ShownDescription = Omit<ActorDescription, 'view'> & { readonly view: ShownActor };
+
+/** A group that actors of the cluster are spread over, as the node knows it that answers. */
+export type ShownShard = Omit<ShardView, 'token'> & { readonly token: string | null };
+
+export type ShownShards = {
+  readonly groups: readonly ShownShard[];
+  /** Of the address that was asked for; `failure`, with the fields of a problem: why nobody would get there. */
+  readonly place: {
+    readonly address: string;
+    /** Null: it belongs to a node. */
+    readonly group: string | null;
+    readonly node: string | null;
+    readonly failure: { readonly code: string; readonly detail?: string } | null;
+  } | null;
+};
 
 export type ListActorsOptions = CallOptions & {
   type?: string;
@@ -56,6 +72,8 @@ export interface InspectionClient {
   list(options?: ListActorsOptions): Promise<ShownActors>;
   /** By its address as text, wherever it lives. Rejects with NOT_FOUND. */
   describe(address: string, options?: CallOptions): Promise<ShownDescription>;
+  /** Which groups hold actors of the cluster, who leads them and who should; with an address as text, where that actor is, and why. */
+  shards(options?: CallOptions & { address?: string }): Promise<ShownShards>;
   /** What happens from now on, from the node that answered last, until it is broken off: then it rejects with UNREACHABLE. */
   follow(wanted: FollowActorsOptions): AsyncGenerator<InspectedEvent, void, undefined>;
 }
@@ -182,6 +200,13 @@ export const createInspectionClient = ({ run, wire }: InspectionPorts): Inspecti
       const path = `/v1/actors/${encode('the type', type)}/${encode('the key', key)}`;
       const query = (timeLimitMs: number): string => queryOf({ node: named, 'timeout-ms': timeLimitMs });
       return (await get((timeLimitMs) => `${path}${query(timeLimitMs)}`, options)) as unknown as ShownDescription;
+    },
+    async shards({ address, ...options } = {}) {
+      const { type, key, node } = address === undefined ? { type: undefined, key: undefined, node: undefined } : split(address);
+      const encoded = (what: string, word: string | undefined): string | undefined =>
+        word === undefined ? undefined : encode(what, word);
+      const query = queryOf({ type: encoded('the type', type), key: encoded('the key', key), node: encoded('the node', node) });
+      return (await get(() => `/v1/actors/shards${query}`, options)) as unknown as ShownShards;
     },
     follow(wanted) {
       const { addresses, types, everywhere, correlation, perSecond } = wanted;

@@ -1,8 +1,9 @@
 // Actors over HTTP, for those who may look on: lists and descriptions. Who may is one question for these and for the stream (row N7).
 import type { IncomingMessage } from 'node:http';
+import { onlyKey } from '../../actors/actor-api.ts';
 import type { NodeApi } from '../../actors/api.ts';
 import { inspectLimits, type ListedActor, type SilentNode } from '../../actors/inspect-api.ts';
-import type { ActorAddress } from '../../machines/entity/address.ts';
+import { type ActorAddress, addressText } from '../../machines/entity/address.ts';
 import { type Failure, failure } from '../../machines/errors.ts';
 import { toProblem } from '../errors.ts';
 import { tokenText } from './answers.ts';
@@ -69,6 +70,23 @@ const describe = (exchange: Exchange, api: NodeApi): void => {
   });
 };
 
+/** Which groups hold actors of the cluster and who leads them, as this node knows it; with `type`, where that actor is, and why. */
+const shards = (exchange: Exchange, api: NodeApi): void => {
+  const query = Query.of(exchange.url, ['type', 'key', 'node']);
+  const [type, node] = [query.text('type'), query.text('node') ?? null];
+  const key = query.text('key');
+  if (type === undefined && (key !== undefined || node !== null))
+    return refuse('key and node are those of an actor: name its type, too');
+  const groups = api.shards
+    .view()
+    .map(({ token, ...group }) => ({ ...group, token: token === null ? null : tokenText(token) }));
+  if (type === undefined) return exchange.json(JSON.stringify({ groups, place: null }));
+  const address = checkedAddress({ type, key: key ?? onlyKey, node });
+  const { failure: why, ...place } = api.shards.find(address);
+  const failed = why === null ? null : toProblem(why);
+  exchange.json(JSON.stringify({ groups, place: { address: addressText(address), ...place, failure: failed } }));
+};
+
 /** `may` is asked before anything else is said. */
 export const inspectRoutes = (may: MayInspect): readonly Route[] => {
   const allowed =
@@ -80,6 +98,7 @@ export const inspectRoutes = (may: MayInspect): readonly Route[] => {
     };
   return [
     { method: 'GET', path: '/v1/actors', handle: allowed(list) },
+    { method: 'GET', path: '/v1/actors/shards', handle: allowed(shards) },
     { method: 'GET', path: '/v1/actors/:type/:key', handle: allowed(describe) },
   ];
 };

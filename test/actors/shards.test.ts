@@ -352,3 +352,27 @@ test('a keeper that begins anew goes on, and asks the others what they host', ()
   const preferred = new Set(owner.shards.view().map((of) => of.preferred));
   assert.equal(preferred.size, 3, 'it knows that the others can lead, too');
 });
+
+test('where an actor is, who should lead its group and why others may not, is told', () => {
+  const cluster = createHandCluster({ groups, balance: { ...balance, isOn: true } });
+  const nodes = cluster.form();
+  // The last one hosts nothing.
+  const hosts = nodes.slice(0, 2).map((node) => hostActors(node, cart));
+  const [host] = hosts as [Host, Host];
+  const settled = (): boolean =>
+    host.shards.view().every(({ leader, preferred }) => leader !== null && preferred !== 'n3' && leader === preferred);
+  cluster.until(settled, 30_000);
+  for (const { voters } of host.shards.view())
+    assert.deepEqual(voters.map(({ node, standing }) => `${node} ${standing}`).sort(), ['n1 able', 'n2 able', 'n3 lacking']);
+  const key = at('cart', 'order-1');
+  const group = host.shards.groupOf(key)!;
+  const { leader } = host.shards.view().find((one) => one.group === group)!;
+  assert.deepEqual(host.shards.find(key), { group, node: leader, failure: null });
+  assert.deepEqual(host.shards.find({ ...key, node: 'n2' }), { group: null, node: 'n2', failure: null });
+  const unhosted = hosts.find(({ node }) => node.name === leader)!.shards.find(at('none', 'order-1'));
+  if (unhosted.node === leader && unhosted.failure !== null) assert.equal(unhosted.failure.code, 'ACTOR_NOT_FOUND');
+  assert.equal(host.shards.find(at('cart', 'x', 'n9')).failure?.code, 'MEMBER_NOT_FOUND');
+  cluster.kill(nodes[1]);
+  cluster.until(() => host.shards.view().every(({ voters }) => voters.some(({ standing }) => standing === 'away')), 60_000);
+  cluster.until(() => host.shards.view().every((one) => one.leader === 'n1'), 60_000);
+});

@@ -224,3 +224,35 @@ test('polity actors prints a table, and polity inspect lines where there is no t
   running.child.kill('SIGINT');
   assert.equal((await running.ended).code, 0);
 });
+
+test('polity actor shards prints who leads what and why, and where an actor is', async () => {
+  const voters = [
+    { node: 'n1', standing: 'able' as const },
+    { node: 'n2', standing: 'lacking' as const },
+  ];
+  const one = { voters, token: null, actors: 2, remembered: 1 };
+  node.shardViews = [
+    { ...one, group: 'actors-1', leader: 'n2', preferred: 'n1' },
+    { ...one, group: 'actors-2', leader: null, preferred: null, voters: [] },
+  ];
+  const [all, place, lost, json, wrong] = await many(
+    [
+      ['actor', 'shards'],
+      ['actor', 'shards', 'cart/a'],
+      ['actor', 'shards', 'cart/lost'],
+      ['actor', 'shards', 'cart/a@n2', '--json'],
+      ['actor', 'shards', 'cart'],
+    ],
+    { POLITY_NODE: gateway.url },
+  );
+  assert.match(
+    all!.stdout,
+    /actors-1 +n2 +n1 +- +2 +1 +n1 should lead, and is handed it when it can be \(n2 lacks types or versions\)/,
+  );
+  assert.match(all!.stdout, /actors-2 +- +- +- +2 +1 +no leader is known/);
+  assert.match(place!.stdout, /^cart\/a is at n1: its key belongs to 'actors-1', whose leader keeps its actors\nGROUP/);
+  assert.doesNotMatch(place!.stdout, /actors-2/);
+  assert.match(lost!.stdout, /^cart\/lost is nowhere now; NO_QUORUM: nobody leads/);
+  const { place: at } = JSON.parse(json!.stdout) as { place: { group: null; node: string } };
+  assert.deepEqual([at.group, at.node, wrong!.code], [null, 'n2', 2]);
+});

@@ -109,8 +109,17 @@ export class FakeNode implements NodeApi {
     stopped: (_definition, _address, done) => done(null),
     groupOf: () => 'kv',
     leadership: (group) => ({ group, token: null, leader: null }),
-    view: () => [],
+    view: () => this.shardViews,
+    find: ({ key, node }) =>
+      node === null
+        ? {
+            group: 'actors-1',
+            node: key === 'lost' ? null : 'n1',
+            failure: key === 'lost' ? failure('NO_QUORUM', 'nobody leads') : null,
+          }
+        : { group: null, node, failure: null },
   };
+  shardViews: ReturnType<NodeApi['shards']['view']> = [];
 
   /** Nobody hears what it announces. */
   readonly gossip: NodeApi['gossip'] = {

@@ -186,3 +186,32 @@ test('nobody looks on where the configuration says so, and from elsewhere only w
   assert.equal((await ask(guarded, 'GET', '/v1/actors', { headers })).status, 200);
   await guarded.close();
 });
+
+test('groups of the cluster with who leads them and may, and where an actor is', async () => {
+  const voters = [
+    { node: 'n1', standing: 'able' as const },
+    { node: 'n2', standing: 'away' as const },
+  ];
+  const group = {
+    group: 'actors-1',
+    leader: 'n1',
+    preferred: 'n1',
+    voters,
+    token: { term: 3, index: 9 },
+    actors: 2,
+    remembered: 1,
+  };
+  node.shardViews = [group];
+  const shown = { ...group, token: '3.9' };
+  assert.deepEqual((await ask(gateway, 'GET', '/v1/actors/shards')).json, { groups: [shown], place: null });
+  const place = async (query: string) =>
+    (await ask(gateway, 'GET', `/v1/actors/shards?${query}`)).json.place as { failure: { code?: string } };
+  assert.deepEqual(await place('type=cart&key=a%2Fb'), { address: 'cart/a/b', group: 'actors-1', node: 'n1', failure: null });
+  assert.deepEqual(await place('type=clerk&node=n2'), { address: 'clerk/-@n2', group: null, node: 'n2', failure: null });
+  assert.equal((await place('type=cart&key=lost')).failure.code, 'NO_QUORUM');
+  for (const query of ['key=a', 'type=Cart', 'type=cart&key=', 'what=1'])
+    assert.equal((await ask(gateway, 'GET', `/v1/actors/shards?${query}`)).status, 400, query);
+  const off = await openTestGateway(node, { inspect: 'off' });
+  assert.equal((await ask(off, 'GET', '/v1/actors/shards')).status, 403);
+  await off.close();
+});
