@@ -126,7 +126,7 @@ export class Asking {
     // Late answers are ordinary; those of others than were asked are told apart by nobody, and worth nothing.
     if (open === undefined || open.state.target !== peer) return this.#args.sink.count('actor_answers_late_total');
     const { type } = open.asked.address;
-    if (isKept) this.#args.locating.learn(type);
+    if (isKept) this.#args.locating.learn(type, true);
     open.state.isKept ||= isKept;
     this.#noteHeard(peer, number);
     switch (result.type) {
@@ -200,7 +200,9 @@ export class Asking {
   // ---------------------------------------------------------------- what is done
 
   #step(open: Open, event: RequestEvent): void {
-    const { clock, chance, sink } = this.#args;
+    const { clock, chance, sink, locating } = this.#args;
+    // News of its type may have come since it was put.
+    open.state.isKept ||= locating.isKept(open.asked.address.type);
     const next = stepRequest(open.state, clock.nowMs(), chance(), event);
     if (next === null) return;
     open.timer?.cancel();

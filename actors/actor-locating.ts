@@ -16,8 +16,8 @@ export interface Locating {
   locate(address: ActorAddress): Located;
   /** Ids are kept with the state of actors of this type; false while it is not known. */
   isKept(type: string): boolean;
-  /** Another node says that they are. */
-  learn(type: string): void;
+  /** Another node says whether they are. Who says that they are not is believed before who says that they are. */
+  learn(type: string, isKept: boolean): void;
 }
 
 type Kind = Pick<ActorDefinition, 'placement' | 'durability'>;
@@ -30,7 +30,7 @@ const ofCluster: Kind = { placement: 'sharded', durability: 'none' };
 const never = (why: Failure): Located => ({ type: 'nowhere', failure: why, againMs: 0 });
 
 export const createLocating = (name: string, directory: Directory, placing: () => Placing): Locating => {
-  const learnt = new Set<string>();
+  const learnt = new Map<string, boolean>();
 
   return {
     locate(address) {
@@ -50,13 +50,13 @@ export const createLocating = (name: string, directory: Directory, placing: () =
 
     isKept(type) {
       const definition = directory.definition(type);
-      return definition === undefined ? learnt.has(type) : definition.durability !== 'none';
+      return definition === undefined ? learnt.get(type) === true : definition.durability !== 'none';
     },
 
-    learn(type) {
-      if (learnt.has(type) || directory.definition(type) !== undefined) return;
-      if (learnt.size >= typesLearntMax) learnt.clear();
-      learnt.add(type);
+    learn(type, isKept) {
+      if (directory.definition(type) !== undefined || learnt.get(type) === false) return;
+      if (learnt.size >= typesLearntMax && !learnt.has(type)) learnt.clear();
+      learnt.set(type, isKept);
     },
   };
 };

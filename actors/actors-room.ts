@@ -1,6 +1,7 @@
 // All of a node that has to do with actors that users write, in one room: what keeps them alive (a backing for each durability), what says
 // where they are, and the door. actors/node.ts has little more to do than to tell it of peers.
 import { type ActorAddress, parseAddress } from '../machines/entity/address.ts';
+import type { Kind } from '../machines/entity/hosted.ts';
 import type { Failure } from '../machines/errors.ts';
 import type { MemberView } from '../machines/membership/index.ts';
 import type { ActorDefinition, ActorsApi, Backing, BackingEvents, LiveActor, Placing } from './actor-api.ts';
@@ -58,6 +59,8 @@ export interface ActorsRoom {
   isBusy(peer: PeerId): boolean;
   /** Brings it to life here, as a message would that makes it; nothing if it is elsewhere by now. */
   open(definition: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void;
+  /** Another node hosts these. */
+  learn(kinds: readonly Kind[]): void;
   /** Told of each new type that is hosted here. */
   onHosted(listener: () => void): void;
   /** Releases the actors of this node, once they have handled what waits, or when its patience is over. */
@@ -177,6 +180,9 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
       const { token } = at.found;
       const job = { makes: true, run: () => done(null), fail: done };
       directory.use(directory.place(definition, at.found.address), token, job);
+    },
+    learn(kinds) {
+      for (const { type, isKept } of kinds) locating.learn(type, isKept);
     },
     onHosted: directory.onHosted,
     stop(done) {

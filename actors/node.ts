@@ -450,6 +450,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   });
   shards.api.serve({
     ...{ definitions: actors.api.definitions, open: actors.open, persisted: (group) => replicas.persisted(group) },
+    learn: actors.learn,
   });
   actors.onHosted(shards.api.hosted);
   if (settings.durableGraphs) actors.api.host(createDurableGraph({ calls: () => calls.api, wallMs: clock.wallMs, forget }));

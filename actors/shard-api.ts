@@ -1,6 +1,6 @@
 // What places actors of the cluster, to whoever opens them (the door), stops the node or looks on.
 import type { ActorAddress } from '../machines/entity/address.ts';
-import type { Hosted } from '../machines/entity/hosted.ts';
+import type { Hosted, Kind } from '../machines/entity/hosted.ts';
 import type { Failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
 import type { ActorDefinition, Leadership, LiveActor, Placing } from './actor-api.ts';
@@ -10,6 +10,8 @@ export type ShardHost = {
   definitions(): readonly ActorDefinition[];
   /** Brings it to life here as a message that makes it would, if it does not live already. */
   open(definition: ActorDefinition, address: ActorAddress, done: (why: Failure | null) => void): void;
+  /** Another node hosts these. */
+  learn?(kinds: readonly Kind[]): void;
   /** The versions of each type of which the group holds state. */
   persisted?(group: string): Hosted;
 };

@@ -3,7 +3,7 @@
 // group learn who leads it. All of it can begin anew at any moment.
 import type { ActorAddress } from '../machines/entity/address.ts';
 import type { BalanceOptions } from '../machines/entity/balance.ts';
-import { formHosted, type Hosted, parseHosted } from '../machines/entity/hosted.ts';
+import { formHosted, formKinds, type Hosted, parseHosted, parseKinds } from '../machines/entity/hosted.ts';
 import type { MemberView } from '../machines/membership/index.ts';
 import type { FencingToken } from '../machines/register/types.ts';
 import { type ActorDefinition, onlyKey } from './actor-api.ts';
@@ -76,11 +76,20 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
   // -------------------------------------------------------------- what is hosted where
 
   const tellOthers = (): void => {
+    const definitions = facts.host()?.definitions() ?? [];
+    if (definitions.length === 0) return;
+    const kinds = formKinds(definitions.map((one) => ({ type: one.name, isKept: one.durability !== 'none' })));
     const hosted = facts.hosted();
-    if (hosted.size === 0) return;
+    const tell = (peer: PeerId, type: string, body: unknown): boolean =>
+      router.send(peer, 'calls', shardsAddress, shardsAddress, type, body) === 'queued';
     for (const peer of untold)
-      if (router.send(peer, 'calls', shardsAddress, shardsAddress, 'hosts', formHosted(hosted)) === 'queued')
-        untold.delete(peer);
+      if (tell(peer, 'kinds', kinds) && (hosted.size === 0 || tell(peer, 'hosts', formHosted(hosted)))) untold.delete(peer);
+  };
+
+  const onKinds = ({ peer, body }: Delivery): void => {
+    const kinds = parseKinds(body);
+    if (kinds === null) return router.refuse(peer, 'MESSAGE_MALFORMED', 'it does not say what its actors remember');
+    facts.host()?.learn?.(kinds);
   };
 
   const onHosts = ({ peer, body }: Delivery): void => {
@@ -210,6 +219,7 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
         return balance.drain();
       case 'delivery':
         if (event.delivery.type === 'hosts') return onHosts(event.delivery);
+        if (event.delivery.type === 'kinds') return onKinds(event.delivery);
         if (event.delivery.type === 'hosts-wanted') return onWanted(event.delivery.peer);
         if (event.delivery.type === 'leader') return answerLeader(event.delivery, leaderOf);
         return router.refuse(event.delivery.peer, 'TYPE_UNKNOWN', `no such message: ${event.delivery.type.slice(0, 32)}`);

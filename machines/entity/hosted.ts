@@ -8,7 +8,26 @@ export type Versions = { readonly oldest: number; readonly newest: number };
 /** By type: what a node can read, its own version being the newest; or what a group holds. */
 export type Hosted = ReadonlyMap<string, Versions>;
 
+/** Whether ids are remembered with the state of a type's actors, so that a request in doubt may be put again wherever they are. */
+export type Kind = { readonly type: string; readonly isKept: boolean };
+
 export const hostedLimits = { typesMax: 1_024 } as const;
+
+export const formKinds = (kinds: readonly Kind[]): unknown =>
+  kinds.slice(0, hostedLimits.typesMax).map(({ type, isKept }) => [type, isKept]);
+
+/** Null: they are none. */
+export const parseKinds = (body: unknown): readonly Kind[] | null => {
+  if (!Array.isArray(body) || body.length > hostedLimits.typesMax) return null;
+  const kinds: Kind[] = [];
+  for (const item of body as unknown[]) {
+    if (!Array.isArray(item) || item.length !== 2) return null;
+    const [type, isKept] = item as unknown[];
+    if (!isActorType(type) || typeof isKept !== 'boolean') return null;
+    kinds.push({ type, isKept });
+  }
+  return kinds;
+};
 
 export const formHosted = (hosted: Hosted): unknown => [...hosted].map(([type, { oldest, newest }]) => [type, oldest, newest]);
 

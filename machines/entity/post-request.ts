@@ -22,7 +22,7 @@ export type RequestState = {
   /** An earlier question may have had its effect, and only this process can say; null: none, or ids are kept. */
   doubtAt: RequestTarget | null;
   isInDoubt: boolean;
-  /** Ids are kept with the state; false until it is known. */
+  /** Ids are kept with the state; false until it is known, which may be at any time. */
   isKept: boolean;
   /** Times that it was asked, and waited. */
   attempts: number;
@@ -233,6 +233,8 @@ const late = (state: RequestState): RequestNext => {
 /** `fraction` of chance, in [0, 1). Null: nothing is to be done, the event says nothing to it now. */
 export const stepRequest = (state: RequestState, nowMs: number, fraction: number, event: RequestEvent): RequestNext => {
   if (state.phase === 'over') return null;
+  // It has turned out that others can say it as well.
+  if (state.isKept) state.doubtAt = null;
   switch (event.type) {
     case 'late':
       return late(state);

@@ -210,3 +210,35 @@ test('what shall always be there is: a singleton, remembered rooms, and one of e
   cluster.pass(2_000);
   assert.deepEqual(living(), ['r2', 'r3', 'r4', 'r5']);
 });
+
+test('a node that hosts nothing of a type knows whether its actors remember ids, from the first request on', () => {
+  const durable = counter({ durability: 'replicated' });
+  const fleeting = counter({ name: 'fleeting' });
+  const cluster = createHandCluster({ groups, balance: { ...balance, isOn: false } });
+  const nodes = cluster.form();
+  for (const { api } of nodes) for (const one of [durable, fleeting]) assert.equal(api.actors.host(one), null);
+  const client = cluster.start('n4', { bootstrap: [] });
+  cluster.until(() => client.api.status().state === 'ready', 20_000);
+  cluster.pass(3_000);
+  const outcomes: Record<string, unknown> = {};
+  const ask = (type: string, key: string): void => {
+    client.api.actors.ask(at(key, type), add, { timeoutMs: 20_000 }, (outcome) => {
+      outcomes[type] = outcome.ok ? outcome.value : outcome.failure.code;
+    });
+  };
+  const { groupOf } = nodes[0].api.shards;
+  const group = groupOf(at('a'))!;
+  const beside = Array.from({ length: 100 }, (_, n) => `k${n}`).find((key) => groupOf(at(key, 'fleeting')) === group)!;
+  const owner = nodes.find(({ api, peer }) => api.shards.leadership(group).leader === peer)!;
+  // Its answers are lost, and then its process.
+  cluster.lose(({ from, to }, { target }) => from === owner.peer && to === client.peer && target === 'actors');
+  ask('counter', 'a');
+  ask('fleeting', beside);
+  cluster.pass(100);
+  assert.deepEqual(outcomes, {});
+  cluster.kill(owner);
+  cluster.lose(() => false);
+  cluster.until(() => 'counter' in outcomes && 'fleeting' in outcomes, 30_000);
+  // Asked again under its id, it has one effect; of the other nobody knows.
+  assert.deepEqual(outcomes, { counter: 1, fleeting: 'OUTCOME_UNKNOWN' });
+});

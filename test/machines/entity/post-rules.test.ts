@@ -156,3 +156,17 @@ test('a feed has one value under way at most, shows the latest in the end, in or
     { numRuns: 500 },
   );
 });
+
+test('a request in doubt goes elsewhere as soon as it is known that its id is kept', () => {
+  const state = createRequest(0, 5_000, false);
+  stepRequest(state, 0, 0.5, { type: 'at', peer: 'p1' });
+  stepRequest(state, 10, 0.5, { type: 'lost' });
+  assert.equal(state.doubtAt, 'p1');
+  assert.deepEqual(stepRequest(state, 100, 0.5, { type: 'woke' }), { do: 'ask', target: 'p1' }, 'only that process can know');
+  state.isKept = true;
+  stepRequest(state, 110, 0.5, { type: 'gone' });
+  assert.deepEqual(stepRequest(state, 200, 0.5, { type: 'woke' }), { do: 'seek' });
+  assert.deepEqual(stepRequest(state, 200, 0.5, { type: 'at', peer: 'p2' }), { do: 'ask', target: 'p2' });
+  const next = stepRequest(state, 5_000, 0.5, { type: 'late' });
+  assert.equal(next?.do === 'end' && next.failure.code, 'OUTCOME_UNKNOWN');
+});
