@@ -8,6 +8,7 @@ import { type Ask, reasonOf } from './actor-cell-asks.ts';
 import { isTransitionLogic, LightEngine } from './actor-cell-light.ts';
 import { CellState, type Fatal } from './actor-cell-state.ts';
 import { SystemEngine } from './actor-cell-system.ts';
+import type { Family } from './actor-family.ts';
 import type { Outcome } from './api.ts';
 import type { Timer } from './ports/index.ts';
 
@@ -19,6 +20,8 @@ export abstract class CellLife extends CellState {
   #begins = true;
   /** Why the engine is to be ended in the next turn: one with which it begins anew has failed. */
   #suspends: string | null = null;
+  /** Why it is to be given up in the next turn: one with which it stands and falls was. */
+  #falls: string | null = null;
   #ending: Ending | null = null;
   #record: FailureRecord = neverFailed;
   /** Those that wait for this one to begin anew. */
@@ -37,6 +40,7 @@ export abstract class CellLife extends CellState {
 
   protected prepare(): void {
     if (this.endsNow) return;
+    if (this.#falls !== null) return this.#fall(this.#falls);
     if (this.#suspends !== null) this.#suspend(this.#suspends);
     if (this.#begins) this.#begin();
     else if (this.thrown !== null && this.engine !== null) this.fail(this.engine.snapshot(), null);
@@ -101,12 +105,16 @@ export abstract class CellLife extends CellState {
     this.#letGo({ ...snapshot, status: 'error', output: undefined, error } as Snapshot<unknown>, () => this.#lostWith(reason));
     const nowMs = this.clock.nowMs();
     const chance = this.place.random.uint32() / 0x1_0000_0000;
-    const { record, delayMs } = judgeFailure(this.definition.restart, this.#record, nowMs, chance);
-    this.#record = record;
-    if (delayMs === null) return this.#giveUp(error, reason);
+    const { restart } = this.definition;
+    const family = this.place.familyOf(this.self);
+    const { record, delayMs } = judgeFailure(restart, family?.record ?? this.#record, nowMs, chance);
+    if (family === null) this.#record = record;
+    else family.record = record;
+    if (delayMs === null) return this.#giveUpAll(family, error, reason);
     this.state = 'backoff';
     this.place.failed(this.self, error, reason, delayMs);
-    this.#herd = this.place.herdOf(this.self);
+    this.#herd =
+      restart.strategy === 'one-for-one' ? [this.self] : (family?.herdOf(this.self, restart.strategy) ?? [this.self]);
     for (const one of this.#herd) if (one !== this.self) one.suspend(`${this.id} failed: ${reason}`);
     this.#timer = this.clock.after(delayMs, () => {
       this.#timer = null;
@@ -146,7 +154,35 @@ export abstract class CellLife extends CellState {
     this.state = 'backoff';
   }
 
-  #giveUp(error: unknown, reason: string): void {
+  /** With a parent it is the parent that fails, and ends them all. */
+  #giveUpAll(family: Family<ActorCell> | null, error: unknown, reason: string): void {
+    this.#giveUp();
+    this.place.failed(this.self, error, reason, null);
+    if (this.parent !== null) return;
+    for (const one of family?.fall(this.self) ?? []) one.fallsWith(`its sibling ${this.id} was given up: ${reason}`);
+  }
+
+  /** For one that is given up together with another, but on its own turn. */
+  fallsWith(why: string): void {
+    if (this.isOver || this.state === 'failed') return;
+    this.#falls = why;
+    this.ready();
+  }
+
+  #fall(why: string): void {
+    this.#falls = this.#suspends = this.#herd = null;
+    if (this.state === 'failed') return;
+    const isFirst = this.state === 'starting';
+    this.#begins = false;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.reason = why;
+    this.#letGo(this.snapshotNow(), this.#lostWith(why));
+    this.#giveUp();
+    if (isFirst) this.place.began(this.self);
+  }
+
+  #giveUp(): void {
     const { address } = this;
     this.state = 'failed';
     const why = this.failedWith();
@@ -154,7 +190,6 @@ export abstract class CellLife extends CellState {
     const end: ActorEnd = { address, reason: 'failed', failure: why };
     this.#endOnlookers(end);
     this.place.gone(this.self, end);
-    this.place.failed(this.self, error, reason, null);
   }
 
   failedWith(): Failure {

@@ -4,6 +4,7 @@ import type { ActorEnd, Placing } from './actor-api.ts';
 import type { ActorCell } from './actor-cell.ts';
 import type { Ask } from './actor-cell-asks.ts';
 import type { DeadLetters } from './actor-dead-letters.ts';
+import type { Family } from './actor-family.ts';
 import type { Turns } from './actor-turns.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { ClockPort, RandomPort, SinkPort } from './ports/index.ts';
@@ -30,8 +31,8 @@ export interface CellPlace {
   over(cell: ActorCell): void;
   /** It has ended, was given up, or lives here no more. */
   gone(cell: ActorCell, why: ActorEnd | 'passivated' | 'moved'): void;
-  /** Those that begin anew when this one does, in the order in which they were made; it is among them. */
-  herdOf(cell: ActorCell): readonly ActorCell[];
+  /** With whom it stands and falls; null: it stands alone. */
+  familyOf(cell: ActorCell): Family<ActorCell> | null;
   /** Hosted actors that are children of this one, in the order in which they were made. */
   childrenOf(cell: ActorCell): Iterable<ActorCell>;
 }

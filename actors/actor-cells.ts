@@ -16,6 +16,7 @@ import type { Ask } from './actor-cell-asks.ts';
 import type { CellPlace } from './actor-cell-place.ts';
 import { Sweep } from './actor-cell-sweep.ts';
 import { createDeadLetters, type DeadLetters } from './actor-dead-letters.ts';
+import { Family } from './actor-family.ts';
 import { createTurns, type Turns } from './actor-turns.ts';
 import type { Outcome } from './api.ts';
 import { createDeadlines } from './deadlines.ts';
@@ -79,7 +80,7 @@ class CellTable implements Cells, CellPlace {
   /** By address. */
   readonly #places = new Map<string, Place>();
   /** By what they have in common: the parent, or the type of those that do not stand alone. In order of creation. */
-  readonly #kin = new Map<string, Set<ActorCell>>();
+  readonly #kin = new Map<string, Family<ActorCell>>();
   /** Who waits for one that has not begun, or for one that ends. */
   readonly #waiting = new Map<ActorCell, (() => void)[]>();
   /** Those whose tokens do not hold at the moment. */
@@ -212,21 +213,18 @@ class CellTable implements Cells, CellPlace {
     this.#sweep.watch(cell);
     const kin = kinOf(cell);
     if (kin === null) return;
-    const others = this.#kin.get(kin);
-    if (others === undefined) this.#kin.set(kin, new Set([cell]));
-    else others.add(cell);
+    let family = this.#kin.get(kin);
+    if (family === undefined) this.#kin.set(kin, (family = new Family()));
+    family.members.add(cell);
   }
 
-  herdOf(cell: ActorCell): readonly ActorCell[] {
-    const { strategy } = cell.definition.restart;
-    const kin = kinOf(cell);
-    if (strategy === 'one-for-one' || kin === null) return [cell];
-    const all = [...(this.#kin.get(kin) ?? [])];
-    return strategy === 'all' ? all : all.slice(all.indexOf(cell));
+  familyOf(cell: ActorCell): Family<ActorCell> | null {
+    const kin = cell.definition.restart.strategy === 'one-for-one' ? null : kinOf(cell);
+    return kin === null ? null : (this.#kin.get(kin) ?? null);
   }
 
   childrenOf(cell: ActorCell): Iterable<ActorCell> {
-    return this.#kin.size === 0 ? nobody : (this.#kin.get(cell.id) ?? nobody);
+    return this.#kin.size === 0 ? nobody : (this.#kin.get(cell.id)?.members ?? nobody);
   }
 
   // ---------------------------------------------------------------- what becomes of them
@@ -266,9 +264,9 @@ class CellTable implements Cells, CellPlace {
     this.#places.delete(cell.id);
     const kin = kinOf(cell);
     if (kin !== null) {
-      const others = this.#kin.get(kin);
-      others?.delete(cell);
-      if (others?.size === 0) this.#kin.delete(kin);
+      const members = this.#kin.get(kin)?.members;
+      members?.delete(cell);
+      if (members?.size === 0) this.#kin.delete(kin);
     }
     this.#release(cell);
     if (this.#stopping !== null && this.size === 0) this.#stopped();

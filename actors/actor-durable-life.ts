@@ -5,8 +5,10 @@ import { type Failure, failure } from '../machines/errors.ts';
 import { type FailureRecord, judgeFailure, neverFailed } from '../machines/supervisor/index.ts';
 import type { BodyEffect } from './actor-body-api.ts';
 import { reasonOf } from './actor-cell-asks.ts';
+import type { DurableActor } from './actor-durable.ts';
 import { type Letter, nobody } from './actor-durable-core.ts';
 import { DurableLeave } from './actor-durable-leave.ts';
+import type { Family } from './actor-family.ts';
 import { birth, History } from './actor-history.ts';
 import type { LoadedLog } from './actor-log.ts';
 import type { RandomPort, StorageFailure } from './ports/index.ts';
@@ -189,12 +191,16 @@ export abstract class DurableLife extends DurableLeave {
     this.endPending(failure('ACTOR_FAILED', `${this.id} failed before it answered: ${reason}`));
     const { clock, random } = this.place;
     const chance = random.uint32() / 0x1_0000_0000;
-    const { record, delayMs } = judgeFailure(this.definition.restart, this.#record, clock.nowMs(), chance);
-    this.#record = record;
-    if (delayMs === null) return this.#giveUp(error, reason);
+    const { restart } = this.definition;
+    const family = this.place.familyOf(this.self);
+    const { record, delayMs } = judgeFailure(restart, family?.record ?? this.#record, clock.nowMs(), chance);
+    if (family === null) this.#record = record;
+    else family.record = record;
+    if (delayMs === null) return this.#giveUpAll(family, error, reason);
     if (this.state !== 'starting') this.state = 'backoff';
     this.place.failed(this.self, error, reason, delayMs);
-    this.herd = this.place.herdOf(this.self).filter((one) => one !== this.self);
+    const herd = restart.strategy === 'one-for-one' ? [] : (family?.herdOf(this.self, restart.strategy) ?? []);
+    this.herd = herd.filter((one) => one !== this.self);
     for (const one of this.herd) one.suspend(`${this.id} failed: ${reason}`);
     this.timer = clock.after(delayMs, () => {
       this.timer = null;
@@ -225,6 +231,22 @@ export abstract class DurableLife extends DurableLeave {
       const why = load.ok ? 'there is nothing of it any more' : load.message;
       this.#giveUp(new Error(why), `it cannot be read again: ${why}`);
     });
+  }
+
+  #giveUpAll(family: Family<DurableActor> | null, error: unknown, reason: string): void {
+    this.#giveUp(error, reason);
+    for (const one of family?.fall(this.self) ?? []) one.fallsWith(`its sibling ${this.id} was given up: ${reason}`);
+  }
+
+  /** Given up together with another. */
+  fallsWith(why: string): void {
+    if (this.isLeaving || this.isGone || this.state === 'failed' || this.state === 'stopped') return;
+    this.timer?.cancel();
+    this.timer = null;
+    this.herd = [];
+    this.letGo();
+    this.endPending(failure('ACTOR_FAILED', why));
+    this.#giveUp(new Error(why), why);
   }
 
   #giveUp(error: unknown, reason: string): void {

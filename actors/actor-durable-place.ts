@@ -5,6 +5,7 @@ import type { Failure } from '../machines/errors.ts';
 import type { ActorEnd, Trail } from './actor-api.ts';
 import type { Ask } from './actor-cell-asks.ts';
 import type { DurableActor } from './actor-durable.ts';
+import type { Family } from './actor-family.ts';
 import type { Turns } from './actor-turns.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { ClockPort, RandomPort, SinkPort } from './ports/index.ts';
@@ -35,8 +36,8 @@ export interface DurablePlace {
   onlookerThrew(actor: DurableActor, thrown: unknown): void;
   /** `wakeMs`: when it is to be read again, on the wall clock; null: when somebody wants something of it. */
   over(actor: DurableActor, why: ActorEnd | 'passivated' | 'moved', wakeMs: number | null): void;
-  /** Those that begin anew when this one does; it is among them. */
-  herdOf(actor: DurableActor): readonly DurableActor[];
+  /** With whom it stands and falls; null: it stands alone. */
+  familyOf(actor: DurableActor): Family<DurableActor> | null;
 }
 
 export const journalLimits = {

@@ -18,6 +18,7 @@ import type { Ask } from './actor-cell-asks.ts';
 import { createDueIndex, type DueIndex } from './actor-due.ts';
 import { DurableActor } from './actor-durable.ts';
 import { type DurablePlace, journalLimits } from './actor-durable-place.ts';
+import { Family } from './actor-family.ts';
 import type { FormRef } from './actor-here.ts';
 import { openCount } from './actor-records.ts';
 import { createTurns, type Turns } from './actor-turns.ts';
@@ -77,7 +78,7 @@ class JournalTable implements Journal, DurablePlace {
   /** By type and key: a disk is of one node, whatever its name is. */
   readonly #actors = new Map<string, DurableActor>();
   /** Of types that do not stand alone, in order of creation. */
-  readonly #kin = new Map<string, Set<DurableActor>>();
+  readonly #kin = new Map<string, Family<DurableActor>>();
   /** Who waits for one that is read, or for one that leaves. */
   readonly #waiting = new Map<DurableActor, ((why: Failure | null) => void)[]>();
   readonly #definitions = new Map<string, ActorDefinition>();
@@ -130,7 +131,7 @@ class JournalTable implements Journal, DurablePlace {
     const made = new DurableActor(this, definition, address);
     this.#dues.delete(name);
     this.#actors.set(name, made);
-    this.#kinOf(made)?.add(made);
+    if (made.definition.restart.strategy !== 'one-for-one') this.#join(made);
     this.#begun(made, definition, done, onlyIfMade);
     made.begin(onlyIfMade);
   }
@@ -274,19 +275,15 @@ class JournalTable implements Journal, DurablePlace {
 
   // ---------------------------------------------------------------- what becomes of them
 
-  #kinOf(actor: DurableActor): Set<DurableActor> | null {
-    const { name, restart } = actor.definition;
-    if (restart.strategy === 'one-for-one') return null;
-    let kin = this.#kin.get(name);
-    if (kin === undefined) this.#kin.set(name, (kin = new Set()));
-    return kin;
+  #join(actor: DurableActor): void {
+    const { name } = actor.definition;
+    let family = this.#kin.get(name);
+    if (family === undefined) this.#kin.set(name, (family = new Family()));
+    family.members.add(actor);
   }
 
-  herdOf(actor: DurableActor): readonly DurableActor[] {
-    const kin = this.#kinOf(actor);
-    if (kin === null) return [actor];
-    const all = [...kin];
-    return actor.definition.restart.strategy === 'all' ? all : all.slice(all.indexOf(actor));
+  familyOf({ definition }: DurableActor): Family<DurableActor> | null {
+    return this.#kin.get(definition.name) ?? null;
   }
 
   diskRefused(why: Failure): void {
@@ -325,9 +322,9 @@ class JournalTable implements Journal, DurablePlace {
     const name = nameOf(actor.address);
     if (this.#actors.get(name) === actor) this.#actors.delete(name);
     this.#writers.delete(actor);
-    const kin = this.#kin.get(actor.definition.name);
-    kin?.delete(actor);
-    if (kin?.size === 0) this.#kin.delete(actor.definition.name);
+    const members = this.#kin.get(actor.definition.name)?.members;
+    members?.delete(actor);
+    if (members?.size === 0) this.#kin.delete(actor.definition.name);
   }
 
   stop(done: () => void): void {

@@ -154,6 +154,86 @@ for (const [strategy, anew] of [
     for (const live of lives) assert.ok(logOf(live).includes('kept'));
   });
 
+for (const strategy of ['rest-for-one', 'all'] as const)
+  test(`${strategy}: siblings share their failures, and are given up together`, () => {
+    const { open, clock, sink, deadLetters } = hostCells();
+    const lives = ['1', '2', '3'].map((key) => open(definition({ strategy }), key));
+    const ends = lives.map(endsOf);
+    const other = open(definition({ strategy }, { name: 'other' }));
+    // No one of them fails more than twice.
+    for (const n of [0, 1, 2]) {
+      if (n === 2) for (const live of lives) sendAll(live, 'late');
+      sendAll(lives[n]!, 'boom', 'late');
+      clock.pass(n === 2 ? 0 : 200);
+    }
+    const asked = lives.map((live) => ask(live, { type: 'inc' }));
+    clock.settle();
+    assert.deepEqual(
+      lives.map((live) => live.view().state),
+      ['failed', 'failed', 'failed'],
+    );
+    assert.match(lives[0]!.view().reason!, /its sibling fragile\/3@n1 was given up: Error: boom/);
+    assert.deepEqual(
+      ends.map((of) => of.map((end) => end !== 'moved' && [end.reason, end.failure?.code])),
+      lives.map(() => [['failed', 'ACTOR_FAILED']]),
+    );
+    assert.deepEqual(
+      asked.map((of) => of.map(codeOf)),
+      lives.map(() => ['ACTOR_FAILED']),
+    );
+    assert.equal(other.view().state, 'running');
+    assert.equal(sink.lines.filter((line) => line === 'error ACTOR_GIVEN_UP').length, 1);
+    assert.ok(deadLetters().length >= 4);
+    // Each begins anew when somebody stops it, and what was counted is over.
+    for (const live of lives) live.stop(false, () => {});
+    clock.settle();
+    const [first, second] = ['1', '2'].map((key) => open(definition({ strategy }), key));
+    sendAll(first!, 'boom');
+    clock.pass(200);
+    assert.deepEqual([first!.view().state, second!.view().state], ['running', 'running']);
+  });
+
+test('all: those that wait to begin, or to begin anew, are given up with the one that failed too often', () => {
+  const { open, clock, cells } = hostCells();
+  const restart = { strategy: 'all', failuresMax: 1 } as const;
+  const [first, second] = ['1', '2'].map((key) => open(definition(restart), key));
+  sendAll(first!, 'boom');
+  clock.settle();
+  assert.deepEqual([first!.view().state, second!.view().state], ['backoff', 'backoff']);
+  // It is made while the others wait, and fails at once.
+  const broken = fromTransition(
+    (log: string[]) => log,
+    (): string[] => {
+      throw new Error('no disk');
+    },
+  );
+  const third = open(definition(restart, { logic: broken }), '3');
+  clock.pass(60_000);
+  assert.deepEqual(
+    [first, second, third].map((live) => [live!.view().state, live!.view().restarts]),
+    [
+      ['failed', 0],
+      ['failed', 0],
+      ['failed', 0],
+    ],
+  );
+  assert.equal(cells.size, 3);
+});
+
+test('all: children of one parent are stopped with it when one of them is given up', () => {
+  const { open, clock, cells } = hostCells();
+  const parent = open(definition());
+  const restart = { strategy: 'all', failuresMax: 1 } as const;
+  const children = ['1', '2'].map((key) => open(definition(restart, { name: 'child' }), key, parent.address));
+  sendAll(children[0]!, 'boom');
+  clock.pass(50);
+  sendAll(children[1]!, 'boom');
+  clock.settle();
+  assert.deepEqual([parent.view().state, cells.size], ['backoff', 1]);
+  clock.pass(50);
+  assert.equal(parent.view().state, 'running');
+});
+
 test('those that wait for one that is stopped meanwhile begin anew all the same', () => {
   const { open, clock } = hostCells();
   const [first, second] = ['1', '2'].map((key) => open(definition({ strategy: 'all' }), key));

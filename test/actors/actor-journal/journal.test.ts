@@ -584,6 +584,30 @@ test('those that stand or fall together begin anew together, and keep their stat
   );
 });
 
+test('those that stand or fall together share their failures, are given up together, and lose nothing', () => {
+  const together = define(counter, { restart: { ...counting.restart, strategy: 'all', failuresMax: 1 } });
+  let room = openRoom();
+  let lives = ['a', 'b', 'c'].map((key) => opened(room, together, key));
+  for (const live of lives) add(live, 2);
+  room.clock.settle();
+  for (const at of [0, 1]) {
+    lives[at]!.send({ type: 'break' }, nobody);
+    room.clock.pass(1_000);
+  }
+  assert.deepEqual(
+    lives.map((live) => live.view().state),
+    ['failed', 'failed', 'failed'],
+  );
+  assert.match(lives[2]!.view().reason!, /^its sibling [a-z]+\/b@n1 was given up: /);
+  assert.equal(lives[2]!.send({ type: 'add', by: 1 } as never, nobody)?.code, 'ACTOR_FAILED');
+  room = killed(room);
+  lives = ['a', 'b', 'c'].map((key) => opened(room, together, key));
+  assert.deepEqual(
+    lives.map((live) => contextOf(live)),
+    [2, 2, 2],
+  );
+});
+
 test('an actor that is opened while it leaves, or twice at once, is one', () => {
   const room = openRoom();
   const [one, other] = [opened(room, counting), opened(room, counting)];
