@@ -296,6 +296,8 @@ export const actorLimits = {
   /** Events that one actor handles before others have their turn, and the time after which it ends all the same. */
   turnEvents: 128,
   turnMs: 5,
+  /** Transitions, and messages among its own, that one event may lead to before the actor fails over it. */
+  stepsMax: 100_000,
   timeoutMs: 5_000,
   timeoutMsMax: 60_000,
 } as const;

@@ -31,6 +31,7 @@ import {
 } from './actor-inside.ts';
 import { beginOutside, eventOf, isMachine } from './actor-logics.ts';
 import { completeInside, persistInside, recall, restorable, writable } from './actor-persist.ts';
+import { Steps } from './actor-steps.ts';
 import { createBodyTimers, type LiveTimer } from './actor-timers.ts';
 
 type ActionEffect = Extract<BodyEffect, { kind: 'action' }>;
@@ -55,6 +56,7 @@ export const createBody = (args: BodyArguments): ActorBody => {
   let isRestoring = 'persisted' in from;
   let inTurn = false;
   let isOver = false;
+  const steps = new Steps();
   /** From the moment in which XState announces the root, before its first state is made. */
   let inside!: Inside;
   let failed: { error: unknown } | null = null;
@@ -77,6 +79,7 @@ export const createBody = (args: BodyArguments): ActorBody => {
     if (inTurn) return run();
     if (failed !== null) throw failed.error;
     inTurn = true;
+    steps.begin();
     try {
       run();
     } finally {
@@ -171,7 +174,9 @@ export const createBody = (args: BodyArguments): ActorBody => {
   const hand = (actor: InnerActor, path: BodyPath, event: EventObject): void => {
     if (taps.size > 0) tapped({ type: 'event', path, event });
     // XState warns of these in development.
-    if (!isStopped(actor)) actor._send(event);
+    if (isStopped(actor)) return;
+    steps.count();
+    actor._send(event);
   };
 
   const on: InsideEvents = {
@@ -202,6 +207,9 @@ export const createBody = (args: BodyArguments): ActorBody => {
       const running = begun.get(path);
       begun.delete(path);
       running?.stop();
+    },
+    stepped() {
+      if (!isOver) steps.count();
     },
     book: () => booked++,
     seen(type, path, detail) {

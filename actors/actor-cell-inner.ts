@@ -152,8 +152,9 @@ export class CellSystem {
   }
 
   _sendInspectionEvent(event: Inspected): void {
-    if (event.type === '@xstate.actor') this.engine.adopt(event.actorRef);
-    else if (this.engine.host.seen !== null) this.engine.tell(event);
+    if (event.type === '@xstate.actor') return this.engine.adopt(event.actorRef);
+    if (event.type === '@xstate.microstep') return this.engine.stepped();
+    if (this.engine.host.seen !== null) this.engine.tell(event);
   }
 
   _relay(source: Inner | undefined, target: Inner, event: EventObject): void {

@@ -177,7 +177,7 @@ export abstract class CellLife extends CellState {
     this.#timer?.cancel();
     this.#timer = null;
     this.reason = why;
-    this.#letGo(this.snapshotNow(), this.#lostWith(why));
+    this.#letGo(this.snapshotNow(), () => this.#lostWith(why));
     this.#giveUp();
     if (isFirst) this.place.began(this.self);
   }

@@ -14,6 +14,7 @@ import {
   Root,
   runs,
 } from './actor-cell-inner.ts';
+import { Steps } from './actor-steps.ts';
 
 /** Those that have ended are looked for among as many. */
 const kinMin = 16;
@@ -26,6 +27,7 @@ export class SystemEngine implements Engine {
   /** Its own code runs: what it sends to what is inside goes on its own stack, as in XState. */
   #isAtWork = false;
   #isOver = false;
+  readonly #steps = new Steps();
   /** Children and theirs; some that have ended are forgotten late. */
   #kin: Inner[] | null = null;
   #kinMax = kinMin;
@@ -112,6 +114,7 @@ export class SystemEngine implements Engine {
     const root = this.#root!;
     const target = (to as Inner | null) ?? root;
     if (target._processingStatus === isStopped) return this.#lose(event);
+    this.#steps.begin();
     this.#isAtWork = true;
     try {
       // What is for the root waits in the cell, never in the mailbox that XState gave it.
@@ -193,8 +196,15 @@ export class SystemEngine implements Engine {
   route(target: Inner, event: EventObject): void {
     if (this.#isOver || target._processingStatus === isStopped) this.#lose(event);
     else if (target === this.#root) this.host.arrives(event, null);
-    else if (this.#isAtWork) plain._send.call(target, event);
-    else this.host.arrives(event, target);
+    else if (this.#isAtWork) {
+      this.#steps.count();
+      plain._send.call(target, event);
+    } else this.host.arrives(event, target);
+  }
+
+  /** What ends goes through as many as it has. */
+  stepped(): void {
+    if (!this.#isOver) this.#steps.count();
   }
 
   /** XState's own words to what has ended are nobody's loss. */

@@ -73,6 +73,8 @@ export type InsideEvents = {
   begin(outside: Outside): void;
   tell(path: BodyPath, event: EventObject): void;
   end(path: BodyPath, actor: InnerActor): void;
+  /** A transition of one of them. Throws when there are too many. */
+  stepped(): void;
   /** The next number, for what has no name. */
   book(): number;
   seen(type: 'actor' | 'event' | 'snapshot', path: BodyPath, detail: InspectionEvent | null): void;
@@ -212,6 +214,7 @@ export const openInside = ({ logic, id, from, scheduler, on }: OpenArguments): v
     system.scheduler = scheduler;
     system._sendInspectionEvent = (event) => {
       if (event.type === '@xstate.actor') adopt(event.actorRef);
+      else if (event.type === '@xstate.microstep') on.stepped();
       else if (inside.watched && event.type === '@xstate.snapshot') on.seen('snapshot', paths.get(event.actorRef) ?? '', event);
     };
   };

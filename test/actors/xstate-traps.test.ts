@@ -7,17 +7,19 @@ import {
   type AnyActorRef,
   assign,
   createActor,
+  enqueueActions,
   fromCallback,
   fromObservable,
   fromPromise,
   fromTransition,
   log,
+  raise,
   sendTo,
   setup,
   stopChild,
 } from 'xstate';
 import { actorLimits, refMark } from '../../actors/actor-api.ts';
-import { definitionOf, endsOf, hostCells, nobody, sendAll } from './hand-cells.ts';
+import { codeOf, definitionOf, deliver, endsOf, hostCells, nobody, sendAll } from './hand-cells.ts';
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -160,6 +162,50 @@ test('two machines that send to each other: XState until they are done, whoever 
   assert.ok(left > 0, 'the event loop has its turn');
   clock.pass(0);
   assert.deepEqual([left, hosted.map((live) => live.view().state)], [-1, ['running', 'running']]);
+});
+
+test('transitions that lead to each other for ever: XState never comes back; hosted the actor fails over the event', () => {
+  let players: AnyActorRef[] = [];
+  const player = fromTransition((n: number, _: { type: string }, { self }) => {
+    players.find((other) => other !== self)?.send({ type: 'ball' });
+    return n;
+  }, 0);
+  const logic = setup({
+    types: {} as { context: { many: number } },
+    actors: { player },
+    actions: { serve: ({ self }) => void (players = Object.values(self.getSnapshot().children as object) as AnyActorRef[]) },
+  }).createMachine({
+    context: { many: 0 },
+    invoke: [
+      { src: 'player', id: 'one' },
+      { src: 'player', id: 'two' },
+    ],
+    initial: 'still',
+    states: { still: { on: { spin: 'one' } }, one: { always: 'two' }, two: { always: 'one' } },
+    on: {
+      once: { actions: assign({ many: ({ context }) => context.many + 1 }) },
+      again: { actions: raise({ type: 'again' }) },
+      serve: { actions: ['serve', sendTo('one', { type: 'ball' })] },
+      many: { actions: enqueueActions(({ enqueue }) => Array.from({ length: 5_000 }, () => enqueue.raise({ type: 'once' }))) },
+    },
+  });
+  assert.equal(logic.options.maxIterations, Number.POSITIVE_INFINITY, 'XState has no limit of its own');
+  for (const type of ['spin', 'again', 'serve']) {
+    const { open, clock } = hostCells();
+    const live = open(definitionOf('hosted', logic));
+    const told = deliver(live, { type });
+    clock.pass(0);
+    // What a child failed over is news to its parent, after the event.
+    assert.deepEqual([told.map(codeOf), live.view().state], [[type === 'serve' ? 'ok null' : 'ACTOR_FAILED'], 'backoff'], type);
+    assert.match(live.view().reason ?? '', /one event led to more than 100000 transitions/);
+    clock.pass(10_000);
+    sendAll(live, 'many');
+    clock.pass(0);
+    assert.equal((live.snapshot() as unknown as { context: { many: number } }).context.many, 5_000, 'an end is no loop');
+    live.stop(true, () => {});
+    clock.pass(0);
+    assert.equal(live.view().state, 'stopped');
+  }
 });
 
 test('a reference of XState that was given away: what comes by it waits for a turn, too', () => {

@@ -178,6 +178,25 @@ test('what user code throws is thrown to whoever delivered, and nowhere else', (
   assert.throws(() => body.deliver({ type: 'other' }), /it broke/);
 });
 
+test('an event that leads on for ever ends with an error, the same for whoever has it in a log', () => {
+  const kid = setup({}).createMachine({ on: { ball: { actions: sendParent({ type: 'ball' }) } } });
+  const logic = setup({ actors: { kid } }).createMachine({
+    invoke: { src: 'kid', id: 'kid' },
+    initial: 'still',
+    states: { still: { on: { spin: 'one' } }, one: { always: 'two' }, two: { always: 'one' } },
+    on: {
+      raise: { actions: raise({ type: 'raise' }) },
+      self: { actions: sendTo(({ self }) => self, { type: 'self' }) },
+      ball: { actions: sendTo('kid', { type: 'ball' }) },
+    },
+  });
+  for (const type of ['spin', 'raise', 'self', 'ball'])
+    assert.throws(() => open(logic).deliver({ type }), /one event led to more than 100000 transitions/, type);
+  const body = open(logic);
+  for (let events = 0; events < 100_001; events++) body.deliver({ type: 'nothing' });
+  body.stop();
+});
+
 test('a child in a context is the same child after a restoration, and one knows its parent', () => {
   const kid = setup({ types: {} as { context: { boss: unknown } } }).createMachine({
     context: ({ input }) => ({ boss: (input as { boss: unknown }).boss }),
