@@ -5,6 +5,8 @@ import { type ErrorCode, failure } from '../machines/errors.ts';
 import type { ActorEnd } from './actor-api.ts';
 import { DurableCore, type Ending, type Letter } from './actor-durable-core.ts';
 import { journalLimits } from './actor-durable-place.ts';
+import type { History } from './actor-history.ts';
+import type { Cut } from './actor-log.ts';
 
 export abstract class DurableLeave extends DurableCore {
   /** Over this entry. */
@@ -141,22 +143,25 @@ export abstract class DurableLeave extends DurableCore {
 
   // ---------------------------------------------------------------- it is written
 
-  /** Now and then a snapshot takes the place of the log behind it. */
-  protected cutIfLong(number: number): void {
+  /**
+   * Now and then a snapshot takes the place of the log behind it: what it is after this entry, or null. Throws what keeps it from being
+   * written: before the entry is acknowledged, for it is passed over then.
+   */
+  protected cutIfLong(history: History, number: number): Cut | null {
     const { snapshotEntries, snapshotBytes, batchEntries, triedEntries } = journalLimits;
-    const { history, log } = this;
-    if (history === null) return;
+    const { log } = this;
     const since = number - this.cutAt;
     const isLarge = log.bytes >= Math.max(snapshotBytes, log.snapshotBytes) && since >= batchEntries;
     const isLong = since >= snapshotEntries || isLarge;
-    if (!isLong && this.handled > triedEntries) return;
-    this.attempt(number, null, () => {
-      const cut = history.record(this.doneAt, this.now());
-      if (!isLong) return;
-      this.cutAt = number;
-      for (const skipped of this.skipped) if (skipped <= number) this.skipped.delete(skipped);
-      log.cut(cut, undefined, { durable: false }, () => {});
-    });
+    if (!isLong && this.handled > triedEntries) return null;
+    const cut = history.record(number, this.now());
+    return isLong ? cut : null;
+  }
+
+  protected replaceLog(number: number, cut: Cut): void {
+    this.cutAt = number;
+    for (const skipped of this.skipped) if (skipped <= number) this.skipped.delete(skipped);
+    this.log.cut(cut, undefined, { durable: false }, () => {});
   }
 
   // ---------------------------------------------------------------- it is idle

@@ -257,6 +257,9 @@ export abstract class DurableLife extends DurableLeave {
     this.state = 'failed';
     this.over = { address: this.address, reason: 'failed', failure: why };
     this.returnAll(why);
+    // What is on the disk is handled when it is read again, if ever: nobody waits for that.
+    for (const { letter } of this.written.drain())
+      for (const ask of letter?.asks ?? []) this.endAsk(ask, { ok: false, failure: why });
     this.endOnlookers({ address: this.address, reason: 'failed', failure: why });
     this.lookIn(0);
   }

@@ -17,6 +17,7 @@ import { type Item, type Letter, nobody } from './actor-durable-core.ts';
 import { DurableLife } from './actor-durable-life.ts';
 import { journalLimits } from './actor-durable-place.ts';
 import { executing } from './actor-execution.ts';
+import type { Cut } from './actor-log.ts';
 import type { LogEntry } from './actor-records.ts';
 import type { TakesTurns, Turn } from './actor-turns.ts';
 import { plainOf, revive } from './actor-values.ts';
@@ -166,8 +167,10 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
       ...(trail.correlation === '' ? {} : { correlation: trail.correlation }),
     };
     const isAgain = history.isAgain(entry);
+    let cut = null as Cut | null;
     const isDone = this.attempt(number, letter, () => {
       const effects = executing(execution, () => history.apply(number, entry));
+      cut = this.cutIfLong(history, number);
       if (effects.length === 0) return;
       this.deedAt = number;
       this.workers.perform(history.body, number, effects, trail);
@@ -178,7 +181,8 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
     if (entry.kind === 'fire') this.firing.delete(entry.timer);
     if (entry.kind === 'woken') this.woken();
     this.#reply(letter, history.body.snapshot(), isAgain ? history.answers : null);
-    this.cutIfLong(number);
+    // Whoever is answered may have ended it.
+    if (cut !== null && this.history === history) this.replaceLog(number, cut);
     this.finishIfOver();
   }
 

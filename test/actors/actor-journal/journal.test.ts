@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { assign, fromCallback, fromPromise, fromTransition, sendTo, setup } from 'xstate';
 import { type ActorEnd, type LiveActor, refMark } from '../../../actors/actor-api.ts';
 import { currentExecution } from '../../../actors/actor-execution.ts';
+import type { Outcome } from '../../../actors/api.ts';
 import { openRecord, sealRecord } from '../../../actors/log-batch.ts';
 import { addressLimits } from '../../../machines/entity/address.ts';
 import { postLimits } from '../../../machines/entity/post-limits.ts';
@@ -420,6 +421,39 @@ test('what is no plain data is refused where it is sent, and a state that is non
   assert.match(other.view().reason ?? '', /snapshot\.context\.when is a Date/);
   room.clock.pass(1_000);
   assert.deepEqual([other.view().state, contextOf(other)], ['running', { when: null }]);
+});
+
+test('an event after which the state cannot be written is not acknowledged first and passed over then', () => {
+  const dated = define(
+    fromTransition(
+      ({ adds, when }: { adds: number; when: unknown }, { type }: { type: string }) =>
+        type === 'add' ? { adds: adds + 1, when } : { adds, when: new Date(0) },
+      { adds: 0, when: null as unknown },
+    ),
+    { name: 'dated', mailboxMax: 10_000 },
+  );
+  // At once, and where it is found out only when the log has become long.
+  for (const before of [0, 20]) {
+    let room = openRoom();
+    let live = opened(room, dated);
+    const adding: Outcome<unknown>[][] = [];
+    const one = (): void => void adding.push(ask(room, live, { type: 'add' }, null, false));
+    for (let n = 0; n < before; n++) one();
+    const [dating] = ask(room, live, { type: 'date' }, null, false);
+    assert.equal(dating?.ok, before > 0);
+    room.clock.pass(1_000);
+    for (let n = 0; n < 1_100; n++) one();
+    room.clock.pass(60_000);
+    assert.ok(adding.every((told) => told.length === 1));
+    const codes = new Set(adding.map(([told]) => (told?.ok === true ? 'ok' : told?.failure.code)));
+    assert.deepEqual([...codes], before > 0 ? ['ok', 'ACTOR_FAILED'] : ['ok']);
+    room = killed(room);
+    live = opened(room, dated);
+    const acknowledged = adding.filter(([told]) => told?.ok === true).length;
+    const { adds } = contextOf<{ adds: number }>(live);
+    // What waited on the disk when it was given up is handled now; whoever waited for it was told that it is not known.
+    assert.ok(before > 0 ? adds >= acknowledged : adds === acknowledged, `${adds} of ${acknowledged}`);
+  }
 });
 
 test('a callback is told, answers through the log, and its end is seen to', () => {
