@@ -18,9 +18,13 @@ type Subscribe = (on: (value: unknown) => void, ended: (end: ActorEnd) => void) 
 type Parts = { exchange: Exchange; metrics: Metrics; limits: GatewayLimits; onClosed: () => void };
 
 /** Null: it holds what JSON cannot carry. */
-const lineOf = (value: unknown): string | null => {
+const jsonOf = (value: unknown): string | null => {
   const plain = plainOf(value ?? null);
-  const json = plain.ok ? jsonOfValue(plain.value) : null;
+  return plain.ok ? jsonOfValue(plain.value) : null;
+};
+
+const lineOf = (value: unknown): string | null => {
+  const json = jsonOf(value);
   return json === null ? null : `{"value":${json}}\n`;
 };
 
@@ -94,7 +98,7 @@ export class ActorWatch {
     const why = failureOfEnd(end);
     if (why !== null) return this.fail(why);
     const last = this.#next === null ? '' : (lineOf(this.#next.value) ?? '');
-    const output = end.output === undefined ? '' : `,"output":${jsonOfValue(end.output) ?? 'null'}`;
+    const output = end.output === undefined ? '' : `,"output":${jsonOf(end.output) ?? 'null'}`;
     this.#opened().end(`${last}{"end":"${end.reason}"${output}}\n`);
     this.#finish();
   }

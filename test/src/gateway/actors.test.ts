@@ -15,6 +15,7 @@ import { ask } from './request.ts';
 
 type CounterEvent = { type: 'add'; by: number; to?: unknown } | { type: 'odd' } | { type: 'read' } | { type: 'end' };
 const seen: unknown[] = [];
+const refTo = (key: string): Ref => new Ref({ actors: node.actors, thrown: assert.fail }, { type: 'counter', key, node: null });
 const counter = defineActor('counter', {
   logic: fromTransition(
     (state: { count: number }, event: CounterEvent) => {
@@ -32,9 +33,7 @@ const counter = defineActor('counter', {
   replies: {
     add: ({ snapshot }) => snapshot.context.count,
     odd: () => ({ when: new Date() }),
-    read: ({ event }) => ({
-      me: new Ref({ actors: node.actors, thrown: assert.fail }, { type: 'counter', key: event.type, node: null }),
-    }),
+    read: ({ event }) => ({ me: refTo(event.type) }),
     end: () => null,
   },
 });
@@ -42,7 +41,7 @@ const light = defineActor('light', {
   logic: setup({}).createMachine({
     initial: 'red',
     context: { n: 1 },
-    output: { went: 'dark' },
+    output: () => ({ next: refTo('read') }),
     states: { red: { on: { next: 'green' } }, green: { on: { next: 'off' } }, off: { type: 'final' } },
   }),
   durability: 'replicated',
@@ -122,12 +121,15 @@ test('it is watched to its end, with a sign of life meanwhile', async () => {
   using client = createClient({ urls: [gateway.url] });
   const actor = client.actor('light/cross');
   const values: unknown[] = [];
-  for await (const value of actor.watch({ select: 'value' })) {
-    values.push(value);
+  const watched = actor.watch({ select: 'value' });
+  let said = await watched.next();
+  for (; said.done !== true; said = await watched.next()) {
+    values.push(said.value);
     await new Promise((resolve) => setTimeout(resolve, 50));
     await actor.send({ type: 'next' });
   }
   assert.deepEqual(values, ['red', 'green', 'off']);
+  assert.deepEqual(said.value, { reason: 'done', output: { next: { $ref: 'counter/read' } } });
   node.actors.unreachable.set('light/away', failure('UNREACHABLE', 'it is away'));
   assert.equal((await ask(gateway, 'GET', '/v1/actors/light/away/watch')).status, 503);
 });
