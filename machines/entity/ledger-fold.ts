@@ -232,8 +232,9 @@ const rollBack = (record: ActorRecord, definition: FoldDefinition, step: Step, e
   record.refused++;
   const text = textOf(error);
   if (error instanceof LimitReached && record.standing !== 'empty') {
-    record.digest = mixHashes(record.digest, textHash('OVERLOADED'));
-    return failure('OVERLOADED', `actor '${record.name}' would be too large: ${text.replace(/^Error: /, '')}`);
+    record.digest = mixHashes(record.digest, textHash('TOO_LARGE'));
+    // Nothing that is worth another attempt: its delivery id is spent.
+    return failure('TOO_LARGE', `actor '${record.name}' would be too large: ${text.replace(/^Error: /, '')}`);
   }
   record.digest = mixHashes(record.digest, textHash('ACTOR_FAILED'));
   record.failures = [...record.failures.filter((atMs) => timeMs - atMs < definition.windowMs), timeMs];

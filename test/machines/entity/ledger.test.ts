@@ -6,6 +6,7 @@ import { catchUpSome, dumpOf } from '../../../machines/entity/ledger.ts';
 import { decodeItems, encodeItems } from '../../../machines/entity/ledger-items.ts';
 import { versionsOf } from '../../../machines/entity/ledger-store.ts';
 import { type Divergence, type LedgerItem, ledgerLimits } from '../../../machines/entity/ledger-types.ts';
+import { errorTable } from '../../../machines/errors.ts';
 import { type At, created, createLedgerReplica, event, type LedgerReplica, packed, shown, stateOf } from './ledger-replica.ts';
 
 const cart = 'cart/c1';
@@ -114,15 +115,17 @@ test('it has limits, and whoever goes beyond them is told by name', () => {
   const { say, state } = story();
   say(created(cart), event(cart, 'add'));
   const [outcome] = say(event(cart, 'fill', { size: ledgerLimits.bytesMax }));
-  assert.equal(codeOf(outcome), 'OVERLOADED');
+  assert.equal(codeOf(outcome), 'TOO_LARGE');
   assert.match(outcome?.type === 'refused' ? outcome.failure.message : '', /bytes of the actor: \d+, at most/);
   const acts = Array.from({ length: ledgerLimits.outboxMax + 1 }, () => event(cart, 'act'));
   assert.deepEqual(
     say(...acts)
       .map(codeOf)
       .slice(-2),
-    ['ok', 'OVERLOADED'],
+    ['ok', 'TOO_LARGE'],
   );
+  // Under the same id there is no other answer, so whoever is told should not try again.
+  assert.equal(errorTable.TOO_LARGE.retryable, false);
   assert.equal(state().sum, 1);
   assert.equal(decodeItems(Uint8Array.of(9)), null);
 });
