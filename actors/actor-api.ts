@@ -221,8 +221,7 @@ export type ActorExecution = {
 
 // ---------------------------------------------------------------- the door
 
-/** What a reference is made of: the package's `Ref` has it under this symbol, so that it can be recognised in any message. */
-export const refMark: unique symbol = Symbol.for('polity.ref');
+export { refMark } from '../machines/entity/address.ts';
 
 export type SendOptions = { trail?: Trail };
 export type DeliverOptions = SendOptions & {

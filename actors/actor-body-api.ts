@@ -74,6 +74,8 @@ export interface ActorBody {
   invoked(): readonly { path: BodyPath; src: string; input: unknown }[];
   snapshot(): Snapshot<unknown>;
   persist(): PersistedBody;
+  /** The same, not looked through: what of it is no plain data is in it as it is. */
+  outline(): unknown;
   /** From now on. What is invoked when it becomes 'live' is begun. */
   mode(mode: BodyMode): void;
   /** Does a recorded action; for what comes back from a log, by its name. Throws what it throws; false: the logic has none of that name. */

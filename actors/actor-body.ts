@@ -30,7 +30,7 @@ import {
   refOf,
 } from './actor-inside.ts';
 import { beginOutside, eventOf, isMachine } from './actor-logics.ts';
-import { completeInside, persistInside, recall, restorable, writable } from './actor-persist.ts';
+import { completeInside, outlineInside, persistInside, recall, restorable, writable } from './actor-persist.ts';
 import { Steps } from './actor-steps.ts';
 import { createBodyTimers, type LiveTimer } from './actor-timers.ts';
 
@@ -332,6 +332,7 @@ export const createBody = (args: BodyArguments): ActorBody => {
     snapshot: () => inside.root._snapshot,
 
     persist: () => ({ snapshot: persistInside(inside), timers: [...timers.all()].map(persistTimer), booked }),
+    outline: () => ({ snapshot: outlineInside(inside), timers: [...timers.all()].map(persistTimer), booked }),
 
     mode(next) {
       if (next === mode || isOver) return;

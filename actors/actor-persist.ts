@@ -89,8 +89,11 @@ const layOut = (actor: InnerActor, path: string): unknown => {
   return { status, output, error: errorOf(error), value, historyValue: historyOf(historyValue as History), context, children };
 };
 
+/** Not looked through. Throws an Unwritable where what stands there has no name. */
+export const outlineInside = (inside: Inside): unknown => layOut(inside.root, 'snapshot');
+
 /** Throws an Unwritable. */
-export const persistInside = (inside: Inside): unknown => writable(inside, layOut(inside.root, 'snapshot'), 'snapshot');
+export const persistInside = (inside: Inside): unknown => writable(inside, outlineInside(inside), 'snapshot');
 
 const copyOf = (value: unknown): unknown => {
   if (!isRecord(value)) return value;

@@ -101,6 +101,7 @@ export const createReplicaCode = (args: CodeArguments): FindDefinition => {
       takeTimerChanges: () => inner.takeTimerChanges(),
       snapshot: () => inner.snapshot(),
       persist: () => inner.persist(),
+      outline: () => inner.outline(),
       stop: () => inner.stop(),
     };
   };

@@ -4,6 +4,9 @@
 /** `node`: a node's name; null: wherever the cluster has put it. */
 export type ActorAddress = { readonly type: string; readonly key: string; readonly node: string | null };
 
+/** What a reference is made of: the package's `Ref` has it under this symbol, so that it can be recognised in any message. */
+export const refMark: unique symbol = Symbol.for('polity.ref');
+
 /** The runtime's own actors (`polity/raft/kv@n1`) stand under this type; nobody else's do. */
 export const runtimeType = 'polity';
 

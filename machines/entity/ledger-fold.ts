@@ -4,6 +4,7 @@ import { type Failure, failure } from '../errors.ts';
 import { mixHashes, textHash } from '../hash.ts';
 import { pack, unpack } from '../wire/envelope.ts';
 import { valueHash } from './ledger-digest.ts';
+import { form, formedInto, formedLength } from './ledger-form.ts';
 import {
   type ActorRecord,
   effectKey,
@@ -49,7 +50,8 @@ const within = (count: number, max: number, what: string): void => {
 /** Its body, in memory or read again. Throws what its code throws. */
 export const bodyOf = (record: ActorRecord, definition: FoldDefinition): FoldBody => {
   if (record.body !== null) return record.body;
-  const persisted = record.state === null ? undefined : unpack(record.state);
+  // Of a copy: byte arrays in it are views.
+  const persisted = record.state === null ? undefined : unpack(record.state.slice());
   const body = definition.open(record.name, { persisted, timers: new Set(record.timers.keys()) });
   // What it wants and waits for is in the record already.
   body.takeEffects();
@@ -182,17 +184,29 @@ const takeTimers = (record: ActorRecord, body: FoldBody, step: Step, draft: Draf
   }
 };
 
-export const footprint = (
-  state: Uint8Array | null,
+const footprint = (
+  stateBytes: number,
   timers: ReadonlyMap<string, Timer>,
   invoked: ReadonlyMap<string, Invoked>,
   outbox: Iterable<OutboxEffect>,
 ): number => {
-  let bytes = state?.byteLength ?? 0;
+  let bytes = stateBytes;
   for (const id of timers.keys()) bytes += 2 * id.length + 32;
   for (const [path, { src, input }] of invoked) bytes += 2 * (path.length + src.length) + input.byteLength + 32;
   for (const { form } of outbox) bytes += form.byteLength + 32;
   return bytes;
+};
+
+type WrittenState = { hash: number; bytes: number; state: Uint8Array | null /** As it was formed last. */ };
+
+/** What it is after the step. Throws where that is no plain data. */
+const writtenOf = (body: FoldBody): WrittenState => {
+  const hash = form(body.outline());
+  if (hash !== null) return { hash, bytes: formedLength(), state: null };
+  const persisted = body.persist();
+  // A copy: what the library gives stands in a larger piece of memory.
+  const state = pack(persisted).slice();
+  return { hash: valueHash(persisted), bytes: state.byteLength, state };
 };
 
 /** All that the step did counts from here on. Throws before anything is changed. */
@@ -203,21 +217,19 @@ const commit = (record: ActorRecord, body: FoldBody, step: Step, draft: Draft): 
   if (snapshot.status === 'error') throw (snapshot as { error?: unknown }).error ?? new Error('it ended with an error');
   const isOver = snapshot.status !== 'active';
   if (isOver) [draft.timers, draft.invoked] = [new Map(), new Map()];
-  const persisted = body.persist();
-  // A copy: what the library gives stands in a larger piece of memory.
-  const state = pack(persisted).slice();
+  const written = writtenOf(body);
   within(record.outbox.size + draft.added.length, ledgerLimits.outboxMax, 'effects that wait to be run');
   within(draft.timers.size, ledgerLimits.timersMax, 'timers');
   within(draft.invoked.size, ledgerLimits.invokedMax, 'promises, callbacks and observables under way');
   const outbox = draft.added.length === 0 ? record.outbox.values() : [...record.outbox.values(), ...draft.added];
-  within(footprint(state, draft.timers, draft.invoked, outbox), ledgerLimits.bytesMax, 'bytes of the actor');
-  record.state = state;
+  within(footprint(written.bytes, draft.timers, draft.invoked, outbox), ledgerLimits.bytesMax, 'bytes of the actor');
+  record.state = written.state ?? formedInto(record.state);
+  record.isStateNew = true;
   record.timers = draft.timers;
   record.invoked = draft.invoked;
   for (const effect of draft.added) record.outbox.set(effectKey(effect), effect);
   record.standing = isOver ? 'done' : 'active';
-  record.stateHash = valueHash(persisted);
-  record.digest = mixHashes(draft.digest, record.stateHash);
+  record.digest = mixHashes(draft.digest, written.hash);
   return snapshot;
 };
 

@@ -48,7 +48,7 @@ export const newRecord = (name: ActorName): ActorRecord => ({
   ...{ name, presence: 'live', halt: null, version: 0, seq: 0, sinceState: { steps: 0, bytes: 0 } },
   ...{ window: newWindow(), backlog: [] },
   ...{ standing: 'empty', reason: null, state: null, timers: new Map(), invoked: new Map(), outbox: new Map() },
-  ...{ failures: [], handled: 0, refused: 0, digest: 0, body: null, stateHash: null, marks: [], expected: null },
+  ...{ failures: [], handled: 0, refused: 0, digest: 0, body: null, isStateNew: false, marks: [], expected: null },
 });
 
 // ---------------------------------------------------------------- pieces

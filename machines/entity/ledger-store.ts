@@ -4,6 +4,7 @@
 import { createExpiries, type Expiries, schedule, unschedule } from '../register/expiry.ts';
 import { requireRegister } from '../register/fault.ts';
 import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
+import { allocate } from '../wire/octets.ts';
 import { dropBody } from './ledger-fold.ts';
 import { typeOfName } from './ledger-items.ts';
 import { effectRecordKey, headKey, stateKey, stepKey } from './ledger-keys.ts';
@@ -17,7 +18,7 @@ export type Residents = { count: number; readonly max: number };
 export const createResidents = (max: number = ledgerLimits.residentsMax): Residents => ({ count: 0, max });
 
 /** What of a record the keyspace has. */
-type Written = { state: Uint8Array | null; outbox: Set<string>; firstStep: number; nextStep: number };
+type Written = { outbox: Set<string>; firstStep: number; nextStep: number };
 
 type Resident = {
   readonly record: ActorRecord;
@@ -59,9 +60,8 @@ const found = (name: ActorName, bytes: Uint8Array | undefined, what: string): Ui
 const readRest = (head: Head, read: KeyspaceReader): Resident => {
   const { record } = head;
   const { name } = record;
-  const written: Written = { state: null, outbox: new Set(), firstStep: 0, nextStep: 0 };
+  const written: Written = { outbox: new Set(), firstStep: 0, nextStep: 0 };
   if (record.standing !== 'empty') record.state = read(stateKey(name))?.slice() ?? null;
-  written.state = record.state;
   for (const id of head.outbox) {
     record.outbox.set(effectKey(id), decodeEffect(id, found(name, read(effectRecordKey(name, id)), 'an effect').slice()));
     written.outbox.add(effectKey(id));
@@ -112,7 +112,7 @@ export const recordOf = (store: LedgerStore, name: ActorName, read: KeyspaceRead
 
 export const addRecord = (store: LedgerStore, record: ActorRecord): ActorRecord => {
   store.actors++;
-  const written: Written = { state: null, outbox: new Set(), firstStep: 1, nextStep: 1 };
+  const written: Written = { outbox: new Set(), firstStep: 1, nextStep: 1 };
   return keep(store, { record, written });
 };
 
@@ -192,13 +192,20 @@ const writeBacklog = ({ record, written }: Resident, writes: KeyspaceWrite[]): v
   written.nextStep = seq + 1;
 };
 
+const copyOf = (bytes: Uint8Array | null): Uint8Array | null => {
+  if (bytes === null) return null;
+  const copy = allocate(bytes.byteLength);
+  copy.set(bytes);
+  return copy;
+};
+
 const writeRecord = (resident: Resident, writes: KeyspaceWrite[]): void => {
-  const { record, written } = resident;
+  const { record } = resident;
   writeWindow(record.name, record.window, writes);
   writeOutbox(resident, writes);
   writeBacklog(resident, writes);
-  if (record.state !== written.state) writes.push({ key: stateKey(record.name), value: record.state });
-  written.state = record.state;
+  if (record.isStateNew) writes.push({ key: stateKey(record.name), value: copyOf(record.state) });
+  record.isStateNew = false;
   writes.push({ key: headKey(record.name), value: encodeHead(record) });
 };
 

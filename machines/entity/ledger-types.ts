@@ -74,8 +74,10 @@ export interface FoldBody {
   takeEffects(): readonly Wanted[];
   takeTimerChanges(): readonly ({ type: 'set'; timer: FoldTimer } | { type: 'cleared'; id: string })[];
   snapshot(): { readonly status: string };
-  /** Plain data. */
+  /** Plain data. Throws what says where it is not. */
   persist(): unknown;
+  /** The same, not looked through: what of it is no plain data is in it as it is. */
+  outline(): unknown;
   stop(): void;
 }
 
@@ -158,6 +160,7 @@ export type ActorRecord = {
   standing: Standing;
   /** Of standing 'failed', for a person. */
   reason: string | null;
+  /** Packed; overwritten by the next step. */
   state: Uint8Array | null;
   timers: Map<string, Timer>;
   invoked: Map<string, Invoked>;
@@ -169,7 +172,8 @@ export type ActorRecord = {
   digest: number;
   // in memory only
   body: FoldBody | null;
-  stateHash: number | null;
+  /** Not in the keyspace yet. */
+  isStateNew: boolean;
   marks: Mark[];
   /** What the leader's was, while this replica is not as far. */
   expected: { seq: number; digest: number } | null;

@@ -76,6 +76,7 @@ const clear = (record: ActorRecord): void => {
   dropBody(record);
   const { standing, reason, state, timers, invoked, outbox, failures, handled, refused } = newRecord(record.name);
   Object.assign(record, { standing, reason, state, timers, invoked, outbox, failures, handled, refused });
+  record.isStateNew = true;
   Object.assign(record, { backlog: [], halt: null, sinceState: { steps: 0, bytes: 0 }, marks: [], expected: null, digest: 0 });
 };
 
@@ -113,7 +114,7 @@ const replaceState = (
   const decoded = decodeDump(record.name, item.dump);
   if (decoded === null) return false;
   dropBody(record);
-  Object.assign(record, decoded.dumped, { backlog, expected: null, stateHash: null });
+  Object.assign(record, decoded.dumped, { backlog, expected: null, isStateNew: true });
   const { window } = record;
   for (const one of window.byId.values()) if (one.seq <= item.seq) setFailed(window, one, decoded.failed.get(one.seq) ?? null);
   catchUp(ledger, record);

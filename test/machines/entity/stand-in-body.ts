@@ -65,6 +65,7 @@ const bodyOf = (standIn: StandIn, from: State, timersBefore: Iterable<string>): 
     takeTimerChanges: () => changes.splice(0),
     snapshot: () => state,
     persist: () => state,
+    outline: () => state,
     stop: () => void standIn.stopped++,
   };
 };
