@@ -4,7 +4,7 @@
 // - an Actor that is given a parent takes over the parent's system, which is all that it asks of it in its constructor. So a root gets a
 //   system of ours in place of one that XState would make, and no parent;
 // - each Actor tells its system (`_sendInspectionEvent`) of itself in its constructor, before its state is made;
-// - events reach an actor by `_send` and are handled by `_process`, errors that nobody looks after leave it by `_reportError`, timers are
+// - events reach an actor by `_send`, its next snapshot is kept and told by `update`, errors that nobody looks after leave it by `_reportError`, timers are
 //   set by `system.scheduler`, ids come from `system._bookId`.
 import { Actor, type AnyActorLogic, type EventObject, type Snapshot } from 'xstate';
 import type { SystemEngine } from './actor-cell-system.ts';
@@ -40,6 +40,8 @@ export type Inner = {
   _processingStatus: number;
   _snapshot: InnerSnapshot;
   readonly _actorScope: InnerScope;
+  /** To be done once its snapshot is there. */
+  readonly _deferred: readonly (() => void)[];
   readonly observers: Set<Observer>;
   readonly eventListeners: Map<string, unknown>;
   start(): void;
@@ -49,7 +51,6 @@ export type Inner = {
   subscribe(next?: Observer | Listener, error?: Listener, complete?: () => void): Subscription;
   on(type: string, handler: Listener): Subscription;
   _send(event: EventObject): void;
-  _process(event: EventObject): void;
   _stop(): void;
   _error(error: unknown): void;
   _reportError(error: unknown): void;

@@ -65,11 +65,7 @@ export class SystemEngine implements Engine {
   }
 
   abort(error: unknown): void {
-    const root = this.#root!;
-    this.#work(() => {
-      root._snapshot = { ...root._snapshot, status: 'error', error } as Snapshot<unknown>;
-      root._error(error);
-    });
+    this.#work(() => this.#break(this.#root!, error));
   }
 
   /** Its root has told of itself. */
@@ -118,7 +114,7 @@ export class SystemEngine implements Engine {
     this.#isAtWork = true;
     try {
       // What is for the root waits in the cell, never in the mailbox that XState gave it.
-      if (target === root) root._process(event);
+      if (target === root) this.#step(root, event);
       else plain._send.call(target, event);
     } catch (error) {
       // XState catches what logic throws; this is a fault of it or of ours.
@@ -126,6 +122,24 @@ export class SystemEngine implements Engine {
     } finally {
       this.#isAtWork = false;
     }
+  }
+
+  /** As XState's `_process` does, but for what nobody would hear of. */
+  #step(root: Inner, event: EventObject): void {
+    let next: Snapshot<unknown>;
+    try {
+      next = root.logic.transition(root._snapshot, event, root._actorScope as never);
+    } catch (error) {
+      return this.#break(root, error);
+    }
+    if (next.status !== 'active' || root.observers.size > 0 || root._deferred.length > 0 || this.host.seen !== null)
+      root.update(next, event);
+    else root._snapshot = next;
+  }
+
+  #break(root: Inner, error: unknown): void {
+    root._snapshot = { ...root._snapshot, status: 'error', error } as InnerSnapshot;
+    root._error(error);
   }
 
   snapshot(): Snapshot<unknown> {

@@ -41,7 +41,7 @@ const uncaughtIn = async (run: () => void): Promise<unknown[]> => {
 
 test('what is relied on inside of XState is there', () => {
   const prototype = Actor.prototype as unknown as Record<string, unknown>;
-  for (const name of ['_send', '_process', '_stop', '_error', '_reportError', 'update', 'subscribe', 'on', 'start', 'stop'])
+  for (const name of ['_send', '_stop', '_error', '_reportError', 'update', 'subscribe', 'on', 'start', 'stop'])
     assert.equal(typeof prototype[name], 'function', name);
   const order: string[] = [];
   const logic = setup({}).createMachine({
@@ -52,7 +52,7 @@ test('what is relied on inside of XState is there', () => {
   });
   const actor = createActor(logic, { inspect: ({ type }) => void order.push(type) }) as unknown as Record<string, unknown>;
   assert.deepEqual(order, ['@xstate.actor', 'state'], 'an actor tells of itself before its state is made');
-  for (const name of ['observers', 'eventListeners', '_actorScope', '_snapshot', '_processingStatus', 'sessionId'])
+  for (const name of ['observers', 'eventListeners', '_actorScope', '_deferred', '_snapshot', '_processingStatus', 'sessionId'])
     assert.ok(name in actor, name);
   const system = actor.system as Record<string, unknown>;
   for (const name of ['_bookId', '_relay', '_sendInspectionEvent', 'scheduler']) assert.ok(name in system, name);
