@@ -1,12 +1,14 @@
 // Definitions as the ledger folds them: each actor's logic is a recorded body, whose wishes become plain data. What a message must not
 // carry is refused here, where every replica refuses it alike.
-import type { EventObject } from 'xstate';
+import type { EventObject, Snapshot } from 'xstate';
 import type { ActorAddress } from '../machines/entity/address.ts';
 import { typeOfName } from '../machines/entity/ledger-items.ts';
 import type { ActorName, FindDefinition, FoldBody, FoldDefinition, Wanted } from '../machines/entity/ledger-types.ts';
+import { pack } from '../machines/wire/envelope.ts';
 import type { ActorDefinition } from './actor-api.ts';
 import { createBody } from './actor-body.ts';
 import type { ActorBody, BodyAnswer, BodyArguments, BodyEffect, BodyPath, PersistedBody } from './actor-body-api.ts';
+import { replyOf } from './actor-cell-asks.ts';
 import { plainOf, revive } from './actor-values.ts';
 
 /** A body that the ledger holds; whoever runs its effects needs what is inside. */
@@ -106,13 +108,24 @@ export const createReplicaCode = (args: CodeArguments): FindDefinition => {
     };
   };
 
+  const answerOf = (definition: ActorDefinition, snapshot: unknown, event: { type: string }): Uint8Array | null => {
+    const reply = replyOf(definition, snapshot as Snapshot<unknown>, revive(event, formRef) as EventObject);
+    const plainReply = reply?.ok === true ? plainOf(reply.value, 'answer') : null;
+    return plainReply?.ok === true ? pack(plainReply.value).slice() : null;
+  };
+
   return (type, version) => {
     const definition = args.definition(type);
     if (definition === undefined || definition.version !== version || definition.durability !== 'replicated') return null;
     let fold = made.get(definition);
     if (fold === undefined) {
       const { failuresMax, windowMs } = definition.restart;
-      fold = { failuresMax, windowMs, open: (name, from) => open(definition, name, from) };
+      fold = {
+        failuresMax,
+        windowMs,
+        answer: (snapshot, event) => answerOf(definition, snapshot, event),
+        open: (name, from) => open(definition, name, from),
+      };
       made.set(definition, fold);
     }
     return fold;

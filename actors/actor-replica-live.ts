@@ -2,6 +2,8 @@
 // entry is applied here, from the snapshot right after it. It has no state of its own: that is the ledger's.
 import type { EventObject, Snapshot } from 'xstate';
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
+import { removalOf } from '../machines/entity/ledger.ts';
+import { answerIn } from '../machines/entity/ledger-answers.ts';
 import { bodyOf } from '../machines/entity/ledger-fold.ts';
 import { type ActorName, type ActorRecord, type LedgerItem, ledgerLimits, type Step } from '../machines/entity/ledger-types.ts';
 import { passivationIn } from '../machines/entity/passivation.ts';
@@ -20,9 +22,9 @@ import {
 } from './actor-api.ts';
 import { Ask, replyOf } from './actor-cell-asks.ts';
 import { Onlookers, Taps } from './actor-cell-onlookers.ts';
-import { innerOf } from './actor-replica-code.ts';
+import { type FormRef, innerOf } from './actor-replica-code.ts';
 import type { ItemEnd } from './actor-replica-proposals.ts';
-import { plainOf } from './actor-values.ts';
+import { plainOf, revive } from './actor-values.ts';
 import type { Outcome } from './api.ts';
 import type { ClockPort, SinkPort } from './ports/index.ts';
 
@@ -31,6 +33,7 @@ export type LivePlace = {
   readonly sink: SinkPort;
   propose(item: LedgerItem, done: (end: ItemEnd) => void): void;
   record(name: ActorName): ActorRecord | null;
+  readonly formRef: FormRef;
   fold(record: ActorRecord): Parameters<typeof bodyOf>[1] | null;
   /** Look at it again at that time. */
   lookAt(actor: ReplicaActor, atMs: number): void;
@@ -92,7 +95,7 @@ export class ReplicaActor implements LiveActor {
   // ---------------------------------------------------------------- events
 
   send(event: EventObject, trail: Trail): Failure | null {
-    const item = this.#itemOf(event, '');
+    const item = this.#itemOf(event, '', false);
     if ('code' in item) return item;
     this.#propose(item, trail, (end) => {
       const why = failureOf(end, this.name);
@@ -109,7 +112,7 @@ export class ReplicaActor implements LiveActor {
     const { name, replies } = this.definition;
     if (how.wantsReply && !Object.hasOwn(replies, event.type))
       return refuse(failure('INVALID_REQUEST', `${name} has no reply to '${event.type}'`));
-    const item = this.#itemOf(event, how.id ?? '');
+    const item = this.#itemOf(event, how.id ?? '', how.wantsReply);
     if ('code' in item) return refuse(item);
     if (how.wantsReply && this.#asks.size >= this.definition.mailboxMax) return refuse(this.#full(this.#asks.size));
     const ask = new Ask(event, how.wantsReply, this.#place.clock.nowMs() + how.leftMs, done);
@@ -122,7 +125,7 @@ export class ReplicaActor implements LiveActor {
     return failure('MAILBOX_FULL', message, { waiting });
   }
 
-  #itemOf(event: EventObject, id: string): Extract<LedgerItem, { kind: 'event' }> | Failure {
+  #itemOf(event: EventObject, id: string, wantsReply: boolean): Extract<LedgerItem, { kind: 'event' }> | Failure {
     if (this.#over !== null || this.#isClosing)
       return failure('NOT_READY', `${addressText(this.address)} does not live here any more`);
     if (this.#inFlight >= this.definition.mailboxMax) return this.#full(this.#inFlight);
@@ -137,7 +140,8 @@ export class ReplicaActor implements LiveActor {
     // Told before it is in the log: the sender may try again, under the same id.
     if (record !== null && record.outbox.size >= 0.9 * ledgerLimits.outboxMax)
       return failure('OVERLOADED', `${record.outbox.size} effects of ${addressText(this.address)} wait to be run`);
-    return { kind: 'event', actor: this.name, version: this.definition.version, id, event: bytes };
+    const isAsked = wantsReply && id !== '';
+    return { kind: 'event', actor: this.name, version: this.definition.version, id, isAsked, event: bytes };
   }
 
   #propose(item: LedgerItem, trail: Trail, done: (end: ItemEnd) => void): void {
@@ -160,7 +164,12 @@ export class ReplicaActor implements LiveActor {
     if (why !== null) return this.#end(ask, { ok: false, failure: why });
     if (!ask.wantsReply) return this.#end(ask, { ok: true, value: null });
     if (!ask.isOpen) return;
-    const after = end.type === 'applied' && end.outcome.type === 'ok' ? end.outcome.snapshot : null;
+    const outcome = end.type === 'applied' ? end.outcome : null;
+    if (outcome?.type === 'again') {
+      const before = this.#answerBefore(outcome.seq);
+      if (before !== null) return this.#end(ask, before);
+    }
+    const after = outcome?.type === 'ok' ? outcome.snapshot : null;
     if (after === null && !this.#isReadable) return this.#end(ask, { ok: false, failure: untold(this.address) });
     const reply = replyOf(this.definition, (after ?? this.snapshot()) as Snapshot<unknown>, ask.event);
     if (reply !== undefined) return this.#end(ask, reply);
@@ -175,6 +184,13 @@ export class ReplicaActor implements LiveActor {
         timer.cancel();
       },
     };
+  }
+
+  /** What was answered when that step was handled; null: that is not known, but what the actor says by now is. */
+  #answerBefore(seq: number): Outcome<unknown> | null {
+    if (seq === 0) return { ok: false, failure: untoldByRemoved(this.address) };
+    const kept = answerIn(this.#place.record(this.name)?.answers ?? null, seq);
+    return kept === null ? null : { ok: true, value: revive(unpack(kept), this.#place.formRef) };
   }
 
   /** Whoever is told does what he likes, in a turn of his own: this may be the group's. */
@@ -341,7 +357,7 @@ export class ReplicaActor implements LiveActor {
   stop(isHard: boolean, done: () => void): void {
     this.#isClosing = true;
     const remove = (): void =>
-      this.#place.propose({ kind: 'remove', actor: this.name }, (end) => {
+      this.#place.propose(removalOf(this.name, this.#place.record(this.name)), (end) => {
         // Not done here: whoever leads now has it, and the door asks there.
         const isGone = end.type === 'applied';
         this.#close(isGone ? { address: this.address, reason: 'stopped' } : 'moved', done);
@@ -389,6 +405,10 @@ const isOver = ({ standing }: ActorRecord): boolean => standing === 'done' || st
 const untold = (address: ActorAddress): Failure =>
   failure('OUTCOME_UNKNOWN', `${addressText(address)} handled the event, and does not live here any more to answer`);
 
+/** Asked elsewhere it would be told the same. */
+const untoldByRemoved = (address: ActorAddress): Failure =>
+  failure('ACTOR_REFUSED', `the ${addressText(address)} that handled the event was stopped since, and its answer with it`);
+
 const unanswered = (address: ActorAddress, { type }: EventObject): Failure =>
   failure('OUTCOME_UNKNOWN', `${addressText(address)} handled '${type}' and had no answer in time`);
 
@@ -401,6 +421,8 @@ const failureOf = (end: ItemEnd, name: ActorName): Failure | null => {
     return failure('OUTCOME_UNKNOWN', `the leader was lost while an event for '${name}' was on its way into the log`);
   const { outcome } = end;
   if (outcome.type === 'refused') return outcome.failure;
+  if (outcome.type === 'again' && outcome.failed === 'OUTCOME_UNKNOWN')
+    return failure('OUTCOME_UNKNOWN', `'${name}' had it when it was removed; what came of it is not known any more`);
   if (outcome.type === 'again' && outcome.failed !== null)
     return failure(outcome.failed, `'${name}' refused it when it was delivered before`);
   return null;

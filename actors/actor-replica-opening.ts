@@ -1,6 +1,6 @@
 // A replicated actor is brought to life at its leader: made by an entry if there is none, and made one of the definition's version by an
 // entry if it is of an older one. Until then nothing is told to it.
-import { dumpOf } from '../machines/entity/ledger.ts';
+import { dumpOf, removalOf } from '../machines/entity/ledger.ts';
 import { dropBody } from '../machines/entity/ledger-fold.ts';
 import { encodeDump } from '../machines/entity/ledger-records.ts';
 import type { ActorName, ActorRecord, FoldDefinition, LedgerItem } from '../machines/entity/ledger-types.ts';
@@ -57,7 +57,7 @@ export const openReplica = (
     const why = failureOf(end);
     if (why === null) return upgrade(place, definition, name, done);
     // Stillborn: it is tried anew by the next message.
-    if (why.code === 'ACTOR_FAILED') place.propose({ kind: 'remove', actor: name }, () => done(why));
+    if (why.code === 'ACTOR_FAILED') place.propose(removalOf(name, place.record(name)), () => done(why));
     else done(why);
   });
 };

@@ -38,6 +38,7 @@ const sizeOf = (item: LedgerItem): number => {
   if (item.kind === 'event') return 64 + item.event.byteLength;
   if (item.kind === 'answer') return 64 + item.answer.byteLength;
   if (item.kind === 'create') return 64 + item.input.byteLength;
+  if (item.kind === 'remove') return 64 + 64 * item.failed.length;
   return item.kind === 'state' ? 64 + item.dump.byteLength : 64;
 };
 

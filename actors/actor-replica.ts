@@ -196,7 +196,7 @@ class ReplicaTable implements Replicas {
   ): ReplicaActor {
     const { clock, sink, events } = this.#args;
     const actor = new ReplicaActor(definition, address, name, token, {
-      ...{ clock, sink },
+      ...{ clock, sink, formRef: this.#formRef },
       propose: (item, done) => group.propose(item, done),
       record: (of) => group.record(of),
       lookAt: (one, atMs) => this.#idle.add(one, atMs),

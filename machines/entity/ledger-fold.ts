@@ -3,6 +3,7 @@
 import { type Failure, failure } from '../errors.ts';
 import { mixHashes, textHash } from '../hash.ts';
 import { pack, unpack } from '../wire/envelope.ts';
+import { withAnswer } from './ledger-answers.ts';
 import { valueHash } from './ledger-digest.ts';
 import { form, formedInto, formedLength } from './ledger-form.ts';
 import {
@@ -27,6 +28,9 @@ export type Folded = {
 
 /** Told to an actor whose rule is 'ask' about what was invoked under a leader that was lost. */
 export const interruptedEvent = 'polity.interrupted';
+
+type Event = { type: string };
+type Snapshot = ReturnType<FoldBody['snapshot']>;
 
 const reasonCharsMax = 500;
 const delayMsMax = 2 ** 42;
@@ -210,7 +214,7 @@ const writtenOf = (body: FoldBody): WrittenState => {
 };
 
 /** All that the step did counts from here on. Throws before anything is changed. */
-const commit = (record: ActorRecord, body: FoldBody, step: Step, draft: Draft): unknown => {
+const commit = (record: ActorRecord, body: FoldBody, step: Step, draft: Draft): Snapshot => {
   takeEffects(record, body, step, draft);
   takeTimers(record, body, step, draft);
   const snapshot = body.snapshot();
@@ -231,6 +235,11 @@ const commit = (record: ActorRecord, body: FoldBody, step: Step, draft: Draft): 
   record.standing = isOver ? 'done' : 'active';
   record.digest = mixHashes(draft.digest, written.hash);
   return snapshot;
+};
+
+/** Who asks once more is told the same, though the actor has gone on since. It counts for no digest: nothing hangs on it. */
+const keepAnswer = (record: ActorRecord, seq: number, bytes: Uint8Array | null): void => {
+  if (bytes !== null) record.answers = withAnswer(record.answers, seq, bytes);
 };
 
 /** As if the step had not been; but a timer that has rung does not ring again, and an answer is not given again. */
@@ -285,6 +294,7 @@ export const foldStep = (record: ActorRecord, definition: FoldDefinition, step: 
     }
     const snapshot = commit(record, record.body!, step, draft);
     record.handled++;
+    if (item.kind === 'event' && item.isAsked) keepAnswer(record, step.seq, definition.answer(snapshot, draft.event as Event));
     return { failure: null, isIdle: false, event: draft.event, snapshot };
   } catch (error) {
     return { failure: rollBack(record, definition, step, error), isIdle: false, event: draft.event, snapshot: null };

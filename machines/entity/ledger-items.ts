@@ -1,5 +1,6 @@
 // Items of an `actors` command as bytes: names first, each once, for a turn's items are mostly about few actors. Whatever is not of this
 // form is null, and the whole command is refused when it is applied.
+import { type ErrorCode, errorTable } from '../errors.ts';
 import {
   type Cursor,
   createInk,
@@ -27,11 +28,16 @@ import {
 } from './ledger-types.ts';
 
 const format = 1;
-const kinds = ['create', 'event', 'done', 'timer', 'answer', 'interrupt', 'halt', 'remove', 'state', 'digest'] as const;
+/** 'forget' is 'remove' as builds before said it: nothing of what was refused. 'ask': an event whose answer is wanted. */
+const kinds = [
+  ...(['create', 'event', 'done', 'timer', 'answer', 'interrupt', 'halt', 'forget', 'state', 'digest'] as const),
+  ...(['ask', 'remove'] as const),
+];
 const interruptions: readonly Interruption[] = ['fail', 'ask'];
 const reasons: readonly StateReason[] = ['checkpoint', 'upgrade', 'reset'];
 const textBytesMax = 4 * ledgerLimits.pathCharsMax;
 const idBytesMax = 4 * ledgerLimits.idCharsMax;
+const codeBytesMax = 64;
 /** A dump has the state and the window of delivery ids. */
 const dumpBytesMax = 2 << 20;
 
@@ -51,7 +57,7 @@ const readEffect = (cursor: Cursor): EffectId => ({ index: readCount(cursor), n:
 
 /** Without its actor. */
 export const inkItem = (ink: Ink, item: LedgerItem): void => {
-  inkByte(ink, kinds.indexOf(item.kind));
+  inkByte(ink, kinds.indexOf(item.kind === 'event' && item.isAsked ? 'ask' : item.kind));
   switch (item.kind) {
     case 'create':
       inkCount(ink, item.version);
@@ -81,6 +87,12 @@ export const inkItem = (ink: Ink, item: LedgerItem): void => {
       inkCount(ink, item.digests[0]);
       return inkCount(ink, item.digests[1]);
     case 'remove':
+      inkCount(ink, item.seq);
+      inkCount(ink, item.failed.length);
+      for (const [id, code] of item.failed) {
+        inkText(ink, id);
+        inkText(ink, code);
+      }
       return;
     case 'state':
       inkByte(ink, reasons.indexOf(item.why));
@@ -113,14 +125,28 @@ const readEffects = (cursor: Cursor): EffectId[] => {
   return effects;
 };
 
+const readFailed = (cursor: Cursor): (readonly [string, ErrorCode])[] => {
+  const count = readCount(cursor);
+  if (count > ledgerLimits.windowMax) cursor.failed = true;
+  const failed: (readonly [string, ErrorCode])[] = [];
+  for (let read = 0; read < count && !cursor.failed; read++) {
+    const [id, code] = [readText(cursor, idBytesMax), readText(cursor, codeBytesMax)];
+    if (Object.hasOwn(errorTable, code)) failed.push([id, code as ErrorCode]);
+    else cursor.failed = true;
+  }
+  return failed;
+};
+
 export const readItem = (cursor: Cursor, actor: ActorName): LedgerItem => {
   const kind = readOneOf(cursor, kinds);
   switch (kind) {
     case 'create':
       return { kind, actor, version: readVersion(cursor), input: readBytes(cursor, ledgerLimits.eventBytesMax) };
-    case 'event': {
+    case 'event':
+    case 'ask': {
       const [version, id] = [readVersion(cursor), readText(cursor, idBytesMax)];
-      return { kind, actor, version, id, event: readBytes(cursor, ledgerLimits.eventBytesMax) };
+      const isAsked = kind === 'ask';
+      return { kind: 'event', actor, version, id, isAsked, event: readBytes(cursor, ledgerLimits.eventBytesMax) };
     }
     case 'done':
       return { kind, actor, effects: readEffects(cursor) };
@@ -138,8 +164,10 @@ export const readItem = (cursor: Cursor, actor: ActorName): LedgerItem => {
       const [index, event] = [readCount(cursor), readText(cursor, textBytesMax)];
       return { kind, actor, index, event, digests: [readCount(cursor), readCount(cursor)] };
     }
+    case 'forget':
+      return { kind: 'remove', actor, seq: Number.MAX_SAFE_INTEGER, failed: [] };
     case 'remove':
-      return { kind, actor };
+      return { kind, actor, seq: readCount(cursor), failed: readFailed(cursor) };
     case 'state': {
       const why = readOneOf(cursor, reasons);
       const [seq, version] = [readCount(cursor), readVersion(cursor)];

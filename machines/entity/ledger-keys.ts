@@ -4,12 +4,13 @@
 //   a<type/key> 0 o<u64><u32> an effect that is to be run: entry and number
 //   a<type/key> 0 b<u64>      a step that this replica has not folded, by its number
 //   a<type/key> 0 d<u32>      delivery ids, so many to a record
+//   a<type/key> 0 a           what was answered last
 import { requireRegister } from '../register/fault.ts';
 import { allocate, readUtf8, utf8Length, writeUtf8 } from '../wire/octets.ts';
 import type { ActorName, EffectId } from './ledger-types.ts';
 
 export const actorKind = 0x61;
-const part = { head: 0x68, state: 0x73, effect: 0x6f, step: 0x62, window: 0x64 } as const;
+const part = { head: 0x68, state: 0x73, effect: 0x6f, step: 0x62, window: 0x64, answers: 0x61 } as const;
 const keyOf = (name: ActorName, kind: number, more: number): Uint8Array => {
   const length = utf8Length(name);
   const key = allocate(length + 3 + more);
@@ -31,6 +32,7 @@ const numbered = (name: ActorName, kind: number, first: number, second: number |
 
 export const headKey = (name: ActorName): Uint8Array => keyOf(name, part.head, 0);
 export const stateKey = (name: ActorName): Uint8Array => keyOf(name, part.state, 0);
+export const answersKey = (name: ActorName): Uint8Array => keyOf(name, part.answers, 0);
 export const effectRecordKey = (name: ActorName, { index, n }: EffectId): Uint8Array => numbered(name, part.effect, index, n);
 export const stepKey = (name: ActorName, seq: number): Uint8Array => numbered(name, part.step, seq, null);
 export const windowKey = (name: ActorName, share: number): Uint8Array => numbered(name, part.window, share, null);

@@ -18,6 +18,7 @@ import {
   readCount,
   readText,
 } from '../wire/octets.ts';
+import { areAnswers } from './ledger-answers.ts';
 import { inkItem, readItem } from './ledger-items.ts';
 import {
   type ActorName,
@@ -48,7 +49,8 @@ export const newRecord = (name: ActorName): ActorRecord => ({
   ...{ name, presence: 'live', halt: null, version: 0, seq: 0, sinceState: { steps: 0, bytes: 0 } },
   ...{ window: newWindow(), backlog: [] },
   ...{ standing: 'empty', reason: null, state: null, timers: new Map(), invoked: new Map(), outbox: new Map() },
-  ...{ failures: [], handled: 0, refused: 0, digest: 0, body: null, isStateNew: false, marks: [], expected: null },
+  ...{ answers: null, failures: [], handled: 0, refused: 0, digest: 0 },
+  ...{ body: null, isStateNew: false, marks: [], expected: null },
 });
 
 // ---------------------------------------------------------------- pieces
@@ -231,19 +233,29 @@ export const encodeDump = (record: ActorRecord): Uint8Array => {
     inkCount(ink, timeMs);
     inkBytes(ink, form);
   }
-  const refused = [...record.window.byId.values()].filter((one) => one.failed !== null);
+  const refused = [...record.window.byId.values()].filter(({ seq, failed }) => seq > 0 && failed !== null);
   inkCount(ink, refused.length);
   for (const { seq, failed } of refused) {
     inkCount(ink, seq);
     inkText(ink, failed!);
   }
+  inkBytes(ink, record.answers ?? noAnswers);
   return dry(ink);
+};
+
+const noAnswers = new Uint8Array(0);
+
+const readAnswers = (cursor: Cursor): Uint8Array | null => {
+  const bytes = readBytes(cursor, anyBytesMax);
+  if (bytes.byteLength === 0) return null;
+  if (!areAnswers(bytes)) cursor.failed = true;
+  return bytes.slice();
 };
 
 /** What a dump replaces. */
 export type Dumped = Pick<
   ActorRecord,
-  'standing' | 'reason' | 'state' | 'timers' | 'invoked' | 'outbox' | 'failures' | 'handled' | 'refused' | 'digest'
+  'standing' | 'reason' | 'state' | 'timers' | 'invoked' | 'outbox' | 'answers' | 'failures' | 'handled' | 'refused' | 'digest'
 >;
 
 /** `failed`: by the step of a delivery, what it was refused with. */
@@ -263,10 +275,11 @@ export const decodeDump = (name: ActorName, bytes: Uint8Array): { dumped: Dumped
     const [seq, code] = [readCount(cursor), readText(cursor, textBytesMax)];
     if (Object.hasOwn(errorTable, code)) refusedWith.set(seq, code as ErrorCode);
   });
+  record.answers = readAnswers(cursor);
   if (!isSpent(cursor)) return null;
-  const { standing, reason, state, timers, invoked, outbox, failures, handled, refused, digest } = record;
+  const { standing, reason, state, timers, invoked, outbox, answers, failures, handled, refused, digest } = record;
   return {
-    dumped: { standing, reason, state, timers, invoked, outbox, failures, handled, refused, digest },
+    dumped: { standing, reason, state, timers, invoked, outbox, answers, failures, handled, refused, digest },
     failed: refusedWith,
   };
 };

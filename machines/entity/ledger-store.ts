@@ -5,9 +5,10 @@ import { createExpiries, type Expiries, schedule, unschedule } from '../register
 import { requireRegister } from '../register/fault.ts';
 import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
 import { allocate } from '../wire/octets.ts';
+import { areAnswers } from './ledger-answers.ts';
 import { dropBody } from './ledger-fold.ts';
 import { typeOfName } from './ledger-items.ts';
-import { effectRecordKey, headKey, stateKey, stepKey } from './ledger-keys.ts';
+import { answersKey, effectRecordKey, headKey, stateKey, stepKey } from './ledger-keys.ts';
 import { decodeEffect, decodeHead, decodeStep, encodeEffect, encodeHead, encodeStep, type Head } from './ledger-records.ts';
 import { type ActorName, type ActorRecord, effectKey, ledgerLimits } from './ledger-types.ts';
 import { forgetAll, newestOf, readWindow, writeWindow } from './ledger-window.ts';
@@ -18,7 +19,11 @@ export type Residents = { count: number; readonly max: number };
 export const createResidents = (max: number = ledgerLimits.residentsMax): Residents => ({ count: 0, max });
 
 /** What of a record the keyspace has. */
-type Written = { outbox: Set<string>; firstStep: number; nextStep: number };
+type Written = { answers: Uint8Array | null; outbox: Set<string>; firstStep: number; nextStep: number };
+
+const nothingWritten = (firstStep: number): Written => ({
+  ...{ answers: null, outbox: new Set(), firstStep, nextStep: firstStep },
+});
 
 type Resident = {
   readonly record: ActorRecord;
@@ -60,8 +65,14 @@ const found = (name: ActorName, bytes: Uint8Array | undefined, what: string): Ui
 const readRest = (head: Head, read: KeyspaceReader): Resident => {
   const { record } = head;
   const { name } = record;
-  const written: Written = { outbox: new Set(), firstStep: 0, nextStep: 0 };
-  if (record.standing !== 'empty') record.state = read(stateKey(name))?.slice() ?? null;
+  const written = nothingWritten(0);
+  if (record.standing !== 'empty') {
+    record.state = read(stateKey(name))?.slice() ?? null;
+    record.answers = read(answersKey(name))?.slice() ?? null;
+    const isSound = record.answers === null || areAnswers(record.answers);
+    requireRegister(isSound, 'KEYSPACE_SOUND', `what actor '${name}' answered is malformed`);
+  }
+  written.answers = record.answers;
   for (const id of head.outbox) {
     record.outbox.set(effectKey(id), decodeEffect(id, found(name, read(effectRecordKey(name, id)), 'an effect').slice()));
     written.outbox.add(effectKey(id));
@@ -112,8 +123,7 @@ export const recordOf = (store: LedgerStore, name: ActorName, read: KeyspaceRead
 
 export const addRecord = (store: LedgerStore, record: ActorRecord): ActorRecord => {
   store.actors++;
-  const written: Written = { outbox: new Set(), firstStep: 1, nextStep: 1 };
-  return keep(store, { record, written });
+  return keep(store, { record, written: nothingWritten(1) });
 };
 
 // ---------------------------------------------------------------- what is to be looked after
@@ -200,12 +210,14 @@ const copyOf = (bytes: Uint8Array | null): Uint8Array | null => {
 };
 
 const writeRecord = (resident: Resident, writes: KeyspaceWrite[]): void => {
-  const { record } = resident;
+  const { record, written } = resident;
   writeWindow(record.name, record.window, writes);
   writeOutbox(resident, writes);
   writeBacklog(resident, writes);
   if (record.isStateNew) writes.push({ key: stateKey(record.name), value: copyOf(record.state) });
   record.isStateNew = false;
+  if (record.answers !== written.answers) writes.push({ key: answersKey(record.name), value: record.answers });
+  written.answers = record.answers;
   writes.push({ key: headKey(record.name), value: encodeHead(record) });
 };
 

@@ -20,8 +20,11 @@ export type Interruption = 'fail' | 'ask';
 export type LedgerItem =
   /** Makes it, unless it is there. `input` is decided once, by who asks. */
   | { kind: 'create'; actor: ActorName; version: number; input: Uint8Array }
-  /** `id` '': nobody sends it a second time. Refused (ACTOR_VERSION) unless the state is of that version. */
-  | { kind: 'event'; actor: ActorName; version: number; id: string; event: Uint8Array }
+  /**
+   * `id` '': nobody sends it a second time. `isAsked`: whoever does wants the answer of the first. Refused (ACTOR_VERSION) unless the state
+   * is of that version.
+   */
+  | { kind: 'event'; actor: ActorName; version: number; id: string; isAsked: boolean; event: Uint8Array }
   /** These were run. */
   | { kind: 'done'; actor: ActorName; effects: readonly EffectId[] }
   /** Its time has come. `set`: the number of the item that set it. */
@@ -31,7 +34,8 @@ export type LedgerItem =
   | { kind: 'interrupt'; actor: ActorName; path: string; of: EffectId; how: Interruption }
   /** Replicas differ: nothing more happens to it until it is reset or removed. */
   | { kind: 'halt'; actor: ActorName; index: number; event: string; digests: readonly [number, number] }
-  | { kind: 'remove'; actor: ActorName }
+  /** `failed`: of deliveries up to item `seq`, those that were refused; only who has folded them knows, and nobody will any more. */
+  | { kind: 'remove'; actor: ActorName; seq: number; failed: readonly (readonly [id: string, code: Failure['code']])[] }
   /**
    * All of it as of item `seq`. 'checkpoint': who could not follow so far takes it. 'upgrade': it is of that version from now on, if
    * nothing has happened since. 'reset': it is this, whatever it was.
@@ -85,6 +89,8 @@ export type FoldDefinition = {
   /** More failures than this within `windowMs` of log time end it. */
   readonly failuresMax: number;
   readonly windowMs: number;
+  /** What whoever asked with this event is told, packed; null: nothing yet, or nothing that can be kept. Does not throw. */
+  answer(snapshot: { readonly status: string }, event: { type: string }): Uint8Array | null;
   /** Throws what its code throws. */
   open(name: ActorName, from: { input: unknown } | { persisted: unknown; timers: ReadonlySet<string> }): FoldBody;
 };
@@ -113,7 +119,8 @@ export type OutboxEffect = EffectId & {
 /** A delivery that was taken. `failed`: the code of what it was refused with. */
 export type Remembered = {
   readonly id: string;
-  readonly seq: number;
+  /** 0: of an actor of this name that was removed since. */
+  seq: number;
   readonly timeMs: number;
   readonly place: number;
   failed: Failure['code'] | null;
@@ -165,6 +172,8 @@ export type ActorRecord = {
   timers: Map<string, Timer>;
   invoked: Map<string, Invoked>;
   outbox: Map<string, OutboxEffect>;
+  /** The last ones (ledger-answers.ts); other bytes whenever that changes. */
+  answers: Uint8Array | null;
   /** Log times of the failures that count. */
   failures: number[];
   handled: number;
@@ -184,8 +193,8 @@ export type ActorRecord = {
 export type ItemOutcome =
   /** `snapshot`: after it, where this replica has folded it. */
   | { type: 'ok'; seq: number; snapshot: unknown }
-  /** A delivery id that was taken before. */
-  | { type: 'again'; failed: Failure['code'] | null }
+  /** A delivery id that was taken before, at step `seq`; 0: by one of this name that was removed since. */
+  | { type: 'again'; seq: number; failed: Failure['code'] | null }
   /** It says nothing any more (a timer that was cleared). */
   | { type: 'ignored' }
   | { type: 'refused'; failure: Failure };
@@ -222,6 +231,9 @@ export const ledgerLimits = {
   pathCharsMax: 1_024,
   windowMax: 1_000,
   windowMs: 600_000,
+  /** Answers that are given once more as they were: so many of an actor, and so many bytes of them, packed. */
+  answersMax: 32,
+  answersBytesMax: 4 << 10,
   itemsMax: 4_096,
   actorsMax: 1_000_000,
   /** What is left of removed ones is swept so many an entry. */

@@ -69,6 +69,26 @@ export const setFailed = (window: DeliveryWindow, one: Remembered, code: ErrorCo
   if (share === newestShare(window)) window.tail = null;
 };
 
+/**
+ * The actor was removed. What was delivered stays known, so that it is not done by the next of this name; which of it failed whoever removes
+ * it has said, by its id, as far as step `seq`. What is forgotten already is numbered like the rest: numbers do not go back in a share.
+ */
+export const bury = (
+  window: DeliveryWindow,
+  { seq, failed }: { readonly seq: number; readonly failed: readonly (readonly [string, ErrorCode])[] },
+): void => {
+  const codes = new Map(failed);
+  for (const one of window.shares.flat()) {
+    if (one.seq === 0) continue;
+    const isForgotten = one.place < window.first;
+    const code = one.seq > seq ? 'OUTCOME_UNKNOWN' : (codes.get(one.id) ?? null);
+    one.failed = isForgotten ? null : code;
+    one.seq = 0;
+    window.dirty.add(shareOf(one));
+  }
+  window.tail = null;
+};
+
 /** As if it had never had any. */
 export const forgetAll = (window: DeliveryWindow): void => {
   window.byId.clear();

@@ -18,7 +18,7 @@ import {
   ledgerLimits,
   type Step,
 } from './ledger-types.ts';
-import { remember, setFailed } from './ledger-window.ts';
+import { bury, remember, setFailed } from './ledger-window.ts';
 
 export { createLedger, type Ledger, type LedgerEntry, type LedgerHost } from './ledger-steps.ts';
 
@@ -39,7 +39,7 @@ const deliver = (
   const { id } = item;
   const before = id === '' ? undefined : window.byId.get(id);
   if (before !== undefined && entry.timeMs - before.timeMs < ledgerLimits.windowMs)
-    return { type: 'again', failed: before.failed };
+    return { type: 'again', seq: before.seq, failed: before.failed };
   if (item.version !== version) {
     const message = `actor '${name}' is of version ${version}, the event is for version ${item.version}`;
     return refuse('ACTOR_VERSION', message, { persisted: version, version: item.version });
@@ -74,17 +74,16 @@ const create = (
 
 const clear = (record: ActorRecord): void => {
   dropBody(record);
-  const { standing, reason, state, timers, invoked, outbox, failures, handled, refused } = newRecord(record.name);
-  Object.assign(record, { standing, reason, state, timers, invoked, outbox, failures, handled, refused });
+  const { standing, reason, state, timers, invoked, outbox, answers, failures, handled, refused } = newRecord(record.name);
+  Object.assign(record, { standing, reason, state, timers, invoked, outbox, answers, failures, handled, refused });
   record.isStateNew = true;
   Object.assign(record, { backlog: [], halt: null, sinceState: { steps: 0, bytes: 0 }, marks: [], expected: null, digest: 0 });
 };
 
-const remove = (ledger: Ledger, record: ActorRecord): ItemOutcome => {
+const remove = (ledger: Ledger, record: ActorRecord, item: Extract<LedgerItem, { kind: 'remove' }>): ItemOutcome => {
   ledger.host?.watch.removed?.(record);
   clear(record);
-  // Who has not folded its last steps does not know which of them failed.
-  for (const one of record.window.byId.values()) setFailed(record.window, one, null);
+  bury(record.window, item);
   record.seq++;
   record.presence = 'gone';
   countVersion(ledger.store, record.name, record.version, -1);
@@ -116,7 +115,8 @@ const replaceState = (
   dropBody(record);
   Object.assign(record, decoded.dumped, { backlog, expected: null, isStateNew: true });
   const { window } = record;
-  for (const one of window.byId.values()) if (one.seq <= item.seq) setFailed(window, one, decoded.failed.get(one.seq) ?? null);
+  for (const one of window.byId.values())
+    if (one.seq > 0 && one.seq <= item.seq) setFailed(window, one, decoded.failed.get(one.seq) ?? null);
   catchUp(ledger, record);
   ledger.host?.watch.replaced?.(record);
   return true;
@@ -194,7 +194,7 @@ const applyTo = (
 ): ItemOutcome => {
   switch (item.kind) {
     case 'remove':
-      return remove(ledger, record);
+      return remove(ledger, record, item);
     case 'halt':
       return record.presence === 'halted' ? ignored : halt(ledger, record, item);
     case 'state':
@@ -255,5 +255,12 @@ export const catchUpSome = (ledger: Ledger, read: KeyspaceReader, steps: number)
 /** All of it as of its last step, for a `state` item; null: this replica has not folded so far. */
 export const dumpOf = (record: ActorRecord): { seq: number; dump: Uint8Array } | null =>
   record.backlog.length > 0 || record.standing === 'empty' ? null : { seq: record.seq, dump: encodeDump(record) };
+
+/** What removes it; null: it is gone already. */
+export const removalOf = (name: ActorName, record: ActorRecord | null): LedgerItem => {
+  const failed: [string, Failure['code']][] = [];
+  for (const [id, one] of record?.window.byId ?? []) if (one.seq > 0 && one.failed !== null) failed.push([id, one.failed]);
+  return { kind: 'remove', actor: name, seq: record === null ? 0 : record.seq - record.backlog.length, failed };
+};
 
 export const takeLedgerWrites = ({ store }: Ledger): KeyspaceWrite[] => takeWrites(store);

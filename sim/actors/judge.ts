@@ -1,8 +1,10 @@
 // What must be true of actors, whatever happens to the cluster they live in: of every request, of everything that they do outside, and of
 // what they know in the end. It is told what was asked for and what came of it, and knows the log's time of each entry that was applied.
 import type { ActorExecution } from '../../actors/actor-api.ts';
+import { historyLimits } from '../../actors/actor-history.ts';
 import type { Outcome } from '../../actors/api.ts';
 import { addressText } from '../../machines/entity/address.ts';
+import { ledgerLimits } from '../../machines/entity/ledger-types.ts';
 import { type ErrorCode, errorTable } from '../../machines/errors.ts';
 import { type Book, lampMs } from './logic.ts';
 import { isDurable, isMortal, isReplicated, type Kind, type Plan } from './plan.ts';
@@ -32,6 +34,8 @@ export type Ask = {
   /** Null while it is open. */
   ending: ErrorCode | 'ok' | null;
   endedMs: number;
+  /** Where it is said to stand. */
+  place: number | null;
 };
 
 /** What was done outside under one effect id. */
@@ -90,7 +94,7 @@ export class ActorsJudge {
     const above = this.#places.get(op.address) ?? -1;
     const ask: Ask = {
       ...{ op, life, atMs: this.#nowMs(), dueMs, above, isCancelled: false },
-      ...{ ending: null, endedMs: Number.POSITIVE_INFINITY },
+      ...{ ending: null, endedMs: Number.POSITIVE_INFINITY, place: null },
     };
     op.asks.push(ask);
     this.openAsks.add(ask);
@@ -105,21 +109,25 @@ export class ActorsJudge {
     this.endings.set(ask.ending, (this.endings.get(ask.ending) ?? 0) + 1);
     const { op } = ask;
     if (!outcome.ok) {
-      if (ask.ending === 'INTERNAL' || ask.ending === 'INVALID_REQUEST' || ask.ending === 'ACTOR_REFUSED')
+      // The answer goes with an actor that is stopped.
+      const isOdd = ask.ending === 'ACTOR_REFUSED' && !isMortal(op.plan.address);
+      if (ask.ending === 'INTERNAL' || ask.ending === 'INVALID_REQUEST' || isOdd)
         this.blame('nothing is internal', `${askTold(ask)}: ${outcome.failure.message}`);
       return;
     }
-    // When it was removed, nobody knows any more that it failed.
-    if (op.plan.kind === 'boom' && !isMortal(op.plan.address)) this.blame('who throws is not told ok', askTold(ask));
+    if (op.plan.kind === 'boom') this.blame('who throws is not told ok', askTold(ask));
     if (isDurable(op.plan.address.type)) this.#endsWell(ask, outcome.value);
     else if (op.turns === 0) this.blame('no acknowledged event is lost', `${askTold(ask)}, and no turn handled it`);
   }
 
   #endsWell(ask: Ask, value: unknown): void {
     const { op } = ask;
-    if (!op.plan.isAsked || isMortal(op.plan.address) || !isReplicated(op.plan.address.type)) return;
-    if (typeof value !== 'number' || value < 0)
+    if (!op.plan.isAsked) return;
+    const { address } = op.plan;
+    if (typeof value === 'number') ask.place = value;
+    if (isReplicated(address.type) && (typeof value !== 'number' || value < 0))
       return this.blame('an answer knows of its event', `${askTold(ask)} is told ${String(value)}`);
+    if (isMortal(address) || !isReplicated(address.type) || typeof value !== 'number') return;
     // Whoever was answered before this was asked stands before it; one that was asked twice may have been there already.
     if (op.asks.length === 1 && value <= ask.above)
       this.blame('events have one order', `${askTold(ask)} stands at ${value}, and before it was asked ${ask.above} was told`);
@@ -235,10 +243,20 @@ export class ActorsJudge {
       const [first, ...others] = op.asks;
       if (times > 0 && first !== undefined && others.length === 0 && isDefinite(first.ending))
         this.blame('a definite failure did nothing', askTold(first));
+      for (const ask of op.asks) this.#judgeAnswer(ask, book);
       if (times > 0 && op.plan.kind === 'boom') this.blame('what throws changes nothing', told(op));
     }
     for (const [address, book] of books) this.#judgeBook(address, book, isExcused);
     for (const [id, effect] of this.effects) this.#judgeEffect(id, effect, books, isExcused);
+  }
+
+  /** Whoever asks again is answered as at first, though others stand behind it by then. */
+  #judgeAnswer(ask: Ask, { notes }: Book): void {
+    const stands = notes.indexOf(ask.op.n);
+    if (ask.place === null || stands < 0 || ask.place === stands) return;
+    // So many may have been answered since that it is not known any more.
+    if (ask.place < stands || ask.place - stands < Math.min(historyLimits.answersMax, ledgerLimits.answersMax))
+      this.blame('an answer is of its event', `${askTold(ask)} is told ${ask.place} and stands at ${stands}`);
   }
 
   #judgeBook(address: string, book: Book, isExcused: IsExcused): void {

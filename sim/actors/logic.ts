@@ -213,14 +213,19 @@ const guardLogic = (watcher: Watcher): AnyActorLogic =>
 const contextOf = ({ snapshot }: ReplyArguments): Book => (snapshot as unknown as { context: Book }).context;
 const numberOf = ({ event }: ReplyArguments): number => (event as Told).n;
 
-/** Where it stands among those that were written down. */
-const place = (args: ReplyArguments): unknown => contextOf(args).notes.indexOf(numberOf(args));
+/** Where it stands among those that were written down, if it is asked right after it was; later it is where another stands. */
+const lastPlace = (args: ReplyArguments): unknown => {
+  const { notes } = contextOf(args);
+  return notes.includes(numberOf(args)) ? notes.length - 1 : -1;
+};
 /** Not before it has an answer. */
-const placeAtHome = (args: ReplyArguments): unknown =>
-  contextOf(args).home.includes(numberOf(args)) ? place(args) : undefined;
+const placeAtHome = (args: ReplyArguments): unknown => {
+  const { home, notes } = contextOf(args);
+  return home.includes(numberOf(args)) ? notes.indexOf(numberOf(args)) : undefined;
+};
 
 const bookReplies: ActorDefinition['replies'] = {
-  ...Object.fromEntries(kinds.map((kind) => [kind, kind === 'call' ? placeAtHome : place])),
+  ...Object.fromEntries(kinds.map((kind) => [kind, kind === 'call' ? placeAtHome : lastPlace])),
   read: ({ snapshot }) => {
     const { context, value } = snapshot as unknown as { context: Book; value: string };
     return { ...context, value };

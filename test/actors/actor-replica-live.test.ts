@@ -27,6 +27,7 @@ test('a timer of an asker ends when he is answered, or waits no longer', () => {
     },
     sink: { log: () => {}, count: () => {} },
     propose: (_item, done) => void proposed.push(done),
+    formRef: (address) => address,
     record: () => null,
     fold: () => null,
     onGone: () => {},
@@ -72,7 +73,8 @@ test('who asks again of one that was removed meanwhile is not answered from noth
     'a/k' as never,
     null,
     {
-      ...{ clock, sink: { log: () => {}, count: () => {} }, record: () => null, fold: () => null },
+      ...{ clock, sink: { log: () => {}, count: () => {} }, formRef: (address) => address, record: () => null },
+      fold: () => null,
       propose: (_item, done) => void proposed.push(done),
       ...{ onGone: () => {}, onDeadLetter: () => {}, lookAt: () => {} },
     },

@@ -111,6 +111,40 @@ test('events are answered from the snapshot right after them, one effect for eac
   assert.equal(said(world.ask('a', { type: 'add' })), 6);
 });
 
+test('who asks once more is told what he was told, though the actor has gone on since: by another leader, and after a restart of all', () => {
+  const world = createWorld();
+  world.form();
+  for (let n = 1; n <= 3; n++) assert.equal(said(world.ask('a', { type: 'add' }, `id${n}`)), n);
+  const again = (): unknown[] => [1, 2, 3].map((n) => said(world.ask('a', { type: 'add' }, `id${n}`)));
+  assert.deepEqual(again(), [1, 2, 3]);
+  world.cluster.kill(world.leader()!);
+  world.cluster.until(() => world.leader() !== null);
+  assert.deepEqual(again(), [1, 2, 3]);
+  const disks = [...world.cluster.nodes.values()].map((one) => [one.name, world.cluster.kill(one)] as const);
+  const all = disks.map(([name, contents]) => world.start(name, { contents }));
+  world.cluster.until(() => all.every(({ api }) => api.status().state === 'ready') && world.leader() !== null);
+  assert.deepEqual(again(), [1, 2, 3]);
+  assert.equal(said(world.ask('a', { type: 'get' })), 3);
+});
+
+test('what one handled or refused that was removed since is not done by the next of its name, nor answered from its state', () => {
+  const world = createWorld();
+  const [node] = world.form();
+  assert.equal(said(world.ask('a', { type: 'add' }, 'asked')), 1);
+  assert.equal(said(world.tell('a', { type: 'add' }, 'told')), null);
+  assert.equal(said(world.tell('a', { type: 'fail' }, 'failed')), 'ACTOR_FAILED');
+  const stopped: unknown[] = [];
+  node!.api.actors.stop(addressOf('a'), {}, (end) => void stopped.push(said(end)));
+  world.cluster.until(() => stopped.length === 1);
+  for (const leads of [world.leader()!, world.followers()[0]!]) {
+    world.lead(leads);
+    assert.equal(said(world.ask('a', { type: 'add' }, 'asked')), 'ACTOR_REFUSED');
+    assert.equal(said(world.tell('a', { type: 'add' }, 'told')), null);
+    assert.equal(said(world.tell('a', { type: 'fail' }, 'failed')), 'ACTOR_FAILED');
+    assert.equal(said(world.ask('a', { type: 'get' })), 0);
+  }
+});
+
 test('an effect is run by the leader only, after its entry is committed, with its id; what it did not say to be done runs again', () => {
   const world = createWorld();
   world.form();

@@ -85,6 +85,23 @@ describe('requests', () => {
     assert.match(judge.violation!, /^events have one order: note 2 .* stands at 1, and before it was asked 3 was told/);
   });
 
+  test('are answered as at first when they are asked again, as long as that is known', () => {
+    for (const [place, why] of [
+      [0, null],
+      [1, /^an answer is of its event: note 0 to book\/a by n1#1 at 0 ms, ended ok is told 1 and stands at 0/],
+      [32, null],
+    ] as const) {
+      const { wants, ends, isOver } = judging();
+      const op = wants({ againMs: 100 });
+      ends(op, 0);
+      ends(op, place);
+      const others = Array.from({ length: 32 }, () => wants().n);
+      const violation = isOver({ notes: [op.n, ...others] });
+      if (why === null) assert.equal(violation, null);
+      else assert.match(violation!, why);
+    }
+  });
+
   test('are not lost, not there twice, and not there if that was said', () => {
     const lost = judging();
     lost.ends(lost.wants(), 0);

@@ -5,6 +5,7 @@ import { nameInHead } from '../../../machines/entity/ledger-keys.ts';
 import { createResidents, restoreHead } from '../../../machines/entity/ledger-store.ts';
 import type { ActorRecord, Divergence, ItemOutcome, LedgerItem } from '../../../machines/entity/ledger-types.ts';
 import { pack, unpack } from '../../../machines/wire/envelope.ts';
+import { cursorOf, readByte, readBytes, readCount } from '../../../machines/wire/octets.ts';
 import { createKeyspaceMap } from '../register/keyspace-map.ts';
 import { createStandIn } from './stand-in-body.ts';
 
@@ -55,11 +56,17 @@ export type LedgerReplica = ReturnType<typeof createLedgerReplica>;
 export const stateOf = (record: ActorRecord | null): unknown =>
   record === null || record.state === null ? null : unpack(record.state);
 
+/** With their steps. */
+const answersOf = (answers: Uint8Array | null): [number, unknown][] => {
+  const cursor = cursorOf(answers ?? Uint8Array.of(0));
+  return Array.from({ length: readByte(cursor) }, () => [readCount(cursor), unpack(readBytes(cursor, 1 << 20))]);
+};
+
 /** All that replicas must have alike. */
 export const shown = (record: ActorRecord | null): unknown => {
   if (record === null) return null;
   const { name, presence, halt, version, seq, window, backlog, standing, reason, timers } = record;
-  const { outbox, invoked, failures, handled, refused, digest, sinceState } = record;
+  const { outbox, invoked, answers, failures, handled, refused, digest, sinceState } = record;
   return {
     ...{
       name,
@@ -76,6 +83,7 @@ export const shown = (record: ActorRecord | null): unknown => {
       refused,
     },
     ...{ digest, sinceState, state: stateOf(record), window: [...window.byId.values()], timers: [...timers] },
+    answers: answersOf(answers),
     invoked: [...invoked].map(([path, { input, ...one }]) => [path, one, unpack(input)]),
     outbox: [...outbox.values()].map(({ index, n, timeMs, form }) => ({ index, n, timeMs, form: unpack(form) })),
   };
@@ -84,7 +92,12 @@ export const shown = (record: ActorRecord | null): unknown => {
 export const packed = (value: unknown): Uint8Array => pack(value).slice();
 
 export const event = (actor: string, type: string, more: Record<string, unknown> = {}, id = ''): LedgerItem => ({
-  ...{ kind: 'event', actor, version: 1, id, event: packed({ type, ...more }) },
+  ...{ kind: 'event', actor, version: 1, id, isAsked: false, event: packed({ type, ...more }) },
+});
+
+export const asked = (actor: string, type: string, more: Record<string, unknown> = {}, id = ''): LedgerItem => ({
+  ...(event(actor, type, more, id) as Extract<LedgerItem, { kind: 'event' }>),
+  isAsked: true,
 });
 
 export const created = (actor: string, input: unknown = null): LedgerItem => ({

@@ -2,12 +2,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { catchUpSome, dumpOf } from '../../../machines/entity/ledger.ts';
+import { applyItems, catchUpSome, dumpOf, removalOf } from '../../../machines/entity/ledger.ts';
+import { answerIn } from '../../../machines/entity/ledger-answers.ts';
 import { decodeItems, encodeItems } from '../../../machines/entity/ledger-items.ts';
 import { versionsOf } from '../../../machines/entity/ledger-store.ts';
 import { type Divergence, type LedgerItem, ledgerLimits } from '../../../machines/entity/ledger-types.ts';
 import { errorTable } from '../../../machines/errors.ts';
-import { type At, created, createLedgerReplica, event, type LedgerReplica, packed, shown, stateOf } from './ledger-replica.ts';
+import { unpack } from '../../../machines/wire/envelope.ts';
+import {
+  type At,
+  asked,
+  created,
+  createLedgerReplica,
+  event,
+  type LedgerReplica,
+  packed,
+  shown,
+  stateOf,
+} from './ledger-replica.ts';
 
 const cart = 'cart/c1';
 
@@ -65,7 +77,7 @@ test('a throw leaves the state as it was, is told again to who asks again, and e
   const { say, at, state, record } = story();
   say(created(cart), event(cart, 'add'));
   assert.equal(codeOf(say(event(cart, 'fail', {}, 'f'))[0]), 'ACTOR_FAILED');
-  assert.deepEqual(say(event(cart, 'fail', {}, 'f'))[0], { type: 'again', failed: 'ACTOR_FAILED' });
+  assert.deepEqual(say(event(cart, 'fail', {}, 'f'))[0], { type: 'again', seq: 3, failed: 'ACTOR_FAILED' });
   assert.equal(state().sum, 1);
   at.timeMs += 2_000;
   say(event(cart, 'fail'), event(cart, 'fail'), event(cart, 'fail'));
@@ -132,12 +144,12 @@ test('it has limits, and whoever goes beyond them is told by name', () => {
 
 test('removed, it is made anew; its delivery ids are remembered until their time is over, then nothing is left', () => {
   const { say, at, replica } = story();
-  say(created(cart), event(cart, 'add', {}, 'a'), { kind: 'remove', actor: cart });
+  say(created(cart), event(cart, 'add', {}, 'a'), removalOf(cart, null));
   assert.equal(replica.look(cart), null);
   assert.deepEqual(say(event(cart, 'add'), created(cart), event(cart, 'add', {}, 'a')).map(codeOf), [
     ...['ACTOR_STOPPED', 'ok', 'again'],
   ]);
-  say({ kind: 'remove', actor: cart });
+  say(removalOf(cart, replica.look(cart)));
   replica.flush();
   at.timeMs += ledgerLimits.windowMs;
   say(event('cart/other', 'add'));
@@ -147,6 +159,65 @@ test('removed, it is made anew; its delivery ids are remembered until their time
   assert.deepEqual(replica.keyspace.records(), []);
   say(created(cart), event(cart, 'add', {}, 'a'));
   assert.equal(replica.look(cart)?.seq, 2);
+});
+
+test('removed and made anew, what was delivered before is told what came of it, and is not done again', () => {
+  const { say, state, record } = story();
+  say(created(cart), asked(cart, 'add', {}, 'done'), event(cart, 'fail', {}, 'failed'));
+  // Who removes it has not heard of the last one.
+  const removal = removalOf(cart, record());
+  say(event(cart, 'fail', {}, 'late'), removal);
+  const before = ['done', 'failed', 'late'].map((id) => asked(cart, 'add', {}, id));
+  assert.deepEqual(say(created(cart), ...before).slice(1), [
+    { type: 'again', seq: 0, failed: null },
+    { type: 'again', seq: 0, failed: 'ACTOR_FAILED' },
+    { type: 'again', seq: 0, failed: 'OUTCOME_UNKNOWN' },
+  ]);
+  assert.equal(state().sum, 0);
+  // Of another life still, whatever is made, dumped or removed since.
+  const { seq, dump } = dumpOf(record())!;
+  say({ kind: 'state', actor: cart, why: 'reset', seq, version: 1, dump }, removalOf(cart, record()), created(cart));
+  assert.deepEqual(say(...before), [
+    { type: 'again', seq: 0, failed: null },
+    { type: 'again', seq: 0, failed: 'ACTOR_FAILED' },
+    { type: 'again', seq: 0, failed: 'OUTCOME_UNKNOWN' },
+  ]);
+});
+
+test('a command of an earlier build that removes is one still', () => {
+  const { say, replica, at } = story();
+  say(created(cart), event(cart, 'fail', {}, 'f'));
+  const bytes = encodeItems([{ kind: 'remove', actor: cart, seq: 0, failed: [] }]);
+  // Without the two numbers at its end, and with the kind that it was.
+  const before = bytes.subarray(0, -2).slice();
+  before[before.byteLength - 1] = 7;
+  assert.deepEqual(decodeItems(before), [{ kind: 'remove', actor: cart, seq: Number.MAX_SAFE_INTEGER, failed: [] }]);
+  const entry = { index: ++at.index, timeMs: at.timeMs, read: replica.keyspace.read };
+  assert.deepEqual(applyItems(replica.ledger, before, entry)?.map(codeOf), ['ok']);
+  assert.deepEqual(say(created(cart), event(cart, 'add', {}, 'f'))[1], { type: 'again', seq: 0, failed: null });
+});
+
+test('what was answered under a delivery id is kept, the last so many and no more bytes than that', () => {
+  const { say, record, replica } = story();
+  const kept = (): unknown[] => (shown(record()) as { answers: [number, unknown][] }).answers.map(([, value]) => value);
+  say(created(cart), event(cart, 'add', {}, 'unasked'), asked(cart, 'act', {}, 'unanswered'), asked(cart, 'fail', {}, 'x'));
+  assert.deepEqual(kept(), []);
+  for (let n = 0; n < ledgerLimits.answersMax + 5; n++) say(asked(cart, 'add', {}, `n${n}`));
+  assert.deepEqual([kept().length, kept()[0], kept().at(-1)], [ledgerLimits.answersMax, 7, ledgerLimits.answersMax + 6]);
+  const [again] = say(asked(cart, 'add', {}, 'n36'));
+  const seq = again?.type === 'again' ? again.seq : 0;
+  assert.equal(unpack(answerIn(record().answers, seq)!), 38);
+  say(asked(cart, 'add', { size: ledgerLimits.answersBytesMax - 100 }, 'large'));
+  const [large] = kept().slice(-1) as string[];
+  assert.ok(large!.length > 3_000 && kept().length < 101, `${kept().length} beside one of ${large!.length} bytes`);
+  say(asked(cart, 'add', { size: ledgerLimits.answersBytesMax + 1 }, 'too large'));
+  assert.equal(kept().at(-1), large);
+  const before = kept();
+  replica.restart();
+  assert.deepEqual(kept(), before);
+  say(removalOf(cart, record()));
+  replica.flush();
+  assert.equal(replica.keyspace.records().filter(([key]) => Buffer.from(key).toString().endsWith('\0a')).length, 0);
 });
 
 test('halted, nothing happens to it until it is reset; an upgrade is refused once it has gone on', () => {
@@ -218,10 +289,11 @@ const someEvent = fc.record({
   type: fc.constantFrom('add', 'add', 'act', 'later', 'never', 'invoke', 'cancel', 'fail', 'end'),
   name: fc.constantFrom('x', 'y'),
   id: fc.constantFrom('', '', 'i1', 'i2', 'i3'),
+  isAsked: fc.boolean(),
 });
 
 type ActorMove =
-  | { do: 'event'; actor: string; type: string; name: string; id: string }
+  | { do: 'event'; actor: string; type: string; name: string; id: string; isAsked: boolean }
   | { do: 'create' | 'remove' | 'timer' | 'answer' | 'done' | 'ask' | 'checkpoint' | 'upgrade'; actor: string };
 type Move = ActorMove | { do: 'toggle' | 'restart' | 'flush' };
 
@@ -245,12 +317,12 @@ const itemOf = (leader: LedgerReplica, move: ActorMove): LedgerItem | null => {
   switch (move.do) {
     case 'event': {
       const item = event(actor, move.type, { name: move.name }, move.id) as Extract<LedgerItem, { kind: 'event' }>;
-      return { ...item, version: record?.version ?? 1 };
+      return { ...item, isAsked: move.isAsked, version: record?.version ?? 1 };
     }
     case 'create':
       return created(actor);
     case 'remove':
-      return { kind: 'remove', actor };
+      return removalOf(actor, record);
     case 'timer': {
       const [first] = record?.timers ?? [];
       return first === undefined ? null : { kind: 'timer', actor, id: first[0], set: first[1].set };
@@ -322,12 +394,13 @@ test('every item is itself again after it was bytes; what was cut off or added t
   const items: LedgerItem[] = [
     created(cart, { a: 1 }),
     event('cart/ü', 'x', {}, 'id'),
+    asked('cart/ü', 'x', {}, 'other'),
     { kind: 'done', actor: cart, effects: [of, { index: 3, n: 0 }] },
     { kind: 'timer', actor: cart, id: 't', set: 4 },
     { kind: 'answer', actor: cart, path: 'a/b', of, answer: packed(null) },
     { kind: 'interrupt', actor: cart, path: 'a', of, how: 'fail' },
     { kind: 'halt', actor: cart, index: 5, event: 'e', digests: [6, 7] },
-    { kind: 'remove', actor: cart },
+    { kind: 'remove', actor: cart, seq: 6, failed: [['id', 'ACTOR_FAILED']] },
     { kind: 'state', actor: cart, why: 'reset', seq: 8, version: 2, dump: packed('d') },
     { kind: 'digest', actor: cart, seq: 9, digest: 2 ** 32 - 1 },
   ];

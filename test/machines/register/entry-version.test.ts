@@ -18,7 +18,7 @@ import {
 } from '../../../machines/register/index.ts';
 import { bytes, createReplica } from './replica.ts';
 
-const items = encodeItems([{ kind: 'remove', actor: 'cart/a' }]);
+const items = encodeItems([{ kind: 'remove', actor: 'cart/a', seq: 0, failed: [] }]);
 const actors: RegisterWrite = { op: 'actors', items };
 const enabling = (version: number): RegisterWrite => ({ op: 'entries', version });
 

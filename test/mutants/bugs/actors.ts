@@ -127,6 +127,20 @@ export const actors: readonly Mutant[] = [
     ...([history, 'this.ids = new Map(record?.ids);', 'this.ids = new Map(record === null ? [] : undefined);'] as const),
   ),
   bug(
+    'answers-not-kept',
+    'Who asks a replicated actor once more is answered from what it is by then.',
+    ...([
+      fold,
+      'if (bytes !== null) record.answers = withAnswer(record.answers, seq, bytes);',
+      'if (bytes?.byteLength === 0) record.answers = withAnswer(record.answers, seq, bytes);',
+    ] as const),
+  ),
+  bug(
+    'answered-by-the-next',
+    'Who asks once more what a removed actor was asked is answered from the state of the next of that name.',
+    ...(['actors/actor-replica-live.ts', 'if (seq === 0) return {', 'if (seq < 0) return {'] as const),
+  ),
+  bug(
     'effect-ids-again',
     'A local actor that was stopped and is made again gives the ids of its effects again.',
     ...(['actors/actor-durable-core.ts', 'life: () => this.history?.incarnation ?? this.id,', 'life: () => this.id,'] as const),
@@ -147,6 +161,14 @@ export const actors: readonly Mutant[] = [
       'if (own !== undefined) compare(ledger, record, own, digest);',
       'if (own?.seq === -1) compare(ledger, record, own, digest);',
     ] as const),
+  ),
+  found(
+    ...([
+      'machines/entity/ledger',
+      'removed-has-not-failed',
+      'What a removed actor had refused is told to be done to who delivers it to the next of that name.',
+    ] as const),
+    ...([ledger, "? 'OUTCOME_UNKNOWN' : (codes.get(id) ?? null)", "? 'OUTCOME_UNKNOWN' : null"] as const),
   ),
   found(
     ...([journal, 'backoff-forgets-ids', 'A delivery that comes again while its actor begins anew is handled twice.'] as const),
