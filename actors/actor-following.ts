@@ -20,7 +20,7 @@ import { endOutput, type FollowedHere, type FollowHere } from './actor-follow-he
 import type { FormRef } from './actor-here.ts';
 import type { Located, Locating } from './actor-locating.ts';
 import { isSame, revive, shownOf } from './actor-values.ts';
-import type { Carrier } from './calls-post.ts';
+import type { CallPost, Carrier } from './calls-post.ts';
 import type { ClockPort, PeerId, SinkPort, Timer } from './ports/index.ts';
 import type { Fate } from './router.ts';
 import type { Scope } from './supervise.ts';
@@ -38,6 +38,8 @@ export type FollowingArguments = {
   sink: SinkPort;
   chance: () => number;
   carrier: Carrier;
+  /** What a lane does not take waits here until it does. */
+  post: CallPost;
   followHere: FollowHere;
   locating: Locating;
   formRef: FormRef;
@@ -105,10 +107,11 @@ export class Following {
 
   next(peer: PeerId, { number, at, value }: PostNext): void {
     const follower = this.#byNumber.get(number);
-    if (follower === undefined || follower.numberAt !== peer) return this.#say(peer, postTypes.drop, number);
+    if (follower === undefined || follower.numberAt !== peer) return void this.#say(peer, postTypes.drop, number);
     this.#step(follower, { type: 'held' });
     if (value === null) return;
-    this.#say(peer, postTypes.more, formMore({ number, at }));
+    // He shows nothing more before he has heard it.
+    if (this.#say(peer, postTypes.more, formMore({ number, at })) === 'lost') this.#step(follower, { type: 'lost' });
     const unpacked = unpackValue(value);
     if (unpacked !== null) this.#show(follower, unpacked.value);
   }
@@ -261,8 +264,8 @@ export class Following {
     this.#tell(() => follower.wanted.on(revive(plain, this.#args.formRef)));
   }
 
-  #say(peer: PeerId, type: string, body: unknown): void {
-    this.#args.carrier.send(peer, type, body, 0, '', whatever);
+  #say(peer: PeerId, type: string, body: unknown): ReturnType<CallPost['say']> {
+    return this.#args.post.say(peer, type, body, 0);
   }
 
   /** Whoever wanted it does not any more. */
@@ -305,5 +308,3 @@ export class Following {
     }
   }
 }
-
-const whatever: Fate = { left() {}, dropped() {} };

@@ -126,7 +126,7 @@ class Actors implements ActorsCore {
       ...{ isStraight, isOver, newId },
     });
     this.#following = new Following(scope, {
-      ...{ clock, sink, chance, carrier, followHere, locating, formRef, nextNumber, isOver, isGone: args.isGone },
+      ...{ clock, sink, chance, carrier, post, followHere, locating, formRef, nextNumber, isOver, isGone: args.isGone },
     });
     this.#serving = new Serving({
       ...{

@@ -223,6 +223,29 @@ test('a subscriber is shown the latest, over moves and lost connections, and tol
   for (const { room } of world.doors.values()) assert.ok(!room.isBusy('p-n1') && !room.isBusy('p-n3'));
 });
 
+test('a subscriber whose lane was full when he said that he has a value is shown the next', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const shown: unknown[] = [];
+  world.move('k', 'n2');
+  world.api('n1').subscribe(
+    ledgerOf('k'),
+    'context.count',
+    (value) => shown.push(value),
+    () => {},
+  );
+  world.pass(50);
+  world.network.full = ({ from }) => from === 'p-n1';
+  for (let sent = 0; sent < 3; sent++) {
+    world.api('n2').send(ledgerOf('k'), add);
+    world.pass(20);
+  }
+  assert.deepEqual(shown, [0, 1]);
+  world.network.full = () => false;
+  world.doors.get('n1')!.cell.send({ type: 'drain', peer: 'p-n2' });
+  world.pass(50);
+  assert.deepEqual(shown, [0, 1, 3]);
+});
+
 test('a watcher is told the end once: exactly while its process can say it, unreachable when nobody can', () => {
   const world = createHandDoors(['n1', 'n2', 'n3']);
   const { note } = notes();

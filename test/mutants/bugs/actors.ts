@@ -236,6 +236,18 @@ export const actors: readonly Mutant[] = [
   ),
   found(
     ...([
+      'actors/actors-doors',
+      'said-to-a-full-lane',
+      'Who was shown something and says so to a full lane is never shown anything again.',
+    ] as const),
+    ...([
+      'actors/actor-following.ts',
+      'return this.#args.post.say(peer, type, body, 0);',
+      "return this.#args.carrier.send(peer, type, body, 0, '', { left() {}, dropped() {} }) === 'full' ? 'said' : 'unsure';",
+    ] as const),
+  ),
+  found(
+    ...([
       'actors/actor-replica-live',
       'answer-from-nothing',
       'Who asks a removed actor once more is answered from a state that is not there.',
