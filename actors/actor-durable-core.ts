@@ -49,6 +49,7 @@ export abstract class DurableCore {
   protected history: History | null = null;
   /** Of the history that was before. */
   protected last = unborn;
+  protected delivered: readonly [string, number][] = [];
   protected state: ActorState = 'starting';
   protected isInLine = false;
   /** Why nobody is told of new snapshots any more: it has ended, or was given up, or left. */
@@ -183,6 +184,7 @@ export abstract class DurableCore {
     this.alarm = null;
     if (history === null) return;
     this.last = history.body.snapshot();
+    this.delivered = history.delivered(this.now());
     this.history = null;
     this.workers.stop();
     history.body.stop();

@@ -5,8 +5,9 @@ import { type ErrorCode, failure } from '../machines/errors.ts';
 import type { ActorEnd } from './actor-api.ts';
 import { DurableCore, type Ending, type Letter } from './actor-durable-core.ts';
 import { journalLimits } from './actor-durable-place.ts';
-import type { History } from './actor-history.ts';
+import { type History, historyLimits, isKept } from './actor-history.ts';
 import type { Cut } from './actor-log.ts';
+import type { Buried } from './actor-records.ts';
 
 export abstract class DurableLeave extends DurableCore {
   /** Over this entry. */
@@ -72,10 +73,19 @@ export abstract class DurableLeave extends DurableCore {
   #remove(): void {
     this.isLeaving = true;
     this.letGo();
-    this.log.remove((why) => {
+    this.log.remove(this.#toBury(), (why) => {
       if (why !== null) this.place.sink.log('error', 'STORAGE_FAILED', `${this.id} could not be removed: ${why.message}`);
       this.#leave({ address: this.address, reason: 'stopped' }, 'ACTOR_STOPPED', null);
     });
+  }
+
+  /** What it was delivered, as long as that is not too long ago for any. */
+  #toBury(): Buried | null {
+    const ids = this.delivered.filter(([, atMs]) => isKept(atMs, this.now()));
+    if (ids.length === 0) return null;
+    this.place.buries();
+    const newestMs = Math.max(...ids.map(([, atMs]) => atMs));
+    return { untilMs: Math.ceil(newestMs + historyLimits.idsKeptMs), ids };
   }
 
   /** Its state is written, so that it is read in one go, and its timers are known to whoever wakes it. */

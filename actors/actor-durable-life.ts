@@ -9,7 +9,7 @@ import type { DurableActor } from './actor-durable.ts';
 import { type Letter, nobody } from './actor-durable-core.ts';
 import { DurableLeave } from './actor-durable-leave.ts';
 import type { Family } from './actor-family.ts';
-import { birth, History } from './actor-history.ts';
+import { birth, History, isKept, type Newborn } from './actor-history.ts';
 import type { LoadedLog } from './actor-log.ts';
 import type { RandomPort, StorageFailure } from './ports/index.ts';
 
@@ -41,7 +41,7 @@ export abstract class DurableLife extends DurableLeave {
       if (!load.ok) return this.#cannot(failure('STORAGE_FAILED', `${this.id} is damaged on the disk: ${load.message}`));
       if (load.log !== null) return this.#read(load.log);
       if (onlyIfMade) return this.#cannot(failure('ACTOR_STOPPED', `there is nothing of ${this.id}`));
-      this.#make();
+      this.#make(load.buried.filter(([, atMs]) => isKept(atMs, this.now())));
     });
   }
 
@@ -70,11 +70,11 @@ export abstract class DurableLife extends DurableLeave {
     );
   }
 
-  #make(): void {
+  #make(before: Newborn['before']): void {
     let history: History;
     let cut: ReturnType<History['record']>;
     try {
-      history = this.historyOf({ atMs: this.now(), incarnation: newIncarnation(this.place.random) });
+      history = this.historyOf({ atMs: this.now(), incarnation: newIncarnation(this.place.random), before });
       cut = history.record(0, this.now());
     } catch (error) {
       return this.#cannot(failure('ACTOR_FAILED', `${this.id} cannot be made: ${reasonOf(error)}`));

@@ -30,6 +30,8 @@ export interface DurablePlace {
   wantsWrite(actor: DurableActor): void;
   /** It can be used, or why not. */
   began(actor: DurableActor, why: Failure | null): void;
+  /** One that is stopped leaves what it was delivered on the disk, to be swept in its time. */
+  buries(): void;
   /** It refused a write, and with it all that come. What it refused can be read on, and is worth nothing. */
   diskRefused(why: Failure): void;
   failed(actor: DurableActor, thrown: unknown, reason: string, delayMs: number | null): void;

@@ -17,6 +17,7 @@ import { type Item, type Letter, nobody } from './actor-durable-core.ts';
 import { DurableLife } from './actor-durable-life.ts';
 import { journalLimits } from './actor-durable-place.ts';
 import { executing } from './actor-execution.ts';
+import type { History } from './actor-history.ts';
 import type { Cut } from './actor-log.ts';
 import type { LogEntry } from './actor-records.ts';
 import type { TakesTurns, Turn } from './actor-turns.ts';
@@ -53,8 +54,8 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
       letter.asks.push(ask);
       return null;
     }
-    if (id !== null && this.history?.ids.has(id) === true) {
-      this.#answerAgain(ask, id, this.history.answers);
+    if (id !== null && this.history?.knows(id) === true) {
+      this.#answerAgain(ask, id, this.history);
       return null;
     }
     return this.#take({ event: taken.value, id, trail, asks: [ask] });
@@ -180,14 +181,14 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
     this.handled++;
     if (entry.kind === 'fire') this.firing.delete(entry.timer);
     if (entry.kind === 'woken') this.woken();
-    this.#reply(letter, history.body.snapshot(), isAgain ? history.answers : null);
+    this.#reply(letter, history.body.snapshot(), isAgain ? history : null);
     // Whoever is answered may have ended it.
     if (cut !== null && this.history === history) this.replaceLog(number, cut);
     this.finishIfOver();
   }
 
-  /** `given`: of a delivery that was handled before, what was said then. */
-  #reply(letter: Letter | null, snapshot: Snapshot<unknown>, given: ReadonlyMap<string, unknown> | null): void {
+  /** `given`: of a delivery that was handled before, who knows what was said then. */
+  #reply(letter: Letter | null, snapshot: Snapshot<unknown>, given: History | null): void {
     if (this.pending !== null) this.#askAgain(snapshot);
     if (letter === null) return;
     if (letter.id !== null) this.byId.delete(letter.id);
@@ -208,8 +209,10 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
   }
 
   /** It was handled: the answer is as it was, if that is known, or what it is by now. */
-  #answerAgain(ask: Ask, id: DeliveryId, answers: ReadonlyMap<string, unknown>): void {
-    if (ask.wantsReply && answers.has(id)) this.endAsk(ask, { ok: true, value: revive(answers.get(id), this.place.formRef) });
+  #answerAgain(ask: Ask, id: DeliveryId, { answers, before }: History): void {
+    if (ask.wantsReply && before.has(id)) this.endAsk(ask, { ok: false, failure: answerGone(this.id) });
+    else if (ask.wantsReply && answers.has(id))
+      this.endAsk(ask, { ok: true, value: revive(answers.get(id), this.place.formRef) });
     else this.#answer(ask, this.snapshot());
   }
 
@@ -278,3 +281,6 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
     return { address, durability, placement, version, state, handled, waiting, restarts, reason, token: null, children };
   }
 }
+
+const answerGone = (id: string): Failure =>
+  failure('ACTOR_REFUSED', `the ${id} that handled the event was stopped since, and its answer with it`);

@@ -32,6 +32,9 @@ export type HistoryArguments = {
   onLog: (line: readonly unknown[]) => void;
 };
 
+/** `before`: ids of deliveries that one of this name handled that was stopped since. */
+export type Newborn = { atMs: number; incarnation: string; before: readonly [string, number][] };
+
 export class History {
   /** Of this life: the same name under which it was stopped and made again is another's. */
   readonly incarnation: string | null;
@@ -39,6 +42,8 @@ export class History {
   readonly dues: Map<string, number>;
   readonly invocations: Map<BodyPath, string>;
   readonly ids: Map<string, number>;
+  /** Of one of this name that was stopped since: they have no effect either, and their answers went with it. */
+  readonly before: ReadonlyMap<string, number>;
   readonly answers: Map<string, unknown>;
   readonly #definition: ActorDefinition;
   readonly #policy: TimerPolicy;
@@ -51,10 +56,7 @@ export class History {
   owed: BodyEffect[];
 
   /** For the first time, or as a snapshot has it. Throws what the logic throws. */
-  constructor(
-    args: HistoryArguments,
-    from: { record: SnapshotRecord; snapshot: unknown } | { atMs: number; incarnation: string },
-  ) {
+  constructor(args: HistoryArguments, from: { record: SnapshotRecord; snapshot: unknown } | Newborn) {
     const { definition, id, formRef, onSent, onLog, address } = args;
     const record = 'record' in from ? from.record : null;
     this.incarnation = 'record' in from ? from.record.incarnation : from.incarnation;
@@ -64,6 +66,7 @@ export class History {
     this.#formRef = formRef;
     this.dues = new Map(record?.dues);
     this.ids = new Map(record?.ids);
+    this.before = new Map('record' in from ? from.record.before : from.before);
     this.answers = new Map(record?.answers);
     this.invocations = new Map(record?.invocations);
     this.atMs = 'atMs' in from ? from.atMs : from.record.atMs;
@@ -111,7 +114,17 @@ export class History {
 
   /** A delivery that was handled under its id. */
   isAgain(entry: LogEntry): boolean {
-    return entry.kind === 'event' && entry.id !== null && this.ids.has(entry.id);
+    return entry.kind === 'event' && entry.id !== null && this.knows(entry.id);
+  }
+
+  /** It, or one of its name before it, handled what was delivered under this id. */
+  knows(id: string): boolean {
+    return this.ids.has(id) || this.before.has(id);
+  }
+
+  /** All that it knows of and that is not too long ago, oldest first. */
+  delivered(nowMs: number): [string, number][] {
+    return [...this.before, ...this.ids].filter(([, atMs]) => isKept(atMs, nowMs)).slice(-historyLimits.idsMax);
   }
 
   #answer(path: BodyPath, invocation: string | null, answer: BodyAnswer): void {
@@ -134,7 +147,7 @@ export class History {
     this.ids.delete(id);
     this.ids.set(id, this.atMs);
     for (const [oldest, atMs] of this.ids) {
-      if (this.ids.size <= historyLimits.idsMax && this.atMs - atMs <= historyLimits.idsKeptMs) return;
+      if (this.ids.size <= historyLimits.idsMax && isKept(atMs, this.atMs)) return;
       this.ids.delete(oldest);
     }
   }
@@ -179,6 +192,7 @@ export class History {
       ...{
         dues: [...this.dues],
         ids: [...this.ids],
+        before: [...this.before].filter(([, atMs]) => isKept(atMs, nowMs)),
         answers: [...this.answers].filter(isSmall),
         invocations: [...this.invocations],
         done,
@@ -187,6 +201,8 @@ export class History {
     };
   }
 }
+
+export const isKept = (atMs: number, nowMs: number): boolean => nowMs - atMs <= historyLimits.idsKeptMs;
 
 const isSmall = ([, answer]: [string, unknown]): boolean => pack(answer).byteLength <= historyLimits.answerBytesMax;
 

@@ -14,6 +14,7 @@ import {
   type LiveActor,
   type Trail,
 } from './actor-api.ts';
+import { Burials } from './actor-burials.ts';
 import type { Ask } from './actor-cell-asks.ts';
 import { createDueIndex, type DueIndex } from './actor-due.ts';
 import { DurableActor } from './actor-durable.ts';
@@ -83,6 +84,7 @@ class JournalTable implements Journal, DurablePlace {
   readonly #waiting = new Map<DurableActor, ((why: Failure | null) => void)[]>();
   readonly #definitions = new Map<string, ActorDefinition>();
   readonly #dues: DueIndex<string>;
+  readonly #burials: Burials;
   /** Those whose time has come and who have to wait. */
   readonly #toWake: string[] = [];
   #waking = 0;
@@ -102,6 +104,7 @@ class JournalTable implements Journal, DurablePlace {
     this.formRef = formRef ?? ((address) => address);
     this.#actorsMax = actorsMax;
     this.#seldom = createSeldom(clock);
+    this.#burials = new Burials(clock, writer);
     this.#dues = createDueIndex<string>(clock, (name) => this.#due(name));
     const now = (): number => clock.nowMs();
     this.idle = createDeadlines<DurableActor>(clock, now, (actor) => actor.look());
@@ -212,6 +215,7 @@ class JournalTable implements Journal, DurablePlace {
     const { name } = definition;
     const isKnown = this.#definitions.has(name);
     this.#definitions.set(name, definition);
+    this.#burials.begin();
     if (!isKnown) this.#scan(name, wakeRange(name).gte);
   }
 
@@ -286,6 +290,10 @@ class JournalTable implements Journal, DurablePlace {
     return this.#kin.get(definition.name) ?? null;
   }
 
+  buries(): void {
+    this.#burials.note();
+  }
+
   diskRefused(why: Failure): void {
     this.#refused ??= why;
   }
@@ -332,6 +340,7 @@ class JournalTable implements Journal, DurablePlace {
     this.#stopping ??= [];
     this.#stopping.push(done);
     this.#dues.stop();
+    this.#burials.stop();
     if (isFirst) for (const actor of this.#actors.values()) actor.drain();
     this.#stopped();
   }

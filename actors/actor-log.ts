@@ -1,14 +1,17 @@
 // The log of one actor on the node's disk, over its one writer (group commit): whatever waits goes in one value; a snapshot takes the place
 // of what is behind it in one batch, so that a crash finds the one or the other.
 import {
+  type Buried,
   Corruption,
   type LogBatch,
   type LogEntry,
+  openBuried,
   openCount,
   openEntries,
   openSnapshot,
   type SnapshotRecord,
   sameBytes,
+  sealBuried,
   sealCount,
   sealEntries,
   sealSnapshot,
@@ -25,7 +28,8 @@ type Done = (failure: StorageFailure | null) => void;
 
 /** `done`: the last entry whose effects were surely done. Null: there is nothing of this actor. */
 export type LoadedLog = { snapshot: SnapshotRecord; entries: LogEntry[]; done: number } | null;
-export type Load = { ok: true; log: LoadedLog } | { ok: false; message: string };
+/** `buried`: where there is nothing of it, what the one before it was delivered. */
+export type Load = { ok: true; log: LoadedLog; buried: Buried['ids'] } | { ok: false; message: string };
 
 export type Cut = Omit<SnapshotRecord, 'first' | 'follows'>;
 
@@ -43,6 +47,7 @@ export class ActorLog {
   #isMarked = false;
   #doneWritten = 0;
   #isLoaded = false;
+  #buried: Buried | null = null;
   /** There is a record of what was done beyond the snapshot and the log. */
   #isNoted = true;
 
@@ -108,6 +113,11 @@ export class ActorLog {
     // Of an earlier one of the same name it must not be believed.
     if (this.#isNoted || !this.#isLoaded) operations.push({ key: this.#keys.done, value: null });
     this.#isNoted = false;
+    if (this.#buried !== null) {
+      const { delivered, buried } = this.#keys;
+      operations.push({ key: delivered, value: null }, { key: buried(this.#buried.untilMs), value: null });
+      this.#buried = null;
+    }
     this.#doneWritten = record.done;
     if (rest === undefined) operations.push(...this.#mark());
     else {
@@ -126,8 +136,8 @@ export class ActorLog {
   /** What the first value of the log follows. */
   #follows: Uint8Array = noChecksum;
 
-  /** All of it, in one batch. */
-  remove(done: Done): void {
+  /** All of it, in one batch, but for what it was delivered. */
+  remove(buried: Buried | null, done: Done): void {
     const keys = [
       this.#keys.snapshot,
       this.#keys.done,
@@ -135,11 +145,13 @@ export class ActorLog {
       ...this.#batches.map(({ first }) => this.#keys.log(first)),
     ];
     this.#batches = [];
-    this.#writer.write(
-      keys.map((key) => ({ key, value: null })),
-      { durable: true },
-      done,
-    );
+    const operations: StorageOperation[] = keys.map((key) => ({ key, value: null }));
+    if (buried !== null) {
+      const { delivered } = this.#keys;
+      operations.push({ key: delivered, value: sealBuried(delivered, buried) });
+      operations.push({ key: this.#keys.buried(buried.untilMs), value: new Uint8Array(0) });
+    }
+    this.#writer.write(operations, { durable: true }, done);
   }
 
   // ---------------------------------------------------------------- reading
@@ -150,6 +162,7 @@ export class ActorLog {
     try {
       const value = this.#writer.get(this.#keys.snapshot);
       snapshot = value === undefined ? null : openSnapshot(this.#keys, value);
+      if (snapshot === null) this.#buried = this.#readBuried();
       view = this.#writer.view();
     } catch (error) {
       return done({ ok: false, message: `its snapshot cannot be read: ${whyOf(error)}` });
@@ -186,11 +199,17 @@ export class ActorLog {
           }
         const last = values.at(-1);
         if (last !== undefined) return page(keyAfter(last[0]));
-        if (snapshot === null) return end({ ok: true, log: null });
+        if (snapshot === null) return end({ ok: true, log: null, buried: this.#buried?.ids ?? [] });
         this.#take(snapshot, batches);
-        end({ ok: true, log: { snapshot, entries: read, done: Math.max(doneAt, this.#readDone()) } });
+        end({ ok: true, buried: [], log: { snapshot, entries: read, done: Math.max(doneAt, this.#readDone()) } });
       });
     page(this.#keys.logRange.gte);
+  }
+
+  #readBuried(): Buried | null {
+    const { delivered } = this.#keys;
+    const value = this.#writer.get(delivered);
+    return value === undefined ? null : openBuried(delivered, value);
   }
 
   #readDone(): number {

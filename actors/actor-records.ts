@@ -32,6 +32,8 @@ export type SnapshotRecord = {
   dues: [string, number][];
   /** Ids of deliveries that were handled, and when. */
   ids: [string, number][];
+  /** Those that one of this name handled that was stopped since. */
+  before: [string, number][];
   /** By id: what was answered last, as far as it is small. */
   answers: [string, unknown][];
   /** By path: which invocation it is. */
@@ -46,7 +48,7 @@ export type SnapshotRecord = {
 };
 
 const format = 2;
-/** Without an incarnation. */
+/** Without an incarnation, and what was handled before it. */
 const formatBefore = 1;
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
@@ -75,6 +77,7 @@ export const sealSnapshot = ({ snapshot: key }: ActorKeys, record: SnapshotRecor
     first,
     follows,
     record.incarnation,
+    record.before,
   ]);
 };
 
@@ -88,13 +91,14 @@ const isEffect = (value: unknown): value is BodyEffect => isRecord(value) && isT
 /** Throws a Corruption. */
 export const openSnapshot = ({ snapshot: key }: ActorKeys, value: Uint8Array): SnapshotRecord => {
   const fields = openRecord(key, value);
-  const [kind, version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first, follows, life] = (
+  const [kind, version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first, follows, ...more] = (
     Array.isArray(fields) ? fields : []
   ) as unknown[];
   if (kind !== format && kind !== formatBefore)
     throw new Corruption(`its format is ${String(kind)}, this program knows ${formatBefore} and ${format}`);
-  const incarnation = kind === formatBefore ? null : life;
-  if (incarnation !== null && !isText(incarnation)) throw new Corruption('it does not say which life of its actor it is of');
+  const [incarnation, before] = kind === formatBefore ? [null, []] : more;
+  if ((incarnation !== null && !isText(incarnation)) || !isRows(before, isTime))
+    throw new Corruption('it does not say which life of its actor it is of');
   const isWhole =
     isCount(version) && (standing === 'active' || standing === 'done') && isCount(at) && isTime(atMs) && isBody(body);
   if (!isWhole || !isRows(dues, isTime) || !isRows(ids, isTime) || !isRows(answers, isAny) || !isRows(invocations, isText))
@@ -104,8 +108,22 @@ export const openSnapshot = ({ snapshot: key }: ActorKeys, value: Uint8Array): S
     throw new Corruption('it does not say what follows it');
   return {
     ...{ incarnation, version, standing, at, atMs, body, dues, ids, answers, invocations, done, owed, first },
+    before,
     follows: follows.slice(),
   };
+};
+
+/** What one that is stopped was delivered. */
+export type Buried = { untilMs: number; ids: [string, number][] };
+
+export const sealBuried = (key: Uint8Array, { untilMs, ids }: Buried): Uint8Array => sealRecord(key, [untilMs, ids]);
+
+/** Throws a Corruption. */
+export const openBuried = (key: Uint8Array, value: Uint8Array): Buried => {
+  const fields = openRecord(key, value);
+  const [untilMs, ids] = (Array.isArray(fields) ? fields : []) as unknown[];
+  if (!isCount(untilMs) || !isRows(ids, isTime)) throw new Corruption('what was delivered before is malformed');
+  return { untilMs, ids };
 };
 
 const form = (entry: LogEntry): unknown[] => {

@@ -13,6 +13,8 @@
 //   r/state/<type>/<key in UTF-8>                            states of replicated objects, as of the last checkpoint
 //   a/<type>/<key in UTF-8>\0 s | d | l <u64>                actors with a log of their own: snapshot, how far its effects were done,
 //                                                            and one value per written batch of events, by its first number
+//   a/<type>/<key in UTF-8>\0 i                              what one that was stopped was delivered
+//   b/<u64><type>/<key in UTF-8>\0                           until when that is kept
 //   t/<type>/<key in UTF-8>\0                                when such an actor is to be woken
 import { allocate, utf8 } from '../machines/wire/octets.ts';
 
@@ -91,6 +93,11 @@ export const replicaKeys = {
   stateRange: { gte: replicaStatePrefix, lt: prefixEnd(replicaStatePrefix) },
 } as const;
 
+const buriedPrefix = text('b/');
+const deliveredPart = text('i');
+
+export const buriedRange = { gte: buriedPrefix, lt: prefixEnd(buriedPrefix) } as const;
+
 /** No key of an actor holds the control character that ends it here, and no type the slash. */
 export const actorKeys = (type: string, key: string) => {
   const name = utf8(`${type}/${key}\0`);
@@ -102,8 +109,16 @@ export const actorKeys = (type: string, key: string) => {
     log: (first: number): Uint8Array => join(logPrefix, u64(first)),
     logRange: { gte: logPrefix, lt: prefixEnd(logPrefix) },
     wake: join(text('t/'), name),
+    delivered: join(own, deliveredPart),
+    buried: (untilMs: number): Uint8Array => join(buriedPrefix, u64(untilMs), name),
   };
 };
+
+/** Of what was delivered to the actor of such a key. */
+export const deliveredKeyOf = (buried: Uint8Array): Uint8Array =>
+  join(text('a/'), buried.subarray(buriedPrefix.byteLength + 8), deliveredPart);
+
+export const untilOf = (buried: Uint8Array): number => firstIndexOf(buried.subarray(0, buriedPrefix.byteLength + 8));
 
 export type ActorKeys = ReturnType<typeof actorKeys>;
 

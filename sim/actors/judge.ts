@@ -248,6 +248,11 @@ export class ActorsJudge {
     }
     for (const [address, book] of books) this.#judgeBook(address, book, isExcused);
     for (const [id, effect] of this.effects) this.#judgeEffect(id, effect, books, isExcused);
+    for (const [what, ids] of this.#done) {
+      const op = this.ops[Number(what.slice(what.lastIndexOf(' ') + 1))];
+      if (ids.size > 1 && op !== undefined && !isExcused(op))
+        this.blame('none twice', `${what} under ${[...ids].join(' and ')}`);
+    }
   }
 
   /** Whoever asks again is answered as at first, though others stand behind it by then. */

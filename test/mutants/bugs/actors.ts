@@ -141,6 +141,11 @@ export const actors: readonly Mutant[] = [
     ...(['actors/actor-replica-live.ts', 'if (seq === 0) return {', 'if (seq < 0) return {'] as const),
   ),
   bug(
+    'stop-forgets-ids',
+    'What a local actor handled that was stopped since is done once more by the next of its name.',
+    ...(['actors/actor-durable-leave.ts', 'if (ids.length === 0) return null;', 'if (ids.length >= 0) return null;'] as const),
+  ),
+  bug(
     'effect-ids-again',
     'A local actor that was stopped and is made again gives the ids of its effects again.',
     ...(['actors/actor-durable-core.ts', 'life: () => this.history?.incarnation ?? this.id,', 'life: () => this.id,'] as const),
