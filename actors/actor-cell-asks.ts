@@ -1,20 +1,8 @@
 // Whoever waits for the end of an event, or for an answer to it.
 import type { EventObject, Snapshot } from 'xstate';
-import { type Failure, failure, readable } from '../machines/errors.ts';
+import { type Failure, failure, reasonOf } from '../machines/errors.ts';
 import type { ActorDefinition } from './actor-api.ts';
 import type { Outcome } from './api.ts';
-
-const reasonCharsMax = 1_000;
-
-/** For people: a line. */
-export const reasonOf = (thrown: unknown): string => {
-  try {
-    const shown = readable(thrown);
-    return (shown instanceof Error ? `${shown.name}: ${shown.message}` : String(shown)).slice(0, reasonCharsMax);
-  } catch {
-    return 'what was thrown cannot be read';
-  }
-};
 
 export class Ask {
   readonly event: EventObject;

@@ -1,10 +1,10 @@
 // How a cell begins, fails, begins anew, is given up, and ends (row N4): its engine is an incarnation, its mailbox outlives it.
 import type { Snapshot } from 'xstate';
-import { type ErrorCode, errorTable, type Failure, failure } from '../machines/errors.ts';
+import { type ErrorCode, errorTable, type Failure, failure, reasonOf } from '../machines/errors.ts';
 import { type FailureRecord, judgeFailure, neverFailed } from '../machines/supervisor/index.ts';
 import type { ActorEnd } from './actor-api.ts';
 import type { ActorCell } from './actor-cell.ts';
-import { type Ask, reasonOf } from './actor-cell-asks.ts';
+import type { Ask } from './actor-cell-asks.ts';
 import { isTransitionLogic, LightEngine } from './actor-cell-light.ts';
 import { CellState, type Fatal } from './actor-cell-state.ts';
 import { SystemEngine } from './actor-cell-system.ts';

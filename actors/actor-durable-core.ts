@@ -2,10 +2,10 @@
 // those who wait for it or look on. How it is read and fails is in actor-durable-life.ts, how it leaves in actor-durable-leave.ts.
 import type { EventObject, Snapshot } from 'xstate';
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
-import { errorTable, type Failure, failure } from '../machines/errors.ts';
+import { errorTable, type Failure, failure, reasonOf } from '../machines/errors.ts';
 import type { ActorDefinition, ActorEnd, ActorState, Trail } from './actor-api.ts';
 import type { BodyAnswer, BodyPath } from './actor-body-api.ts';
-import { type Ask, reasonOf } from './actor-cell-asks.ts';
+import type { Ask } from './actor-cell-asks.ts';
 import type { Onlookers, Taps } from './actor-cell-onlookers.ts';
 import type { DurableActor } from './actor-durable.ts';
 import type { DurablePlace } from './actor-durable-place.ts';

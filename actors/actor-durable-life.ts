@@ -1,10 +1,9 @@
 // How an actor with a log is read from the disk, fails, and begins anew. Its log outlives every incarnation: one that failed is read again
 // without the event that it failed over.
 import { migrate } from '../machines/entity/versions.ts';
-import { type Failure, failure } from '../machines/errors.ts';
+import { type Failure, failure, reasonOf } from '../machines/errors.ts';
 import { type FailureRecord, judgeFailure, neverFailed } from '../machines/supervisor/index.ts';
 import type { BodyEffect } from './actor-body-api.ts';
-import { reasonOf } from './actor-cell-asks.ts';
 import type { DurableActor } from './actor-durable.ts';
 import { type Letter, nobody } from './actor-durable-core.ts';
 import { DurableLeave } from './actor-durable-leave.ts';

@@ -5,7 +5,7 @@ import { dropBody } from '../machines/entity/ledger-fold.ts';
 import { encodeDump } from '../machines/entity/ledger-records.ts';
 import type { ActorName, ActorRecord, FoldDefinition, LedgerItem } from '../machines/entity/ledger-types.ts';
 import { migrate } from '../machines/entity/versions.ts';
-import { type Failure, failure } from '../machines/errors.ts';
+import { type Failure, failure, reasonOf } from '../machines/errors.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
 import type { ActorDefinition } from './actor-api.ts';
 import type { PersistedBody } from './actor-body-api.ts';
@@ -36,7 +36,7 @@ const inputOf = (definition: ActorDefinition, key: string): Uint8Array | Failure
     const plain = plainOf(definition.input(key) ?? null, 'input');
     return plain.ok ? pack(plain.value) : plain.failure;
   } catch (error) {
-    return failure('ACTOR_FAILED', `what makes the input of ${definition.name} threw ${String(error)}`);
+    return failure('ACTOR_FAILED', `what makes the input of ${definition.name} threw ${reasonOf(error)}`);
   }
 };
 
@@ -115,7 +115,7 @@ const whyNotOpened = (
     dropBody({ ...record, body });
     return body === null ? failure('ACTOR_VERSION', `version ${version} of '${type}' is not hosted here`) : null;
   } catch (error) {
-    const message = `what the migration to version ${version} made of '${name}' cannot be opened: ${String(error)}`;
+    const message = `what the migration to version ${version} made of '${name}' cannot be opened: ${reasonOf(error)}`;
     return failure('ACTOR_VERSION', message, { persisted: record.version, version });
   }
 };

@@ -18,7 +18,7 @@ import {
   noEffect,
   type OutboxEffect,
 } from '../machines/entity/ledger-types.ts';
-import { errorTable, type Failure } from '../machines/errors.ts';
+import { errorTable, type Failure, reasonOf } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
 import { pack, unpack } from '../machines/wire/envelope.ts';
 import type { ActorDefinition, ActorExecution, ActorsApi, ResumeRule } from './actor-api.ts';
@@ -149,8 +149,7 @@ export class ActorWork {
     try {
       executing(this.#execution(id), run);
     } catch (error) {
-      const why = error instanceof Error ? `${error.name}: ${error.message}` : 'something that is no Error';
-      sink.log('error', 'EFFECT_THREW', `an effect of actor '${this.#name}' threw ${why}`, {
+      sink.log('error', 'EFFECT_THREW', `an effect of actor '${this.#name}' threw ${reasonOf(error)}`, {
         ...{ actor: this.#name, effect: `${group}.${effectKey(id)}` },
       });
     }
@@ -282,7 +281,7 @@ export class ActorWork {
     try {
       handle.stop();
     } catch (error) {
-      this.#place.sink.log('error', 'EFFECT_THREW', `what '${this.#name}' invoked threw when it was ended: ${String(error)}`);
+      this.#place.sink.log('error', 'EFFECT_THREW', `what '${this.#name}' invoked threw when it was ended: ${reasonOf(error)}`);
     }
   }
 }

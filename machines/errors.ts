@@ -108,6 +108,23 @@ export const readable = (thrown: unknown): unknown => {
   }
 };
 
+const reasonCharsMax = 1_000;
+
+/** A line for people. What was written down since it was thrown is no Error any more, and has its name and message still. */
+export const reasonOf = (thrown: unknown, charsMax = reasonCharsMax): string => {
+  try {
+    const shown = readable(thrown);
+    const { name, message } = (typeof shown === 'object' && shown !== null ? shown : {}) as {
+      name?: unknown;
+      message?: unknown;
+    };
+    const text = typeof message === 'string' ? `${typeof name === 'string' ? name : 'Error'}: ${message}` : String(shown);
+    return text.slice(0, charsMax);
+  } catch {
+    return 'what was thrown cannot be read';
+  }
+};
+
 /** What every rejected promise of the public API carries: which error, may I retry, did it surely not happen? */
 export class PolityError extends Error {
   readonly code: ErrorCode;

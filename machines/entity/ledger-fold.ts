@@ -1,6 +1,6 @@
 // One step of an actor: its code is run on its state, and either all that it did counts or nothing of it. A function of the state and the
 // step alone; whether it is done when the entry is applied or long after makes no difference.
-import { type Failure, failure } from '../errors.ts';
+import { type Failure, failure, reasonOf } from '../errors.ts';
 import { mixHashes, textHash } from '../hash.ts';
 import { pack, unpack } from '../wire/envelope.ts';
 import { withAnswer } from './ledger-answers.ts';
@@ -34,15 +34,6 @@ type Snapshot = ReturnType<FoldBody['snapshot']>;
 
 const reasonCharsMax = 500;
 const delayMsMax = 2 ** 42;
-
-const textOf = (error: unknown): string => {
-  try {
-    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return text.slice(0, reasonCharsMax);
-  } catch {
-    return 'what was thrown cannot be read';
-  }
-};
 
 /** More than an actor may have; nothing is wrong with its code. */
 class LimitReached extends Error {}
@@ -251,7 +242,7 @@ const rollBack = (record: ActorRecord, definition: FoldDefinition, step: Step, e
     record.timers.delete(item.id);
   }
   record.refused++;
-  const text = textOf(error);
+  const text = reasonOf(error, reasonCharsMax);
   if (error instanceof LimitReached && record.standing !== 'empty') {
     record.digest = mixHashes(record.digest, textHash('TOO_LARGE'));
     // Nothing that is worth another attempt: its delivery id is spent.
