@@ -174,6 +174,8 @@ export interface Backing {
 export type BackingEvents = {
   /** One that `open` gave lives here no more: once for each, after its subscribers were told. */
   onGone(actor: LiveActor, why: ActorEnd | 'passivated' | 'moved'): void;
+  /** It failed too often: that is its end for whoever watches, and it stays and refuses until it is gone. Not of one that goes at once. */
+  onGivenUp(actor: LiveActor, end: ActorEnd): void;
   /** An event that was taken (`send` answered null) and will not be handled. Whoever delivered or asked is told by `done` instead. */
   onDeadLetter(letter: Omit<DeadLetter, 'atMs'>): void;
 };

@@ -189,7 +189,7 @@ export abstract class CellLife extends CellState {
     this.#returnAll(() => why);
     const end: ActorEnd = { address, reason: 'failed', failure: why };
     this.#endOnlookers(end);
-    this.place.gone(this.self, end);
+    this.place.givenUp(this.self, end);
   }
 
   failedWith(): Failure {

@@ -29,10 +29,11 @@ export interface CellPlace {
   /** Whoever looks on it threw. */
   onlookerThrew(cell: ActorCell, thrown: unknown): void;
   over(cell: ActorCell): void;
-  /** It has ended, was given up, or lives here no more. */
+  /** It has ended, or lives here no more. */
   gone(cell: ActorCell, why: ActorEnd | 'passivated' | 'moved'): void;
   /** With whom it stands and falls; null: it stands alone. */
   familyOf(cell: ActorCell): Family<ActorCell> | null;
+  givenUp(cell: ActorCell, end: ActorEnd): void;
   /** Hosted actors that are children of this one, in the order in which they were made. */
   childrenOf(cell: ActorCell): Iterable<ActorCell>;
 }

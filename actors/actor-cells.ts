@@ -35,8 +35,8 @@ export type CellsArguments = {
   /** Of those that were given a token; without it, tokens hold for ever. */
   holds?: Placing['holds'];
   actorsMax?: number;
-  /** Told of one that was given up, too: its next handle answers ACTOR_FAILED. */
   onGone?: BackingEvents['onGone'];
+  onGivenUp?: BackingEvents['onGivenUp'];
 };
 
 /**
@@ -76,6 +76,7 @@ class CellTable implements Cells, CellPlace {
   readonly overdue;
   readonly #actorsMax: number;
   readonly #onGone: BackingEvents['onGone'];
+  readonly #onGivenUp: BackingEvents['onGivenUp'];
   readonly #seldom;
   /** By address. */
   readonly #places = new Map<string, Place>();
@@ -97,6 +98,7 @@ class CellTable implements Cells, CellPlace {
     holds,
     actorsMax = actorLimits.actorsMax,
     onGone = () => {},
+    onGivenUp = () => {},
   }: CellsArguments) {
     this.clock = clock;
     this.random = random;
@@ -107,6 +109,7 @@ class CellTable implements Cells, CellPlace {
     this.holds = holds ?? (() => true);
     this.#actorsMax = actorsMax;
     this.#onGone = onGone;
+    this.#onGivenUp = onGivenUp;
     this.#seldom = createSeldom(clock);
     const now = (): number => clock.nowMs();
     this.#sweep = new Sweep(clock, () => this.live());
@@ -256,6 +259,10 @@ class CellTable implements Cells, CellPlace {
 
   gone(cell: ActorCell, why: ActorEnd | 'passivated' | 'moved'): void {
     this.#onGone(cell, why);
+  }
+
+  givenUp(cell: ActorCell, end: ActorEnd): void {
+    this.#onGivenUp(cell, end);
   }
 
   over(cell: ActorCell): void {

@@ -32,6 +32,8 @@ export type Place = {
   /** There may be a million places: most never have one of these. */
   jobs: Job[] | null;
   watchers: Set<Watcher> | null;
+  /** How it ended, of one that was given up and still lives here. */
+  failed: ActorEnd | null;
 };
 
 export interface Directory {
@@ -55,6 +57,7 @@ export interface Directory {
   /** Null: there are too many. Returns what ends it. */
   watch(place: Place, watcher: Watcher): (() => void) | null;
   gone(live: LiveActor, why: ActorEnd | 'passivated' | 'moved'): void;
+  givenUp(live: LiveActor, end: ActorEnd): void;
   /** Watched, and not alive here. */
   passive(): Place[];
   /** Nobody is watched here any more as far as this address goes. */
@@ -196,7 +199,11 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
       if (of === undefined) places.set(address.type, (of = new Map()));
       const known = of.get(address.key);
       if (known !== undefined && (known.definition === definition || known.live !== null || known.isOpening)) return known;
-      const place: Place = { address, definition, live: null, isOpening: false, stopping: null, jobs: null, watchers: null };
+      const place: Place = {
+        ...{ address, definition, live: null, isOpening: false, stopping: null, jobs: null },
+        watchers: null,
+        failed: null,
+      };
       of.set(address.key, place);
       if (known?.watchers == null) return place;
       // Of another version of its type.
@@ -225,7 +232,7 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
     forget: tidy,
 
     stale(place, live) {
-      if (place.live === live) place.live = null;
+      if (place.live === live) place.live = place.failed = null;
     },
 
     stop(place, token, isHard, done) {
@@ -284,9 +291,16 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
       hooks.gone(live);
       const place = find(live.address);
       if (place === null || place.live !== live) return;
-      place.live = null;
+      place.live = place.failed = null;
       if (why !== 'passivated') tell(place, why);
       tidy(place);
+    },
+
+    givenUp(live, end) {
+      const place = find(live.address);
+      if (place === null || place.live !== live) return;
+      place.failed = end;
+      tell(place, end);
     },
 
     passive: () => [...watched].filter(({ live, isOpening }) => live === null && !isOpening),

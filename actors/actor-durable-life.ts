@@ -3,6 +3,7 @@
 import { migrate } from '../machines/entity/versions.ts';
 import { type Failure, failure, reasonOf } from '../machines/errors.ts';
 import { type FailureRecord, judgeFailure, neverFailed } from '../machines/supervisor/index.ts';
+import type { ActorEnd } from './actor-api.ts';
 import type { BodyEffect } from './actor-body-api.ts';
 import type { DurableActor } from './actor-durable.ts';
 import { type Letter, nobody } from './actor-durable-core.ts';
@@ -254,12 +255,14 @@ export abstract class DurableLife extends DurableLeave {
     this.place.failed(this.self, error, reason, null);
     if (this.state === 'starting') return this.#refuse(why);
     this.state = 'failed';
-    this.over = { address: this.address, reason: 'failed', failure: why };
+    const end: ActorEnd = { address: this.address, reason: 'failed', failure: why };
+    this.over = end;
     this.returnAll(why);
     // What is on the disk is handled when it is read again, if ever: nobody waits for that.
     for (const { letter } of this.written.drain())
       for (const ask of letter?.asks ?? []) this.endAsk(ask, { ok: false, failure: why });
-    this.endOnlookers({ address: this.address, reason: 'failed', failure: why });
+    this.endOnlookers(end);
+    this.place.givenUp(this.self, end);
     this.lookIn(0);
   }
 

@@ -40,6 +40,8 @@ export interface DurablePlace {
   over(actor: DurableActor, why: ActorEnd | 'passivated' | 'moved', wakeMs: number | null): void;
   /** With whom it stands and falls; null: it stands alone. */
   familyOf(actor: DurableActor): Family<DurableActor> | null;
+  /** It stays, and refuses. */
+  givenUp(actor: DurableActor, end: ActorEnd): void;
 }
 
 export const journalLimits = {

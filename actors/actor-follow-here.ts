@@ -45,6 +45,7 @@ export const createFollowHere =
 
     const watch = (at: Place): void => {
       if (isOver) return;
+      if (at.failed !== null) return over({ end: endOf(at.failed) });
       end = directory.watch(at, (why) => over(why === 'moved' ? why : { end: endOf(why) }));
       if (end === null) return over({ failed: failure('OVERLOADED', 'too many watch this actor') });
       on.held();

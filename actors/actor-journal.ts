@@ -7,6 +7,7 @@ import type { FencingToken } from '../machines/register/types.ts';
 import { readUtf8 } from '../machines/wire/octets.ts';
 import {
   type ActorDefinition,
+  type ActorEnd,
   type ActorsApi,
   actorLimits,
   type Backing,
@@ -324,6 +325,10 @@ class JournalTable implements Journal, DurablePlace {
     this.#args.events.onGone(actor, why);
     for (const run of waiting) run(null);
     this.#stopped();
+  }
+
+  givenUp(actor: DurableActor, end: ActorEnd): void {
+    this.#args.events.onGivenUp(actor, end);
   }
 
   #remove(actor: DurableActor): void {

@@ -91,10 +91,12 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
   const called = (node: string): readonly MemberView[] => members().filter((member) => member.name === node);
   const events: BackingEvents = {
     onGone: (actor: LiveActor, why) => directory.gone(actor, why),
+    onGivenUp: (actor: LiveActor, end) => directory.givenUp(actor, end),
     onDeadLetter: ({ address, event, source, reason }) =>
       letters.add(parseAddress(address) ?? nobody, { type: event }, { source, correlation: '' }, reason),
   };
-  const cells = createCells({ clock, random, sink, deadLetters: letters, holds: placing.holds, onGone: events.onGone });
+  const { onGone, onGivenUp } = events;
+  const cells = createCells({ clock, random, sink, deadLetters: letters, holds: placing.holds, onGone, onGivenUp });
   const backings: Backing[] = [...(args.backings ?? []).map((create) => create(events)), cells];
   const directory = createDirectory({ name, backings: () => backings, hooks: args.hooks });
   const locating = createLocating(name, directory, () => placing);

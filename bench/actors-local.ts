@@ -66,7 +66,7 @@ const openBench = async (directory: string): Promise<Bench> => {
   const writer = createWriter({ storage, clock: realClock, sink: quiet });
   const journal = createJournal({
     ...{ clock: realClock, random: realRandom, sink: quiet, writer, node: 'n1', formRef: undefined },
-    ...{ deliver: () => () => {}, events: { onGone() {}, onDeadLetter() {} } },
+    ...{ deliver: () => () => {}, events: { onGone() {}, onGivenUp() {}, onDeadLetter() {} } },
   });
   const lives: LiveActor[] = [];
   for (let key = 0; key < actorsMax; key++)

@@ -76,7 +76,7 @@ test('who asks again of one that was removed meanwhile is not answered from noth
       ...{ clock, sink: { log: () => {}, count: () => {} }, formRef: (address) => address, record: () => null },
       fold: () => null,
       propose: (_item, done) => void proposed.push(done),
-      ...{ onGone: () => {}, onDeadLetter: () => {}, lookAt: () => {} },
+      ...{ onGone: () => {}, onGivenUp: () => {}, onDeadLetter: () => {}, lookAt: () => {} },
     },
   );
   const told: unknown[] = [];

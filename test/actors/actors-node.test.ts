@@ -119,3 +119,46 @@ test('a local actor is where it was when its node is back, and whoever asked mea
   assert.deepEqual(outcomes, [{ ok: true, value: 2 }]);
   assert.deepEqual(settled(cluster, n1, book, { type: 'add' }), { ok: true, value: 3 });
 });
+
+test('who watches an actor that is given up is told, before and after, near and far', () => {
+  const cluster = createHandCluster();
+  const nodes = ['n1', 'n2', 'n3'].map((name) => cluster.start(name, { formRef })) as [HandNode, HandNode, HandNode];
+  const kinds = (['none', 'local', 'replicated'] as const).map((durability) =>
+    counter({
+      ...{ name: durability, durability, placement: durability === 'replicated' ? 'sharded' : 'node' },
+      restart: { ...restartDefault, failuresMax: 0 },
+      logic: fromTransition((count: number, { type }: EventObject) => {
+        if (type === 'break') throw new Error('it broke');
+        return count + 1;
+      }, 0),
+      replies: { add: () => 'added', break: () => 'never' },
+    }),
+  );
+  for (const { api } of nodes) for (const kind of kinds) assert.equal(api.actors.host(kind), null);
+  cluster.until(() => nodes.every(({ api }) => api.status().state === 'ready'));
+  const [n1, n2] = nodes;
+  for (const { name, placement } of kinds) {
+    const address: ActorAddress = { type: name, key: 'a', node: placement === 'node' ? 'n1' : null };
+    assert.deepEqual(settled(cluster, n2, address, { type: 'add' }), { ok: true, value: 'added' });
+    const ends: string[] = [];
+    const watch = (): void => {
+      for (const { api } of [n1, n2]) api.actors.watch(address, ({ reason }) => void ends.push(reason));
+      cluster.pass(500);
+    };
+    watch();
+    assert.deepEqual(ends, [], name);
+    const outcome = settled(cluster, n2, address, { type: 'break' });
+    assert.equal(outcome?.ok === false && outcome.failure.code, 'ACTOR_FAILED', name);
+    cluster.pass(500);
+    assert.deepEqual(ends, ['failed', 'failed'], name);
+    watch();
+    assert.deepEqual(ends.splice(0), ['failed', 'failed', 'failed', 'failed'], name);
+    const again = settled(cluster, n2, address, { type: 'add' });
+    assert.match(again?.ok === false ? again.failure.message : '', /failed too often/);
+    n1.api.actors.stop(address, {}, () => {});
+    cluster.pass(500);
+    watch();
+    assert.deepEqual(ends, ['never-lived', 'never-lived'], name);
+    assert.deepEqual(settled(cluster, n2, address, { type: 'add' }), { ok: true, value: 'added' });
+  }
+});

@@ -16,7 +16,7 @@ export const openCounter = async (directory: string) => {
   const writer = createWriter({ storage, clock: realClock, sink });
   const journal = createJournal({
     ...{ clock: realClock, random: realRandom, sink, writer, node: 'n1', formRef: undefined },
-    ...{ deliver: () => () => {}, events: { onGone() {}, onDeadLetter() {} } },
+    ...{ deliver: () => () => {}, events: { onGone() {}, onGivenUp() {}, onDeadLetter() {} } },
   });
   const outcome = await new Promise<Parameters<Parameters<typeof journal.open>[3]>[0]>((resolve) =>
     journal.open(counter, addressOf(), null, resolve),

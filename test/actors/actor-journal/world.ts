@@ -61,6 +61,7 @@ export const openRoom = (contents: Contents = new Map(), atMs = 0): Room => {
     },
     events: {
       onGone() {},
+      onGivenUp() {},
       onDeadLetter: ({ address, event, source, reason }) =>
         letters.add(parseAddress(address)!, { type: event }, { source, correlation: '' }, reason),
     },
