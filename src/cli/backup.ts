@@ -1,9 +1,12 @@
 // `polity backup` and `polity restore`. A backup is JSON lines as the gateway sends them, checked before it is called one and again
 // before anything of it is written back. A restore goes through the front door: it puts keys and messages into an empty group.
-// Locks and sessions stay behind on purpose: a fencing token of the old log must not pass in the new one.
+// Locks and sessions stay behind on purpose: a fencing token of the old log must not pass in the new one. So do replicated actors, whose
+// effects would have ids again that the world outside has seen: whoever restores must have said that he goes on without them.
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { actorKind, nameInHead } from '../../machines/entity/ledger-keys.ts';
+import { decodeHead } from '../../machines/entity/ledger-records.ts';
 import { isReserved } from '../../machines/register/index.ts';
 import { decodeLease, decodeValue, nameOf, recordKind } from '../../machines/register/keyspace.ts';
 import type { Client } from '../client/index.ts';
@@ -105,7 +108,23 @@ export const backup = (file: string, options: ReachOptions): Promise<void> =>
     }
   });
 
-type Restored = { keys: number; leases: number; queues: number; messages: number; expired: number; left: number };
+const isOfActors = ({ key }: BackupRecord): boolean => key[0] === actorKind;
+
+/** What is left of a removed one is none. */
+const isActor = ({ key, value }: BackupRecord): boolean => {
+  const name = nameInHead(key);
+  return name !== null && decodeHead(name, value).record.presence !== 'gone';
+};
+
+type Restored = {
+  keys: number;
+  leases: number;
+  queues: number;
+  messages: number;
+  expired: number;
+  left: number;
+  actors: number;
+};
 
 /** Tasks side by side, at most so many at once; the first failure ends it. */
 class Side {
@@ -165,12 +184,18 @@ const restoreRecord = async (
   await side.add(() => client.put(nameOf(key), record.value, options));
 };
 
-export const restore = async (file: string, options: ReachOptions): Promise<void> => {
+export const restore = async (file: string, options: ReachOptions & { leaveActors?: boolean }): Promise<void> => {
   const queues = new QueuesOfBackup();
+  let actors = 0;
   // All of it is checked before any of it is written.
   const { header } = await readBackup(file, (record) => {
     if (isOfQueues(record)) queues.note(record);
+    if (isOfActors(record) && isActor(record)) actors++;
   });
+  if (actors > 0 && options.leaveActors !== true)
+    throw new CommandError(
+      `the backup has ${actors} replicated actors, which cannot be put back: --leave-actors restores all else, without them`,
+    );
   const group = options.group ?? header.group;
   await withClient({ ...options, timeout: options.timeout ?? '30s' }, async (client) => {
     const { items } = await client.page('', { limit: 1, group });
@@ -183,10 +208,11 @@ export const restore = async (file: string, options: ReachOptions): Promise<void
       throw new CommandError(
         `group ${group} is not empty (it has the queue '${queue.queue}'): restore goes into an empty cluster only`,
       );
-    const so: Restored = { keys: 0, leases: 0, queues: queues.count, messages: 0, expired: 0, left: 0 };
+    const so: Restored = { keys: 0, leases: 0, queues: queues.count, messages: 0, expired: 0, left: 0, actors };
     await queues.configure(client, group);
     const side = new Side();
     await readBackup(file, async (record, of) => {
+      if (isOfActors(record)) return;
       if (!isOfQueues(record)) return restoreRecord(client, group, record, of, side, so);
       const sending = queues.sending(client, group, record, of.timeMs);
       if (sending === null) return;
@@ -200,7 +226,7 @@ export const restore = async (file: string, options: ReachOptions): Promise<void
       `${so.keys} keys, ${so.leases} leases and ${so.messages} messages of ${so.queues} queues restored into ${group} (a backup of ${header.cluster} as of index ${header.index})`,
     );
     print(
-      `left behind: receipts, ${so.left} locks, sessions and records of topics, ${so.expired} keys that had expired; indices begin anew, so watchers must too`,
+      `left behind: ${actors} actors, receipts, ${so.left} locks, sessions and records of topics, ${so.expired} keys that had expired; indices begin anew, so watchers must too`,
     );
   });
 };

@@ -437,6 +437,7 @@ const addCare = (program: Command): void => {
     .action(async (file, options) => (await import('./backup.ts')).backup(file, options));
   grouped(program.command('restore <file>'))
     .description('put the keys of a backup into a cluster whose group is empty')
+    .option('--leave-actors', 'go on without the replicated actors of the backup, which cannot be put back')
     .action(async (file, options) => (await import('./backup.ts')).restore(file, options));
   program
     .command('recover')

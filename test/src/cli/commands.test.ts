@@ -1,9 +1,12 @@
 // Every command against a gateway over a fake node, as processes: what they print and how they exit.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { headKey, stateKey } from '../../../machines/entity/ledger-keys.ts';
+import { encodeHead, newRecord } from '../../../machines/entity/ledger-records.ts';
 import { failure } from '../../../machines/errors.ts';
 import { readBackup } from '../../../src/cli/backup.ts';
 import { createClient } from '../../../src/client/index.ts';
@@ -255,6 +258,29 @@ test('a backup restores into an empty cluster, and only a whole one, and only th
   const nowhere = await polity(['backup', join(directory, 'none', 'b'), '--node', from.url]);
   assert.equal(nowhere.code, 1);
   await Promise.all([from.close(), to.close()]);
+});
+
+test('a backup with replicated actors is not restored without them by mistake', async () => {
+  const line = (key: Uint8Array, value: Uint8Array): string =>
+    JSON.stringify({ k: Buffer.from(key).toString('base64'), v: Buffer.from(value).toString('base64') });
+  const head = (name: string, presence: 'live' | 'gone'): string =>
+    line(headKey(name), encodeHead({ ...newRecord(name), presence }));
+  const records = [head('cart/a', 'live'), line(stateKey('cart/a'), Buffer.from('x')), head('cart/b', 'gone')];
+  const header = { format: 'polity-backup', version: 1, cluster: 'c1', group: 'kv', index: 9, term: 1, timeMs: 1 };
+  const body = [JSON.stringify(header), ...records].map((one) => `${one}\n`).join('');
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  const file = join(directory, 'actors.jsonl');
+  writeFileSync(file, `${body}${JSON.stringify({ end: true, records: records.length, sha256 })}\n`);
+  const target = await openTestGateway(new FakeNode());
+  const [refused, left] = await many(
+    [[], ['--leave-actors']].map((more) => ['restore', file, '--node', target.url, ...more]),
+    {},
+  );
+  assert.deepEqual([refused!.code, refused!.stdout], [1, '']);
+  assert.match(refused!.stderr, /has 1 replicated actors, which cannot be put back: --leave-actors/);
+  assert.equal(left!.code, 0, left!.stderr);
+  assert.match(left!.stdout, /0 keys[\s\S]*left behind: 1 actors, receipts, 0 locks/);
+  await target.close();
 });
 
 test('help and version are no mistakes, nothing at all is', async () => {
