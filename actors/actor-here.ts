@@ -6,7 +6,7 @@ import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import type { AskKind, GivenId } from '../machines/entity/post-messages.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
-import { isUnfit, packValue, unpackValue } from '../machines/rpc/index.ts';
+import { type CallResult, isUnfit, packValue, unpackValue } from '../machines/rpc/index.ts';
 import { type ActorDefinition, actorLimits, type LiveActor, type Trail } from './actor-api.ts';
 import type { DeadLetters } from './actor-dead-letters.ts';
 import type { Directory, Job, Place } from './actor-directory.ts';
@@ -38,8 +38,15 @@ export interface Here {
   send(found: Found, event: EventObject, trail: Trail): void;
   /** Answers once, unless what is returned was called first. */
   ask(found: Found, asked: AskHere, done: (outcome: Outcome<unknown>) => void): () => void;
+  /**
+   * As `ask`, if an actor of this node that remembers nothing itself was asked it before, wherever it is by now: only here it is known
+   * what came of it. Null: it was not.
+   */
+  again(address: ActorAddress, asked: AskedBefore, done: (outcome: Outcome<unknown>) => void): (() => void) | null;
   lost(address: ActorAddress, event: { readonly type: string }, trail: Trail, why: Failure['code']): void;
 }
+
+type AskedBefore = Pick<AskHere, 'kind' | 'event' | 'id' | 'caller'>;
 
 export type HereArguments = { directory: Directory; letters: DeadLetters; once: Once; formRef: FormRef };
 
@@ -78,6 +85,12 @@ const checked = (definition: ActorDefinition, event: EventObject): Outcome<Event
   } catch {
     return { ok: false, failure: failure('INVALID_REQUEST', `what checks events of ${definition.name} threw`) };
   }
+};
+
+/** Under what it is remembered. */
+const keyOf = (address: ActorAddress, { kind, id, event, caller }: AskedBefore): { caller: string; what: string } => {
+  const isNamed = kind !== 'stop' && kind !== 'stop-hard' && typeof id === 'string';
+  return { caller: isNamed ? addressText(address) : caller, what: `${kind} ${event.type}` };
 };
 
 export const createHere = ({ directory, letters, once, formRef }: HereArguments): Here => {
@@ -139,6 +152,11 @@ export const createHere = ({ directory, letters, once, formRef }: HereArguments)
     directory.use(directory.place(place.definition, place.address), token, job);
   };
 
+  const told =
+    (done: (outcome: Outcome<unknown>) => void) =>
+    (result: CallResult): void =>
+      done(outcomeOf(result, (bytes) => unpackPlain(bytes, formRef)?.value));
+
   const begin = (found: Found, asked: AskHere, done: (outcome: Outcome<unknown>) => void): (() => void) => {
     if (asked.kind === 'ask' || asked.kind === 'deliver') return deliver(found, asked, done);
     stop(found, asked, done);
@@ -166,17 +184,20 @@ export const createHere = ({ directory, letters, once, formRef }: HereArguments)
     },
 
     ask(found, asked, done) {
-      const { id, kind, event, leftMs } = asked;
+      const { id, kind, leftMs } = asked;
       // Others remember ids with their state.
-      const isNamed = kind !== 'stop' && kind !== 'stop-hard' && typeof id === 'string';
       const isForgetful = found.definition.durability === 'none' || !(kind === 'ask' || kind === 'deliver');
       if (id === null || !isForgetful) return begin(found, asked, done);
-      const caller = isNamed ? addressText(found.address) : asked.caller;
       return once.run(
-        { caller, id, what: `${kind} ${event.type}`, leftMs },
+        { ...keyOf(found.address, asked), id, leftMs },
         (heard) => void begin(found, asked, (outcome) => heard(keep(outcome))),
-        (result) => done(outcomeOf(result, (bytes) => unpackPlain(bytes, formRef)?.value)),
+        told(done),
       );
+    },
+
+    again(address, asked, done) {
+      const { id } = asked;
+      return id === null ? null : once.again({ ...keyOf(address, asked), id }, told(done));
     },
   };
 };

@@ -46,6 +46,8 @@ export interface Once {
     begin: (done: Heard) => void,
     heard: Heard,
   ): () => void;
+  /** If it was asked already, it answers what came of it, or will come; null: it was not. */
+  again(asked: { caller: string; id: GivenId; what: string }, heard: Heard): (() => void) | null;
   heard(peer: PeerId, numbers: readonly number[]): void;
   /** Its process is another one. */
   began(peer: PeerId): void;
@@ -119,6 +121,11 @@ export const createOnce = (scope: Scope, clock: ClockPort, memory: OnceMemory): 
       deadlines.add(one, untilMs);
       begin((result) => settle(one, result));
       return () => void one.heard.delete(heard);
+    },
+
+    again({ caller, id, what }, heard) {
+      const known = recall(typeof id === 'number' ? memory.numbered : memory.given, caller, id);
+      return known?.what === what ? join(known, heard) : null;
     },
 
     heard(peer, numbers) {

@@ -109,13 +109,17 @@ export class Serving {
     const of = this.#of(peer);
     // It is under way, and answers when it has ended.
     if (of.has(ask.number)) return;
+    const event = ask.kind === 'ask' || ask.kind === 'deliver' ? eventOf(ask.event, this.#args.formRef) : stopEvent;
+    if (isFailure(event)) return this.#refuse(peer, ask, event);
+    // Before anything else is said: a refusal would be taken for the word that it was not done here.
+    if (this.#isAgain(peer, of, ask, event)) return;
     if (isStopping()) return this.#refuse(peer, ask, failure('STOPPING', `${name} is stopping`));
     if (of.size >= postLimits.incomingPerPeerMax)
       return this.#refuse(peer, ask, failure('OVERLOADED', `${name} works on ${of.size} requests of this node already`));
     if (ask.epoch !== 0 && ask.epoch !== epoch && !this.#args.locating.isKept(ask.address.type))
       return this.#refuse(peer, ask, failure('OUTCOME_UNKNOWN', `${name} began anew since it was asked`));
     try {
-      this.#begin(peer, of, ask, leftMs);
+      this.#begin(peer, of, ask, event, leftMs);
     } catch (error) {
       // This door begins anew; whoever asked need not wait for nothing.
       this.#refuse(peer, ask, failure('OUTCOME_UNKNOWN', `the door of actors on ${name} failed over it`));
@@ -129,8 +133,19 @@ export class Serving {
     return of;
   }
 
-  #begin(peer: PeerId, of: Map<number, Incoming>, ask: PostAsk, leftMs: number): void {
-    const { here, locating, formRef } = this.#args;
+  #isAgain(peer: PeerId, of: Map<number, Incoming>, ask: PostAsk, event: EventObject): boolean {
+    const { number, kind, id, address } = ask;
+    const incoming: Incoming = { number, isOver: false, end: null };
+    const end = this.#args.here.again(address, { kind, event, id, caller: peer }, (outcome) => {
+      incoming.isOver = true;
+      this.#ended(peer, ask, outcome);
+    });
+    if (end !== null && !incoming.isOver) of.set(number, Object.assign(incoming, { end }));
+    return end !== null;
+  }
+
+  #begin(peer: PeerId, of: Map<number, Incoming>, ask: PostAsk, event: EventObject, leftMs: number): void {
+    const { here, locating } = this.#args;
     const { number, kind, id, address } = ask;
     const located = locating.locate(address);
     if (located.type === 'at') return this.#done(peer, of, ask, { type: 'elsewhere', peer: located.peer });
@@ -139,8 +154,6 @@ export class Serving {
       const details = againMs > 0 ? { retryAfterMs: againMs, ...why.details } : why.details;
       return this.#done(peer, of, ask, { type: 'failed', failure: failure(why.code, why.message, details) });
     }
-    const event = kind === 'ask' || kind === 'deliver' ? eventOf(ask.event, formRef) : stopEvent;
-    if (isFailure(event)) return this.#done(peer, of, ask, { type: 'failed', failure: event });
     const trail = this.#trail(peer, ask);
     const incoming: Incoming = { number, isOver: false, end: null };
     of.set(number, incoming);

@@ -5,7 +5,7 @@ import type { EventObject } from 'xstate';
 import type { ActorEnd } from '../../actors/actor-api.ts';
 import type { Outcome } from '../../actors/api.ts';
 import { postTypes } from '../../machines/entity/post-messages.ts';
-import { createHandDoors, ledgerOf, tallyAt } from './hand-doors.ts';
+import { createHandDoors, ledgerOf, meterOf, tallyAt } from './hand-doors.ts';
 
 const add: EventObject = { type: 'add' };
 
@@ -95,6 +95,25 @@ test('an answer that was lost with its connection is had from the same process; 
   world.pass(500);
   assert.deepEqual(outcomes, ['ok 1', 'OUTCOME_UNKNOWN', 'ok 1']);
   assert.equal(world.effects.length, 3);
+});
+
+test('what an actor in memory handled is said by the process that knows it, though the actor is there no more', () => {
+  for (const goes of [null, 'n1', 'n3']) {
+    const world = createHandDoors(['n1', 'n2', 'n3']);
+    const { outcomes, note } = notes();
+    world.move('m', 'n2');
+    world.api('n1').ask(meterOf('m'), add, {}, note);
+    world.deliver(0);
+    world.clock.pass(5);
+    assert.equal(world.effects.length, 1, 'it happened');
+    world.cut('n1', 'n2');
+    world.move('m', goes);
+    world.join('n1', 'n2');
+    world.pass(100);
+    world.move('m', 'n1');
+    world.pass(500);
+    assert.deepEqual([outcomes, world.effects.length], [['ok 1'], 1]);
+  }
 });
 
 test('the same id has one effect, whoever asks and wherever', () => {

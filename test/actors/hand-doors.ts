@@ -29,7 +29,7 @@ export type Door = {
 
 export type Effect = { readonly at: string; readonly address: ActorAddress; readonly event: EventObject };
 
-/** `tally` of durability none at the node that is named, `ledger` replicated and where the test has put it. */
+/** `tally` of durability none at the node that is named, `meter` and `ledger`, which is replicated, where the test has put them. */
 export const createHandDoors = (names: readonly string[]) => {
   const clock = createHandClock();
   const network = createHandNetwork();
@@ -55,6 +55,7 @@ export const createHandDoors = (names: readonly string[]) => {
         { count: 0 },
       ),
     });
+  const meter = (name: string): ActorDefinition => ({ ...tally(name), name: 'meter', placement: 'sharded' });
   const ledger = handDefinition('ledger', { durability: 'replicated', placement: 'sharded' });
 
   const placingOf = (name: string): Placing => {
@@ -130,6 +131,7 @@ export const createHandDoors = (names: readonly string[]) => {
       ],
     });
     room.api.host(tally(name));
+    room.api.host(meter(name));
     room.api.host(ledger);
     cell = supervise<ActorsEvent>({ address: actorsAddress, create: room.create, clock, random, sink, onChange: () => {} });
     router.on(actorsAddress, room.receive);
@@ -231,4 +233,5 @@ export const createHandDoors = (names: readonly string[]) => {
 
 export type HandDoors = ReturnType<typeof createHandDoors>;
 export const tallyAt = (node: string): ActorAddress => ({ type: 'tally', key: '-', node });
+export const meterOf = (key: string): ActorAddress => ({ type: 'meter', key, node: null });
 export const ledgerOf = (key: string): ActorAddress => ({ type: 'ledger', key, node: null });

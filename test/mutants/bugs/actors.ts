@@ -242,6 +242,14 @@ export const actors: readonly Mutant[] = [
   found(
     ...([
       'actors/actors-doors',
+      'gone-says-not-done',
+      'Who is asked again for what an actor in memory did says that it is elsewhere by now, and it is done there once more.',
+    ] as const),
+    ...(['actors/actor-serving.ts', 'if (this.#isAgain(peer, of, ask, event)) return;', ''] as const),
+  ),
+  found(
+    ...([
+      'actors/actors-doors',
       'said-to-a-full-lane',
       'Who was shown something and says so to a full lane is never shown anything again.',
     ] as const),
