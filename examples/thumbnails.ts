@@ -23,12 +23,16 @@ const thumbnails = defineService({
 });
 
 const [role, address] = process.argv.slice(2);
+if (role !== 'serve' && address === undefined) {
+  console.error('node examples/thumbnails.ts serve, and in another terminal: node examples/thumbnails.ts call MULTIADDR');
+  process.exit(2);
+}
 const name = role === 'serve' ? 'maker' : 'asker';
 const data = mkdtempSync(join(tmpdir(), `polity-thumbnails-${name}-`));
 const node = await createNode({
   ...{ name, data, cluster: 'thumbnails', listen: ['/ip4/127.0.0.1/tcp/0'] },
   // One of them forms the cluster, the other joins it.
-  ...(role === 'serve' ? { bootstrap: [name] } : { join: [address ?? ''] }),
+  ...(role === 'serve' ? { bootstrap: [name] } : { join: [address!] }),
   secret: process.env.POLITY_SECRET ?? 'a secret of the first evening',
 });
 const end = async (): Promise<void> => {

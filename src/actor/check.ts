@@ -51,13 +51,19 @@ const isWhole = (value: unknown, least: number, most: number): boolean =>
 
 const shown = (value: unknown): string => {
   try {
+    if (typeof value === 'number') return String(value);
     return (JSON.stringify(value) ?? String(value)).slice(0, 64);
   } catch {
     return typeof value;
   }
 };
 
-const isEventType = (type: string): boolean => type.length >= 1 && type.length <= actorLimits.eventTypeCharsMax;
+const whyNoType = (type: string): string | null => {
+  if (type.length < 1 || type.length > actorLimits.eventTypeCharsMax)
+    return `an event's type has 1 to ${actorLimits.eventTypeCharsMax} characters`;
+  if (type !== '*' && !type.startsWith('xstate.')) return null;
+  return `nobody can send '${type.slice(0, 32)}', which is XState's own: name each type that is sent`;
+};
 
 class Problems {
   readonly all: string[] = [];
@@ -89,7 +95,9 @@ class Problems {
 // ---------------------------------------------------------------- the parts
 
 const checkLogic = (logic: unknown, durability: unknown, problems: Problems): void => {
-  const { transition, getInitialSnapshot, start } = isRecord(logic) ? logic : {};
+  const { transition, getInitialSnapshot, start, subscribe } = isRecord(logic) ? logic : {};
+  if (typeof subscribe === 'function')
+    return problems.add('logic is an actor or a store that runs already: give what it is made of (createMachine, fromStore …)');
   if (typeof transition !== 'function' || typeof getInitialSnapshot !== 'function')
     return problems.add('logic is what XState makes: createMachine, fromTransition, fromPromise, fromCallback, fromStore …');
   if (durability !== 'replicated') return;
@@ -111,12 +119,14 @@ const checkPlace = ({ durability = 'none', placement }: Options, problems: Probl
 const checkEvents = ({ messages, replies }: Options, problems: Problems): void => {
   const schemas = problems.entries('messages', messages, definitionLimits.repliesMax);
   for (const [type, schema] of schemas) {
-    if (!isEventType(type)) problems.add(`messages: an event's type has 1 to ${actorLimits.eventTypeCharsMax} characters`);
+    const why = whyNoType(type);
+    if (why !== null) problems.add(`messages: ${why}`);
     if (!isSchema(schema)) problems.add(`messages.${type} is no schema of the Standard Schema kind (zod, valibot, arktype …)`);
   }
   const known = messages === undefined ? null : new Set(schemas.map(([type]) => type));
   for (const [type, reply] of problems.entries('replies', replies, definitionLimits.repliesMax)) {
-    if (!isEventType(type)) problems.add(`replies: an event's type has 1 to ${actorLimits.eventTypeCharsMax} characters`);
+    const why = whyNoType(type);
+    if (why !== null) problems.add(`replies: ${why}`);
     if (typeof reply !== 'function') problems.add(`replies.${type} is a function of { snapshot, event }`);
     if (known !== null && !known.has(type)) problems.add(`replies.${type} answers an event that messages do not have`);
   }
@@ -182,6 +192,10 @@ const checkLife = ({ placement, passivateAfter, remember, timers, resume, durabi
     placement === 'sharded' || placement === 'singleton' || (placement === undefined && durability === 'replicated');
   if (remember === true && !isPlaced) problems.add('remember is for what the cluster places: sharded and singleton');
   problems.oneOf('timers', timers, timerPolicies);
+  if (durability !== 'local' && (timers === 'remaining' || timers === 'restart'))
+    problems.add(`timers '${timers}' are for durability 'local': others keep none, or ring at their instant`);
+  if (durability !== 'replicated' && isRecord(resume) && Object.keys(resume).length > 0)
+    problems.add("resume is for durability 'replicated': a local actor begins anew what was under way");
   for (const [name, rule] of problems.entries('resume', resume, definitionLimits.resumeMax))
     problems.oneOf(`resume.${name}`, rule, resumeRules);
 };

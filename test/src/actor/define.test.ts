@@ -1,7 +1,7 @@
 // Definitions: what is completed, what is refused and in which words, and what is taken of whoever sends.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromStore } from '@xstate/store';
+import { createStore, fromStore } from '@xstate/store';
 import { assign, createMachine, emit, enqueueActions, fromCallback, fromPromise, fromTransition, raise, setup } from 'xstate';
 import { z } from 'zod';
 import { checkDefinition } from '../../../src/actor/check.ts';
@@ -86,7 +86,29 @@ const table: [what: string, options: Record<string, unknown>, problem: RegExp][]
   ['a strategy that there is not', { logic: counting, restart: { strategy: 'some' } }, /^restart\.strategy is one of/],
   ['a backoff upside down', { logic: counting, restart: { backoffMinMs: 9, backoffMaxMs: 5 } }, /backoffMinMs is more than/],
   ['an option of restarts', { logic: counting, restart: { max: 5 } }, /^restart has no option 'max'/],
-  ['a rule that there is not', { logic: counting, resume: { pay: 'again' } }, /^resume\.pay is one of retry, fail, ask/],
+  [
+    'a rule that there is not',
+    { logic: counting, durability: 'replicated', resume: { pay: 'again' } },
+    /^resume\.pay is one of retry, fail, ask/,
+  ],
+  [
+    'a rule of another kind',
+    { logic: counting, durability: 'local', resume: { pay: 'fail' } },
+    /^resume is for durability 'replicated'/,
+  ],
+  ['timers of another kind', { logic: counting, timers: 'restart' }, /^timers 'restart' are for durability 'local'/],
+  ['what runs already', { logic: createStore({ context: {}, on: {} }) }, /^logic is an actor or a store that runs already/],
+  ['no number', { logic: counting, mailbox: Number.NaN }, /^mailbox is a whole number from 1 to 100000, not NaN$/],
+  [
+    'a reply to anything',
+    { logic: counting, replies: { '*': () => 1 } },
+    /^replies: nobody can send '\*', which is XState's own/,
+  ],
+  [
+    'a schema for XState',
+    { logic: counting, messages: { 'xstate.init': z.object({}) } },
+    /^messages: nobody can send 'xstate\.init'/,
+  ],
   ['timers', { logic: counting, timers: 'never' }, /^timers is one of deadline, remaining, restart/],
   ['no names', { logic: counting, redact: 'card' }, /^redact is a list/],
   ['an input that is none', { logic: counting, input: 5 }, /^input is a function of the key/],
