@@ -178,7 +178,7 @@ class HttpClient implements Client {
   readonly services: ServicesClient;
   readonly inspection: InspectionClient = createInspectionClient({
     run: (attempted, call) => this.#run(attempted, call),
-    wire: () => this.#attempts.wire,
+    attempts: () => this.#attempts,
   });
   readonly queue: OpenQueue;
   readonly #actors: ActorPorts;

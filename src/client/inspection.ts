@@ -3,7 +3,7 @@ import type { ActorDescription, ListedActor } from '../../actors/inspect-api.ts'
 import type { ShardView } from '../../actors/shard-api.ts';
 import { type ErrorCode, errorTable, failure } from '../../machines/errors.ts';
 import { PolityError } from '../errors.ts';
-import { type Attempted, failureOfAnswer } from './attempts.ts';
+import { type Attempted, type Attempts, failureOfAnswer } from './attempts.ts';
 import type { CallOptions } from './client.ts';
 import { isFields } from './entry.ts';
 import { collect, type Wire } from './http.ts';
@@ -177,10 +177,33 @@ const parsed = (text: string): InspectedEvent | null => {
 
 export type InspectionPorts = {
   run: (attempted: Attempted, options: CallOptions) => Promise<Record<string, unknown>>;
-  wire: () => Wire;
+  attempts: () => Pick<Attempts, 'wire' | 'count' | 'next'>;
 };
 
-export const createInspectionClient = ({ run, wire }: InspectionPorts): InspectionClient => {
+/** At the node that answered last. One that is gone or cannot serve is left for the next, all of them as long as nothing was heard. */
+async function* follow(
+  attempts: ReturnType<InspectionPorts['attempts']>,
+  path: string,
+  options: FollowActorsOptions,
+): AsyncGenerator<InspectedEvent, void, undefined> {
+  let hasHeard = false;
+  for (let tried = 1; ; tried++) {
+    const { wire } = attempts;
+    try {
+      for await (const event of read(wire, path, options)) {
+        hasHeard = true;
+        yield event;
+      }
+    } catch (error) {
+      if (!(error instanceof PolityError) || !error.retryable) throw error;
+      // Unless another call has gone on already.
+      if (attempts.wire === wire) attempts.next();
+      if (hasHeard || tried >= attempts.count) throw error;
+    }
+  }
+}
+
+export const createInspectionClient = ({ run, attempts }: InspectionPorts): InspectionClient => {
   const get = (path: (timeLimitMs: number) => string, options: CallOptions): Promise<Record<string, unknown>> =>
     run({ call: (timeLimitMs) => ({ method: 'GET', path: path(timeLimitMs) }), effect: false, repeatable: true }, options);
   return {
@@ -217,7 +240,7 @@ export const createInspectionClient = ({ run, wire }: InspectionPorts): Inspecti
         correlation: correlation === undefined ? undefined : encode('the correlation', correlation),
         sample: perSecond,
       });
-      return read(wire(), `/v1/inspect${query}`, wanted);
+      return follow(attempts(), `/v1/inspect${query}`, wanted);
     },
   };
 };

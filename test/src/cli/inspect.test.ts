@@ -203,6 +203,37 @@ test('a client lists, describes and follows actors, and is told why it may not',
   client.close();
 });
 
+test('who follows goes on at another node when one is gone, and is told that a stream broke off', async () => {
+  const first = await openTestGateway(node);
+  const { url } = first;
+  const client = createClient({ urls: [url, gateway.url] });
+  const follow = () => client.inspection.follow({ addresses: ['door/front'] });
+  const before = follow();
+  assert.equal((await before.next()).value?.type, '@xstate.actor');
+  await first.close();
+  await assert.rejects(
+    async () => {
+      for await (const _ of before);
+    },
+    { retryable: true },
+  );
+  for await (const { type } of follow()) {
+    assert.equal(type, '@xstate.actor');
+    break;
+  }
+  client.close();
+  // Nothing was heard of the first one: the next is asked at once.
+  const late = createClient({ urls: [url, gateway.url] });
+  for await (const { type } of late.inspection.follow({ types: ['door'] })) {
+    assert.equal(type, '@xstate.actor');
+    break;
+  }
+  late.close();
+  const nobody = createClient({ urls: [url, url] });
+  await assert.rejects(nobody.inspection.follow({ types: ['door'] }).next(), { code: 'UNREACHABLE' });
+  nobody.close();
+});
+
 test('polity actors prints a table, and polity inspect lines where there is no terminal', async () => {
   const [table, json, none, wrong] = await many(
     [
