@@ -19,13 +19,6 @@ type Contents = Map<string, Record>;
 /** An operation with the name of its key, which is asked for often. */
 type Operation = { readonly name: string; readonly key: Uint8Array; readonly value: Uint8Array | null };
 
-const applyTo = (contents: Contents, operations: readonly Operation[]): void => {
-  for (const { name, key, value } of operations) {
-    if (value === null) contents.delete(name);
-    else contents.set(name, [key, value]);
-  }
-};
-
 /** A batch whose loss would bring back what was there before. */
 type Written = { undo: readonly Operation[] };
 
@@ -114,6 +107,8 @@ export class Disk {
   /** What a process sees: everything that was written, synced or not. */
   readonly #contents: Contents = new Map();
   #isOpen = false;
+  /** Told of every key that holds something else than before, for whatever reason. */
+  onChanged: ((key: Uint8Array, value: Uint8Array | null) => void) | null = null;
   /** What lay where the last synced batches were written, oldest first. */
   readonly #before: (readonly Operation[])[] = [];
 
@@ -129,7 +124,7 @@ export class Disk {
     const stays = this.#chance.between(0, this.#unsynced.length + this.#doubtful.length + 1);
     for (const operations of this.#doubtful.slice(0, Math.max(0, stays - this.#unsynced.length)))
       this.#written(operations, false);
-    for (const { undo } of this.#unsynced.splice(stays).toReversed()) applyTo(this.#contents, undo);
+    for (const { undo } of this.#unsynced.splice(stays).toReversed()) this.#apply(undo);
     this.#synced();
     this.#doubtful = [];
     this.#isOpen = false;
@@ -190,9 +185,17 @@ export class Disk {
     return bytes;
   }
 
+  #apply(operations: readonly Operation[]): void {
+    for (const { name, key, value } of operations) {
+      if (value === null) this.#contents.delete(name);
+      else this.#contents.set(name, [key, value]);
+      this.onChanged?.(key, value);
+    }
+  }
+
   /** At rest, under what was written since too: a loss of power brings nothing back that is not there any more. */
   #replace(operations: readonly Operation[]): void {
-    applyTo(this.#contents, operations);
+    this.#apply(operations);
     const values = new Map(operations.map(({ name, value }) => [name, value]));
     for (const written of this.#unsynced)
       written.undo = written.undo.map((one) => (values.has(one.name) ? { ...one, value: values.get(one.name)! } : one));
@@ -202,7 +205,7 @@ export class Disk {
     const isSynced = durable && this.options.lies !== true;
     const mayBeUndone = !isSynced || this.options.remembers === true;
     this.#unsynced.push({ undo: mayBeUndone ? undoOf(this.#contents, operations) : [] });
-    applyTo(this.#contents, operations);
+    this.#apply(operations);
     if (isSynced) this.#synced();
   }
 

@@ -12,7 +12,7 @@ export type ProcessOptions = {
   onCrash(error: unknown): void;
 };
 
-type Turn = { what: string; bytes: Uint8Array | null; run: () => void };
+type Turn = { what: string; bytes: Uint8Array | null; run: () => void; atMs: number };
 
 /** More of one turn's afterthoughts is a loop without end. */
 const soonMax = 1_000_000;
@@ -23,6 +23,8 @@ export class Process {
   isAlive = true;
   /** Times the ordinary cost of a turn. */
   slowness = 1;
+  /** That anything stood in line for its turn since somebody set this to 0. */
+  longestWaitMs = 0;
   readonly #options: ProcessOptions;
   readonly #chance: Chance;
   #inbox: Turn[] = [];
@@ -47,7 +49,7 @@ export class Process {
   /** Gives it something to do as soon as it is free. */
   enter(what: string, run: () => void, bytes: Uint8Array | null = null): void {
     if (!this.isAlive) return;
-    this.#inbox.push({ what, bytes, run });
+    this.#inbox.push({ what, bytes, run, atMs: this.world.nowMs });
     this.#wake();
   }
 
@@ -90,7 +92,9 @@ export class Process {
     this.#isPumping = false;
     if (!this.isAlive || this.#isPaused) return;
     const turn = this.#inbox.shift();
-    if (turn !== undefined) this.#turn(turn.what, turn.run, turn.bytes);
+    if (turn === undefined) return;
+    this.longestWaitMs = Math.max(this.longestWaitMs, this.world.nowMs - turn.atMs);
+    this.#turn(turn.what, turn.run, turn.bytes);
   }
 
   #turn(what: string, run: () => void, bytes: Uint8Array | null): void {

@@ -136,7 +136,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
     actorClients === 0
       ? null
       : new Actors(world, nodes, {
-          ...{ clients: actorClients, thinkMs: actorThinkMs, callsMax: operationsMax },
+          ...{ clients: actorClients, groups: knobs.groups, thinkMs: actorThinkMs, callsMax: operationsMax },
           plantsChance: options.planted === 'chance-in-actors',
         });
   const look = (): void => {

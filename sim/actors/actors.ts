@@ -11,11 +11,15 @@ import type { Chance, World } from '../world.ts';
 import { Fences } from './fences.ts';
 import { ActorsJudge, type Op } from './judge.ts';
 import { type Book, definitionsFor, type Watcher } from './logic.ts';
-import { addressesOf, drawPlan, isDurable, isMortal, isReplicated, mortalOf } from './plan.ts';
+import { addressesOf, drawPlan, isDurable, isLocal, isMortal, isReplicated, mortalOf } from './plan.ts';
 import { refTo } from './reference.ts';
+import { ReplicaStates } from './states.ts';
+import { LocalTimers, lookMs } from './timer-twin.ts';
 
 export type ActorsOptions = {
   clients: number;
+  /** Whose replicas hold actors. */
+  groups: readonly string[];
   /** Between two requests of a client, milliseconds, at most. */
   thinkMs: number;
   /** Requests of each client, at most. */
@@ -42,6 +46,8 @@ type Follow = { readonly life: string; readonly address: string; ends: number; l
 export class Actors {
   readonly judge: ActorsJudge;
   readonly #fences: Fences;
+  readonly timers: LocalTimers;
+  readonly states: ReplicaStates;
   readonly #world: World;
   readonly #nodes: readonly SimulatedNode[];
   readonly #names: readonly string[];
@@ -70,7 +76,11 @@ export class Actors {
     this.#chance = world.chance('actors');
     this.#addresses = addressesOf(this.#names);
     this.judge = new ActorsJudge(() => world.nowMs);
-    this.#fences = new Fences(nodes, (rule, what) => this.judge.blame(rule, what));
+    const blame = (rule: string, what: string): void => this.judge.blame(rule, what);
+    this.#fences = new Fences(nodes, blame);
+    const local = this.#addresses.filter(({ type }) => isLocal(type));
+    this.timers = new LocalTimers(world, nodes, local, blame);
+    this.states = new ReplicaStates(nodes, options.groups, blame);
   }
 
   get violation(): string | null {
@@ -90,6 +100,7 @@ export class Actors {
   start(): void {
     this.#isStopped = false;
     this.#tick();
+    this.#time();
     this.#follow();
     for (let client = 0; client < this.#options.clients; client++) this.#wait(client, 0);
   }
@@ -110,8 +121,14 @@ export class Actors {
       if (this.#served.get(name) !== process.label) this.#serve(node, process.label);
     }
     for (const group of this.#groups()) this.#fences.look(group);
+    this.states.look();
     this.judge.late(slackMs, (life) => this.#disturbedMs.get(life) ?? 0);
     this.#world.after(tickMs, () => this.#tick());
+  }
+
+  #time(): void {
+    this.timers.look();
+    this.#world.after(lookMs, () => this.#time());
   }
 
   #groups(): ReadonlySet<string> {
@@ -120,6 +137,7 @@ export class Actors {
 
   #serve(node: SimulatedNode, life: string): void {
     this.#served.set(node.name, life);
+    this.timers.hosts(node);
     const watcher = this.#watcherOf(node, life);
     node.enter('host', (api) => {
       for (const definition of definitionsFor(watcher)) {
@@ -139,6 +157,7 @@ export class Actors {
         const address = addressText(execution.address);
         world.trace.note(world.nowMs, 'actors', `${life} ${address} ${as} ${n} ${execution.effectId}`);
         this.judge.acts(as, n, execution, life);
+        if (as === 'rang' && isLocal(execution.address.type)) this.timers.rang(execution.address, n);
         if (isReplicated(execution.address.type)) this.#works(node, life, execution, `${as} ${n} of ${address}`);
       },
       turn: (n, execution) => {
@@ -148,6 +167,7 @@ export class Actors {
         if (n >= 0) this.judge.turned(n, life);
         this.#works(node, life, execution, `turn ${n} of ${address}`);
       },
+      fails: (execution) => this.timers.failed(execution?.address ?? null),
       later: (ms, run) => void world.after(ms, () => (process?.isAlive === true ? process.arrive('errand', run) : undefined)),
       chance: () => (planted?.happens(0.02) === true ? 0.5 : 0),
     };

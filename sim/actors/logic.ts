@@ -14,7 +14,7 @@ import {
 } from 'xstate';
 import { type ActorDefinition, type ActorExecution, type ReplyArguments, restartDefault } from '../../actors/actor-api.ts';
 import { currentExecution } from '../../actors/actor-execution.ts';
-import { isDurable, kinds, type TypeName } from './plan.ts';
+import { isDurable, isLocal, kinds, type TypeName, timersOf } from './plan.ts';
 import { toFail } from './reference.ts';
 
 /** What an actor knows of what it was told: numbers of requests, in their order. */
@@ -41,6 +41,8 @@ export type Watcher = {
   effect(as: string, n: number, execution: ActorExecution | null): void;
   /** A turn of one that lives in memory alone. */
   turn(n: number, execution: ActorExecution | null): void;
+  /** It is about to throw. Null: nobody can say which, for its log is being read. */
+  fails(execution: ActorExecution | null): void;
   /** In this process, as long as it lives. */
   later(ms: number, run: () => void): void;
   /** What a planted bug writes down; 0. */
@@ -48,6 +50,8 @@ export type Watcher = {
 };
 
 export const lampMs = 400;
+/** After so long one that failed has begun anew. */
+export const backoffMaxMs = 200;
 const helperMs = 250;
 const errandMs = 120;
 
@@ -122,6 +126,7 @@ const bookLogic = (watcher: Watcher): AnyActorLogic => {
         return last < 0 ? {} : { cleared: [...context.cleared, last] };
       }),
       fail: assign(() => {
+        watcher.fails(currentExecution());
         throw new Error(toFail);
       }),
     },
@@ -235,13 +240,16 @@ const bookReplies: ActorDefinition['replies'] = {
 const memoryReplies: ActorDefinition['replies'] = { note: numberOf, read: () => null };
 
 const logicOf: Readonly<Record<TypeName, (watcher: Watcher) => AnyActorLogic>> = {
-  ...{ book: bookLogic, desk: bookLogic, diary: bookLogic, gauge: gaugeLogic, guard: guardLogic },
+  ...{ book: bookLogic, desk: bookLogic, diary: bookLogic, kettle: bookLogic, hourglass: bookLogic },
+  ...{ gauge: gaugeLogic, guard: guardLogic },
 };
 
 const ways: Readonly<Record<TypeName, Pick<ActorDefinition, 'durability' | 'placement' | 'remember' | 'passivateAfterMs'>>> = {
   book: { durability: 'replicated', placement: 'sharded', remember: false, passivateAfterMs: 1_000 },
   desk: { durability: 'replicated', placement: 'singleton', remember: true, passivateAfterMs: null },
   diary: { durability: 'local', placement: 'node', remember: false, passivateAfterMs: 800 },
+  kettle: { durability: 'local', placement: 'node', remember: false, passivateAfterMs: 800 },
+  hourglass: { durability: 'local', placement: 'node', remember: false, passivateAfterMs: 800 },
   gauge: { durability: 'none', placement: 'sharded', remember: false, passivateAfterMs: 2_000 },
   guard: { durability: 'none', placement: 'singleton', remember: true, passivateAfterMs: null },
 };
@@ -252,6 +260,7 @@ export const definitionsFor = (watcher: Watcher): readonly ActorDefinition[] =>
     ...{ name, version: 1, logic: logicOf[name](watcher), ...ways[name], input: () => undefined },
     replies: isDurable(name) ? bookReplies : memoryReplies,
     // What throws here was told to.
-    restart: { ...restartDefault, failuresMax: 10_000, windowMs: 1_000, backoffMinMs: 20, backoffMaxMs: 200 },
-    ...{ mailboxMax: 200, timers: 'deadline' as const, resume: {}, migrate: {}, redact: [] },
+    restart: { ...restartDefault, failuresMax: 10_000, windowMs: 1_000, backoffMinMs: 20, backoffMaxMs },
+    timers: isLocal(name) ? timersOf[name] : 'deadline',
+    ...{ mailboxMax: 200, resume: {}, migrate: {}, redact: [] },
   }));

@@ -10,12 +10,19 @@ import type { Chance } from '../world.ts';
 export const kinds = ['note', 'act', 'wait', 'cancel', 'press', 'call', 'hire', 'pass', 'boom'] as const;
 export type Kind = (typeof kinds)[number];
 
-/** book, desk: replicated; diary: local; gauge, guard: in memory alone. */
-export const typeNames = ['book', 'desk', 'diary', 'gauge', 'guard'] as const;
+/**
+ * book, desk: replicated; diary, kettle, hourglass: local, and their timers are due at their instant, count only while the node is there, or
+ * begin anew with it; gauge, guard: in memory alone.
+ */
+export const typeNames = ['book', 'desk', 'diary', 'kettle', 'hourglass', 'gauge', 'guard'] as const;
 export type TypeName = (typeof typeNames)[number];
 
+/** By type of a local one: which timers are due when it is read again. */
+export const timersOf = { diary: 'deadline', kettle: 'remaining', hourglass: 'restart' } as const;
+
 export const isReplicated = (type: string): boolean => type === 'book' || type === 'desk';
-export const isDurable = (type: string): boolean => isReplicated(type) || type === 'diary';
+export const isLocal = (type: string): type is keyof typeof timersOf => Object.hasOwn(timersOf, type);
+export const isDurable = (type: string): boolean => isReplicated(type) || isLocal(type);
 
 export type Plan = {
   readonly kind: Kind;
@@ -34,7 +41,15 @@ export type Plan = {
 };
 
 const keys: Readonly<Record<TypeName, readonly string[]>> = {
-  ...{ book: ['a', 'b', 'c'], desk: ['-'], diary: ['d'], gauge: ['a', 'b', 'c'], guard: ['-'] },
+  ...{
+    book: ['a', 'b', 'c'],
+    desk: ['-'],
+    diary: ['d'],
+    kettle: ['k'],
+    hourglass: ['h'],
+    gauge: ['a', 'b', 'c'],
+    guard: ['-'],
+  },
 };
 
 const weighted = <Value>(chance: Chance, weights: readonly (readonly [Value, number])[]): Value => {
@@ -50,7 +65,9 @@ const typeWeights = [
   ...([
     ['book', 6],
     ['desk', 2],
-    ['diary', 4],
+    ['diary', 3],
+    ['kettle', 2],
+    ['hourglass', 2],
   ] as const),
   ...([
     ['gauge', 3],
@@ -77,11 +94,11 @@ const kindWeights = [
 /** Everything that is judged in the end: each has one state there, which is kept until then. */
 export const addressesOf = (nodes: readonly string[]): ActorAddress[] =>
   typeNames.flatMap((type) =>
-    keys[type].flatMap((key) => (type === 'diary' ? nodes : [null]).map((node): ActorAddress => ({ type, key, node }))),
+    keys[type].flatMap((key) => (isLocal(type) ? nodes : [null]).map((node): ActorAddress => ({ type, key, node }))),
   );
 
 const addressOf = (chance: Chance, type: TypeName, nodes: readonly string[]): ActorAddress => ({
-  ...{ type, key: chance.pick(keys[type]), node: type === 'diary' ? chance.pick(nodes) : null },
+  ...{ type, key: chance.pick(keys[type]), node: isLocal(type) ? chance.pick(nodes) : null },
 });
 
 /** One that is made, stopped and made again, and of which nothing is known in the end. */

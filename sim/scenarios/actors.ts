@@ -1,9 +1,10 @@
-// Actors of every durability live on every node while paths fail, processes crash, clocks jump and disks break.
+// Actors of every durability live on every node while paths fail, processes crash, members change, clocks jump and disks break.
 import { often, type Scenario } from './scenario.ts';
 
 export const actors: Scenario = {
   name: 'actors',
-  sentence: 'Actors of every durability live on every node while paths fail, processes crash, clocks jump and disks break.',
+  sentence:
+    'Actors of every durability live on every node while paths fail, processes crash, members change, clocks jump and disks break.',
   faults: [
     'partition',
     'one-way',
@@ -18,6 +19,8 @@ export const actors: Scenario = {
     'power-loss-all',
     'restart',
     'pause',
+    'transfer',
+    'membership',
     'slow-process',
     'clock-jump',
     'clock-drift',

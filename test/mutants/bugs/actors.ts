@@ -54,6 +54,11 @@ export const actors: readonly Mutant[] = [
     ] as const),
   ),
   bug(
+    'done-effects-lie-on',
+    'A replica that starts again from its disk leaves there what is done of what was to be done when it stopped.',
+    ...(['machines/entity/ledger-store.ts', 'written.outbox.add(effectKey(id));', ''] as const),
+  ),
+  bug(
     'delivered-again',
     'An event under an id that an actor has had is an event once more.',
     ...([
@@ -120,6 +125,34 @@ export const actors: readonly Mutant[] = [
     'local-timers-unread',
     'A local actor that is read from a snapshot has no timers.',
     ...([history, 'this.dues = new Map(record?.dues);', 'this.dues = new Map(record === null ? [] : undefined);'] as const),
+  ),
+  bug(
+    'deadlines-counted-anew',
+    'Timers of a local actor that stand at an instant count anew when it is read again.',
+    ...([
+      history,
+      "if (this.#policy === 'deadline') return;",
+      "if (this.#policy === 'deadline' && this.dues.size === 0) return;",
+    ] as const),
+  ),
+  bug(
+    'remaining-not-subtracted',
+    'A local actor whose timers count what is left of them gives them all of their time again.',
+    ...([history, "this.#policy === 'restart' ? delayMs :", "this.#policy !== 'deadline' ? delayMs :"] as const),
+  ),
+  bug(
+    'remaining-goes-on',
+    'A local actor whose timers count what is left of them counts the time of a crash, too.',
+    ...([history, 'Math.max(0, dueMs - beforeMs)', 'Math.max(0, dueMs - this.atMs)'] as const),
+  ),
+  bug(
+    'alarm-a-quarter-late',
+    'Timers of local actors ring a quarter of their time late.',
+    ...([
+      'actors/actor-durable-core.ts',
+      'Math.max(0, first - this.now())',
+      'Math.max(0, (first - this.now()) * 1.25)',
+    ] as const),
   ),
   bug(
     'local-ids-unread',
