@@ -199,7 +199,7 @@ export class ActorLog {
           }
         const last = values.at(-1);
         if (last !== undefined) return page(keyAfter(last[0]));
-        if (snapshot === null) return end({ ok: true, log: null, buried: this.#buried?.ids ?? [] });
+        if (snapshot === null) return end(this.#nothing());
         this.#take(snapshot, batches);
         end({ ok: true, buried: [], log: { snapshot, entries: read, done: Math.max(doneAt, this.#readDone()) } });
       });
@@ -210,6 +210,16 @@ export class ActorLog {
     const { delivered } = this.#keys;
     const value = this.#writer.get(delivered);
     return value === undefined ? null : openBuried(delivered, value);
+  }
+
+  /** With its first write an actor is marked to be looked after: the mark of one that is not there says that there was one. */
+  #nothing(): Load {
+    try {
+      if (this.#writer.get(this.#keys.wake) === undefined) return { ok: true, log: null, buried: this.#buried?.ids ?? [] };
+      return { ok: false, message: 'its snapshot is missing' };
+    } catch (error) {
+      return { ok: false, message: `whether there is anything of it cannot be read: ${whyOf(error)}` };
+    }
   }
 
   #readDone(): number {

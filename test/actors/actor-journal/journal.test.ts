@@ -432,6 +432,26 @@ test('damage is told, and keeps its actor from being opened; others live', () =>
   }
 });
 
+test('a snapshot that is missing is noticed as long as anything else of its actor is there', () => {
+  for (const adds of [0, 2]) {
+    let room = openRoom();
+    const live = opened(room, counting);
+    for (let n = 0; n < adds; n++) add(live);
+    room.clock.settle();
+    room = killed(room);
+    const [snapshot] = [...room.storage.contents().values()].filter(([one]) => Buffer.from(one).includes('\0s'));
+    room.storage.rot(snapshot![0], null);
+    room.journal.hosted(counting);
+    room.clock.pass(10);
+    assert.match(
+      room.lines.join(),
+      /STORAGE_FAILED thing\/a@n1 is damaged on the disk: .*(there is no snapshot|its snapshot is missing)/,
+    );
+    const outcome = outcomeOf(room, counting);
+    assert.equal(outcome.ok ? '' : outcome.failure.code, 'STORAGE_FAILED', `${adds} entries`);
+  }
+});
+
 test('a value of the log that is missing in the middle is noticed', () => {
   let room = openRoom();
   for (let n = 0; n < 3; n++) {

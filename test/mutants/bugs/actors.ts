@@ -262,6 +262,18 @@ export const actors: readonly Mutant[] = [
   ),
   found(
     ...([
+      journal,
+      'snapshot-lost-unseen',
+      'A local actor whose snapshot is lost is made anew, as if it had never been.',
+    ] as const),
+    ...([
+      'actors/actor-log.ts',
+      'if (this.#writer.get(this.#keys.wake) === undefined)',
+      'if (this.#writer.get(this.#keys.wake) !== null)',
+    ] as const),
+  ),
+  found(
+    ...([
       'actors/actors-doors',
       'passive-watch',
       'A watcher of an actor that had left the memory is not told when it is stopped.',
