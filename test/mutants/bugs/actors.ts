@@ -168,6 +168,18 @@ export const actors: readonly Mutant[] = [
       'if (bytes?.byteLength === 0) record.answers = withAnswer(record.answers, seq, bytes);',
     ] as const),
   ),
+  {
+    ...bug(
+      'answers-unread',
+      'A replica that starts again from its disk has forgotten what its actors answered.',
+      ...([
+        'machines/entity/ledger-store.ts',
+        'record.answers = read(answersKey(name))?.slice() ?? null;',
+        'record.answers = null;',
+      ] as const),
+    ),
+    hunted: { laws: 'machines/entity/ledger' },
+  },
   bug(
     'answered-by-the-next',
     'Who asks once more what a removed actor was asked is answered from the state of the next of that name.',
