@@ -106,6 +106,8 @@ export class Disk {
   #doubtful: (readonly Operation[])[] = [];
   /** What a process sees: everything that was written, synced or not. */
   readonly #contents: Contents = new Map();
+  /** All that was handed over until now is written or refused then. */
+  busyUntilMs = 0;
   #isOpen = false;
   /** Told of every key that holds something else than before, for whatever reason. */
   onChanged: ((key: Uint8Array, value: Uint8Array | null) => void) | null = null;
@@ -236,6 +238,7 @@ export class Disk {
       const batch = this.options.keepsFirst === undefined ? taken : taken.filter((operation) => !this.#isKept(operation));
       this.#doubtful.push(batch);
       freeAtMs = Math.max(freeAtMs, world.nowMs) + latencyMs() * (durable ? 1 : 0.1);
+      this.busyUntilMs = freeAtMs;
       const refused = closed ? closedFailure : null;
       world.after(freeAtMs - world.nowMs, () => {
         // What became of it was drawn when the process died.

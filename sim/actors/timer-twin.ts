@@ -31,7 +31,9 @@ type Written = { readonly address: ActorAddress; readonly keys: ReturnType<typeo
 /** How far a clock has jumped ahead in all, and by how much its rate has changed: who waits for an instant does not see either. */
 type Strayed = { readonly aheadMs: number; readonly rate: number };
 
-/** By its node's clock. `clock`: when it was set. */
+const still: Strayed = { aheadMs: 0, rate: 0 };
+
+/** By its node's clock. `clock`: when the alarm was set that it waited for. */
 type Ringing = { readonly ms: number; readonly dueMs: number; readonly rangMs: number; readonly clock: Strayed };
 
 /** What one actor has written: its entries by number, and when it was put to rest behind which. */
@@ -61,15 +63,20 @@ export class TimerTwin {
     let nowMs = 0;
     let set: Omit<Ringing, 'rangMs'> | null = null;
     let rung: Ringing | null = null;
+    // An actor has one alarm, for the first of its timers: as it was set when there was none before.
+    let pending = 0;
+    let alarm = still;
     for (const [number, { entry, clock }] of [...this.#entries].sort(([a], [b]) => a - b)) {
       const before = Math.max(nowMs, ...this.#rests.filter(({ at }) => at < number).map(({ atMs }) => atMs));
       // An actor's own time never goes back, whatever its node's clock does.
       nowMs = Math.max(before, entry.atMs);
       const told = entry.kind === 'event' ? (entry.event as { type: string; n?: number; ms?: number }) : null;
+      if (told !== null && sets.has(told.type) && pending++ === 0) alarm = clock;
       if (told?.type === 'wait' && told.n === n) set ??= { ms: told.ms ?? 0, dueMs: nowMs + (told.ms ?? 0), clock };
+      if (entry.kind === 'fire' && pending > 0) pending--;
       if (set === null) continue;
       if (entry.kind === 'woken') set = { ...set, dueMs: this.#countedFrom(nowMs, before, set) };
-      if (entry.kind === 'fire' && isTimerOf(n, entry.timer)) rung = { ...set, rangMs: entry.atMs };
+      if (entry.kind === 'fire' && isTimerOf(n, entry.timer)) rung = { ...set, rangMs: entry.atMs, clock: alarm };
     }
     return rung;
   }
@@ -79,6 +86,9 @@ export class TimerTwin {
     return nowMs + (this.#policy === 'restart' ? ms : Math.max(0, dueMs - beforeMs));
   }
 }
+
+/** Events that set a timer. */
+const sets: ReadonlySet<string> = new Set(['wait', 'press', 'hire']);
 
 const isTimerOf = (n: number, timer: string): boolean => new RegExp(`(^|[^0-9a-z])t${n}($|[^0-9])`).test(timer);
 
@@ -93,8 +103,6 @@ type Watched = {
   quietMs: number;
   readonly waitsMs: number[];
 };
-
-const still: Strayed = { aheadMs: 0, rate: 0 };
 
 export class LocalTimers {
   /** Rings that were held against the twin, and the latest of them by more than it was due. */
@@ -133,6 +141,7 @@ export class LocalTimers {
         process.isPaused ||
         process.slowness > 1 ||
         disk.slowness > 1 ||
+        disk.busyUntilMs > this.#world.nowMs + 2 * disk.options.syncMs[1] ||
         disk.failing !== null ||
         disk.unreadable !== null ||
         watched.life !== process.label ||

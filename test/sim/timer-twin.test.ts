@@ -45,6 +45,17 @@ describe('the twin', () => {
   });
 });
 
+test('a timer waits for the alarm of one that was set before it', () => {
+  const twin = new TimerTwin('diary');
+  const later = { aheadMs: 500, rate: 0 };
+  twin.wrote(2, [wait(100, 1)], clock);
+  twin.wrote(3, [wait(200)], later);
+  twin.wrote(4, [fire(1_700, 1), fire(1_700)], later);
+  twin.wrote(6, [wait(2_000, 8)], later);
+  twin.wrote(7, [fire(3_000, 8)], later);
+  assert.deepEqual([twin.ringing(7)?.clock, twin.ringing(8)?.clock], [clock, later]);
+});
+
 test('the time of an actor does not go back with the clock of its node', () => {
   const twin = new TimerTwin('diary');
   twin.wrote(2, [wait(5_000, 1)], clock);
@@ -61,6 +72,7 @@ const timing = () => {
   const skew = new ClockSkew(1, 0);
   const disk = {
     identity: 'peer-n1-1',
+    busyUntilMs: 0,
     slowness: 1,
     failing: null,
     unreadable: null,
