@@ -265,6 +265,8 @@ class ReplicaTable implements Replicas {
     if (type === 'reset') return this.#askedToReset(delivery);
     const word = parseWord(type, body);
     if (word === null) return router.refuse(peer, 'MESSAGE_MALFORMED', `no word of replicas: ${type.slice(0, 32)}`);
+    // Who has just begun does not know its groups yet.
+    if (this.#args.leaderships.of(word.group).replica() === null) return;
     if (!this.#members(word.group).includes(peer))
       return router.refuse(peer, 'SPOKE_FOR_ANOTHER', `it has no replica of '${word.group}'`);
     this.#groups.get(word.group)?.heard(peer, word);

@@ -85,7 +85,7 @@ export const createGroupEntries = (args: GroupEntriesArguments): GroupEntries =>
     if (text === lamented) return;
     lamented = text;
     if (text !== '')
-      sink.log('warn', 'BUILD_TOO_OLD', `'${group}' stays at version ${used()} of its entries: ${text}`, { group });
+      sink.log('warn', 'BUILD_AWAITED', `'${group}' stays at version ${used()} of its entries: ${text}`, { group });
   };
 
   const again = (): void => {

@@ -7,6 +7,7 @@ import { settingsDefaults } from '../actors/settings.ts';
 import { breakerDefaults } from '../machines/breaker/index.ts';
 import type { BalanceOptions } from '../machines/entity/balance.ts';
 import { raftDefaults } from '../machines/raft/types.ts';
+import { entryVersions } from '../machines/register/index.ts';
 import { limits } from '../machines/wire/limits.ts';
 import { drawnFaults, type Fault } from './nemesis/index.ts';
 import { addressOf } from './network.ts';
@@ -77,6 +78,10 @@ export type Knobs = {
   actorClients: number;
   /** They think so long between two requests, at most. */
   actorThinkMs: number;
+  /** Nodes are replaced until all host this version of their actors; 1: nobody is replaced. */
+  actorVersions: number;
+  /** Where they are replaced: they begin as a build that does not read entries about actors. */
+  actorsBeginOld: boolean;
   /** Of breakers, where there are services: failures that open one, calls that try, for how long it is open first. */
   callBreakers: [number, number, number];
 };
@@ -128,6 +133,8 @@ export const drawKnobs = (chanceOf: (label: string) => Chance, set: (drawn: Knob
     callClients: 0,
     actorClients: 0,
     actorThinkMs: pick('actor think', [150, 300, 800]),
+    actorVersions: 1,
+    actorsBeginOld: knob('actors begin old').happens(0.3),
     callThinkMs: pick('call think', [30, 100, 300]),
     callBreakers: [pick('call failures', [2, 3, 5]), pick('call probes', [1, 1, 3]), pick('call open', [300, 1_000, 3_000])],
     replicaLogBytes: pick('replica log', [1_000, 10_000, settingsDefaults.replicaLogBytes]),
@@ -174,6 +181,7 @@ export const settingsOf = (name: string, names: readonly string[], knobs: Knobs)
     rounds: roundsAt(knobs.replicaRoundMs),
     ...(knobs.callClients === 0 ? {} : settingsOfCalls(knobs)),
     ...(knobs.actorClients === 0 ? {} : { balance: soonBalanced }),
+    ...(knobs.actorVersions > 1 && knobs.actorsBeginOld ? { entriesMax: entryVersions.oldest } : {}),
   };
 };
 

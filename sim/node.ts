@@ -57,6 +57,7 @@ const brokenCodes: ReadonlySet<string> = new Set([
   'MESSAGE_MALFORMED',
   'SPOKE_FOR_ANOTHER',
   'ACTOR_DIVERGED',
+  'BUILD_TOO_OLD',
 ]);
 
 export class SimulatedNode {

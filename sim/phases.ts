@@ -260,6 +260,11 @@ export const liveThrough = (phases: Phases): void => {
   /** Every actor answers everybody, what is under way comes to its end, and then they know what they must. */
   const demandActors = (of: Actors): void => {
     demand(
+      'every node is replaced',
+      () => of.whyNotUpgraded() === null && allReady(nodes),
+      () => `${of.whyNotUpgraded()}; ${states()}`,
+    );
+    demand(
       'every request to an actor ends',
       () => of.open === 0,
       () => `${of.open} are open`,

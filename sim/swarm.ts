@@ -131,12 +131,13 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
   const { callClients, callThinkMs } = knobs;
   const calls =
     callClients === 0 ? null : new Calls(world, nodes, { clients: callClients, thinkMs: callThinkMs, callsMax: operationsMax });
-  const { actorClients, actorThinkMs } = knobs;
+  const { actorClients, actorThinkMs, actorVersions } = knobs;
   const actors =
     actorClients === 0
       ? null
       : new Actors(world, nodes, {
           ...{ clients: actorClients, groups: knobs.groups, thinkMs: actorThinkMs, callsMax: operationsMax },
+          versions: actorVersions,
           plantsChance: options.planted === 'chance-in-actors',
         });
   const look = (): void => {

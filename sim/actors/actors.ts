@@ -15,6 +15,7 @@ import { addressesOf, drawPlan, isDurable, isLocal, isMortal, isReplicated, mort
 import { refTo } from './reference.ts';
 import { ReplicaStates } from './states.ts';
 import { LocalTimers, lookMs } from './timer-twin.ts';
+import { Upgrades } from './upgrades.ts';
 
 export type ActorsOptions = {
   clients: number;
@@ -24,6 +25,8 @@ export type ActorsOptions = {
   thinkMs: number;
   /** Requests of each client, at most. */
   callsMax: number;
+  /** Nodes are replaced until all host this version of what outlives them; absent or 1: nobody is. */
+  versions?: number;
   /** For the tests that must catch it: code that is not the same at every node. */
   plantsChance?: boolean;
 };
@@ -54,6 +57,7 @@ export class Actors {
   readonly #options: ActorsOptions;
   readonly #chance: Chance;
   readonly #addresses: readonly ActorAddress[];
+  readonly #upgrades: Upgrades;
   /** By node: the life in which it hosts its actors. */
   readonly #served = new Map<string, string>();
   readonly #disturbedMs = new Map<string, number>();
@@ -75,7 +79,8 @@ export class Actors {
     this.#options = options;
     this.#chance = world.chance('actors');
     this.#addresses = addressesOf(this.#names);
-    this.judge = new ActorsJudge(() => world.nowMs);
+    this.#upgrades = new Upgrades(world, nodes, options.versions ?? 1);
+    this.judge = new ActorsJudge(() => world.nowMs, this.#upgrades.last);
     const blame = (rule: string, what: string): void => this.judge.blame(rule, what);
     this.#fences = new Fences(nodes, blame);
     const local = this.#addresses.filter(({ type }) => isLocal(type));
@@ -99,6 +104,7 @@ export class Actors {
 
   start(): void {
     this.#isStopped = false;
+    this.#upgrades.start();
     this.#tick();
     this.#time();
     this.#follow();
@@ -108,6 +114,12 @@ export class Actors {
   /** No request begins any more that nobody asks for. */
   stop(): void {
     this.#isStopped = true;
+    this.#upgrades.pause();
+  }
+
+  /** What is left of it goes on when all is mended; null: every node hosts the last version. */
+  whyNotUpgraded(): string | null {
+    return this.#upgrades.whyNotOver();
   }
 
   // ------------------------------------------------------------ what happens by itself
@@ -140,7 +152,7 @@ export class Actors {
     this.timers.hosts(node);
     const watcher = this.#watcherOf(node, life);
     node.enter('host', (api) => {
-      for (const definition of definitionsFor(watcher)) {
+      for (const definition of definitionsFor(watcher, this.#upgrades.of(node.name))) {
         const why = api.actors.host(definition);
         if (why !== null) this.judge.blame('a type is hosted', `${life}: ${why.message}`);
       }

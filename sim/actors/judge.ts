@@ -69,9 +69,12 @@ export class ActorsJudge {
   /** By address. */
   readonly #places = new Map<string, number>();
   readonly #nowMs: () => number;
+  /** Of what every node hosts in the end. */
+  readonly #version: number;
 
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => number, version = 1) {
     this.#nowMs = nowMs;
+    this.#version = version;
   }
 
   blame(rule: string, what: string): void {
@@ -272,6 +275,10 @@ export class ActorsJudge {
       const twice = book[list].find((n, at) => book[list].indexOf(n) !== at && !mayBeAgain(this.ops[n]!));
       if (twice !== undefined) this.blame('none twice', `${list} ${twice} of ${address}: ${book[list].join()}`);
     }
+    const { migrated } = book;
+    const isPath = migrated.every((from, at) => from === this.#version - migrated.length + at);
+    if (!isPath)
+      this.blame('each is migrated once', `${address}, of version ${this.#version}, was migrated from ${migrated.join()}`);
     const both = book.cleared.find((n) => book.rang.includes(n));
     if (both !== undefined) this.blame('no timer fires that was cleared', `that of ${both} at ${address}`);
     for (const [list, of] of [

@@ -29,6 +29,8 @@ export type Book = {
   readonly home: readonly number[];
   readonly helped: readonly number[];
   readonly got: readonly number[];
+  /** Versions that it was migrated from, in their order. */
+  readonly migrated: readonly number[];
   /** Of a planted bug: what no code that runs on several machines may keep. */
   readonly luck: number;
 };
@@ -65,6 +67,7 @@ const empty: Book = {
   home: [],
   helped: [],
   got: [],
+  migrated: [],
   luck: 0,
 };
 
@@ -254,13 +257,31 @@ const ways: Readonly<Record<TypeName, Pick<ActorDefinition, 'durability' | 'plac
   guard: { durability: 'none', placement: 'singleton', remember: true, passivateAfterMs: null },
 };
 
-/** What one process hosts. */
-export const definitionsFor = (watcher: Watcher): readonly ActorDefinition[] =>
+/** From one version to the next: it is written down, and nothing else is different. */
+const migrationFrom =
+  (version: number) =>
+  (snapshot: unknown): unknown => {
+    const { context } = snapshot as { context: Book };
+    return { ...(snapshot as object), context: { ...context, migrated: [...context.migrated, version] } };
+  };
+
+const versionOf = (version: number): Pick<ActorDefinition, 'version' | 'migrate'> => ({
+  ...{ version, migrate: Object.fromEntries(Array.from({ length: version - 1 }, (_, at) => [at + 1, migrationFrom(at + 1)])) },
+});
+
+/** What one process hosts; `version` of what outlives it. */
+export const definitionsFor = (watcher: Watcher, version: number): readonly ActorDefinition[] =>
   (Object.keys(ways) as TypeName[]).map((name) => ({
-    ...{ name, version: 1, logic: logicOf[name](watcher), ...ways[name], input: () => undefined },
+    ...{
+      name,
+      ...versionOf(isDurable(name) ? version : 1),
+      logic: logicOf[name](watcher),
+      ...ways[name],
+      input: () => undefined,
+    },
     replies: isDurable(name) ? bookReplies : memoryReplies,
     // What throws here was told to.
     restart: { ...restartDefault, failuresMax: 10_000, windowMs: 1_000, backoffMinMs: 20, backoffMaxMs },
     timers: isLocal(name) ? timersOf[name] : 'deadline',
-    ...{ mailboxMax: 200, resume: {}, migrate: {}, redact: [] },
+    ...{ mailboxMax: 200, resume: {}, redact: [] },
   }));

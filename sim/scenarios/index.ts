@@ -1,4 +1,5 @@
 // The door of the scenarios, in the order in which they are listed.
+import { actorVersions } from './actor-versions.ts';
 import { actors } from './actors.ts';
 import { allAtOnce } from './all-at-once.ts';
 import { badMoments } from './bad-moments.ts';
@@ -43,5 +44,6 @@ export const scenarios: readonly Scenario[] = [
   calls,
   topics,
   actors,
+  actorVersions,
   allAtOnce,
 ];

@@ -33,7 +33,7 @@ const createWorld = (definitions = [counter]) => {
       return start(node.name, entriesMax, { contents });
     },
     isReady,
-    lines: (node: HandNode) => node.lines.filter(({ code }) => code === 'BUILD_TOO_OLD').map(({ message }) => message),
+    lines: (node: HandNode) => node.lines.filter(({ code }) => code.startsWith('BUILD_')).map(({ message }) => message),
   };
 };
 

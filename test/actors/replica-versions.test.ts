@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assign, setup } from 'xstate';
 import type { ActorDefinition } from '../../actors/actor-api.ts';
+import { createReplicas } from '../../actors/actor-replica.ts';
 import type { Outcome } from '../../actors/api.ts';
+import { createLeaderships } from '../../actors/leadership.ts';
+import { createHandClock } from './hand-clock.ts';
 import type { HandNode } from './hand-cluster.ts';
 import { addressOf, createReplicaWorld, definitionOf, said } from './replica-world.ts';
 
@@ -152,4 +155,20 @@ test('a timer of the older version rings under the newer, though nobody asks for
   world.cluster.until(() => world.rung.length > 0, 20_000);
   assert.deepEqual(world.rung, ['v2']);
   assert.equal(said(world.ask('a', { type: 'rung' })), 1);
+});
+
+test('a node that has just begun and does not know its groups yet takes nobody for a liar', () => {
+  const clock = createHandClock();
+  const refused: string[] = [];
+  const replicas = createReplicas({
+    ...{ clock, sink: { log() {}, count() {} }, network: { self: 'p-n1' } as never, leaderships: createLeaderships(clock) },
+    router: { refuse: (_peer: string, code: string) => void refused.push(code) } as never,
+    ...{ groupOf: () => 'kv', definitions: () => [], hostedAt: () => new Map(), formRef: undefined, deliver: () => () => {} },
+    events: {} as never,
+  });
+  const word = { peer: 'p-n2', body: ['kv', ['cart/a']], timeLeftMs: 0, answer() {} };
+  replicas.receive({ ...word, type: 'behind' });
+  assert.deepEqual(refused, []);
+  replicas.receive({ ...word, type: 'nonsense' });
+  assert.deepEqual(refused, ['MESSAGE_MALFORMED']);
 });

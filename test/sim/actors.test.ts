@@ -25,6 +25,7 @@ const empty: Book = {
   home: [],
   helped: [],
   got: [],
+  migrated: [],
   luck: 0,
 };
 
@@ -239,6 +240,30 @@ describe('tokens', () => {
     assert.match(none.blamed[0]!, /^who works holds its token: it at n1#1 under \(1, 9\)/);
     assert.match(none.blamed[1]!, /^tokens rise/);
   });
+});
+
+test('a state is migrated once, from each version to the next', () => {
+  const migrated = (...path: number[]): string | null => {
+    const judge = new ActorsJudge(() => 0, 3);
+    judge.judgeTheEnd(new Map([['book/a', { ...empty, migrated: path }]]), () => false);
+    return judge.violation;
+  };
+  for (const path of [[], [2], [1, 2]]) assert.equal(migrated(...path), null);
+  for (const path of [[1], [1, 1, 2], [2, 2], [2, 1]])
+    assert.match(migrated(...path)!, /^each is migrated once: book\/a, of version 3, was migrated from/);
+});
+
+test('nodes are replaced until all host the last version, also where nobody reads entries about actors at first', () => {
+  const { verdict, reason, actors, lines, knobs } = runSeed(62, {
+    scenario: 'actor-versions',
+    timeMs: 1_500,
+    linesMax: 1_000_000,
+  });
+  assert.equal(verdict, 'held', reason);
+  const count = (what: RegExp): number => lines.filter((line) => what.test(line)).length;
+  assert.equal(count(/upgrades n\d hosts version [23]$/), 6);
+  assert.ok(knobs.actorsBeginOld);
+  assert.ok((actors.ok ?? 0) > 5, JSON.stringify(actors));
 });
 
 test('the same seed is the same run', () => {

@@ -16,6 +16,7 @@ import { requests } from './requests.ts';
 import { rounds } from './rounds.ts';
 import { snapshots } from './snapshots.ts';
 import { topics } from './topics.ts';
+import { versions } from './versions.ts';
 import { votes } from './votes.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -35,5 +36,6 @@ export const mutants: readonly Mutant[] = [
   ...graphs,
   ...calls,
   ...actors,
+  ...versions,
   ...history,
 ];
