@@ -2,9 +2,8 @@
 // while this node leads, and a replica that differs from its leader says so to it.
 
 import type { Hosted } from '../machines/entity/hosted.ts';
-import { catchUpSome, dumpOf, type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
+import { catchUpSome, type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
 import { dropBody } from '../machines/entity/ledger-fold.ts';
-import { typeOfName } from '../machines/entity/ledger-items.ts';
 import { type Residents, versionsOf } from '../machines/entity/ledger-store.ts';
 import {
   type ActorName,
@@ -19,35 +18,26 @@ import {
 import { failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
 import type { ActorGroup } from './actor-groups.ts';
+import { Behind, type BehindPlace } from './actor-replica-behind.ts';
 import type { ReplicaActor } from './actor-replica-live.ts';
 import { createProposals, type ItemEnd, type Proposals } from './actor-replica-proposals.ts';
 import { Reign, type ReignPlace } from './actor-replica-reign.ts';
-import { type ReplicaWord, wordLimits } from './actor-replica-words.ts';
+import type { ReplicaWord } from './actor-replica-words.ts';
 import type { GroupLeadership } from './leadership.ts';
-import type { PeerId, Timer } from './ports/index.ts';
+import type { PeerId } from './ports/index.ts';
 
-export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose' | 'ask'> & {
-  readonly find: FindDefinition;
-  readonly residents: Residents;
-  readonly leadership: (group: string) => GroupLeadership;
-  /** To that node; null: to the leader of the group or, if that is this node, to its others. Lost if it is lost. */
-  tell(word: ReplicaWord, to: PeerId | null): void;
-  liveOf(name: ActorName): ReplicaActor | undefined;
-  /** This node hosts replicated actors. */
-  hostsAny(): boolean;
-  /** Members of the group but this node, whether they are there or not. */
-  others(group: string): readonly PeerId[];
-  /** Another member that is there can follow actors of this version. */
-  isFollowed(group: string, type: string, version: number): boolean;
-};
+export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose' | 'ask'> &
+  Pick<BehindPlace, 'tell' | 'others' | 'isFollowed'> & {
+    readonly find: FindDefinition;
+    readonly residents: Residents;
+    readonly leadership: (group: string) => GroupLeadership;
+    liveOf(name: ActorName): ReplicaActor | undefined;
+    /** This node hosts replicated actors. */
+    hostsAny(): boolean;
+  };
 
 const stepsAtOnce = 256;
 const toldEveryMs = 1_000;
-const behindEveryMs = 500;
-/** Somebody waits for it. */
-const behindSoonMs = 50;
-const leaveMs = 1_000;
-const idleLookMs = 5;
 const toldMax = 1_024;
 
 export class ReplicaGroup {
@@ -59,15 +49,22 @@ export class ReplicaGroup {
   #reign: Reign | null = null;
   /** When the leader was told last that this replica differs. */
   readonly #told = new Map<ActorName, number>();
-  #behindTimer: Timer | null = null;
-  /** Actors that this replica cannot follow: who said that he cannot either, and when all were asked last. */
-  readonly #lacking = new Map<ActorName, { peers: Set<PeerId>; askedMs: number }>();
+  readonly #behind: Behind;
   /** The node stops: what happened is written down, and nothing more happens here. */
   #isLeaving = false;
 
   constructor(group: string, place: GroupPlace) {
     this.group = group;
     this.#place = place;
+    this.#behind = new Behind({
+      ...place,
+      group,
+      port: () => this.#port,
+      reign: () => this.#reign,
+      isIdle: () => this.#proposals?.isIdle !== false,
+      record: (name) => this.record(name),
+      propose: (item) => this.propose(item),
+    });
     this.host = { find: place.find, watch: this.#watch(), residents: place.residents };
   }
 
@@ -91,8 +88,7 @@ export class ReplicaGroup {
   }
 
   closed(): void {
-    this.#behindTimer?.cancel();
-    this.#behindTimer = null;
+    this.#behind.closed();
     this.#reign?.stop();
     this.#reign = null;
     this.#port = null;
@@ -107,7 +103,7 @@ export class ReplicaGroup {
     if (before?.term === token?.term && before?.index === token?.index) return;
     this.#reign?.stop();
     this.#reign = null;
-    this.#lacking.clear();
+    this.#behind.changed();
     if (token === null || this.#port === null) return;
     const current = this.#place.leadership(this.group);
     const { clock } = this.#place;
@@ -131,7 +127,7 @@ export class ReplicaGroup {
   applied(isReplaced: boolean): void {
     if (isReplaced) this.#told.clear();
     this.#reign?.applied();
-    this.#lookBehind();
+    this.#behind.look();
   }
 
   hosted(): void {
@@ -262,9 +258,7 @@ export class ReplicaGroup {
 
   heard(peer: PeerId, word: ReplicaWord): void {
     if (word.type === 'diverged') this.#heardDiverged(word.actor, word.marks);
-    else if (word.type === 'behind') this.#heardBehind(peer, word.actors);
-    else if (word.type === 'lacking') for (const actor of word.actors) this.#lacking.get(actor)?.peers.add(peer);
-    else this.#heardState(word);
+    else this.#behind.heard(peer, word);
   }
 
   /** Another replica differs; it tells what it was like after each of its last steps. */
@@ -278,91 +272,16 @@ export class ReplicaGroup {
 
   // ---------------------------------------------------------------- replicas that lack the code
 
-  /** While this replica cannot follow some, it asks now and then for what became of them. */
-  #lookBehind(): void {
-    if (this.#behindTimer !== null || this.#port === null || this.#port.ledger().store.behind.size === 0) return;
-    this.#behindTimer = this.#port.scope.after(behindEveryMs, () => {
-      this.#behindTimer = null;
-      const actors: ActorName[] = [];
-      for (const name of this.#port?.ledger().store.behind ?? []) {
-        if (actors.length >= wordLimits.actorsMax) break;
-        actors.push(name);
-      }
-      if (actors.length === 0) return;
-      this.#place.tell({ type: 'behind', group: this.group, actors }, null);
-      this.#lookBehind();
-    });
-  }
-
-  /** A leader puts the state into the log, where everybody finds it; another tells it to the leader that asked. */
-  #heardBehind(peer: PeerId, actors: readonly ActorName[]): void {
-    const lacking: ActorName[] = [];
-    for (const actor of actors) {
-      const record = this.record(actor);
-      if (record === null || record.presence !== 'live' || record.sinceState.steps === 0) continue;
-      if (record.backlog.length > 0) lacking.push(actor);
-      else this.#tellState(record, peer);
-    }
-    if (lacking.length > 0 && this.#reign === null)
-      this.#place.tell({ type: 'lacking', group: this.group, actors: lacking }, peer);
-  }
-
-  #tellState(record: ActorRecord, peer: PeerId | null): void {
-    const state = dumpOf(record);
-    if (state === null) return;
-    const { name: actor, version } = record;
-    if (this.#reign !== null) this.#reign.checkpoint(record);
-    else this.#place.tell({ type: 'state', group: this.group, actor, version, ...state }, peer);
-  }
-
-  /** The others are asked for what this replica, which leads, cannot follow. False: they all said that they cannot either. */
+  /** False: nobody knows what became of it. */
   ask(name: ActorName): boolean {
-    const { clock, tell, others } = this.#place;
-    const known = this.#lacking.get(name) ?? { peers: new Set(), askedMs: Number.NEGATIVE_INFINITY };
-    this.#lacking.set(name, known);
-    if (clock.nowMs() - known.askedMs >= behindSoonMs) {
-      known.askedMs = clock.nowMs();
-      tell({ type: 'behind', group: this.group, actors: [name] }, null);
-    }
-    return others(this.group).some((peer) => !known.peers.has(peer));
+    return this.#behind.ask(name);
   }
 
-  // ---------------------------------------------------------------- the node stops
-
-  /**
-   * The last node that can follow some of them tells what came of their last events, before it lets go of them: a leader by the log, in which
-   * nothing comes after it, another to the leader.
-   */
+  /** The node stops, before anything else of it ends: what only this node can follow is said. */
   leave(done: () => void): void {
-    const port = this.#port;
-    if (port === null || ![...versionsOf(port.ledger().store)].some(([type]) => this.#isLast(type))) return done();
-    const untilMs = this.#place.clock.nowMs() + leaveMs;
-    const whenIdle = (run: () => void): void => {
-      if (this.#port !== port) return done();
-      if (this.#proposals?.isIdle !== false || this.#place.clock.nowMs() >= untilMs) return run();
-      // Not the group's own timer: it may fail meanwhile, and the node stops all the same.
-      this.#place.clock.after(idleLookMs, () => whenIdle(run));
-    };
-    this.#isLeaving = this.#reign !== null;
-    whenIdle(() => {
-      for (const { record } of port.ledger().store.loaded.values())
-        if (record.presence === 'live' && record.sinceState.steps > 0 && this.#isLast(typeOfName(record.name)))
-          this.#tellState(record, null);
-      whenIdle(done);
-    });
-  }
-
-  #isLast(type: string): boolean {
-    const definition = this.#place.definition(type);
-    return definition?.durability === 'replicated' && !this.#place.isFollowed(this.group, type, definition.version);
-  }
-
-  #heardState({ actor, seq, version, dump }: Extract<ReplicaWord, { type: 'state' }>): void {
-    const record = this.record(actor);
-    if (this.#reign === null || record === null || record.presence !== 'live' || record.version !== version) return;
-    // What this replica has itself is as good.
-    if (seq > record.seq || seq <= record.seq - record.backlog.length) return;
-    this.propose({ kind: 'state', actor, why: 'checkpoint', seq, version, dump });
+    this.#behind.leave(() => {
+      this.#isLeaving = this.#reign !== null;
+    }, done);
   }
 
   #halt(actor: ActorName, own: Mark | undefined, other: number): void {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromTransition } from 'xstate';
+import { type NodeSettings, settingsDefaults } from '../../actors/settings.ts';
 import { groupOf, type HandNode, type StartOptions } from './hand-cluster.ts';
 import { addressOf, createReplicaWorld, definitionOf, said } from './replica-world.ts';
 
@@ -12,8 +13,8 @@ const counter = definitionOf(
 );
 const [old, now] = [1, 2];
 
-const createWorld = (definitions = [counter]) => {
-  const world = createReplicaWorld(() => definitions);
+const createWorld = (definitions = [counter], settings: Partial<NodeSettings> = {}) => {
+  const world = createReplicaWorld(() => definitions, settings);
   /** A node of a build that reads so much. */
   const start = (name: string, entriesMax: number, options: StartOptions = {}): HandNode =>
     world.start(name, { ...options, own: { entriesMax } });
@@ -101,6 +102,25 @@ test('one that meets them in its log applies what stands before them and nothing
   const again = world.replace(back, now);
   world.cluster.until(() => world.isReady(again));
   assert.equal(groupOf(again)?.halted, null);
+});
+
+test('one that meets them in a snapshot does not go on from it', () => {
+  const settings = { snapshotEntries: 5, raft: { ...settingsDefaults.raft, retainEntries: 0 } };
+  const world = createWorld([], settings);
+  const [first, second, third] = world.form(now, now, now);
+  world.lead(first!);
+  world.cluster.lose(({ from, to }, { type }) => type === 'raft' && [from, to].includes(third!.peer));
+  for (const node of [first!, second!]) node.api.actors.host(counter);
+  for (let count = 1; count <= 20; count++) assert.equal(said(world.ask('a', { type: 'add' })), count);
+  const back = world.replace(third!, old);
+  world.cluster.lose(() => false);
+  world.cluster.until(() => groupOf(back)?.halted === 'BUILD_TOO_OLD');
+  assert.ok(groupOf(first!)!.firstIndex > groupOf(back)!.lastIndex, 'there was no other way');
+  const again = world.replace(back, now);
+  world.cluster.until(() => world.isReady(again));
+  world.lead(again);
+  again.api.actors.host(counter);
+  assert.equal(said(world.ask('a', { type: 'add' })), 21);
 });
 
 test('a node of an older build does not become a member of a group that uses what it does not read', () => {

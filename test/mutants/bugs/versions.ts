@@ -1,7 +1,7 @@
 // Bugs of upgrades: what is written before all can read it, what is migrated twice, and what goes with the last node that could follow it.
 import type { Mutant } from '../mutant.ts';
 
-const group = 'actors/actor-replica-group.ts';
+const behind = 'actors/actor-replica-behind.ts';
 const opening = 'actors/actor-replica-opening.ts';
 
 const bug = (name: string, sentence: string, file: string, find: string, replace: string): Mutant => ({
@@ -54,7 +54,7 @@ export const versions: readonly Mutant[] = [
       'last-word-unsaid',
       'The last node that could follow a version stops without telling what came of the last events.',
     ] as const),
-    ...([group, 'this.#tellState(record, null);', ''] as const),
+    ...([behind, "if (record !== null && record.presence === 'live') this.#tellState(record, null);", ''] as const),
   ),
   seen(
     ...([
@@ -62,7 +62,7 @@ export const versions: readonly Mutant[] = [
       'definite-too-soon',
       'Who asks for an actor is told that nobody can know its state, while one who knows it may come back.',
     ] as const),
-    ...([group, 'return others(this.group).some((peer) => !known.peers.has(peer));', 'return false;'] as const),
+    ...([behind, 'return others(group).some((peer) => !asked.lacking.has(peer));', 'return false;'] as const),
   ),
   seen(
     ...([
