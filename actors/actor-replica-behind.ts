@@ -26,8 +26,8 @@ export type BehindPlace = {
   tell(word: ReplicaWord, to: PeerId | null): void;
   /** Members of the group but this node, whether they are there or not. */
   others(group: string): readonly PeerId[];
-  /** Another member that is there can follow actors of this version. */
-  isFollowed(group: string, type: string, version: number): boolean;
+  /** Others are there, and none of them can follow actors of this version. */
+  isLast(group: string, type: string, version: number): boolean;
 };
 
 const everyMs = 500;
@@ -164,9 +164,8 @@ export class Behind {
   }
 
   #isLast(type: string): boolean {
-    const { group, definition: definitionOf, others, isFollowed } = this.#place;
+    const { group, definition: definitionOf, isLast } = this.#place;
     const definition = definitionOf(type);
-    if (definition?.durability !== 'replicated' || others(group).length === 0) return false;
-    return !isFollowed(group, type, definition.version);
+    return definition?.durability === 'replicated' && isLast(group, type, definition.version);
   }
 }

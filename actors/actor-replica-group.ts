@@ -27,7 +27,7 @@ import type { GroupLeadership } from './leadership.ts';
 import type { PeerId } from './ports/index.ts';
 
 export type GroupPlace = Omit<ReignPlace, 'holds' | 'propose' | 'ask'> &
-  Pick<BehindPlace, 'tell' | 'others' | 'isFollowed'> & {
+  Pick<BehindPlace, 'tell' | 'others' | 'isLast'> & {
     readonly find: FindDefinition;
     readonly residents: Residents;
     readonly leadership: (group: string) => GroupLeadership;

@@ -39,8 +39,8 @@ export type ReplicasArguments = Pick<Ports, 'clock' | 'sink' | 'network'> & {
   /** Null before the cluster is known. */
   readonly groupOf: (address: Pick<ActorAddress, 'type' | 'key'>) => string | null;
   readonly definitions: () => readonly ActorDefinition[];
-  /** What a connected peer hosts; nothing of one that is not there. */
-  readonly hostedAt: (peer: PeerId) => Hosted;
+  /** What a peer hosts; null: it is not there. */
+  readonly hostedAt: (peer: PeerId) => Hosted | null;
   readonly formRef: FormRef | undefined;
   readonly deliver: ActorsApi['deliver'];
   readonly events: BackingEvents;
@@ -105,8 +105,7 @@ class ReplicaTable implements Replicas {
         tell: (word, to) => this.#tell(word, to),
         liveOf: (name) => this.#live.get(name),
         others: (of) => this.#others(of),
-        isFollowed: (of, type, version) =>
-          this.#others(of).some((peer) => this.#args.hostedAt(peer).get(type)?.newest === version),
+        isLast: (of, type, version) => this.#isLast(of, type, version),
         hostsAny: () => [...this.#definitions.values()].some(({ durability }) => durability === 'replicated'),
         onDeadLetter: (address, event, source, reason) =>
           events.onDeadLetter({ address: addressText(address), event: event.type, source, reason }),
@@ -114,6 +113,11 @@ class ReplicaTable implements Replicas {
       this.#groups.set(group, known);
     }
     return known;
+  }
+
+  #isLast(group: string, type: string, version: number): boolean {
+    const there = this.#others(group).flatMap((peer) => this.#args.hostedAt(peer) ?? []);
+    return there.length > 0 && !there.some((hosted) => hosted.get(type)?.newest === version);
   }
 
   #groupOf(name: ActorName): ReplicaGroup | undefined {

@@ -45,8 +45,8 @@ export type ShardFacts = {
   readonly hosted: () => Hosted;
   /** When somebody last asked for an actor of a group that this node leads. */
   readonly askedAtMs: Map<string, number>;
-  /** What a connected peer hosts; nothing of one that is not there or has not said it. */
-  hostedAt: (peer: PeerId) => Hosted;
+  /** What a peer hosts, as far as it has said so; null: it is not there. */
+  hostedAt: (peer: PeerId) => Hosted | null;
   /** Who leads groups that have no replica here, or one that does not hear its leader. */
   learnt: Pick<ShardLeaders, 'leader' | 'fresh'>;
   preferred: ReadonlyMap<string, string>;
@@ -234,7 +234,7 @@ export const createShards = (args: ShardsArguments): ShardsDoor => {
     ...{ lives, memory, notify },
     hosted: () => hosted,
     askedAtMs: new Map(),
-    hostedAt: () => new Map(),
+    hostedAt: () => null,
     learnt: { leader: () => null, fresh: () => null },
     ...{ preferred: new Map(), voters: new Map() },
   };

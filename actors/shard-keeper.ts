@@ -63,10 +63,10 @@ export const createShardKeeper = (scope: Scope, args: ShardKeeperArguments): Com
     onLearnt: facts.notify,
   });
   facts.learnt = leaders;
-  facts.hostedAt = (peer) => others.get(peer) ?? nothing;
+  facts.hostedAt = (peer) => others.get(peer) ?? null;
   const balance = createShardBalance({
     ...{ name, self: network.self, clock, sink, options, leaderships, facts, members: args.members },
-    hostedAt: facts.hostedAt,
+    hostedAt: (peer) => others.get(peer) ?? nothing,
   });
   const openings = createOpenings({
     ...{ scope, sink },

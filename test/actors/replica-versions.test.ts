@@ -163,7 +163,7 @@ test('a node that has just begun and does not know its groups yet takes nobody f
   const replicas = createReplicas({
     ...{ clock, sink: { log() {}, count() {} }, network: { self: 'p-n1' } as never, leaderships: createLeaderships(clock) },
     router: { refuse: (_peer: string, code: string) => void refused.push(code) } as never,
-    ...{ groupOf: () => 'kv', definitions: () => [], hostedAt: () => new Map(), formRef: undefined, deliver: () => () => {} },
+    ...{ groupOf: () => 'kv', definitions: () => [], hostedAt: () => null, formRef: undefined, deliver: () => () => {} },
     events: {} as never,
   });
   const word = { peer: 'p-n2', body: ['kv', ['cart/a']], timeLeftMs: 0, answer() {} };
