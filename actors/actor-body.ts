@@ -39,6 +39,7 @@ type InvokeEffect = Extract<BodyEffect, { kind: 'invoke' }>;
 type Begun = ReturnType<typeof beginOutside>;
 
 const logType = 'xstate.log';
+const none: readonly never[] = [];
 
 /** Where a message to the outside goes; null: it is no reference of ours. */
 const addressOf = (target: unknown): ActorAddress | null => {
@@ -292,6 +293,8 @@ export const createBody = (args: BodyArguments): ActorBody => {
     return { id: timer, delayMs, key, source: inside.pathOf(source) ?? '', ...plain };
   };
 
+  const persistedTimers = (): PersistedBody['timers'] => [...timers.all()].map(persistTimer);
+
   const body: ActorBody = {
     deliver: (event) => turn(() => relay(undefined, refOf(inside.root), event)),
 
@@ -331,8 +334,8 @@ export const createBody = (args: BodyArguments): ActorBody => {
     invoked: () => [...outside.values()].map(({ path, src, input }) => ({ path, src, input })),
     snapshot: () => inside.root._snapshot,
 
-    persist: () => ({ snapshot: persistInside(inside), timers: [...timers.all()].map(persistTimer), booked }),
-    outline: () => ({ snapshot: outlineInside(inside), timers: [...timers.all()].map(persistTimer), booked }),
+    persist: () => ({ snapshot: persistInside(inside), timers: persistedTimers(), booked }),
+    outline: () => ({ snapshot: outlineInside(inside), timers: timers.size === 0 ? none : persistedTimers(), booked }),
 
     mode(next) {
       if (next === mode || isOver) return;

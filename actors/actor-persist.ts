@@ -63,8 +63,11 @@ export const writable = (inside: Inside, value: unknown, name: string): unknown 
 
 type History = Record<string, readonly { readonly id: string }[]>;
 
-const historyOf = (history: History): unknown =>
-  Object.fromEntries(Object.entries(history).map(([id, nodes]) => [id, nodes.map((node) => ({ id: node.id }))]));
+const historyOf = (history: History): unknown => {
+  const written: Record<string, unknown> = {};
+  for (const id in history) if (Object.hasOwn(history, id)) written[id] = history[id]!.map((node) => ({ id: node.id }));
+  return written;
+};
 
 const errorOf = (error: unknown): unknown => (error === undefined ? undefined : plainError(error));
 
@@ -78,7 +81,9 @@ const layOut = (actor: InnerActor, path: string): unknown => {
   }
   const { status, output, error, value, context, historyValue } = snapshot as unknown as Record<string, unknown>;
   const children: Record<string, unknown> = {};
-  for (const [id, child] of childrenOf(actor)) {
+  const living = actor._snapshot.children;
+  for (const id in living) {
+    const child = Object.hasOwn(living, id) ? living[id] : undefined;
     if (child === undefined) continue;
     const where = `${path}.children.${id}`;
     if (typeof child.src !== 'string')

@@ -11,6 +11,8 @@ import type { ActorBody, BodyAnswer, BodyArguments, BodyEffect, BodyPath, Persis
 import { replyOf } from './actor-cell-asks.ts';
 import { plainOf, revive } from './actor-values.ts';
 
+const nothing: readonly Wanted[] = [];
+
 /** A body that the ledger holds; whoever runs its effects needs what is inside. */
 export type RecordedBody = FoldBody & { readonly inner: ActorBody };
 
@@ -99,7 +101,10 @@ export const createReplicaCode = (args: CodeArguments): FindDefinition => {
       deliver: (event) => inner.deliver(revive(event, formRef) as EventObject),
       fire: (timer) => inner.fire(timer),
       answer: (path, answer) => inner.answer(path, revive(answer, formRef) as BodyAnswer),
-      takeEffects: () => inner.takeEffects().map((effect): Wanted => ({ effect, data: dataOf(effect) })),
+      takeEffects() {
+        const effects = inner.takeEffects();
+        return effects.length === 0 ? nothing : effects.map((effect): Wanted => ({ effect, data: dataOf(effect) }));
+      },
       takeTimerChanges: () => inner.takeTimerChanges(),
       snapshot: () => inner.snapshot(),
       persist: () => inner.persist(),

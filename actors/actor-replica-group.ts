@@ -2,7 +2,7 @@
 // while this node leads, and a replica that differs from its leader says so to it.
 
 import type { Hosted } from '../machines/entity/hosted.ts';
-import { catchUpSome, type LedgerHost, lookAt } from '../machines/entity/ledger.ts';
+import { catchUpSome, type LedgerHost, lookAt, marksOf } from '../machines/entity/ledger.ts';
 import { dropBody } from '../machines/entity/ledger-fold.ts';
 import { type Residents, versionsOf } from '../machines/entity/ledger-store.ts';
 import {
@@ -265,7 +265,7 @@ export class ReplicaGroup {
   #heardDiverged(actor: ActorName, marks: readonly Mark[]): void {
     const record = this.record(actor);
     if (this.#reign === null || record === null || record.presence !== 'live') return;
-    const own = new Map(record.marks.map((mark) => [mark.seq, mark]));
+    const own = new Map(marksOf(record).map((mark) => [mark.seq, mark]));
     const first = marks.find(({ seq, digest }) => own.has(seq) && own.get(seq)!.digest !== digest);
     if (first !== undefined) this.#halt(actor, own.get(first.seq), first.digest);
   }

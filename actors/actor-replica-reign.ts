@@ -2,7 +2,7 @@
 // invocations of each (actor-replica-work.ts), timers that are due by the wall clock, states for those who cannot follow, and digests of
 // what this replica is like, which others compare with theirs.
 import type { EventObject } from 'xstate';
-import { catchUpSome, dumpOf, type Ledger, lookAt } from '../machines/entity/ledger.ts';
+import { catchUpSome, dumpOf, type Ledger, lookAt, markAt } from '../machines/entity/ledger.ts';
 import { typeOfName } from '../machines/entity/ledger-items.ts';
 import { type ActorName, type ActorRecord, type LedgerItem, ledgerLimits } from '../machines/entity/ledger-types.ts';
 import type { FencingToken } from '../machines/register/types.ts';
@@ -270,8 +270,9 @@ export class Reign {
     for (const name of this.#digests) {
       if (items.length >= reignLimits.digestsPerEntry) break;
       this.#digests.delete(name);
-      const mark = this.#ledger.store.loaded.get(name)?.record.marks.at(-1);
-      if (mark !== undefined) items.push({ kind: 'digest', actor: name, seq: mark.seq, digest: mark.digest });
+      const record = this.#ledger.store.loaded.get(name)?.record;
+      const mark = record === undefined ? null : markAt(record, record.seq - record.backlog.length);
+      if (mark !== null) items.push({ kind: 'digest', actor: name, seq: mark.seq, digest: mark.digest });
     }
     return items;
   }

@@ -13,7 +13,7 @@ export type ReplicaWord =
   | { type: 'lacking'; group: string; actors: readonly ActorName[] }
   | { type: 'state'; group: string; actor: ActorName; seq: number; version: number; dump: Uint8Array };
 
-export const wordLimits = { marksMax: 2 * ledgerLimits.marksKept, actorsMax: 64, dumpBytesMax: 2 << 20 } as const;
+export const wordLimits = { marksMax: ledgerLimits.marksKept, actorsMax: 64, dumpBytesMax: 2 << 20 } as const;
 
 const groupCharsMax = 63;
 

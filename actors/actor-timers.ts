@@ -12,6 +12,7 @@ export interface BodyTimers extends Scheduler {
   /** It waits no more, and is told; null: it was cleared. */
   take(id: string): LiveTimer | null;
   all(): Iterable<LiveTimer>;
+  readonly size: number;
 }
 
 type TimersArguments = {
@@ -71,5 +72,8 @@ export const createBodyTimers = ({ pathOf, book, changed }: TimersArguments): Bo
       return timer;
     },
     all: () => timers.values(),
+    get size() {
+      return timers.size;
+    },
   };
 };

@@ -179,17 +179,23 @@ const takeTimers = (record: ActorRecord, body: FoldBody, step: Step, draft: Draf
   }
 };
 
+const bytesOfEffects = (effects: Iterable<OutboxEffect>): number => {
+  let bytes = 0;
+  for (const { form: formed } of effects) bytes += formed.byteLength + 32;
+  return bytes;
+};
+
 const footprint = (
   stateBytes: number,
-  timers: ReadonlyMap<string, Timer>,
-  invoked: ReadonlyMap<string, Invoked>,
-  outbox: Iterable<OutboxEffect>,
+  { timers, invoked, added }: Draft,
+  outbox: ReadonlyMap<string, OutboxEffect>,
 ): number => {
   let bytes = stateBytes;
-  for (const id of timers.keys()) bytes += 2 * id.length + 32;
-  for (const [path, { src, input }] of invoked) bytes += 2 * (path.length + src.length) + input.byteLength + 32;
-  for (const { form } of outbox) bytes += form.byteLength + 32;
-  return bytes;
+  if (timers.size > 0) for (const id of timers.keys()) bytes += 2 * id.length + 32;
+  if (invoked.size > 0)
+    for (const [path, { src, input }] of invoked) bytes += 2 * (path.length + src.length) + input.byteLength + 32;
+  if (added.length > 0) bytes += bytesOfEffects(added);
+  return outbox.size === 0 ? bytes : bytes + bytesOfEffects(outbox.values());
 };
 
 type WrittenState = { hash: number; bytes: number; state: Uint8Array | null /** As it was formed last. */ };
@@ -216,8 +222,7 @@ const commit = (record: ActorRecord, body: FoldBody, step: Step, draft: Draft): 
   within(record.outbox.size + draft.added.length, ledgerLimits.outboxMax, 'effects that wait to be run');
   within(draft.timers.size, ledgerLimits.timersMax, 'timers');
   within(draft.invoked.size, ledgerLimits.invokedMax, 'promises, callbacks and observables under way');
-  const outbox = draft.added.length === 0 ? record.outbox.values() : [...record.outbox.values(), ...draft.added];
-  within(footprint(written.bytes, draft.timers, draft.invoked, outbox), ledgerLimits.bytesMax, 'bytes of the actor');
+  within(footprint(written.bytes, draft, record.outbox), ledgerLimits.bytesMax, 'bytes of the actor');
   record.state = written.state ?? formedInto(record.state);
   record.isStateNew = true;
   record.timers = draft.timers;

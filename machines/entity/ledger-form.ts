@@ -117,18 +117,16 @@ const formList = (list: readonly unknown[], depth: number): number => {
 
 /** What has no value is left out. */
 const formRecord = (record: Record<string, unknown>, depth: number): number => {
-  const keys = Object.keys(record);
-  if (keys.length >= 0x1_0000) return other();
   tagged(0xde, 2, 0);
   const header = ink.at;
   let count = 0;
   let hash: number = hashBasis.record;
-  for (let at = 0; at < keys.length; at++) {
-    const key = keys[at]!;
+  // Its own keys (`form` has looked whether there are others), without a list of them.
+  for (const key in record) {
     if (key === '__proto__') return other();
     const value = record[key];
     if (value === undefined) continue;
-    count++;
+    if (++count >= 0x1_0000) return other();
     const name = formText(key);
     hash = (hash + mixHashes(name, formAny(value, depth))) | 0;
     if (isOther) return 0;
@@ -166,10 +164,17 @@ const formAny = (value: unknown, depth: number): number => {
   }
 };
 
+/** Somebody gave all objects a property: they are not what they seem. */
+const isPolluted = (): boolean => {
+  for (const _ in Object.prototype) return true;
+  return false;
+};
+
 /** Its number, `valueHash` of it; null: it is not plain data all through. Its bytes are to be had until the next one. */
 export const form = (value: unknown): number | null => {
   ink.at = 0;
   isOther = false;
+  if (isPolluted()) return null;
   try {
     const hash = formAny(value, 0);
     return isOther ? null : hash;

@@ -35,19 +35,41 @@ const eventNameOf = ({ item }: Step, event: unknown): string => {
   return typeof type === 'string' ? type : item.kind;
 };
 
+/** Null: it is too long ago, or was not folded here. */
+export const markAt = ({ marks }: ActorRecord, seq: number): Mark | null => {
+  const at = marks[seq % ledgerLimits.marksKept];
+  return at?.seq === seq ? at : null;
+};
+
+/** Those of its last steps, oldest first. */
+export const marksOf = (record: ActorRecord): Mark[] => {
+  const marks: Mark[] = [];
+  for (let seq = Math.max(1, record.seq - ledgerLimits.marksKept + 1); seq <= record.seq; seq++) {
+    const one = markAt(record, seq);
+    if (one !== null) marks.push({ ...one });
+  }
+  return marks;
+};
+
+/** Written over the oldest one: what is kept for hundreds of steps is garbage of the costly kind. */
 const mark = (ledger: Ledger, record: ActorRecord, step: Step, event: unknown): void => {
-  const made: Mark = { seq: step.seq, index: step.index, event: eventNameOf(step, event), digest: record.digest };
-  if (record.marks.length >= 2 * ledgerLimits.marksKept) record.marks = record.marks.slice(-ledgerLimits.marksKept);
-  record.marks.push(made);
-  const { expected } = record;
-  if (expected === null || expected.seq > step.seq) return;
+  const { marks, digest, expected } = record;
+  const { seq, index } = step;
+  const name = eventNameOf(step, event);
+  while (marks.length <= seq % ledgerLimits.marksKept) marks.push({ seq: -1, index: 0, event: '', digest: 0 });
+  const made = marks[seq % ledgerLimits.marksKept]!;
+  made.seq = seq;
+  made.index = index;
+  made.digest = digest;
+  if (made.event !== name) made.event = name;
+  if (expected === null || expected.seq > seq) return;
   record.expected = null;
-  if (expected.seq === step.seq) compare(ledger, record, made, expected.digest);
+  if (expected.seq === seq) compare(ledger, record, made, expected.digest);
 };
 
 export const compare = ({ host }: Ledger, record: ActorRecord, own: Mark, digest: number): void => {
   if (own.digest === digest || record.presence !== 'live') return;
-  host?.watch.diverged?.({ actor: record.name, seq: own.seq, digest: own.digest, marks: record.marks });
+  host?.watch.diverged?.({ actor: record.name, seq: own.seq, digest: own.digest, marks: marksOf(record) });
 };
 
 /** The outcome of the step itself. */

@@ -28,11 +28,13 @@ const nothingWritten = (firstStep: number): Written => ({
 type Resident = {
   readonly record: ActorRecord;
   readonly written: Written;
+  /** Since it was last looked at whether it may go. */
+  isUsed: boolean;
 };
 
 export type LedgerStore = {
   readonly residents: Residents;
-  /** Oldest use first. */
+  /** Those that came or were passed over longest ago first. */
   readonly loaded: Map<ActorName, Resident>;
   readonly dirty: Set<ActorName>;
   /** Never out of memory while somebody needs its body. */
@@ -81,7 +83,7 @@ const readRest = (head: Head, read: KeyspaceReader): Resident => {
     record.backlog.push(decodeStep(name, seq, found(name, read(stepKey(name, seq)), `step ${seq}`).slice()));
   [written.firstStep, written.nextStep] = [record.seq - head.backlog + 1, record.seq + 1];
   record.window = readWindow(name, head.windowSize, head.windowNext, read);
-  return { record, written };
+  return { record, written, isUsed: false };
 };
 
 const release = (store: LedgerStore, name: ActorName, { record }: Resident): void => {
@@ -90,7 +92,7 @@ const release = (store: LedgerStore, name: ActorName, { record }: Resident): voi
   store.residents.count--;
 };
 
-/** Those that are needed are passed over, but not more of them than this. */
+/** Those that are needed are passed over, but not more of them than this. Ends: who was given a chance is not used since. */
 const passedOverMax = 64;
 
 const evict = (store: LedgerStore): void => {
@@ -99,7 +101,12 @@ const evict = (store: LedgerStore): void => {
   for (const [name, resident] of loaded) {
     if (residents.count <= residents.max || passedOver > passedOverMax) return;
     if (pinned.has(name) || dirty.has(name)) passedOver++;
-    else release(store, name, resident);
+    else if (resident.isUsed) {
+      // Another chance: it goes to the end of the line (Corbató 1968).
+      resident.isUsed = false;
+      loaded.delete(name);
+      loaded.set(name, resident);
+    } else release(store, name, resident);
   }
 };
 
@@ -113,8 +120,7 @@ const keep = (store: LedgerStore, resident: Resident): ActorRecord => {
 export const recordOf = (store: LedgerStore, name: ActorName, read: KeyspaceReader): ActorRecord | null => {
   const resident = store.loaded.get(name);
   if (resident !== undefined) {
-    store.loaded.delete(name);
-    store.loaded.set(name, resident);
+    resident.isUsed = true;
     return resident.record;
   }
   const bytes = read(headKey(name));
@@ -123,7 +129,7 @@ export const recordOf = (store: LedgerStore, name: ActorName, read: KeyspaceRead
 
 export const addRecord = (store: LedgerStore, record: ActorRecord): ActorRecord => {
   store.actors++;
-  return keep(store, { record, written: nothingWritten(1) });
+  return keep(store, { record, written: nothingWritten(1), isUsed: false });
 };
 
 // ---------------------------------------------------------------- what is to be looked after

@@ -183,7 +183,8 @@ export type ActorRecord = {
   body: FoldBody | null;
   /** Not in the keyspace yet. */
   isStateNew: boolean;
-  marks: Mark[];
+  /** After each of its last steps, at the remainder of the step's number: `markAt`, `marksOf` (ledger-steps.ts). */
+  marks: { -readonly [Field in keyof Mark]: Mark[Field] }[];
   /** What the leader's was, while this replica is not as far. */
   expected: { seq: number; digest: number } | null;
 };
@@ -241,7 +242,7 @@ export const ledgerLimits = {
   /** Once so much has happened since, a leader puts all of its state into the log: what others may have to keep is bounded. */
   checkpointSteps: 1_000,
   checkpointBytes: 1 << 20,
-  marksKept: 256,
+  marksKept: 512,
   /** Records of one node in memory, with their bodies. */
   residentsMax: 4_096,
 } as const;

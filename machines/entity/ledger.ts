@@ -8,7 +8,7 @@ import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
 import { dropBody } from './ledger-fold.ts';
 import { decodeItems } from './ledger-items.ts';
 import { decodeDump, encodeDump, newRecord } from './ledger-records.ts';
-import { catchUp, compare, ignored, type Ledger, type LedgerEntry, take } from './ledger-steps.ts';
+import { catchUp, compare, ignored, type Ledger, type LedgerEntry, markAt, take } from './ledger-steps.ts';
 import { addRecord, countVersion, forgetRecord, noteRecord, recordOf, takeWrites } from './ledger-store.ts';
 import {
   type ActorName,
@@ -20,7 +20,7 @@ import {
 } from './ledger-types.ts';
 import { bury, remember, setFailed } from './ledger-window.ts';
 
-export { createLedger, type Ledger, type LedgerEntry, type LedgerHost } from './ledger-steps.ts';
+export { createLedger, type Ledger, type LedgerEntry, type LedgerHost, markAt, marksOf } from './ledger-steps.ts';
 
 const refuse = (code: Failure['code'], message: string, details?: Failure['details']): ItemOutcome => ({
   ...{ type: 'refused', failure: failure(code, message, details) },
@@ -131,9 +131,9 @@ const checkpoint = (ledger: Ledger, record: ActorRecord, item: Extract<LedgerIte
     replaceState(ledger, record, item, record.backlog.slice(item.seq - folded));
     return { type: 'ok', seq: record.seq, snapshot: null };
   }
-  const own = record.marks.findLast(({ seq }) => seq === item.seq);
+  const own = markAt(record, item.seq);
   const theirs = decodeDump(record.name, item.dump)?.dumped.digest;
-  if (own !== undefined && theirs !== undefined) compare(ledger, record, own, theirs);
+  if (own !== null && theirs !== undefined) compare(ledger, record, own, theirs);
   return { type: 'ok', seq: record.seq, snapshot: null };
 };
 
@@ -162,8 +162,8 @@ const compareDigest = (ledger: Ledger, record: ActorRecord, { seq, digest }: { s
     record.expected = { seq, digest };
     return;
   }
-  const own = record.marks.findLast((one) => one.seq === seq);
-  if (own !== undefined) compare(ledger, record, own, digest);
+  const own = markAt(record, seq);
+  if (own !== null) compare(ledger, record, own, digest);
 };
 
 // ---------------------------------------------------------------- one item, one command
@@ -176,12 +176,15 @@ const refusedHalted = ({ name, halt: why }: ActorRecord): ItemOutcome =>
 const absent = (item: LedgerItem): ItemOutcome =>
   item.kind === 'event' ? refuse('ACTOR_STOPPED', `there is no actor '${item.actor}'`) : ignored;
 
-const applyItem = (ledger: Ledger, item: LedgerItem, n: number, entry: LedgerEntry): ItemOutcome => {
+const applyItem = (ledger: Ledger, item: LedgerItem, n: number, entry: LedgerEntry, changed: Set<ActorRecord>): ItemOutcome => {
   const record = recordOf(ledger.store, item.actor, entry.read);
   if (item.kind === 'create') return create(ledger, record, item, n, entry);
   if (record === null || record.presence === 'gone') return absent(item);
   const outcome = applyTo(ledger, record, item, n, entry);
-  if (item.kind !== 'digest') noteRecord(ledger.store, record);
+  if (item.kind === 'digest' || changed.has(record)) return outcome;
+  changed.add(record);
+  // From now on it is not given up; what is to be known of it is noted when all of the entry has happened.
+  ledger.store.dirty.add(record.name);
   return outcome;
 };
 
@@ -222,7 +225,10 @@ export const applyItems = (ledger: Ledger, body: Uint8Array, entry: LedgerEntry)
   const items = decodeItems(body);
   if (items === null) return null;
   sweepGone(ledger, entry);
-  return items.map((item, n) => applyItem(ledger, item, n, entry));
+  const changed = new Set<ActorRecord>();
+  const outcomes = items.map((item, n) => applyItem(ledger, item, n, entry, changed));
+  for (const record of changed) noteRecord(ledger.store, record);
+  return outcomes;
 };
 
 // ---------------------------------------------------------------- from outside of the log

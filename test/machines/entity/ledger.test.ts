@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { applyItems, catchUpSome, dumpOf, removalOf } from '../../../machines/entity/ledger.ts';
+import { applyItems, catchUpSome, dumpOf, marksOf, removalOf } from '../../../machines/entity/ledger.ts';
 import { answerIn } from '../../../machines/entity/ledger-answers.ts';
 import { decodeItems, encodeItems } from '../../../machines/entity/ledger-items.ts';
 import { versionsOf } from '../../../machines/entity/ledger-store.ts';
@@ -254,7 +254,7 @@ test('chance in a transition is found out at the first event that differed', () 
   const { seq, digest } = leader.look(cart)!;
   both(4, { kind: 'digest', actor: cart, seq, digest });
   assert.deepEqual(leader.divergences, []);
-  const own = new Map(leader.look(cart)!.marks.map((one) => [one.seq, one.digest]));
+  const own = new Map(marksOf(leader.look(cart)!).map((one) => [one.seq, one.digest]));
   const [divergence] = follower.divergences as Divergence[];
   const first = divergence?.marks.find((one) => own.get(one.seq) !== one.digest);
   assert.deepEqual([first?.index, first?.event], [2, 'add']);

@@ -208,7 +208,7 @@ export const actors: readonly Mutant[] = [
     ...(['actors/replica', 'digest-not-compared', 'Replicas of an actor do not look at what the leader is like.'] as const),
     ...([
       ledger,
-      'if (own !== undefined) compare(ledger, record, own, digest);',
+      'if (own !== null) compare(ledger, record, own, digest);',
       'if (own?.seq === -1) compare(ledger, record, own, digest);',
     ] as const),
   ),
