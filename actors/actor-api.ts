@@ -142,7 +142,7 @@ export interface LiveActor {
   tap(on: (seen: Seen) => void): () => void;
 }
 
-/** What a tap sees. Plain values, not redacted yet. */
+/** What a tap sees, as it is: neither plain data nor redacted yet. */
 export type Seen =
   | { type: 'event'; address: ActorAddress; path: string; event: EventObject; trail: Trail | null }
   | { type: 'snapshot'; address: ActorAddress; path: string; snapshot: unknown; event: EventObject | null }

@@ -4,7 +4,6 @@ import type { ActorAddress } from '../machines/entity/address.ts';
 import { failure } from '../machines/errors.ts';
 import { type ActorEnd, actorLimits, type Seen, type Trail } from './actor-api.ts';
 import type { EngineSeen } from './actor-cell-engine.ts';
-import { snapshotOf } from './actor-values.ts';
 
 type Subscriber = {
   readonly on: (snapshot: Snapshot<unknown>) => void;
@@ -89,8 +88,7 @@ export class Taps {
       this.tell({ type: 'event', address, path, event, trail: { source, correlation: '' } });
     } else if (seen.type === 'snapshot') {
       const { path, snapshot, event } = seen;
-      const shown = snapshotOf(snapshot);
-      this.tell({ type: 'snapshot', address, path, snapshot: shown.ok ? shown.value : { status: snapshot.status }, event });
+      this.tell({ type: 'snapshot', address, path, snapshot, event });
     } else if (seen.type === 'actor') this.tell({ type: 'actor', address, path: seen.path, src: seen.src });
     else this.tell({ type: 'ended', address, path: seen.path, end: { address, reason: seen.reason } });
   };

@@ -50,8 +50,7 @@ export const followHere = (args: LocalFollowArguments): LocalFollow => {
   let tokens = wanted.perSecond;
   let filledAtMs = clock.nowMs();
 
-  const mayTake = (): boolean => {
-    const nowMs = clock.nowMs();
+  const mayTake = (nowMs: number): boolean => {
     tokens = Math.min(wanted.perSecond, tokens + ((nowMs - filledAtMs) / 1_000) * wanted.perSecond);
     filledAtMs = nowMs;
     if (tokens < 1) return false;
@@ -95,7 +94,7 @@ export const followHere = (args: LocalFollowArguments): LocalFollow => {
     const end = watches.watch(subject, (glimpse) => {
       if (isOver || !isWanted(glimpse)) return;
       const isEnd = glimpse.seen.type === 'ended' && glimpse.seen.path === '';
-      if (isEnd || mayTake()) push(glimpse.item());
+      if (isEnd || mayTake(glimpse.nowMs)) push(glimpse.item());
       else {
         leftOut++;
         arm();

@@ -2,25 +2,46 @@
 // kept, as it is, for who asks within a minute.
 import { addressText } from '../machines/entity/address.ts';
 import type { Seen, Trail } from './actor-api.ts';
+import { Mailbox } from './actor-mailbox.ts';
 import { type InspectItem, inspectLimits, type RecentSeen } from './inspect-api.ts';
 import { shown } from './inspect-shown.ts';
 import { budgetOf, type Subject, shownSnapshot } from './inspect-subject.ts';
 import type { ClockPort, Timer } from './ports/index.ts';
 import type { Scope } from './supervise.ts';
 
-/** Something that was seen, before it is plain data. */
-export type Glimpse = {
+/** Something that was seen, before it is plain data: most of what an actor that is busy does is left out, and costs no more than this. */
+export class Glimpse {
   readonly seen: Seen;
   readonly trail: Trail | null;
+  /** By the clock that does not jump. */
+  readonly nowMs: number;
+  readonly atMs: number;
+  readonly #itemOf: (glimpse: Glimpse) => RecentSeen;
+  #item: RecentSeen | null = null;
+
+  constructor(seen: Seen, trail: Trail | null, nowMs: number, atMs: number, itemOf: (glimpse: Glimpse) => RecentSeen) {
+    this.seen = seen;
+    this.trail = trail;
+    this.nowMs = nowMs;
+    this.atMs = atMs;
+    this.#itemOf = itemOf;
+  }
+
   /** Made once, for all who take it. */
-  item(): RecentSeen;
-};
+  item(): RecentSeen {
+    this.#item ??= this.#itemOf(this);
+    return this.#item;
+  }
+}
+
+type Listener = (glimpse: Glimpse) => void;
 
 type Watched = {
   readonly subject: Subject;
-  readonly redact: ReadonlySet<string>;
-  readonly listeners: Set<(glimpse: Glimpse) => void>;
-  readonly recent: Glimpse[];
+  /** Another list whenever somebody comes or goes: who is told now is not told of by that. */
+  listeners: readonly Listener[];
+  readonly recent: Mailbox<Glimpse>;
+  readonly itemOf: (glimpse: Glimpse) => RecentSeen;
   /** By path, the last event and where it came from: a snapshot that follows upon it has the same correlation. */
   readonly trails: Map<string, { event: unknown; trail: Trail | null }>;
   untap: () => void;
@@ -29,7 +50,7 @@ type Watched = {
 
 export interface Watches {
   /** What happens to it from now on. `on` must not throw. */
-  watch(subject: Subject, on: (glimpse: Glimpse) => void): () => void;
+  watch(subject: Subject, on: Listener): () => void;
   /** The last of what happened, as far as somebody looked on; and from now on somebody does. */
   recent(subject: Subject): RecentSeen[];
   /** The actor as it is, for who begins to follow it. `share`: of what may be shown of one. */
@@ -51,13 +72,14 @@ const shareOfEvent = 4;
 export const createWatches = (scope: Scope, node: string, clock: ClockPort): Watches => {
   const watched = new Map<string, Watched>();
   let sweeping: Timer | null = null;
+  /** Read once a millisecond. */
+  let stamp = { nowMs: clock.nowMs(), wallMs: clock.wallMs() };
 
   const base = (seen: Pick<Seen, 'address' | 'path'>, atMs: number) => ({
     ...{ address: addressText(seen.address), node, path: seen.path, atMs },
   });
 
-  const itemOf = (of: Watched, seen: Seen, trail: Trail | null, atMs: number): RecentSeen => {
-    const { subject, redact } = of;
+  const itemOf = (subject: Subject, redact: ReadonlySet<string>, { seen, trail, atMs }: Glimpse): RecentSeen => {
     const at = base(seen, atMs);
     switch (seen.type) {
       case 'event': {
@@ -95,13 +117,12 @@ export const createWatches = (scope: Scope, node: string, clock: ClockPort): Wat
   };
 
   const see = (of: Watched, seen: Seen): void => {
-    const trail = trailOf(of, seen);
-    const atMs = clock.wallMs();
-    let item: RecentSeen | null = null;
-    const glimpse: Glimpse = { seen, trail, item: () => (item ??= itemOf(of, seen, trail, atMs)) };
-    of.recent.push(glimpse);
-    if (of.recent.length > inspectLimits.recentMax) of.recent.shift();
-    for (const on of [...of.listeners]) on(glimpse);
+    const nowMs = clock.nowMs();
+    if (nowMs - stamp.nowMs >= 1) stamp = { nowMs, wallMs: clock.wallMs() };
+    const glimpse = new Glimpse(seen, trailOf(of, seen), nowMs, stamp.wallMs, of.itemOf);
+    if (of.recent.size >= inspectLimits.recentMax) of.recent.shift();
+    of.recent.push(glimpse, inspectLimits.recentMax);
+    for (const on of of.listeners) on(glimpse);
   };
 
   const forget = (key: string, of: Watched): void => {
@@ -113,7 +134,7 @@ export const createWatches = (scope: Scope, node: string, clock: ClockPort): Wat
     sweeping = null;
     const nowMs = clock.nowMs();
     for (const [key, of] of [...watched])
-      if (of.listeners.size === 0 && nowMs - of.lookedAtMs >= inspectLimits.recentMs) forget(key, of);
+      if (of.listeners.length === 0 && nowMs - of.lookedAtMs >= inspectLimits.recentMs) forget(key, of);
     arm();
   };
   const arm = (): void => {
@@ -125,7 +146,7 @@ export const createWatches = (scope: Scope, node: string, clock: ClockPort): Wat
     if (watched.size < inspectLimits.watchedMax) return;
     let oldest: [string, Watched] | null = null;
     for (const entry of watched)
-      if (entry[1].listeners.size === 0 && (oldest === null || entry[1].lookedAtMs < oldest[1].lookedAtMs)) oldest = entry;
+      if (entry[1].listeners.length === 0 && (oldest === null || entry[1].lookedAtMs < oldest[1].lookedAtMs)) oldest = entry;
     if (oldest !== null) forget(...oldest);
   };
 
@@ -139,9 +160,10 @@ export const createWatches = (scope: Scope, node: string, clock: ClockPort): Wat
     // Another life under the same address: who follows it finds out by himself.
     if (known !== undefined) forget(key, known);
     else makeRoom();
+    const redact = new Set(subject.redact);
     const of: Watched = {
-      ...{ subject, redact: new Set(subject.redact), listeners: new Set(), recent: [], trails: new Map() },
-      ...{ untap: () => {}, lookedAtMs: clock.nowMs() },
+      ...{ subject, listeners: [], recent: new Mailbox<Glimpse>(), trails: new Map() },
+      ...{ itemOf: (glimpse: Glimpse) => itemOf(subject, redact, glimpse), untap: () => {}, lookedAtMs: clock.nowMs() },
     };
     watched.set(key, of);
     of.untap = subject.tap((seen) => see(of, seen));
@@ -153,13 +175,16 @@ export const createWatches = (scope: Scope, node: string, clock: ClockPort): Wat
     actorItem,
     watch(subject, on) {
       const of = look(subject);
-      of.listeners.add(on);
+      of.listeners = [...of.listeners, on];
       return () => {
-        of.listeners.delete(on);
+        of.listeners = of.listeners.filter((one) => one !== on);
         of.lookedAtMs = clock.nowMs();
       };
     },
-    recent: (subject) => look(subject).recent.map((glimpse) => glimpse.item()),
+    recent: (subject) =>
+      look(subject)
+        .recent.items()
+        .map((glimpse) => glimpse.item()),
     stop() {
       sweeping?.cancel();
       for (const [key, of] of [...watched]) forget(key, of);
