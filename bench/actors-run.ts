@@ -304,7 +304,7 @@ const memory = async (side: Side, shape: ActorsShape, count: number): Promise<Ac
   return { value: bytes };
 };
 
-/** The longest that the event loop was away while so many begin, and while they are there and do nothing. */
+/** The longest that the event loop was away while so many begin, while they are there and do nothing, and while all of them are stopped. */
 const idle = async (side: Side, shape: ActorsShape, count: number): Promise<ActorsSample> => {
   const kept: Made[][] = [];
   const delay = monitorEventLoopDelay({ resolution: 1 });
@@ -319,8 +319,16 @@ const idle = async (side: Side, shape: ActorsShape, count: number): Promise<Acto
   delay.reset();
   await sleep(3_000);
   const idleMs = delay.max / 1e6;
+  delay.reset();
+  for (const some of kept) {
+    for (const one of some) one.stop();
+    await turnOfLoop();
+  }
+  await side.allStopped();
+  await turnOfLoop();
+  const stoppingMs = delay.max / 1e6;
   delay.disable();
-  return { value: idleMs, more: { beginningMs, kept: kept.length } };
+  return { value: idleMs, more: { beginningMs, stoppingMs } };
 };
 
 /** Milliseconds to stop so many with three timers each, the middle one of five times; and twice as many. */
