@@ -253,13 +253,15 @@ export interface ActorsApi {
   ): () => void;
   /**
    * Snapshots as plain data ({ status, value?, context?, output?, error? }), or what is at `select` (a path as in `context.count`): now, and
-   * whenever it changed. Goes on while the actor moves. `ended` once.
+   * whenever it changed. Goes on while the actor moves. `ended` once. `isRedacted`: for one who may not look on, what is secret
+   * (`redact` of the definition, and what its name says it of) is left out, at the actor's node.
    */
   subscribe(
     address: ActorAddress,
     select: string | null,
     on: (value: unknown) => void,
     ended: (end: ActorEnd) => void,
+    options?: { isRedacted?: boolean },
   ): () => void;
   /** Told once, when it has ended; of one that never lived, at once. */
   watch(address: ActorAddress, on: (end: ActorEnd) => void): () => void;

@@ -160,8 +160,8 @@ export const createActorDoor = (args: ActorDoorArguments): ActorDoor => {
     }
   };
 
-  const follow: ActorsApi['subscribe'] = (address, select, on, ended) =>
-    followed({ isWatch: false, address, select, on, ended });
+  const follow: ActorsApi['subscribe'] = (address, select, on, ended, { isRedacted = false } = {}) =>
+    followed({ isWatch: false, address, select, isRedacted, on, ended });
   const followed = (wanted: Parameters<ActorsCore['follow']>[0]): (() => void) => {
     const why = whyBadAddress(wanted.address) ?? whyBadSelection(wanted.select) ?? whyNotNow();
     if (why !== null) {
@@ -207,7 +207,7 @@ export const createActorDoor = (args: ActorDoorArguments): ActorDoor => {
       ask('deliver', address, event, options, done as (outcome: Outcome<unknown>) => void),
     ask: (address, event, options, done) => ask('ask', address, event, options, done),
     subscribe: follow,
-    watch: (address, on) => followed({ isWatch: true, address, select: null, on: nothing, ended: on }),
+    watch: (address, on) => followed({ isWatch: true, address, select: null, isRedacted: false, on: nothing, ended: on }),
     stop(address, { isHard = false, timeoutMs }, done) {
       const options = timeoutMs === undefined ? {} : { timeoutMs };
       const kind = isHard ? 'stop-hard' : 'stop';

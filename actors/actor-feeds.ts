@@ -5,7 +5,7 @@ import { createFeed, type Feed, heard, offer, withdraw } from '../machines/entit
 import { postLimits } from '../machines/entity/post-limits.ts';
 import { formNext, formOver, type PostFollow, type PostOver, postTypes } from '../machines/entity/post-messages.ts';
 import { failure } from '../machines/errors.ts';
-import type { FollowedHere, FollowHere } from './actor-follow-here.ts';
+import { type FollowedHere, type FollowHere, type Redact, redactOf } from './actor-follow-here.ts';
 import { packPlain } from './actor-here.ts';
 import type { Locating } from './actor-locating.ts';
 import { isFailure, isSame, isSelection, shownOf } from './actor-values.ts';
@@ -29,6 +29,7 @@ type Followed = {
   readonly peer: PeerId;
   readonly follow: PostFollow;
   readonly feed: Feed<Snapshot<unknown>>;
+  readonly redact: Redact;
   hasShown: boolean;
   shown: unknown;
   /** Of a watch that has ended: until its watcher has heard it. */
@@ -90,11 +91,13 @@ export class Feeds {
         type: 'failed',
         failure: failure('OVERLOADED', `${name} tells this node of ${all.size} actors already`),
       });
+    const redact = redactOf(located.found, follow.isRedacted);
     const followed: Followed = {
       ...{
         peer,
         follow,
         feed: createFeed<Snapshot<unknown>>(),
+        redact,
         hasShown: false,
         shown: undefined,
         why: null,
@@ -103,7 +106,7 @@ export class Feeds {
       },
     };
     all.set(follow.number, followed);
-    const end = this.#args.followHere(located.found, follow.isWatch, {
+    const end = this.#args.followHere(located.found, follow.isWatch, redact, {
       held: () => {
         if (follow.isWatch) this.#sayHeld(followed);
       },
@@ -143,7 +146,7 @@ export class Feeds {
     const { peer, follow, feed } = followed;
     let next: Snapshot<unknown> = snapshot;
     for (;;) {
-      const shown = shownOf(next, follow.select);
+      const shown = shownOf(next, follow.select, followed.redact);
       if (!shown.ok)
         return this.#over(followed, { type: 'end', end: { reason: 'failed', output: null, failure: shown.failure } });
       if (!followed.hasShown || !isSame(followed.shown, shown.value)) {

@@ -6,7 +6,8 @@ import { type Failure, failure } from '../machines/errors.ts';
 import type { ActorEnd, LiveActor } from './actor-api.ts';
 import type { Directory, Place } from './actor-directory.ts';
 import { type FormRef, type Found, packPlain, unpackPlain } from './actor-here.ts';
-import { isFailure } from './actor-values.ts';
+import { isFailure, plainOf } from './actor-values.ts';
+import { withoutSecrets } from './inspect-shown.ts';
 
 export type FollowedHere = {
   /** It lives. */
@@ -17,11 +18,19 @@ export type FollowedHere = {
 };
 
 /** Returns what ends it, after which nothing is told. */
-export type FollowHere = (found: Found, isWatch: boolean, on: FollowedHere) => () => void;
+export type FollowHere = (found: Found, isWatch: boolean, redact: Redact, on: FollowedHere) => () => void;
+
+/** What is left out of all that a follower is shown; null: nothing. */
+export type Redact = ReadonlySet<string> | null;
+
+export const redactOf = ({ definition }: Found, isRedacted: boolean): Redact =>
+  isRedacted ? new Set(definition.redact) : null;
 
 /** As it goes to another node: an output that no message carries is left out, and said to be. */
-export const endOf = ({ reason, output, failure: why }: ActorEnd): PostEnd => {
-  const packed = output === undefined ? null : packPlain(output, 'its output');
+const endOf = ({ reason, output, failure: why }: ActorEnd, redact: Redact): PostEnd => {
+  const plain = output === undefined ? null : plainOf(output, 'its output');
+  const shown = plain?.ok === true && redact !== null ? withoutSecrets(plain.value, redact) : output;
+  const packed = output === undefined ? null : packPlain(shown, 'its output');
   if (packed !== null && isFailure(packed)) return { reason, output: null, failure: why ?? packed };
   return { reason, output: packed, failure: why ?? null };
 };
@@ -32,7 +41,7 @@ const neverLived: PostEnd = { reason: 'never-lived', output: null, failure: null
 
 export const createFollowHere =
   (directory: Directory): FollowHere =>
-  (found, isWatch, on) => {
+  (found, isWatch, redact, on) => {
     const { definition, address, token } = found;
     const place = directory.place(definition, address);
     let isOver = false;
@@ -45,8 +54,8 @@ export const createFollowHere =
 
     const watch = (at: Place): void => {
       if (isOver) return;
-      if (at.failed !== null) return over({ end: endOf(at.failed) });
-      end = directory.watch(at, (why) => over(why === 'moved' ? why : { end: endOf(why) }));
+      if (at.failed !== null) return over({ end: endOf(at.failed, redact) });
+      end = directory.watch(at, (why) => over(why === 'moved' ? why : { end: endOf(why, redact) }));
       if (end === null) return over({ failed: failure('OVERLOADED', 'too many watch this actor') });
       on.held();
     };
@@ -56,7 +65,7 @@ export const createFollowHere =
         (snapshot) => {
           if (!isOver) on.snapshot(snapshot);
         },
-        (why) => over(why === 'moved' ? why : { end: endOf(why) }),
+        (why) => over(why === 'moved' ? why : { end: endOf(why, redact) }),
       );
       if (isOver) ends();
       else {

@@ -16,7 +16,7 @@ import { here } from '../machines/entity/post-request.ts';
 import { failure } from '../machines/errors.ts';
 import { unpackValue } from '../machines/rpc/index.ts';
 import type { ActorEnd } from './actor-api.ts';
-import { endOutput, type FollowedHere, type FollowHere } from './actor-follow-here.ts';
+import { endOutput, type FollowedHere, type FollowHere, redactOf } from './actor-follow-here.ts';
 import type { FormRef } from './actor-here.ts';
 import type { Located, Locating } from './actor-locating.ts';
 import { isSame, revive, shownOf } from './actor-values.ts';
@@ -29,6 +29,7 @@ export type Wanted = {
   readonly isWatch: boolean;
   readonly address: ActorAddress;
   readonly select: string | null;
+  readonly isRedacted: boolean;
   readonly on: (value: unknown) => void;
   readonly ended: (end: ActorEnd) => void;
 };
@@ -225,19 +226,21 @@ export class Following {
       },
     };
     // What ended at once has begun something else already.
-    const end = this.#args.followHere(located.found, wanted.isWatch, events);
+    const end = this.#args.followHere(located.found, wanted.isWatch, redactOf(located.found, wanted.isRedacted), events);
     if (follower.turn === turn) follower.endHere = end;
   }
 
   #showHere(follower: Follower, snapshot: Snapshot<unknown>): void {
-    const shown = shownOf(snapshot, follower.wanted.select);
+    const { located, wanted } = follower;
+    if (located?.type !== 'here') return;
+    const shown = shownOf(snapshot, wanted.select, redactOf(located.found, wanted.isRedacted));
     if (!shown.ok) return this.#end(follower, { reason: 'failed', output: null, failure: shown.failure });
     this.#show(follower, shown.value);
   }
 
   #followAt(follower: Follower, peer: PeerId): void {
     const { carrier, nextNumber } = this.#args;
-    const { isWatch, address, select } = follower.wanted;
+    const { isWatch, address, select, isRedacted } = follower.wanted;
     // A subscription begins anew; a watch goes on where it was.
     if (follower.numberAt !== peer || !isWatch) {
       this.#leave(follower);
@@ -252,7 +255,7 @@ export class Following {
         if (follower.turn === turn) this.#step(follower, { type: 'unsent' });
       }),
     };
-    const body = formFollow({ number: follower.number, isWatch, address, select });
+    const body = formFollow({ number: follower.number, isWatch, address, select, isRedacted });
     const sent = carrier.send(peer, postTypes.follow, body, 0, '', fate);
     if (sent === 'full' || sent === 'unreachable') this.#step(follower, { type: 'unsent' });
   }

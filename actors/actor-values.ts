@@ -7,6 +7,7 @@ import { type Failure, failure } from '../machines/errors.ts';
 import { isWellFormed } from '../machines/wire/octets.ts';
 import { refMark } from './actor-api.ts';
 import type { Outcome } from './api.ts';
+import { isHiddenPath, redacted, withoutSecrets } from './inspect-shown.ts';
 
 export const valueLimits = {
   /** Lists and objects in each other. */
@@ -199,8 +200,37 @@ export const select = (value: unknown, path: string): unknown => {
   return at;
 };
 
-/** What a subscriber is shown: all of it, or what is at the path, which alone is looked at then. */
-export const shownOf = (snapshot: Snapshot<unknown>, path: string | null): Outcome<unknown> => {
+/** States' names are no secrets, whatever they are. */
+const openParts: ReadonlySet<string> = new Set(['status', 'value']);
+
+const hidden = ({ status, value, ...rest }: PlainSnapshot, redact: ReadonlySet<string>): unknown => ({
+  status,
+  ...(value === undefined ? {} : { value }),
+  ...(withoutSecrets(rest, redact) as object),
+});
+
+const hiddenAt = (value: unknown, path: string, redact: ReadonlySet<string>): unknown => {
+  const [part, ...words] = path.split('.');
+  if (openParts.has(part!)) return value;
+  return isHiddenPath(words, redact) ? redacted : withoutSecrets(value, redact);
+};
+
+/**
+ * What a subscriber is shown: all of it, or what is at the path, which alone is looked at then. `redact`: he may not look on, and is not
+ * shown what those who may not are not; null: he is shown everything.
+ */
+export const shownOf = (
+  snapshot: Snapshot<unknown>,
+  path: string | null,
+  redact: ReadonlySet<string> | null = null,
+): Outcome<unknown> => {
+  const shown = allOf(snapshot, path);
+  if (!shown.ok || redact === null || shown.value === undefined) return shown;
+  const value = path === null ? hidden(shown.value as PlainSnapshot, redact) : hiddenAt(shown.value, path, redact);
+  return { ok: true, value };
+};
+
+const allOf = (snapshot: Snapshot<unknown>, path: string | null): Outcome<unknown> => {
   if (path === null) return snapshotOf(snapshot);
   let selected: unknown;
   try {

@@ -38,6 +38,10 @@ export const isSecretName = (name: string): boolean => {
 /** A value of the header `Authorization`, wherever it stands. */
 const isCredential = (text: string): boolean => /^(bearer|basic|digest)\s+\S{8,}/i.test(text.slice(0, 100));
 
+/** What nobody sees who may not look on: fields that the actor's definition names, and those whose names say so. */
+const isHidden = (name: unknown, redact: ReadonlySet<string>): boolean =>
+  typeof name === 'string' && (redact.has(name) || isSecretName(name));
+
 /** Half of a pair of surrogates is no text that UTF-8 could carry. */
 export const wellFormed = (text: string): string => text.replace(/\p{Cs}/gu, '\ufffd');
 
@@ -53,7 +57,7 @@ class Show {
   }
 
   #isHidden(name: unknown): boolean {
-    return typeof name === 'string' && (this.#redact.has(name) || isSecretName(name));
+    return isHidden(name, this.#redact);
   }
 
   text(text: string, charsMax: number = shownLimits.textCharsMax): string {
@@ -181,3 +185,21 @@ export const shown = (
   redact: ReadonlySet<string> = noNames,
   budget: ShownBudget = { nodes: shownLimits.nodesMax, chars: shownLimits.charsMax },
 ): unknown => new Show(redact, budget).value(value);
+
+/** The same hidden in what a program is answered that may not look on: nothing is cut, and plain data comes out as it was. */
+export const withoutSecrets = (plain: unknown, redact: ReadonlySet<string>): unknown => {
+  if (typeof plain === 'string') return isCredential(plain) ? redacted : plain;
+  if (typeof plain !== 'object' || plain === null || plain instanceof Uint8Array) return plain;
+  if (Array.isArray(plain)) {
+    const isPair = plain.length === 2 && isHidden(plain[0], redact);
+    return plain.map((item, at) => (isPair && at === 1 ? redacted : withoutSecrets(item, redact)));
+  }
+  const fields: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(plain))
+    define(fields, name, isHidden(name, redact) ? redacted : withoutSecrets(value, redact));
+  return fields;
+};
+
+/** A path leads to or through what is hidden. */
+export const isHiddenPath = (words: readonly string[], redact: ReadonlySet<string>): boolean =>
+  words.some((word) => isHidden(word, redact));

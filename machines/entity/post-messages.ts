@@ -69,6 +69,8 @@ export type PostFollow = {
   readonly isWatch: boolean;
   readonly address: ActorAddress;
   readonly select: string | null;
+  /** Of who may not look on: what is secret is left out at the actor's node. */
+  readonly isRedacted: boolean;
 };
 
 /** `at` counts from 1; `value` null: it is watched from now on. */
@@ -168,18 +170,18 @@ export const parseDone = (body: unknown): PostDone | null => {
   return failure === null ? null : { number, result: { type: 'failed', failure }, isKept };
 };
 
-export const formFollow = ({ number, isWatch, address, select }: PostFollow): readonly unknown[] => [
-  ...[number, isWatch, addressText(address), select],
+export const formFollow = ({ number, isWatch, address, select, isRedacted }: PostFollow): readonly unknown[] => [
+  ...[number, isWatch, addressText(address), select, isRedacted],
 ];
 
 export const parseFollow = (body: unknown): PostFollow | null => {
-  const given = listOf(body, 4);
+  const given = listOf(body, 5);
   if (given === null) return null;
-  const [number, isWatch, text, select] = given;
+  const [number, isWatch, text, select, isRedacted] = given;
   const address = addressOf(text);
   if (!isNumber(number) || typeof isWatch !== 'boolean' || address === null) return null;
   if (select !== null && (isWatch || !isName(select, max.selectCharsMax))) return null;
-  return { number, isWatch, address, select };
+  return typeof isRedacted === 'boolean' ? { number, isWatch, address, select, isRedacted } : null;
 };
 
 export const formNext = ({ number, at, value }: PostNext): readonly unknown[] => [number, at, value];

@@ -25,6 +25,7 @@ export const lookOnce = (
   select: string | null,
   timeoutMs: number,
   done: (outcome: Outcome<unknown>) => void,
+  options: { isRedacted?: boolean } = {},
 ): (() => void) => {
   let isOver = false;
   let unsubscribe: (() => void) | null = null;
@@ -46,6 +47,7 @@ export const lookOnce = (
     select,
     (value) => finish({ ok: true, value }),
     (how) => finish({ ok: false, failure: failureOfEnd(how) ?? failure('ACTOR_STOPPED', `${text} has ended: ${how.reason}`) }),
+    options,
   );
   // It answered in this very turn.
   if (isOver) unsubscribe();

@@ -12,11 +12,12 @@ import type { Metrics } from '../metrics.ts';
 import { jsonOfValue, valueOfBytes } from '../service-json.ts';
 import { ActorWatch } from './actors-watch.ts';
 import type { Exchange } from './exchange.ts';
+import { inspectRefusal, type MayInspect } from './inspect.ts';
 import type { GatewayLimits } from './limits.ts';
 import { checkedAddress, Query, refuse, segmentOfPath } from './query.ts';
 import type { Route } from './routes.ts';
 
-type Ports = { metrics: Metrics; limits: GatewayLimits; sink: SinkPort };
+type Ports = { metrics: Metrics; limits: GatewayLimits; sink: SinkPort; inspect: MayInspect };
 
 const waiting = ['node', 'timeout-ms'] as const;
 const idForm = /^[\x20-\x7e]{1,128}$/;
@@ -80,7 +81,12 @@ const saying =
   (outcome: Outcome<unknown>): void =>
     done(outcome.ok ? { ok: true, value: json } : outcome);
 
-const handlers = ({ sink }: Ports) => ({
+/** Who may not look at actors is not shown what is secret of them here either. */
+const redacting = (may: MayInspect, { request }: Exchange): { isRedacted: boolean } => ({
+  isRedacted: inspectRefusal(may, request.raw) !== null,
+});
+
+const handlers = ({ sink, inspect }: Ports) => ({
   send(exchange: Exchange, api: NodeApi): void {
     const address = addressOf(exchange, api, Query.of(exchange.url, ['node']));
     api.actors.send(
@@ -124,8 +130,10 @@ const handlers = ({ sink }: Ports) => ({
     const address = addressOf(exchange, api, query);
     const select = query.text('select') ?? null;
     answering(exchange, timeoutMs, (done) =>
-      lookOnce(api.actors, address, select, timeoutMs, (outcome) =>
-        done(outcome.ok ? jsonOf(outcome.value ?? null, address) : outcome),
+      lookOnce(
+        ...([api.actors, address, select, timeoutMs] as const),
+        (outcome) => done(outcome.ok ? jsonOf(outcome.value ?? null, address) : outcome),
+        redacting(inspect, exchange),
       ),
     );
   },
@@ -168,7 +176,7 @@ export const createActorRoutes = (ports: Ports): { routes: readonly Route[]; clo
     if (exchange.reply.raw.destroyed) return;
     const begun: ActorWatch = new ActorWatch({ exchange, ...ports, onClosed: () => open.delete(begun) });
     open.add(begun);
-    begun.begin((on, ended) => api.actors.subscribe(address, select, on, ended));
+    begun.begin((on, ended) => api.actors.subscribe(address, select, on, ended, redacting(ports.inspect, exchange)));
   };
   return {
     routes: [

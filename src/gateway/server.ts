@@ -99,7 +99,7 @@ const answerRaw = (socket: Duplex, why: Failure): void => {
   else socket.destroy();
 };
 
-const plainRoutes = (metrics: Metrics, inspect: MayInspect = 'loopback'): readonly Route[] => [
+const plainRoutes = (metrics: Metrics, inspect: MayInspect): readonly Route[] => [
   ...inspectRoutes(inspect),
   ...registerRoutes,
   ...groupRoutes,
@@ -115,12 +115,12 @@ const plainRoutes = (metrics: Metrics, inspect: MayInspect = 'loopback'): readon
 export const everyRoute = (metrics: Metrics): readonly Route[] => {
   const ports = { metrics, limits: gatewayLimits };
   return [
-    ...plainRoutes(metrics),
+    ...plainRoutes(metrics, 'off'),
     ...createQueueRoutes().routes,
     ...createReplicaRoutes(ports).routes,
     ...createServiceRoutes(ports).routes,
     ...createCallRoutes(ports).routes,
-    ...createActorRoutes({ ...ports, sink: { log: () => {}, count: () => {} } }).routes,
+    ...createActorRoutes({ ...ports, sink: { log: () => {}, count: () => {} }, inspect: 'off' }).routes,
     ...createRunRoutes(ports).routes,
     ...createWatches(ports).routes,
     ...createTopicRoutes(ports).routes,
@@ -166,13 +166,14 @@ class GatewayServer implements Gateway {
     this.#replica = createReplicaRoutes(ports);
     this.#services = createServiceRoutes(ports);
     this.#calls = createCallRoutes(ports);
-    this.#actors = createActorRoutes({ ...ports, sink: options.sink });
+    const inspect = options.inspect ?? 'loopback';
+    this.#actors = createActorRoutes({ ...ports, sink: options.sink, inspect });
     this.#runs = createRunRoutes(ports);
     this.#backups = createBackups(ports);
     this.#events = createEventSockets(ports);
     this.#inspects = createInspectSockets(ports);
     this.#routes = [
-      ...plainRoutes(metrics, options.inspect),
+      ...plainRoutes(metrics, inspect),
       ...this.#queues.routes,
       ...this.#replica.routes,
       ...this.#services.routes,

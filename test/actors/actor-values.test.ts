@@ -140,3 +140,38 @@ test('a path into a snapshot begins with one of its parts and finds only what is
   assert.equal(select({ context: {} }, 'context.constructor'), undefined);
   assert.equal(select({ context: 'text' }, 'context.length'), undefined);
 });
+
+test('who may not look on is shown neither declared fields nor those whose names say so, whole or by a path', () => {
+  const context = {
+    card: { number: '1234' },
+    total: 3,
+    passwords: ['a'],
+    note: 'Bearer abcdefghijkl',
+    list: [{ iban: 'x', n: 1 }],
+    pair: ['token', 't'],
+    bytes: new Uint8Array([1]),
+  };
+  const snapshot = { status: 'done', value: { token: 'on' }, context, output: { iban: 'x', ok: true }, error: undefined };
+  const redact = new Set(['card', 'iban']);
+  const at = (path: string | null): unknown => {
+    const shown = shownOf(snapshot as never, path, redact);
+    return shown.ok ? shown.value : shown.failure.code;
+  };
+  assert.deepEqual(at(null), {
+    status: 'done',
+    value: { token: 'on' },
+    context: {
+      ...{ card: '[redacted]', total: 3, passwords: '[redacted]', note: '[redacted]' },
+      ...{ list: [{ iban: '[redacted]', n: 1 }], pair: ['token', '[redacted]'], bytes: new Uint8Array([1]) },
+    },
+    output: { iban: '[redacted]', ok: true },
+  });
+  assert.equal(at('context.card.number'), '[redacted]');
+  assert.equal(at('context.card'), '[redacted]');
+  assert.equal(at('context.total'), 3);
+  assert.equal(at('context.nothing'), undefined);
+  assert.deepEqual(at('value'), { token: 'on' });
+  assert.deepEqual(at('context.list'), [{ iban: '[redacted]', n: 1 }]);
+  const whole = shownOf(snapshot as never, 'context.card.number');
+  assert.equal(whole.ok && whole.value, '1234');
+});

@@ -1,11 +1,12 @@
 // Doors of three nodes: what becomes of requests, subscriptions and watches when connections, processes and places go.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EventObject } from 'xstate';
+import { type EventObject, fromTransition } from 'xstate';
 import type { ActorEnd } from '../../actors/actor-api.ts';
 import type { Outcome } from '../../actors/api.ts';
 import { postTypes } from '../../machines/entity/post-messages.ts';
 import { createHandDoors, ledgerOf, meterOf, tallyAt } from './hand-doors.ts';
+import { handDefinition } from './hand-replicas.ts';
 
 const add: EventObject = { type: 'add' };
 
@@ -477,4 +478,42 @@ test('what is wrong is refused by name, and brings no door down', () => {
     assert.equal(cell.report().restarts, 0);
     assert.ok(!lines.includes('error ACTOR_FAILED'));
   }
+});
+
+test('what is secret is left out at the node of the actor, for who follows it from another and may not look on', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const safe = handDefinition('safe', {
+    logic: fromTransition((state: { pin: string; count: number }) => ({ ...state, count: state.count + 1 }), {
+      pin: '1',
+      count: 0,
+    }),
+    redact: ['count'],
+  });
+  for (const name of ['n2']) assert.equal(world.api(name).host(safe), null);
+  const address = { type: 'safe', key: '-', node: 'n2' };
+  const shown: unknown[] = [];
+  for (const from of ['n1', 'n2'])
+    for (const isRedacted of [true, false])
+      for (const select of ['context', 'context.count'])
+        world.api(from).subscribe(
+          address,
+          select,
+          (value) => shown.push([from, isRedacted, value]),
+          () => {},
+          { isRedacted },
+        );
+  world.pass(50);
+  const sorted = (list: unknown[]): string[] => list.map((one) => JSON.stringify(one)).sort();
+  const hidden = '[redacted]';
+  assert.deepEqual(
+    sorted(shown),
+    sorted(
+      ['n1', 'n2'].flatMap((from) => [
+        [from, true, { pin: hidden, count: hidden }],
+        [from, true, hidden],
+        [from, false, { pin: '1', count: 0 }],
+        [from, false, 0],
+      ]),
+    ),
+  );
 });

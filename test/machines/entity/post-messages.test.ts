@@ -51,7 +51,10 @@ test('every message comes back as it was formed', () => {
     [ask, post.formAsk, post.parseAsk],
     [fc.record({ number, result, isKept: fc.boolean() }, plain), post.formDone, post.parseDone],
     [
-      fc.record({ number, isWatch: fc.constant(false), address, select: fc.constantFrom(null, 'context.a') }, plain),
+      fc.record(
+        { number, isWatch: fc.constant(false), address, select: fc.constantFrom(null, 'context.a'), isRedacted: fc.boolean() },
+        plain,
+      ),
       ...[post.formFollow, post.parseFollow],
     ],
     [fc.record({ number, at: fc.nat(), value: fc.option(bytes) }, plain), post.formNext, post.parseNext],

@@ -22,7 +22,13 @@ type Live = {
   address: ActorAddress;
   actor: Actor<never>;
   waiting: Waiting[];
-  subscribers: Set<{ select: string | null; last: unknown; on: (value: unknown) => void; ended: (end: ActorEnd) => void }>;
+  subscribers: Set<{
+    select: string | null;
+    redact: ReadonlySet<string> | null;
+    last: unknown;
+    on: (value: unknown) => void;
+    ended: (end: ActorEnd) => void;
+  }>;
   watchers: Set<(end: ActorEnd) => void>;
   ids: Map<string, Outcome<unknown>>;
   over: ActorEnd | null;
@@ -84,7 +90,7 @@ export class StandIn implements ActorsApi {
 
   #changed(live: Live, snapshot: Snapshot<unknown>): void {
     for (const subscriber of [...live.subscribers]) {
-      const shown = shownOf(snapshot, subscriber.select);
+      const shown = shownOf(snapshot, subscriber.select, subscriber.redact);
       const value = shown.ok ? shown.value : shown.failure;
       if (isSame(value, subscriber.last)) continue;
       subscriber.last = value;
@@ -198,13 +204,15 @@ export class StandIn implements ActorsApi {
     select: string | null,
     on: (value: unknown) => void,
     ended: (end: ActorEnd) => void,
+    { isRedacted = false }: { isRedacted?: boolean } = {},
   ): () => void {
     const live = this.#open(address);
     if ('code' in live) {
       ended({ address, reason: 'never-lived', failure: live });
       return () => {};
     }
-    const subscriber = { select, last: Symbol('nothing') as unknown, on, ended };
+    const redact = isRedacted ? new Set(live.definition.redact) : null;
+    const subscriber = { select, redact, last: Symbol('nothing') as unknown, on, ended };
     live.subscribers.add(subscriber);
     this.#changed(live, live.actor.getSnapshot());
     // It ended as it began.

@@ -154,3 +154,29 @@ test('client.actor: what HTTP says, typed', async () => {
   await assert.rejects(client.actor('counter/mute@n1').ask({ type: 'read' }, { signal }));
   while (node.actors.givenUp === before) await new Promise((resolve) => setTimeout(resolve, 5));
 });
+
+test('who may not look at actors is not shown what is secret of them', async () => {
+  node.actors.host(
+    defineActor('safe', {
+      logic: setup({}).createMachine({
+        context: { card: '1234', sum: 3 },
+        initial: 'on',
+        output: { card: '1234', sum: 3 },
+        states: { on: { on: { end: 'off' } }, off: { type: 'final' } },
+      }),
+      redact: ['card'],
+    }),
+  );
+  const off = await openTestGateway(node, { inspect: 'off', limits: { heartbeatMs: 20 } });
+  const url = '/v1/actors/safe/a';
+  const context = async (of: Gateway): Promise<unknown> => (await ask(of, 'GET', `${url}/snapshot?select=context`)).json;
+  assert.deepEqual(await context(gateway), { card: '1234', sum: 3 });
+  assert.deepEqual(await context(off), { card: '[redacted]', sum: 3 });
+  assert.equal((await ask(off, 'GET', `${url}/snapshot?select=context.card`)).json, '[redacted]');
+  using client = createClient({ urls: [off.url] });
+  for await (const value of client.actor('safe/a').watch({ select: 'context.card' })) {
+    assert.equal(value, '[redacted]');
+    break;
+  }
+  await off.close();
+});
