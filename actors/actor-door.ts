@@ -1,7 +1,7 @@
 // What whoever has a node does with actors, and what outlives the actor behind it: who lives here, what was answered under which id, what
 // was lost. An event for an actor that lives here takes no more than two look-ups.
 import type { EventObject } from 'xstate';
-import { type ActorAddress, addressText, isActorAddress } from '../machines/entity/address.ts';
+import { type ActorAddress, addressText, isActorAddress, isActorKey } from '../machines/entity/address.ts';
 import { postLimits } from '../machines/entity/post-limits.ts';
 import { formSend, postTypes } from '../machines/entity/post-messages.ts';
 import { type Failure, failure } from '../machines/errors.ts';
@@ -73,10 +73,10 @@ const whyBadAddress = (address: unknown): Failure | null =>
   isActorAddress(address) ? null : failure('INVALID_REQUEST', 'an address has a type, a key, and a node or null');
 
 const whyBadOptions = ({ timeoutMs, id, trail }: DeliverOptions): Failure | null => {
-  if (timeoutMs !== undefined && !(timeoutMs >= 1 && timeoutMs <= actorLimits.timeoutMsMax))
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 1 && timeoutMs <= actorLimits.timeoutMsMax))
     return failure('INVALID_REQUEST', `timeoutMs is a number of milliseconds, ${bounds}`);
-  if (id !== undefined && !(typeof id === 'string' && id.length >= 1 && id.length <= postLimits.idCharsMax))
-    return failure('INVALID_REQUEST', `an id has 1 to ${postLimits.idCharsMax} characters`);
+  if (id !== undefined && !(isActorKey(id) && id.length <= postLimits.idCharsMax))
+    return failure('INVALID_REQUEST', `an id is a text of 1 to ${postLimits.idCharsMax} characters without control characters`);
   if (trail === undefined) return null;
   const { source, correlation } = trail;
   if (typeof source === 'string' && source.length <= postLimits.sourceCharsMax)
@@ -163,10 +163,12 @@ export const createActorDoor = (args: ActorDoorArguments): ActorDoor => {
   const follow: ActorsApi['subscribe'] = (address, select, on, ended, { isRedacted = false } = {}) =>
     followed({ isWatch: false, address, select, isRedacted, on, ended });
   const followed = (wanted: Parameters<ActorsCore['follow']>[0]): (() => void) => {
-    const why = whyBadAddress(wanted.address) ?? whyBadSelection(wanted.select) ?? whyNotNow();
+    const bad = whyBadAddress(wanted.address) ?? whyBadSelection(wanted.select);
+    const why = bad ?? whyNotNow();
     if (why !== null) {
       const address = isActorAddress(wanted.address) ? wanted.address : nobody;
-      wanted.ended({ address, reason: 'failed', failure: why });
+      // Nothing is known of the actor where only this node has no time for it.
+      wanted.ended({ address, reason: bad === null ? 'unreachable' : 'failed', failure: why });
       return nothing;
     }
     try {

@@ -14,8 +14,8 @@ export const failureOfEnd = ({ failure: why, reason, address }: ActorEnd): Failu
 
 /** Throws INVALID_REQUEST. */
 export const timeoutOf = (timeoutMs: number = actorLimits.timeoutMs): number => {
-  if (timeoutMs >= 1 && timeoutMs <= actorLimits.timeoutMsMax) return timeoutMs;
-  throw new PolityError(failure('INVALID_REQUEST', `timeoutMs must be from 1 to ${actorLimits.timeoutMsMax}`));
+  if (typeof timeoutMs === 'number' && timeoutMs >= 1 && timeoutMs <= actorLimits.timeoutMsMax) return timeoutMs;
+  throw new PolityError(failure('INVALID_REQUEST', `timeoutMs is a number of milliseconds, 1 to ${actorLimits.timeoutMsMax}`));
 };
 
 /** `select`: a path as in `context.count`, or null for the whole snapshot. Returns what ends the waiting. */

@@ -7,6 +7,7 @@ import { demandActor } from './define.ts';
 import { Ref, type RefPort } from './ref.ts';
 import { SpawnedInputs } from './spawned.ts';
 import type { AnyDefinedActor, TypesOf } from './types.ts';
+import { optionsOf } from './waiting.ts';
 
 export type RefOptions = {
   /** Name of the node where it lives; for placements 'node' and 'each', default this node. */
@@ -22,22 +23,28 @@ export type SpawnOptions<Actor> = {
 
 const invalid = (why: string): PolityError => new PolityError(failure('INVALID_REQUEST', why));
 
+const keyShown = (key: unknown): string => {
+  if (typeof key !== 'string') return key === undefined || key === null ? String(key) : `a ${typeof key}`;
+  return key.length > 64 ? `one of ${key.length} characters` : JSON.stringify(key);
+};
+
 const keyOf = ({ name, placement }: ActorDefinition, key: string | undefined): string => {
   if (placement === 'each' || placement === 'singleton') {
     if (key === undefined || key === onlyKey) return onlyKey;
     throw invalid(`${name} is placed '${placement}': there are no keys`);
   }
   if (isActorKey(key)) return key;
-  throw invalid(`a key of ${name} is a text of 1 to 256 characters without control characters`);
+  throw invalid(`a key of ${name} is a text of 1 to 256 characters without control characters, not ${keyShown(key)}`);
 };
 
 /** Where it is by its definition. Throws INVALID_REQUEST. */
 export const addressOf = (
   definition: ActorDefinition,
   key: string | undefined,
-  { node }: RefOptions,
+  options: RefOptions,
   self: string,
 ): ActorAddress => {
+  const { node } = optionsOf(options, ['node']);
   const { name, placement } = definition;
   const isPlaced = placement === 'sharded' || placement === 'singleton';
   if (isPlaced && node !== undefined) throw invalid(`${name} is placed by the cluster: it has no node`);
@@ -76,7 +83,8 @@ export class ActorHosting {
     return new Ref<Actor>(this.#ports.port, addressOf(definition, key, options, this.#ports.self), definition);
   }
 
-  spawn<Actor extends AnyDefinedActor>(actor: Actor, { input, key }: SpawnOptions<Actor>): Ref<Actor> {
+  spawn<Actor extends AnyDefinedActor>(actor: Actor, options: SpawnOptions<Actor>): Ref<Actor> {
+    const { input, key } = optionsOf(options, ['input', 'key']);
     const { name, placement } = demandActor(actor);
     if (placement !== 'node') throw invalid(`${name} is placed '${placement}': only those placed 'node' are spawned`);
     this.host(actor);

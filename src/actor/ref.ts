@@ -16,7 +16,7 @@ import { failure, PolityError, readable } from '../../machines/errors.ts';
 import { failureOfEnd, lookOnce, timeoutOf } from './first.ts';
 import { Latest } from './latest.ts';
 import type { AnyDefinedActor, AskedEvent, EventTo, ReplyTo, SnapshotOf, ValueAt } from './types.ts';
-import { settled } from './waiting.ts';
+import { optionsOf, settled } from './waiting.ts';
 import { XStateRef } from './xstate-ref.ts';
 
 export type WaitingOptions = {
@@ -58,16 +58,6 @@ export const refPortOf = (actors: () => ActorsApi, sink: Pick<SinkPort, 'log'>):
 
 const invalid = (why: string): PolityError => new PolityError(failure('INVALID_REQUEST', why));
 
-const optionsOf = <Options extends object>(given: Options | undefined, known: readonly string[]): Options => {
-  if (given === undefined) return {} as Options;
-  if (typeof given !== 'object' || given === null) throw invalid('options are an object');
-  for (const name of Object.keys(given))
-    if (!known.includes(name)) throw invalid(`there is no option '${name.slice(0, 32)}'; there is ${known.join(', ')}`);
-  const { signal } = given as WaitingOptions;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal');
-  return given;
-};
-
 /** Of the user's. Throws INVALID_REQUEST. */
 export const demandEvent = (event: unknown): EventObject => {
   const { type } = (event ?? {}) as Partial<EventObject>;
@@ -89,7 +79,8 @@ const errorOfEnd = (end: ActorEnd): PolityError | null => {
   return why === null ? null : new PolityError(why);
 };
 
-export class Ref<Actor extends AnyDefinedActor = AnyDefinedActor> extends XStateRef {
+/** `out`: left alone, the compiler takes a reference to one type of actors for one to any other. */
+export class Ref<out Actor extends AnyDefinedActor = AnyDefinedActor> extends XStateRef {
   readonly [refMark]: ActorAddress;
   readonly #port: RefPort;
   readonly #definition: Pick<ActorDefinition, 'replies'> | null;
@@ -175,7 +166,9 @@ export class Ref<Actor extends AnyDefinedActor = AnyDefinedActor> extends XState
   override subscribe(first: unknown, second?: unknown, complete?: () => void): Subscription {
     const isPath = typeof first === 'string' || first === undefined;
     const listener = isPath ? second : first;
-    const { next, ...told } = (typeof listener === 'function' ? { next: listener } : (listener ?? {})) as Observer<unknown>;
+    if (typeof listener !== 'function' && (typeof listener !== 'object' || listener === null))
+      throw invalid('who subscribes gives a function or an observer, after a path if only that is wanted');
+    const { next, ...told } = (typeof listener === 'function' ? { next: listener } : listener) as Observer<unknown>;
     if (next !== undefined && typeof next !== 'function') throw invalid('who subscribes listens by a function');
     const error = told.error ?? (isPath ? undefined : (second as Observer<unknown>['error']));
     const end = this.#port.actors.subscribe(
@@ -190,7 +183,7 @@ export class Ref<Actor extends AnyDefinedActor = AnyDefinedActor> extends XState
     return { unsubscribe: end };
   }
 
-  /** What is there now. ACTOR_STOPPED: it does not live. */
+  /** What is there now; to look at it makes it, as an event does. ACTOR_STOPPED: it has come to its end. */
   snapshot(options?: WaitingOptions): Promise<SnapshotOf<Actor>> {
     return later(async () => {
       const { signal, ...how } = optionsOf(options, waitingOptions);

@@ -398,6 +398,9 @@ test('a node that stops lets its actors handle what waits; who asks others is to
   world.api('n2').ask(tallyAt('n3'), add, {}, note);
   world.pass(20);
   assert.deepEqual(outcomes.splice(0), ['ok 1', 'ok 1', 'STOPPING']);
+  const ends: string[] = [];
+  world.api('n2').watch(tallyAt('n3'), ({ reason, failure: why }) => void ends.push(`${reason} ${why?.code}`));
+  assert.deepEqual(ends, ['unreachable STOPPING'], 'which is no news of the actor');
   world.move('k', 'n3');
   world.pass(1_000);
   assert.deepEqual(outcomes, ['ok 2']);

@@ -65,6 +65,9 @@ test('what is no event, no option and no question is refused at once', async () 
   assert.match((await failureIn(visits.ask({ type: 'fail' } as never))).message, /counter has no reply to 'fail'/);
   assert.match((await failureIn(visits.deliver({ type: 'fail' }, { timeout: 5 } as never))).message, /no option 'timeout'/);
   assert.match((await failureIn(visits.deliver({ type: 'fail' }, { signal: 5 } as never))).message, /AbortSignal/);
+  const subscribe = visits.subscribe.bind(visits) as (...args: unknown[]) => unknown;
+  for (const args of [[], ['context'], [3, () => {}], [null], ['context', { next: 5 }]])
+    assert.throws(() => subscribe(...args), { code: 'INVALID_REQUEST' });
 });
 
 test('nobody waits once the signal aborts', async () => {
@@ -188,7 +191,12 @@ test('a key and a node as the placement has them', () => {
       (error: { code: string; message: string }) => error.code === 'INVALID_REQUEST' && why.test(error.message),
     );
   refused(() => hosting.ref(sharded, 'k', { node: 'n2' }), /placed by the cluster/);
-  refused(() => hosting.ref(sharded, undefined, {}), /a key of cart/);
+  refused(() => hosting.ref(sharded, undefined, {}), /a key of cart .*, not undefined$/);
+  refused(() => hosting.ref(counter, 'k'.repeat(257), {}), /not one of 257 characters$/);
+  refused(() => hosting.ref(counter, 'a\nb', {}), /not "a\\nb"$/);
+  refused(() => hosting.ref(counter, 'k', null as never), /options are an object/);
+  refused(() => hosting.ref(counter, 'k', { nodes: 'n2' } as never), /no option 'nodes'/);
+  refused(() => hosting.spawn(counter, null as never), /options are an object/);
   refused(() => hosting.ref(single, 'k', {}), /there are no keys/);
   refused(() => hosting.ref(counter, 'k', { node: 'N 2' }), /no name of a node/);
   refused(() => hosting.ref({} as never, 'k', {}), /what defineActor gave/);

@@ -109,6 +109,12 @@ export const compiled = async (
   for await (const { context } of counter) context.count.toFixed();
   for await (const n of counter.values('context.count')) n.toFixed();
   (await counter.snapshot()).context.count.toFixed();
+  const anyone: Ref = counter;
+  // @ts-expect-error: a reference to another type takes other events
+  const mistaken: Ref<typeof Counter> = checked;
+  // @ts-expect-error: and the other way round
+  const another: Ref<typeof Checked> = counter;
+  anyone.equals(mistaken ?? another);
   // @ts-expect-error: nothing answers it
   await counter.ask({ type: 'reset' });
   // @ts-expect-error: there is no such event
