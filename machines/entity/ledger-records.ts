@@ -35,7 +35,7 @@ import {
   type StepItem,
   type Timer,
 } from './ledger-types.ts';
-import { newestOf, newWindow } from './ledger-window.ts';
+import { allDelivered, newestOf, newWindow } from './ledger-window.ts';
 
 const format = 2;
 
@@ -233,7 +233,7 @@ export const encodeDump = (record: ActorRecord): Uint8Array => {
     inkCount(ink, timeMs);
     inkBytes(ink, form);
   }
-  const refused = [...record.window.byId.values()].filter(({ seq, failed }) => seq > 0 && failed !== null);
+  const refused = allDelivered(record.window).filter(({ seq, failed }) => seq > 0 && failed !== null);
   inkCount(ink, refused.length);
   for (const { seq, failed } of refused) {
     inkCount(ink, seq);

@@ -14,7 +14,7 @@ import {
   type Step,
   type StepItem,
 } from './ledger-types.ts';
-import { setFailed } from './ledger-window.ts';
+import { delivered, setFailed } from './ledger-window.ts';
 
 export type LedgerHost = { readonly find: FindDefinition; readonly watch: LedgerWatch; readonly residents: Residents };
 
@@ -79,7 +79,7 @@ const fold = (ledger: Ledger, record: ActorRecord, step: Step): ItemOutcome | nu
   const { failure: why, isIdle, event, snapshot } = foldStep(record, definition, step);
   mark(ledger, record, step, event);
   if (why !== null && step.item.kind === 'event' && step.item.id !== '') {
-    const remembered = record.window.byId.get(step.item.id);
+    const remembered = delivered(record.window, step.item.id);
     if (remembered?.seq === step.seq) setFailed(record.window, remembered, why.code);
   }
   ledger.host?.watch.folded?.(record, step, why, event);

@@ -11,7 +11,7 @@ import { typeOfName } from './ledger-items.ts';
 import { answersKey, effectRecordKey, headKey, stateKey, stepKey } from './ledger-keys.ts';
 import { decodeEffect, decodeHead, decodeStep, encodeEffect, encodeHead, encodeStep, type Head } from './ledger-records.ts';
 import { type ActorName, type ActorRecord, effectKey, ledgerLimits } from './ledger-types.ts';
-import { forgetAll, newestOf, readWindow, writeWindow } from './ledger-window.ts';
+import { forgottenWindow, newestOf, readWindow, writeWindow } from './ledger-window.ts';
 
 /** Shared by all groups of a node. */
 export type Residents = { count: number; readonly max: number };
@@ -229,7 +229,7 @@ const writeRecord = (resident: Resident, writes: KeyspaceWrite[]): void => {
 
 /** Nothing of it is known any more. */
 export const forgetRecord = (store: LedgerStore, record: ActorRecord): void => {
-  forgetAll(record.window);
+  record.window = forgottenWindow(record.window);
   store.actors--;
   noteRecord(store, record);
   unschedule(store.gone, 'gone', record.name);

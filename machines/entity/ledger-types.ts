@@ -2,6 +2,7 @@
 // code that developers write looks like from here. Plain data; bytes are packed plain data that only the fold looks into.
 import type { Failure } from '../errors.ts';
 import type { Ink } from '../wire/octets.ts';
+import type { IdTable } from './ledger-ids.ts';
 
 /** 'type/key', as in an address without a node. A type has no '/', so the first one ends it. */
 export type ActorName = string;
@@ -119,6 +120,7 @@ export type OutboxEffect = EffectId & {
 /** A delivery that was taken. `failed`: the code of what it was refused with. */
 export type Remembered = {
   readonly id: string;
+  readonly hash: number;
   /** 0: of an actor of this name that was removed since. */
   seq: number;
   readonly timeMs: number;
@@ -129,7 +131,7 @@ export type Remembered = {
 /** Delivery ids by place, which is a number for each in the order in which they came (ledger-window.ts). */
 export type DeliveryWindow = {
   /** Those that are remembered. */
-  readonly byId: Map<string, Remembered>;
+  readonly table: IdTable;
   /** Oldest first. Of the oldest share the first ones may be forgotten. */
   readonly shares: Remembered[][];
   firstShare: number;
@@ -143,6 +145,8 @@ export type DeliveryWindow = {
   tail: Ink | null;
   /** None before this one is in the keyspace. */
   writtenShare: number;
+  /** Records of an earlier window that are to go. */
+  stale: { readonly from: number; readonly until: number } | null;
 };
 
 export type Halt = { readonly index: number; readonly event: string; readonly digests: readonly [number, number] };

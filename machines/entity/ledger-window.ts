@@ -1,9 +1,11 @@
 // Which delivery ids an actor has had lately. They are remembered in the order in which they came, so many to a share; a share is one record
 // of the keyspace, and goes when the last of it is forgotten. So a delivery touches the newest share and nothing else.
 import { type ErrorCode, errorTable } from '../errors.ts';
+import { textHash } from '../hash.ts';
 import { requireRegister } from '../register/fault.ts';
 import type { KeyspaceReader, KeyspaceWrite } from '../register/types.ts';
 import { createInk, cursorOf, dry, type Ink, inkCount, inkText, isSpent, readCount, readText } from '../wire/octets.ts';
+import { addId, createIdTable, findId, removeId } from './ledger-ids.ts';
 import { windowKey } from './ledger-keys.ts';
 import { type ActorName, type DeliveryWindow, ledgerLimits, type Remembered } from './ledger-types.ts';
 
@@ -15,9 +17,33 @@ const ink = createInk();
 
 /** Of places from `first` on, which begins a share or lies in one that is read next. */
 export const newWindow = (first = 0, next = first): DeliveryWindow => ({
-  ...{ byId: new Map(), shares: [], firstShare: Math.floor(first / windowShare), first, next },
-  ...{ dirty: new Set(), tail: null, writtenShare: Math.floor(first / windowShare) },
+  ...{ table: createIdTable(), shares: [], firstShare: Math.floor(first / windowShare), first, next },
+  ...{ dirty: new Set(), tail: null, stale: null, writtenShare: Math.floor(first / windowShare) },
 });
+
+/** More than are remembered, so that no two of them have the same number. */
+const placesMax = 2 ** Math.ceil(Math.log2(ledgerLimits.windowMax));
+const numberOf = (place: number): number => place % placesMax;
+const hashOf = (id: string): number => textHash(id) | 0;
+
+const at = ({ shares, firstShare }: DeliveryWindow, place: number): Remembered =>
+  shares[Math.floor(place / windowShare) - firstShare]![place % windowShare]!;
+
+const placeOf = ({ first: oldest }: DeliveryWindow, number: number): number =>
+  oldest + ((number - numberOf(oldest) + placesMax) % placesMax);
+
+/** Undefined: it is not remembered. */
+export const delivered = (window: DeliveryWindow, id: string): Remembered | undefined => {
+  const number = findId(window.table, hashOf(id), (one) => at(window, placeOf(window, one)).id === id);
+  return number < 0 ? undefined : at(window, placeOf(window, number));
+};
+
+/** Oldest first. */
+export const allDelivered = (window: DeliveryWindow): Remembered[] => {
+  const all: Remembered[] = [];
+  for (let place = window.first; place < window.next; place++) all.push(at(window, place));
+  return all;
+};
 
 const shareOf = ({ place }: Remembered): number => Math.floor(place / windowShare);
 
@@ -25,8 +51,7 @@ const newestShare = ({ firstShare, shares }: DeliveryWindow): number => firstSha
 
 const forgetFirst = (window: DeliveryWindow): void => {
   const one = window.shares[0]![window.first % windowShare]!;
-  // It may have come once more since.
-  if (window.byId.get(one.id) === one) window.byId.delete(one.id);
+  removeId(window.table, one.hash, numberOf(one.place));
   // Who folds it later than this finds nothing to say of it: the record must not depend on that.
   if (one.failed !== null) setFailed(window, one, null);
   window.first++;
@@ -48,7 +73,7 @@ const age = (window: DeliveryWindow, timeMs: number): void => {
 
 export const remember = (window: DeliveryWindow, id: string, seq: number, timeMs: number): void => {
   age(window, timeMs);
-  const one: Remembered = { id, seq, timeMs, place: window.next++, failed: null };
+  const one: Remembered = { id, hash: hashOf(id), seq, timeMs, place: window.next++, failed: null };
   const share = shareOf(one);
   const at = share - window.firstShare;
   const ids = window.shares[at];
@@ -57,7 +82,7 @@ export const remember = (window: DeliveryWindow, id: string, seq: number, timeMs
     window.tail = { bytes: window.tail?.bytes ?? new Uint8Array(tailBytes), at: 0 };
   } else ids.push(one);
   if (window.tail !== null) inkOne(window.tail, window.shares[at]![0]!, one);
-  window.byId.set(id, one);
+  addId(window.table, one.hash, numberOf(one.place));
   window.dirty.add(share);
 };
 
@@ -89,15 +114,11 @@ export const bury = (
   window.tail = null;
 };
 
-/** As if it had never had any. */
-export const forgetAll = (window: DeliveryWindow): void => {
-  window.byId.clear();
-  window.dirty.clear();
-  window.tail = null;
-  window.shares.length = 0;
-  window.firstShare = Math.ceil(window.next / windowShare);
-  window.first = window.next;
-};
+/** As if it had never had any; what of it is in the keyspace is still to go. */
+export const forgottenWindow = ({ writtenShare, next }: DeliveryWindow): DeliveryWindow => ({
+  ...newWindow(),
+  stale: { from: writtenShare, until: Math.ceil(next / windowShare) },
+});
 
 /** Log time of the newest; when that is forgotten, what is left of a removed actor goes. */
 export const newestOf = ({ shares }: DeliveryWindow): number => shares.at(-1)?.at(-1)?.timeMs ?? 0;
@@ -130,7 +151,7 @@ const decodeShare = (name: ActorName, number: number, bytes: Uint8Array): Rememb
     const [since, sinceMs] = [readCount(cursor), readCount(cursor)];
     const failed = readText(cursor, textBytesMax);
     share.push({
-      ...{ id, seq: seq + since, timeMs: timeMs + sinceMs, place: number * windowShare + share.length },
+      ...{ id, hash: hashOf(id), seq: seq + since, timeMs: timeMs + sinceMs, place: number * windowShare + share.length },
       failed: Object.hasOwn(errorTable, failed) ? (failed as ErrorCode) : null,
     });
   }
@@ -144,17 +165,22 @@ export const readWindow = (name: ActorName, size: number, next: number, read: Ke
   for (let share = window.firstShare; share * windowShare < next; share++) {
     const bytes = read(windowKey(name, share));
     requireRegister(bytes !== undefined, 'KEYSPACE_SOUND', `delivery ids of actor '${name}' are not in the keyspace`);
-    const delivered = decodeShare(name, share, bytes);
-    const isWhole = delivered.length === Math.min(windowShare, next - share * windowShare);
+    const ids = decodeShare(name, share, bytes);
+    const isWhole = ids.length === Math.min(windowShare, next - share * windowShare);
     requireRegister(isWhole, 'KEYSPACE_SOUND', `some delivery ids of actor '${name}' are not in the keyspace`);
-    window.shares.push(delivered);
-    for (const one of delivered) if (one.place >= window.first) window.byId.set(one.id, one);
+    window.shares.push(ids);
+    for (const { place, hash } of ids) if (place >= window.first) addId(window.table, hash, numberOf(place));
   }
   return window;
 };
 
 /** What of it is not in the keyspace as it is. */
 export const writeWindow = (name: ActorName, window: DeliveryWindow, writes: KeyspaceWrite[]): void => {
+  const { stale } = window;
+  // Before what may have come under their keys since.
+  for (let share = stale?.from ?? 0; stale !== null && share < stale.until; share++)
+    writes.push({ key: windowKey(name, share), value: null });
+  window.stale = null;
   for (; window.writtenShare < window.firstShare; window.writtenShare++)
     writes.push({ key: windowKey(name, window.writtenShare), value: null });
   if (window.dirty.size === 0) return;

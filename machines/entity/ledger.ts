@@ -18,7 +18,7 @@ import {
   ledgerLimits,
   type Step,
 } from './ledger-types.ts';
-import { bury, remember, setFailed } from './ledger-window.ts';
+import { allDelivered, bury, delivered, remember, setFailed } from './ledger-window.ts';
 
 export { createLedger, type Ledger, type LedgerEntry, type LedgerHost, markAt, marksOf } from './ledger-steps.ts';
 
@@ -37,7 +37,7 @@ const deliver = (
 ): ItemOutcome => {
   const { name, version, window } = record;
   const { id } = item;
-  const before = id === '' ? undefined : window.byId.get(id);
+  const before = id === '' ? undefined : delivered(window, id);
   if (before !== undefined && entry.timeMs - before.timeMs < ledgerLimits.windowMs)
     return { type: 'again', seq: before.seq, failed: before.failed };
   if (item.version !== version) {
@@ -115,7 +115,7 @@ const replaceState = (
   dropBody(record);
   Object.assign(record, decoded.dumped, { backlog, expected: null, isStateNew: true });
   const { window } = record;
-  for (const one of window.byId.values())
+  for (const one of allDelivered(window))
     if (one.seq > 0 && one.seq <= item.seq) setFailed(window, one, decoded.failed.get(one.seq) ?? null);
   catchUp(ledger, record);
   ledger.host?.watch.replaced?.(record);
@@ -265,7 +265,8 @@ export const dumpOf = (record: ActorRecord): { seq: number; dump: Uint8Array } |
 /** What removes it; null: it is gone already. */
 export const removalOf = (name: ActorName, record: ActorRecord | null): LedgerItem => {
   const failed: [string, Failure['code']][] = [];
-  for (const [id, one] of record?.window.byId ?? []) if (one.seq > 0 && one.failed !== null) failed.push([id, one.failed]);
+  for (const one of record === null ? [] : allDelivered(record.window))
+    if (one.seq > 0 && one.failed !== null) failed.push([one.id, one.failed]);
   return { kind: 'remove', actor: name, seq: record === null ? 0 : record.seq - record.backlog.length, failed };
 };
 

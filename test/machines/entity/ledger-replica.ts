@@ -4,6 +4,7 @@ import { encodeItems } from '../../../machines/entity/ledger-items.ts';
 import { nameInHead } from '../../../machines/entity/ledger-keys.ts';
 import { createResidents, restoreHead } from '../../../machines/entity/ledger-store.ts';
 import type { ActorRecord, Divergence, ItemOutcome, LedgerItem } from '../../../machines/entity/ledger-types.ts';
+import { allDelivered } from '../../../machines/entity/ledger-window.ts';
 import { pack, unpack } from '../../../machines/wire/envelope.ts';
 import { cursorOf, readByte, readBytes, readCount } from '../../../machines/wire/octets.ts';
 import { createKeyspaceMap } from '../register/keyspace-map.ts';
@@ -82,7 +83,7 @@ export const shown = (record: ActorRecord | null): unknown => {
       handled,
       refused,
     },
-    ...{ digest, sinceState, state: stateOf(record), window: [...window.byId.values()], timers: [...timers] },
+    ...{ digest, sinceState, state: stateOf(record), window: allDelivered(window), timers: [...timers] },
     answers: answersOf(answers),
     invoked: [...invoked].map(([path, { input, ...one }]) => [path, one, unpack(input)]),
     outbox: [...outbox.values()].map(({ index, n, timeMs, form }) => ({ index, n, timeMs, form: unpack(form) })),

@@ -220,6 +220,23 @@ test('what was answered under a delivery id is kept, the last so many and no mor
   assert.equal(replica.keyspace.records().filter(([key]) => Buffer.from(key).toString().endsWith('\0a')).length, 0);
 });
 
+test('made anew by the very entry that forgets what was left of it, it is as if there had been nothing', () => {
+  const [often, once] = [story(), story()];
+  for (const { say, at, replica } of [often, once]) {
+    say(created(cart), ...Array.from({ length: 40 }, (_, n) => event(cart, 'add', {}, `id-${n}`)));
+    say({ kind: 'remove', actor: cart, seq: 0, failed: [] });
+    at.timeMs += ledgerLimits.windowMs;
+    if (replica === often.replica) replica.flush();
+    say(created(cart), event(cart, 'add', {}, 'id-1'), event(cart, 'add', {}, 'id-1'));
+    replica.flush();
+    replica.restart();
+    assert.deepEqual(say(event(cart, 'add', {}, 'id-1'), event(cart, 'add', {}, 'id-2')).map(codeOf), ['again', 'ok']);
+    replica.flush();
+  }
+  assert.deepEqual(hexOf(once.replica), hexOf(often.replica));
+  assert.equal(once.replica.keyspace.records().length, 3);
+});
+
 test('halted, nothing happens to it until it is reset; an upgrade is refused once it has gone on', () => {
   const { say, record, state } = story();
   say(created(cart), event(cart, 'add'));

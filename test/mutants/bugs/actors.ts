@@ -49,8 +49,8 @@ export const actors: readonly Mutant[] = [
     'A replica that starts again from its disk has forgotten which deliveries its actors have had.',
     ...([
       'machines/entity/ledger-window.ts',
-      'if (one.place >= window.first) window.byId.set(one.id, one);',
-      'if (one.place < 0) window.byId.set(one.id, one);',
+      'if (place >= window.first) addId(window.table, hash, numberOf(place));',
+      'if (place < 0) addId(window.table, hash, numberOf(place));',
     ] as const),
   ),
   bug(
