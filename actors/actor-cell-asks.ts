@@ -62,7 +62,10 @@ export const replyOf = (
 ): Outcome<unknown> | undefined => {
   try {
     const value = replies[event.type]!({ snapshot, event });
-    return value === undefined ? undefined : { ok: true, value };
+    if (value === undefined) return undefined;
+    // It would do at this node, and not from another.
+    if (value instanceof Promise) throw new TypeError('a reply answers at once: it is undefined until a later event has it');
+    return { ok: true, value };
   } catch (error) {
     return { ok: false, failure: failure('ACTOR_REFUSED', `${name} refused '${event.type}': ${reasonOf(error)}`) };
   }

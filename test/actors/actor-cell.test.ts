@@ -70,6 +70,17 @@ test('nobody sends what only XState sends, and no event without a type', () => {
   assert.deepEqual([live.view().state, live.view().handled, deadLetters()], ['running', 0, []]);
 });
 
+test('a reply that is a promise is refused here as it would be from another node', () => {
+  const { open, clock } = hostCells();
+  const live = open(definitionOf('late', light, { replies: { inc: async () => 1 } }));
+  const [outcome] = [ask(live, { type: 'inc' })];
+  clock.settle();
+  assert.match(
+    outcome[0]?.ok === false ? outcome[0].failure.message : '',
+    /late refused 'inc': TypeError: a reply answers at once/,
+  );
+});
+
 test('an ask is answered once: at once, after a later event, or by a refusal; a delivery when it is handled', () => {
   const { open, clock } = hostCells();
   const live = open(counterDefinition);
