@@ -70,8 +70,9 @@ export interface ActorsRoom {
 export { actorsAddress };
 
 const nobody: ActorAddress = { type: 'unknown', key: '-', node: null };
-/** How long actors may go on with what waits for them when the node stops. */
+/** How long actors may go on with what waits for them when the node stops, and answers to what was asked here may take. */
 const drainMs = 2_000;
+const answersLookMs = 10;
 const numbersPerEpoch = 0x1_0000_0000;
 const epochsMax = 0x20_0000;
 
@@ -113,8 +114,9 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
     broke: (error) => args.cell()?.send({ type: 'broke', error }),
   });
 
-  const stopBackings = (done: () => void): void => {
+  const stop = (done: () => void): void => {
     let isOver = false;
+    let isDrained = false;
     const over = (): void => {
       if (isOver) return;
       isOver = true;
@@ -122,12 +124,19 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
       done();
     };
     const limit = clock.after(drainMs, () => {
-      sink.log('warn', 'ACTORS_NOT_DRAINED', `actors of ${name} still had something to do after ${drainMs} ms`);
+      if (!isDrained) sink.log('warn', 'ACTORS_NOT_DRAINED', `actors of ${name} still had something to do after ${drainMs} ms`);
       over();
     });
+    /** Whoever asked here before hears what came of it, rather than that nobody knows. */
+    const answered = (): void => {
+      isDrained = true;
+      if (isOver) return;
+      if (core === null || core.counts().asking === 0) over();
+      else clock.after(answersLookMs, answered);
+    };
     const next = (at: number): void => {
       const backing = backings[at];
-      if (backing === undefined) over();
+      if (backing === undefined) answered();
       else backing.stop(() => next(at + 1));
     };
     next(0);
@@ -189,7 +198,7 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
     onHosted: directory.onHosted,
     stop(done) {
       isStopping = true;
-      stopBackings(done);
+      stop(done);
     },
   };
 };

@@ -155,6 +155,44 @@ test('a node that stops hands its actors over first, and nobody who asks elsewhe
   assert.ok([...gone.counts.keys()].some((of) => of.startsWith('shard_handovers')));
 });
 
+test('a node that stops waits for answers to what was asked there before, but not for ever', () => {
+  // Answers when there was a third event.
+  const pair = counter({
+    replies: {
+      add({ snapshot }) {
+        const { context } = snapshot as unknown as { context: number };
+        return context < 3 ? undefined : context;
+      },
+    },
+  });
+  const { cluster, nodes, owners } = form(false, pair);
+  const keys = Array.from({ length: 9 }, (_, n) => `k${n}`);
+  const outcomes: Outcome<unknown>[] = [];
+  const done = (outcome: Outcome<unknown>): void => void outcomes.push(outcome);
+  const [first] = nodes;
+  for (const key of keys) first.api.actors.send(at(key), add);
+  cluster.until(() => keys.every((key) => owners(at(key)).length === 1));
+  const elsewhere = keys.filter((key) => owners(at(key))[0] !== first.name);
+  assert.ok(elsewhere.length > 1);
+  for (const key of elsewhere) first.api.actors.ask(at(key), add, { timeoutMs: 60_000 }, done);
+  cluster.pass(50);
+  let isStopped = false;
+  first.api.stop(() => {
+    isStopped = true;
+  });
+  cluster.pass(300);
+  assert.equal(isStopped, false);
+  const [left, ...told] = elsewhere;
+  for (const key of told) nodes[1].api.actors.send(at(key), add);
+  cluster.until(() => outcomes.length >= told.length, 1_000);
+  assert.deepEqual(
+    outcomes,
+    told.map(() => ({ ok: true, value: 3 })),
+  );
+  assert.ok(left !== undefined && !isStopped);
+  cluster.until(() => isStopped, 3_500);
+});
+
 test('an owner that was held up for a moment has lost nothing', () => {
   const { cluster, nodes, ask, owners } = form(false, counter());
   const owner = (): HandNode => nodes.find(({ name }) => name === owners(at('a'))[0])!;
