@@ -94,6 +94,8 @@ export class Disk {
   slowness = 1;
   /** When what lay on it was last damaged. */
   hurtAtMs = Number.NEGATIVE_INFINITY;
+  /** When it forgot the end of what was written. */
+  forgotAtMs = Number.NEGATIVE_INFINITY;
   /** What every write gets, until it is mended. */
   failing: StorageFailure | null = null;
   /** What every read gets, until it is mended. */
@@ -170,7 +172,7 @@ export class Disk {
       const last = this.#before.at(-1);
       if (last === undefined || last.some(({ key }) => mustStay(key))) break;
       this.#before.pop();
-      this.hurtAtMs = this.#world.nowMs;
+      this.hurtAtMs = this.forgotAtMs = this.#world.nowMs;
       this.#replace(last);
       forgotten++;
     }

@@ -137,7 +137,7 @@ export const runSeed = (seed: number, options: RunOptions = {}): RunResult => {
       ? null
       : new Actors(world, nodes, {
           ...{ clients: actorClients, groups: knobs.groups, thinkMs: actorThinkMs, callsMax: operationsMax },
-          versions: actorVersions,
+          ...{ versions: actorVersions, wounds: scene.wounds },
           plantsChance: options.planted === 'chance-in-actors',
         });
   const look = (): void => {

@@ -5,6 +5,7 @@ import type { ActorEnd } from '../../actors/actor-api.ts';
 import type { NodeApi } from '../../actors/api.ts';
 import type { Observation } from '../../actors/observe.ts';
 import { type ActorAddress, addressText } from '../../machines/entity/address.ts';
+import type { Wounds } from '../nemesis/wounds.ts';
 import type { SimulatedNode } from '../node.ts';
 import { wallMsOf } from '../process.ts';
 import type { Chance, World } from '../world.ts';
@@ -21,6 +22,7 @@ export type ActorsOptions = {
   clients: number;
   /** Whose replicas hold actors. */
   groups: readonly string[];
+  wounds: Wounds;
   /** Between two requests of a client, milliseconds, at most. */
   thinkMs: number;
   /** Requests of each client, at most. */
@@ -84,7 +86,7 @@ export class Actors {
     const blame = (rule: string, what: string): void => this.judge.blame(rule, what);
     this.#fences = new Fences(nodes, blame);
     const local = this.#addresses.filter(({ type }) => isLocal(type));
-    this.timers = new LocalTimers(world, nodes, local, blame);
+    this.timers = new LocalTimers(world, nodes, local, options.wounds, blame);
     this.states = new ReplicaStates(nodes, options.groups, blame);
   }
 
@@ -169,6 +171,7 @@ export class Actors {
         const address = addressText(execution.address);
         world.trace.note(world.nowMs, 'actors', `${life} ${address} ${as} ${n} ${execution.effectId}`);
         this.judge.acts(as, n, execution, life);
+        this.#judgeRefused(execution.address, world.nowMs, `${as} ${n} of ${address} at ${life}`);
         if (as === 'rang' && isLocal(execution.address.type)) this.timers.rang(execution.address, n);
         if (isReplicated(execution.address.type)) this.#works(node, life, execution, `${as} ${n} of ${address}`);
       },
@@ -217,8 +220,18 @@ export class Actors {
     });
   }
 
-  #diskOf({ node }: ActorAddress): string | null {
-    return this.#nodes.find(({ name }) => name === node)?.disk.identity ?? null;
+  /** Where one of a node has what it knows, and how often that was removed there; null: it is of no node. */
+  #diskOf(address: ActorAddress): string | null {
+    const identity = this.#nodes.find(({ name }) => name === address.node)?.disk.identity;
+    if (identity === undefined) return null;
+    return `${identity} ${this.#options.wounds.removals(identity, addressText(address))}`;
+  }
+
+  /** What is damaged on its disk is refused, by name, and does nothing. */
+  #judgeRefused(address: ActorAddress, sinceMs: number, what: string): void {
+    const identity = this.#nodes.find(({ name }) => name === address.node)?.disk.identity;
+    const refusedMs = identity === undefined ? null : this.#options.wounds.refusedSinceMs(identity, addressText(address));
+    if (refusedMs !== null && sinceMs > refusedMs) this.judge.blame('what is damaged is refused', what);
   }
 
   #enter(node: SimulatedNode, op: Op): void {
@@ -240,6 +253,8 @@ export class Actors {
     const options = { timeoutMs: plan.timeoutMs, ...(id === null ? {} : { id }) };
     const ended: Parameters<typeof api.actors.ask>[3] = (outcome) => {
       judge.ends(ask, outcome);
+      if (ask.ending === 'ok' || ask.ending === 'ACTOR_FAILED' || ask.ending === 'ACTOR_STOPPED')
+        this.#judgeRefused(plan.address, ask.atMs, `${plan.kind} ${n} to ${op.address}, ended ${ask.ending}`);
       world.trace.note(world.nowMs, 'actors', `${number} ${ask.ending}`);
     };
     const giveUp = plan.isAsked
@@ -313,11 +328,11 @@ export class Actors {
     return Math.max(...walls) - Math.min(...walls) + Math.max(...farthest) + driftMax * nowMs + timerMsMax;
   }
 
-  #isExcused = ({ plan, disk, atMs }: Op): boolean => {
-    const { node } = plan.address;
-    if (node === null) return false;
-    const own = this.#nodes.find(({ name }) => name === node)!.disk;
-    return own.identity !== disk || own.hurtAtMs >= atMs;
+  #isExcused = ({ plan: { address }, disk, atMs }: Op): boolean => {
+    if (address.node === null) return false;
+    const { identity, forgotAtMs } = this.#nodes.find(({ name }) => name === address.node)!.disk;
+    const lostUntilMs = this.#options.wounds.lostUntilMs(identity, addressText(address));
+    return this.#diskOf(address) !== disk || Math.max(lostUntilMs, forgotAtMs) >= atMs;
   };
 
   #isAsking = false;

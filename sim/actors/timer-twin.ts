@@ -6,6 +6,7 @@ import type { NodeState } from '../../actors/api.ts';
 import { actorKeys, compareKeys } from '../../actors/keyspace.ts';
 import { type ActorAddress, addressText } from '../../machines/entity/address.ts';
 import type { Disk } from '../disk.ts';
+import type { Wounds } from '../nemesis/wounds.ts';
 import type { SimulatedNode } from '../node.ts';
 import { wallMsOf } from '../process.ts';
 import type { World } from '../world.ts';
@@ -111,6 +112,7 @@ export class LocalTimers {
   readonly #world: World;
   readonly #nodes: readonly SimulatedNode[];
   readonly #written: readonly Written[];
+  readonly #wounds: Wounds;
   readonly #blame: (rule: string, what: string) => void;
   readonly #watched = new Map<string, Watched>();
   /** By disk and address. */
@@ -122,9 +124,11 @@ export class LocalTimers {
     world: World,
     nodes: readonly SimulatedNode[],
     addresses: readonly ActorAddress[],
+    wounds: Wounds,
     blame: (rule: string, what: string) => void,
   ) {
     this.#world = world;
+    this.#wounds = wounds;
     this.#nodes = nodes;
     this.#written = addresses.map((address) => ({ address, keys: actorKeys(address.type, address.key) }));
     this.#blame = blame;
@@ -191,7 +195,8 @@ export class LocalTimers {
   }
 
   #twinOf(disk: Disk, address: ActorAddress): TimerTwin {
-    const name = `${disk.identity} ${addressText(address)}`;
+    const own = addressText(address);
+    const name = `${disk.identity} ${own} ${this.#wounds.removals(disk.identity, own)}`;
     const twin = this.#twins.get(name) ?? new TimerTwin(address.type as Timed);
     this.#twins.set(name, twin);
     return twin;
@@ -244,6 +249,8 @@ export class LocalTimers {
     const waitMs = Math.max(...watched.waitsMs, node.process?.longestWaitMs ?? 0);
     const strayedMs = watched.strayed.aheadMs - clock.aheadMs + (ms * (watched.strayed.rate - clock.rate)) / rateLeast;
     const allowedMs = allowanceMs(node.disk.options.syncMs[1], waitMs) + strayedMs;
+    // Whoever was to wake it may not know.
+    if (this.#wounds.isLate(node.disk.identity, text)) return;
     this.latestMs = Math.max(this.latestMs, rangMs - readyMs);
     if (rangMs > readyMs + allowedMs)
       this.#blame(

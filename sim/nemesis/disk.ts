@@ -6,6 +6,7 @@ import type { Disk } from '../disk.ts';
 import type { SimulatedNode } from '../node.ts';
 import type { Chance } from '../world.ts';
 import { unreadable } from './atlas.ts';
+import { lose, misdirect, rotBit } from './damage.ts';
 import { type Blow, type Scene, type Strike, startIfDown } from './scene.ts';
 
 const restart = (node: SimulatedNode): void => {
@@ -56,12 +57,7 @@ type Damage = (disk: Disk, group: string, chance: Chance) => string | null;
 const rot: Damage = (disk, group, chance) => {
   const keys = sealedKeys(disk, group);
   if (keys.length === 0) return null;
-  const key = somewhere(group, keys, chance);
-  disk.damage(key, (value) => {
-    value[chance.between(0, value.byteLength)]! ^= 1 << chance.between(0, 8);
-    return value;
-  });
-  return `a bit of ${shown(key)}`;
+  return rotBit(disk, somewhere(group, keys, chance), chance);
 };
 
 /** Half of the time the newest batch of the log, of which nothing may have been applied yet. */
@@ -70,21 +66,14 @@ const somewhere = (group: string, keys: readonly Uint8Array[], chance: Chance): 
   return newest !== undefined && chance.happens(0.5) ? newest : chance.pick(keys);
 };
 
-/** A value was written where another belongs. */
-const misdirect: Damage = (disk, group, chance) => {
+const misdirected: Damage = (disk, group, chance) => {
   const [from, to] = chance.shuffled(sealedKeys(disk, group));
-  if (from === undefined || to === undefined) return null;
-  const value = disk.valueAt(from)!.slice();
-  disk.damage(to, () => value);
-  return `${shown(from)} lies under ${shown(to)}`;
+  return from === undefined || to === undefined ? null : misdirect(disk, from, to);
 };
 
-const lose: Damage = (disk, group, chance) => {
+const lost: Damage = (disk, group, chance) => {
   const keys = missedKeys(disk, group);
-  if (keys.length === 0) return null;
-  const key = chance.pick(keys);
-  disk.damage(key, () => null);
-  return `${shown(key)} is gone`;
+  return keys.length === 0 ? null : lose(disk, chance.pick(keys));
 };
 
 /** A vote that is forgotten may be given twice: no voter survives that, and no cluster promises to. Nor who somebody is. */
@@ -95,9 +84,6 @@ const forget: Damage = (disk, _group, chance) => {
   const batches = disk.forgetLast(chance.between(1, 12), (key) => neverForgotten.test(keyText(key)));
   return batches === 0 ? null : `${batches} batches are forgotten`;
 };
-
-const shown = (key: Uint8Array): string =>
-  keyText(key).replace(/[^ -~]+/g, (bytes) => `#${bytes.charCodeAt(bytes.length - 1)}`);
 
 const downMsMax = 500;
 
@@ -162,8 +148,8 @@ export const diskFaults = {
     return { where: `${node.name}, the new one ×${factor}`, undo: restartIfDown };
   },
   'bit-rot': damageIfAllowed(rot),
-  'misdirected-value': damageIfAllowed(misdirect),
-  'lost-value': damageIfAllowed(lose),
+  'misdirected-value': damageIfAllowed(misdirected),
+  'lost-value': damageIfAllowed(lost),
   'dropped-tail'(scene, chance) {
     const node = chance.pick(scene.nodes);
     return scene.atlas.mayForget(node) ? damage(scene, chance, node, forget, true) : null;

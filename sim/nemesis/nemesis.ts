@@ -1,6 +1,7 @@
 // What a simulated cluster is made to suffer. Every fault has a number and chance of its own, for its time, its kind and all that it
 // draws, so that any of them can be left out and no other is another fault then: a failure is made smaller by leaving out.
 import type { World } from '../world.ts';
+import { actorFaults } from './actors.ts';
 import { clockFaults } from './clock.ts';
 import { diskFaults } from './disk.ts';
 import { membershipFaults } from './membership.ts';
@@ -22,14 +23,17 @@ const strikes = {
   ...momentFaults,
   ...sourceFaults,
   ...replicaFaults,
+  ...actorFaults,
 } as const;
 
 export type Fault = keyof typeof strikes;
 
 export const faults = Object.keys(strikes) as readonly Fault[];
 
-/** Those that a seed may draw. Those of sources and of replicated objects need a world that has some, and stay out of all others. */
-export const drawnFaults = faults.filter((fault) => !Object.hasOwn({ ...sourceFaults, ...replicaFaults }, fault));
+/** Those that a seed may draw. Those of sources, of replicated objects and of actors need a world that has some, and stay out of all others. */
+export const drawnFaults = faults.filter(
+  (fault) => !Object.hasOwn({ ...sourceFaults, ...replicaFaults, ...actorFaults }, fault),
+);
 
 export type NemesisOptions = {
   faults: readonly Fault[];

@@ -1,18 +1,14 @@
 // Faults of clocks and disks that only replicated objects notice. No budget bounds them: whatever happens to one disk, others have what
 // they had, and the judges excuse what nobody else had.
-import { compareKeys, keyText, replicaKeys } from '../../actors/keyspace.ts';
+import { keyText, replicaKeys } from '../../actors/keyspace.ts';
 import type { Disk } from '../disk.ts';
 import type { Chance } from '../world.ts';
+import { keysIn, misdirect, rotBit, shown } from './damage.ts';
 import { type Strike, startIfDown } from './scene.ts';
 
 const downMsMax = 500;
 /** Further ahead than others believe (machines/versions/hybrid-clock.ts). */
 const leapMs = [70_000, 240_000] as const;
-
-type Range = { readonly gte: Uint8Array; readonly lt: Uint8Array };
-
-const keysIn = (disk: Disk, { gte, lt }: Range): Uint8Array[] =>
-  disk.keys((key) => compareKeys(key, gte) >= 0 && compareKeys(key, lt) < 0);
 
 /** Does it to the disk of a machine without power, and says what it did; null: there was nothing to do it to. */
 type Damage = (disk: Disk, chance: Chance) => string | null;
@@ -23,26 +19,16 @@ const sealed = (disk: Disk): Uint8Array[] => [
   ...keysIn(disk, replicaKeys.stateRange),
 ];
 
-const shown = (key: Uint8Array): string =>
-  keyText(key).replace(/[^ -~]+/g, (bytes) => `#${bytes.charCodeAt(bytes.length - 1)}`);
-
 const damages: Record<string, Damage> = {
   rot(disk, chance) {
     const keys = sealed(disk);
     if (keys.length === 0) return null;
-    const key = chance.pick(keys);
-    disk.damage(key, (value) => {
-      value[chance.between(0, value.byteLength)]! ^= 1 << chance.between(0, 8);
-      return value;
-    });
-    return `a bit of ${shown(key)}`;
+    return rotBit(disk, chance.pick(keys), chance);
   },
   misdirected(disk, chance) {
     const [from, to] = chance.shuffled(sealed(disk));
     if (from === undefined || to === undefined) return null;
-    const value = disk.valueAt(from)!.slice();
-    disk.damage(to, () => value);
-    return `${shown(from)} lies under ${shown(to)}`;
+    return misdirect(disk, from, to);
   },
   /** Of the log the last batch stays: that it is missing cannot be seen. */
   lost(disk, chance) {

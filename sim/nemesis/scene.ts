@@ -7,6 +7,7 @@ import type { Operator } from '../operator.ts';
 import type { Chance, World } from '../world.ts';
 import type { Atlas } from './atlas.ts';
 import { Strains } from './strains.ts';
+import { Wounds } from './wounds.ts';
 
 export type SceneParts = {
   world: World;
@@ -34,6 +35,7 @@ export class Scene {
   readonly operator: Operator;
   readonly hasOwnKeys: boolean;
   readonly strains = new Strains();
+  readonly wounds = new Wounds();
   readonly #watchers = new Set<Watcher>();
 
   constructor({ world, network, sources, nodes, groups, atlas, operator, hasOwnKeys }: SceneParts) {

@@ -29,6 +29,7 @@ export const actors: Scenario = {
     'broken-disk',
     'unreadable-disk',
     'lost-disk',
+    'actor-rot',
   ],
   byNameOnly: true,
   knobs: ({ nodes, clients, thinkMs, everyMs, lastsMs }) => ({

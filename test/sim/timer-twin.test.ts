@@ -6,6 +6,7 @@ import { actorKeys } from '../../actors/keyspace.ts';
 import { noChecksum } from '../../actors/log-batch.ts';
 import { LocalTimers, TimerTwin } from '../../sim/actors/timer-twin.ts';
 import type { Disk } from '../../sim/disk.ts';
+import { Wounds } from '../../sim/nemesis/wounds.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
 import { ClockSkew, wallMsOf } from '../../sim/process.ts';
 import { Trace } from '../../sim/trace.ts';
@@ -83,7 +84,7 @@ const timing = () => {
   const api = { status: () => ({ state: 'ready' }) };
   const node = { name: 'n1', disk, process, api, skew } as unknown as SimulatedNode;
   const blamed: string[] = [];
-  const timers = new LocalTimers(world, [node], [address], (rule, what) => blamed.push(`${rule}: ${what}`));
+  const timers = new LocalTimers(world, [node], [address], new Wounds(), (rule, what) => blamed.push(`${rule}: ${what}`));
   const keys = actorKeys(address.type, address.key);
   const now = (): number => wallMsOf(world, skew);
   const writes = (first: number, entry: LogEntry): void => {

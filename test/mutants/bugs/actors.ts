@@ -127,6 +127,27 @@ export const actors: readonly Mutant[] = [
     ...([history, 'this.dues = new Map(record?.dues);', 'this.dues = new Map(record === null ? [] : undefined);'] as const),
   ),
   bug(
+    'local-rot-passed-over',
+    'What cannot be read of the log of a local actor is passed over, and it goes on without.',
+    ...([
+      'actors/actor-log.ts',
+      'return end({ ok: false, message: `its log at ',
+      'whyOf({ ok: false, message: `its log at ',
+    ] as const),
+  ),
+  {
+    ...{ name: 'local-gap-unseen', sentence: 'A local actor goes on with a log of which a part is missing.' },
+    ...{ from: 'known-bugs', hunted: { scenario: 'actors' } },
+    edits: [
+      { file: 'actors/actor-log.ts', find: 'if (first !== expected) throw', replace: 'if (first < expected) throw' },
+      {
+        file: 'actors/actor-log.ts',
+        find: 'if (!sameBytes(opened.previous, follows)) throw',
+        replace: 'if (first === expected && !sameBytes(opened.previous, follows)) throw',
+      },
+    ],
+  },
+  bug(
     'deadlines-counted-anew',
     'Timers of a local actor that stand at an instant count anew when it is read again.',
     ...([
