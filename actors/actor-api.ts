@@ -267,6 +267,8 @@ export interface ActorsApi {
   watch(address: ActorAddress, on: (end: ActorEnd) => void): () => void;
   stop(address: ActorAddress, options: { isHard?: boolean; timeoutMs?: number }, done: (outcome: Outcome<null>) => void): void;
   /** What was not delivered here, newest last, at most 256; and how many in all. */
+  /** Told of each actor that is brought to life here, before its first event. Must not throw. Returns what ends it. */
+  onOpened(listener: (actor: LiveActor) => void): () => void;
   deadLetters(): { readonly total: number; readonly recent: readonly DeadLetter[] };
   /** Actors of this node, the runtime's own too, as far as `type` and `prefix` of the key allow; pages by address. */
   list(query: { type?: string; prefix?: string; after?: string; limit: number }): readonly ActorView[];

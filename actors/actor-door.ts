@@ -84,7 +84,7 @@ const whyBadOptions = ({ timeoutMs, id, trail }: DeliverOptions): Failure | null
   return failure('INVALID_REQUEST', 'a trail has a source and a correlation, both short texts');
 };
 
-export type ActorDoor = Omit<ActorsApi, 'list' | 'find' | 'host' | 'definitions' | 'deadLetters'>;
+export type ActorDoor = Omit<ActorsApi, 'list' | 'find' | 'onOpened' | 'host' | 'definitions' | 'deadLetters'>;
 
 export const createActorDoor = (args: ActorDoorArguments): ActorDoor => {
   const { name, self, directory, locating, letters, carrier, core, isStopping, broke, nextNumber } = args;

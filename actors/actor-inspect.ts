@@ -127,7 +127,9 @@ export const createInspectActor = (scope: Scope, args: InspectArguments): Compon
   const asked = createAskedMembers({ scope, router, members });
   const readers = new Map<Reader, (() => void)[]>();
   const here = (wanted: LocalWanted, on: (batch: InspectBatch) => void): LocalFollow =>
-    followHere({ scope, clock, watches, wanted, find: local.find, listed: local.ofType, on });
+    followHere({
+      ...{ scope, clock, watches, wanted, find: local.find, listed: local.ofType, onOpened: local.onOpened, on },
+    });
   const sessions = createSessions({ scope, clock, follow: here });
 
   const drop = (reader: Reader): void => {

@@ -99,7 +99,15 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
   const { onGone, onGivenUp } = events;
   const cells = createCells({ clock, random, sink, deadLetters: letters, holds: placing.holds, onGone, onGivenUp });
   const backings: Backing[] = [...(args.backings ?? []).map((create) => create(events)), cells];
-  const directory = createDirectory({ name, backings: () => backings, hooks: args.hooks });
+  const openedListeners = new Set<(actor: LiveActor) => void>();
+  const hooks: DirectoryHooks = {
+    ...args.hooks,
+    opened(actor, token) {
+      args.hooks.opened(actor, token);
+      for (const listener of [...openedListeners]) listener(actor);
+    },
+  };
+  const directory = createDirectory({ name, backings: () => backings, hooks });
   const locating = createLocating(name, directory, () => placing);
   const nextNumber = (): number => ++lastNumber;
   const stopping = (): boolean => isStopping || args.isStopping();
@@ -163,6 +171,10 @@ export const createActorsRoom = (args: ActorsRoomArguments): ActorsRoom => {
       deadLetters: () => letters.view(),
       list: createActorList({ name, backings: () => backings, reports: args.reports }),
       find: (address) => directory.live(address),
+      onOpened(listener) {
+        openedListeners.add(listener);
+        return () => void openedListeners.delete(listener);
+      },
     },
     create: (scope) =>
       createActors(scope, {

@@ -24,6 +24,8 @@ export type LocalFollowArguments = {
   find: (address: ActorAddress) => Subject | null;
   /** At most so many of a type. */
   listed: (type: string, limit: number) => readonly Subject[];
+  /** Told of each that comes to life, before its first event. */
+  onOpened: (listener: (subject: Subject) => void) => () => void;
   on: (batch: InspectBatch) => void;
 };
 
@@ -143,10 +145,20 @@ export const followHere = (args: LocalFollowArguments): LocalFollow => {
     refreshing = scope.after(refreshMs, refresh);
   };
 
+  const isMeant = ({ type, key, node }: ActorAddress): boolean =>
+    wanted.types.includes(type) ||
+    wanted.addresses.some((one) => one.type === type && one.key === key && (one.node === null || one.node === node));
+  // A refresh would come too late for its first events.
+  const endOpened = args.onOpened(
+    scope.guard((subject) => {
+      if (!isOver && isMeant(subject.address)) see(subject, wanted.types.includes(subject.address.type) ? 4 : 1);
+    }),
+  );
   refresh();
   return {
     stop() {
       isOver = true;
+      endOpened();
       flushing?.cancel();
       refreshing?.cancel();
       for (const key of [...followed.keys()]) drop(key);

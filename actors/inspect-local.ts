@@ -8,11 +8,13 @@ import type { Watches } from './inspect-watch.ts';
 import type { CheckedQuery, LocalPage } from './inspect-wire.ts';
 
 /** What is needed of the door of actors. */
-export type InspectedActors = Pick<ActorsApi, 'list' | 'find'>;
+export type InspectedActors = Pick<ActorsApi, 'list' | 'find' | 'onOpened'>;
 
 export interface LocalActors {
   find(address: ActorAddress): Subject | null;
   ofType(type: string, limit: number): Subject[];
+  /** Told of each actor of users that comes to life here, before its first event. */
+  onOpened(listener: (subject: Subject) => void): () => void;
   page(query: CheckedQuery): LocalPage;
   describe(subject: Subject, watches: Watches): ActorDescription;
 }
@@ -66,6 +68,7 @@ export const createLocalActors = (node: string, actors: InspectedActors, runtime
         .filter(isUsers)
         .flatMap(({ address }) => userSubject(address) ?? []);
     },
+    onOpened: (listener) => actors.onOpened((actor) => listener(subjectOf(actor))),
     page(query) {
       const users = query.type === runtimeType ? [] : listedUsers(query);
       const found = [...users, ...listedOwn(query)].sort(byAddress);

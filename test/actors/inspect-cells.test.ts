@@ -44,6 +44,7 @@ for (const shape of ['chart', 'transition'] as const)
     let leftOut = 0;
     const follow = followHere({
       ...{ scope, clock, watches: createWatches(scope, 'n1', clock), find: () => subjectOf(live), listed: () => [] },
+      onOpened: () => () => {},
       wanted: { addresses: [live.address], types: [], correlation: null, perSecond },
       on: (batch) => {
         items.push(...batch.items);

@@ -313,6 +313,7 @@ test('a new life under the same address is followed, and one that vanished witho
   actors.add(lamps, 'a', null);
   const reader = follow({ addresses: [address('lamp/a')] });
   clock.pass(300);
+  actors.isSilent = true;
   actors.add(lamps, 'a', null).send({ type: 'toggle' }, trail);
   clock.pass(600);
   actors.all.clear();

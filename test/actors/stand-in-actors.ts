@@ -85,12 +85,21 @@ export class StandIn implements LiveActor {
 /** Those of one node. */
 export class StandIns implements InspectedActors {
   readonly all = new Map<string, StandIn>();
+  readonly #listeners = new Set<(actor: StandIn) => void>();
+  /** It is not said who comes to life, as of one that a log wakes. */
+  isSilent = false;
 
   add(definition: ActorDefinition, key: string, node: string | null): StandIn {
     const address = { type: definition.name, key, node };
     const actor = new StandIn(definition, address);
     this.all.set(addressText(address), actor);
+    if (!this.isSilent) for (const listener of this.#listeners) listener(actor);
     return actor;
+  }
+
+  onOpened(listener: (actor: StandIn) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   find(address: ActorAddress): StandIn | null {

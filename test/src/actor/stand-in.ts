@@ -237,6 +237,10 @@ export class StandIn implements ActorsApi {
     done({ ok: true, value: null });
   }
 
+  onOpened(): () => void {
+    return () => {};
+  }
+
   deadLetters() {
     return { total: this.#letters.length, recent: this.#letters };
   }
