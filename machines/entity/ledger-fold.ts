@@ -87,7 +87,7 @@ const ownInvoked = (record: ActorRecord, draft: Draft): Map<string, Invoked> => 
 };
 
 /** Runs the step's code. False: it said nothing any more. */
-const run = (record: ActorRecord, definition: FoldDefinition, { item }: Step, draft: Draft): boolean => {
+const run = (record: ActorRecord, definition: FoldDefinition, { item, timeMs }: Step, draft: Draft): boolean => {
   switch (item.kind) {
     case 'create':
       if (record.standing !== 'empty') return false;
@@ -99,10 +99,13 @@ const run = (record: ActorRecord, definition: FoldDefinition, { item }: Step, dr
       bodyOf(record, definition).deliver(event);
       return true;
     }
-    case 'timer':
-      if (draft.timers.get(item.id)?.set !== item.set) return false;
+    case 'timer': {
+      const timer = draft.timers.get(item.id);
+      // By log time it may not be due yet, if the leader's clock went back on the way there: it is proposed again.
+      if (timer?.set !== item.set || timer.dueMs > timeMs) return false;
       ownTimers(record, draft).delete(item.id);
       return bodyOf(record, definition).fire(item.id);
+    }
     case 'answer':
     case 'interrupt': {
       if (item.kind === 'answer' && effectKey(item.of) === effectKey(noEffect))

@@ -75,11 +75,22 @@ export const actors: readonly Mutant[] = [
       { file: 'actors/actor-timers.ts', find: 'forget(timer);\n      return timer;', replace: 'return timer;' },
     ],
   },
-  bug(
-    'timer-of-another-setting',
-    'A timer that was cleared and set anew rings when the first would have.',
-    ...([reign, 'if (dueMs > wallMs || this.#rung.has(rung)) continue;', 'if (this.#rung.has(rung)) continue;'] as const),
-  ),
+  {
+    ...{ name: 'timer-of-another-setting', sentence: 'A timer that was cleared and set anew rings when the first would have.' },
+    ...{ from: 'known-bugs', hunted: { scenario: 'actors' } },
+    edits: [
+      {
+        file: reign,
+        find: 'if (dueMs > wallMs || this.#rung.has(rung)) continue;',
+        replace: 'if (this.#rung.has(rung)) continue;',
+      },
+      {
+        file: fold,
+        find: 'if (timer?.set !== item.set || timer.dueMs > timeMs) return',
+        replace: 'if (timer?.set !== item.set) return',
+      },
+    ],
+  },
   bug(
     'failed-step-counts',
     'What an event did before it failed stays.',
@@ -231,6 +242,18 @@ export const actors: readonly Mutant[] = [
       ledger,
       'if (own !== null) compare(ledger, record, own, digest);',
       'if (own?.seq === -1) compare(ledger, record, own, digest);',
+    ] as const),
+  ),
+  found(
+    ...([
+      'machines/entity/ledger',
+      'timer-of-a-clock-that-went-back',
+      'A timer rings when the clock of its leader is there, though the time of its entry in the log is not.',
+    ] as const),
+    ...([
+      fold,
+      'if (timer?.set !== item.set || timer.dueMs > timeMs) return false;',
+      'if (timer?.set !== item.set) return false;',
     ] as const),
   ),
   found(
