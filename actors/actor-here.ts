@@ -71,6 +71,12 @@ export const eventOf = (bytes: Uint8Array, formRef: FormRef): EventObject | Fail
   return whyNoEvent(unpacked.value, actorLimits.eventTypeCharsMax) ?? (unpacked.value as EventObject);
 };
 
+/** As much of a peer as tells it from others: more than 90 bits of its key. */
+const callerChars = 16;
+
+/** Of a request that nobody gave one. It stands in logs, and in what actors remember: many times over, so it is short. */
+const idOf = (caller: string, number: number): string => `${caller.slice(-callerChars)}/${number.toString(36)}`;
+
 /** It may be at another node with the next message: what that one would refuse is refused here. */
 const travels = ({ placement }: ActorDefinition): boolean => placement === 'sharded' || placement === 'singleton';
 
@@ -117,7 +123,7 @@ export const createHere = ({ directory, letters, once, formRef }: HereArguments)
     let end: (() => void) | null = null;
     let isOver = false;
     let isAgain = false;
-    const id = typeof asked.id === 'number' ? `${asked.caller}/${asked.id}` : asked.id;
+    const id = typeof asked.id === 'number' ? idOf(asked.caller, asked.id) : asked.id;
     const how = { id, wantsReply: asked.kind === 'ask', leftMs: asked.leftMs, trail: asked.trail };
     const job: Job = {
       makes: true,
