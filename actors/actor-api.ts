@@ -146,7 +146,8 @@ export interface LiveActor {
 export type Seen =
   | { type: 'event'; address: ActorAddress; path: string; event: EventObject; trail: Trail | null }
   | { type: 'snapshot'; address: ActorAddress; path: string; snapshot: unknown; event: EventObject | null }
-  | { type: 'actor'; address: ActorAddress; path: string; src: string }
+  /** `logic`: what it runs, for who draws its chart. */
+  | { type: 'actor'; address: ActorAddress; path: string; src: string; logic: object | null }
   | { type: 'ended'; address: ActorAddress; path: string; end: ActorEnd | 'moved' };
 
 /** What makes and keeps live actors of one durability. */

@@ -57,7 +57,7 @@ export type PersistedBody = { readonly snapshot: unknown; readonly timers: reado
 export type BodySeen =
   | { type: 'event'; path: BodyPath; event: EventObject }
   | { type: 'snapshot'; path: BodyPath; snapshot: Snapshot<unknown>; event: EventObject }
-  | { type: 'actor'; path: BodyPath; src: string };
+  | { type: 'actor'; path: BodyPath; src: string; logic: object | null };
 
 export interface ActorBody {
   /** Runs one event to its end, with all that it raises. Throws what user code throws; the body is of no use then. */

@@ -214,7 +214,8 @@ export const createBody = (args: BodyArguments): ActorBody => {
     },
     book: () => booked++,
     seen(type, path, detail) {
-      if (type === 'actor') return tapped({ type, path, src: srcOf(inside.actors.get(path)) });
+      const actor = inside.actors.get(path);
+      if (type === 'actor') return tapped({ type, path, src: srcOf(actor), logic: actor?.logic ?? null });
       if (type === 'snapshot' && detail !== null) tapped({ type, path, snapshot: detail.snapshot, event: detail.event });
     },
     log: (line) => args.onLog?.(line),

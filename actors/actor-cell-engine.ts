@@ -31,7 +31,7 @@ export interface EngineHost {
 export type EngineSeen =
   | { type: 'event'; path: string; event: EventObject; source: string }
   | { type: 'snapshot'; path: string; snapshot: Snapshot<unknown>; event: EventObject | null }
-  | { type: 'actor'; path: string; src: string }
+  | { type: 'actor'; path: string; src: string; logic: object | null }
   | { type: 'ended'; path: string; reason: ActorEnd['reason'] };
 
 /** Nothing here throws: what user code throws is in the snapshot (`status: 'error'`). */

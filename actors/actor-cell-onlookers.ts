@@ -89,7 +89,7 @@ export class Taps {
     } else if (seen.type === 'snapshot') {
       const { path, snapshot, event } = seen;
       this.tell({ type: 'snapshot', address, path, snapshot, event });
-    } else if (seen.type === 'actor') this.tell({ type: 'actor', address, path: seen.path, src: seen.src });
+    } else if (seen.type === 'actor') this.tell({ ...seen, address });
     else this.tell({ type: 'ended', address, path: seen.path, end: { address, reason: seen.reason } });
   };
 

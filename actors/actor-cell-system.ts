@@ -204,7 +204,8 @@ export class SystemEngine implements Engine {
       this.#kinMax = Math.max(kinMin, 2 * this.#kin.length);
     }
     this.#kin.push(child);
-    this.host.seen?.({ type: 'actor', path: this.#pathOf(child), src: typeof child.src === 'string' ? child.src : '' });
+    const src = typeof child.src === 'string' ? child.src : '';
+    this.host.seen?.({ type: 'actor', path: this.#pathOf(child), src, logic: child.logic });
   }
 
   route(target: Inner, event: EventObject): void {

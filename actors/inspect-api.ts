@@ -45,7 +45,13 @@ export type ActorPage = {
   readonly silent: readonly SilentNode[];
 };
 
-export type ShownChild = { readonly path: string; readonly src: string; readonly snapshot: ShownSnapshot };
+export type ShownChild = {
+  readonly path: string;
+  readonly src: string;
+  /** The name of its chart in `charts`, as far as there is room for it there; null: its logic is no chart. */
+  readonly chart: string | null;
+  readonly snapshot: ShownSnapshot;
+};
 
 /** What happened lately. */
 export type RecentSeen = Extract<InspectItem, { type: 'event' | 'snapshot' | 'actor' | 'ended' }>;
@@ -56,6 +62,8 @@ export type ActorDescription = {
   readonly definition: Chart | null;
   readonly snapshot: ShownSnapshot;
   readonly children: readonly ShownChild[];
+  /** Of the children. */
+  readonly charts: Readonly<Record<string, Chart>>;
   /** The last of what happened since somebody looked on, if that is no longer ago than a minute; at most 50. */
   readonly recent: readonly RecentSeen[];
 };
@@ -141,6 +149,8 @@ export const inspectLimits = {
   watchedMax: 256,
   followsMax: 64,
   childrenMax: 64,
+  /** Of a description, as JSON. */
+  childChartsCharsMax: 256 << 10,
   membersMax: 256,
   timeoutMs: 5_000,
   timeoutMsMax: 60_000,

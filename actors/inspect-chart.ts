@@ -1,5 +1,6 @@
 // A statechart as plain data, for those who draw it: the configuration that its author wrote, with functions by their names and
 // without a context.
+import { textHash } from '../machines/hash.ts';
 import type { ActorDefinition } from './actor-api.ts';
 import { shown, wellFormed } from './inspect-shown.ts';
 
@@ -74,5 +75,33 @@ export const chartOf = (logic: object, redact: readonly string[] = []): Chart | 
   charts.set(logic, chart);
   return chart;
 };
+
+/** What runs inside of another may be dressed for it, with the author's behind. */
+const undressed = (logic: object): object => {
+  let at: object | null = logic;
+  for (let depth = 0; at !== null && depth < dressesMax; depth++) {
+    if (isChart(at)) return at;
+    at = Object.getPrototypeOf(at) as object | null;
+  }
+  return logic;
+};
+const dressesMax = 4;
+
+export type NamedChart = { readonly name: string; readonly chart: Chart };
+
+const namedCharts = new WeakMap<object, NamedChart | null>();
+
+/** Of what runs inside of an actor. The name says what is in it: the same chart has the same name at every node. */
+export const childChartOf = (logic: object | null, redact: readonly string[]): NamedChart | null => {
+  if (logic === null) return null;
+  const known = namedCharts.get(logic);
+  if (known !== undefined) return known;
+  const chart = chartOf(undressed(logic), redact);
+  const id = typeof chart?.id === 'string' ? chart.id.slice(0, childNameCharsMax) : 'chart';
+  const made = chart === null ? null : { name: `${id}~${textHash(JSON.stringify(chart)).toString(36)}`, chart };
+  namedCharts.set(logic, made);
+  return made;
+};
+const childNameCharsMax = 80;
 
 export const chartOfDefinition = ({ logic, redact }: ActorDefinition): Chart | null => chartOf(logic, redact);

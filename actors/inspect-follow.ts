@@ -2,7 +2,7 @@
 // batches, no more a second than he wants.
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import { type InspectBatch, type InspectItem, inspectLimits } from './inspect-api.ts';
-import type { Chart } from './inspect-chart.ts';
+import { type Chart, childChartOf, type NamedChart } from './inspect-chart.ts';
 import type { Subject } from './inspect-subject.ts';
 import type { Glimpse, Watches } from './inspect-watch.ts';
 import type { ClockPort, Timer } from './ports/index.ts';
@@ -84,30 +84,36 @@ export const followHere = (args: LocalFollowArguments): LocalFollow => {
     (seen.type !== 'event' && seen.type !== 'snapshot') ||
     trail?.correlation === wanted.correlation;
 
-  const tellChart = ({ chartName, chart }: Subject): void => {
-    if (chartName === null || chartsTold.has(chartName)) return;
+  const tellChart = (name: string | null, chart: () => Chart | null): void => {
+    if (name === null || chartsTold.has(name)) return;
     const found = chart();
     if (found === null) return;
-    chartsTold.add(chartName);
-    charts[chartName] = found;
+    chartsTold.add(name);
+    charts[name] = found;
   };
+  const tellChildChart = (named: NamedChart | null): void => tellChart(named?.name ?? null, () => named!.chart);
 
   const begin = (key: string, subject: Subject, share: number): void => {
     const end = watches.watch(subject, (glimpse) => {
       if (isOver || !isWanted(glimpse)) return;
       const isEnd = glimpse.seen.type === 'ended' && glimpse.seen.path === '';
-      if (isEnd || mayTake(glimpse.nowMs)) push(glimpse.item());
-      else {
+      if (isEnd || mayTake(glimpse.nowMs)) {
+        const { seen } = glimpse;
+        if (seen.type === 'actor') tellChildChart(childChartOf(seen.logic, subject.redact));
+        push(glimpse.item());
+      } else {
         leftOut++;
         arm();
       }
       if (isEnd) drop(key);
     });
     followed.set(key, { subject, end });
-    tellChart(subject);
-    push(watches.actorItem(subject, '', subject.address.type, subject.snapshot(), share));
-    for (const { path, src, snapshot } of subject.children())
-      push(watches.actorItem(subject, path, src, snapshot, Math.max(share, 4)));
+    tellChart(subject.chartName, subject.chart);
+    push(watches.actorItem(subject, '', subject.address.type, subject.snapshot(), subject.chartName, share));
+    for (const { path, src, snapshot, chart } of subject.children()) {
+      tellChildChart(chart);
+      push(watches.actorItem(subject, path, src, snapshot, chart?.name ?? null, Math.max(share, 4)));
+    }
   };
 
   const drop = (key: string): void => {
@@ -118,7 +124,7 @@ export const followHere = (args: LocalFollowArguments): LocalFollow => {
   /** Whom a refresh does not find any more, and who said nothing. */
   const gone = (key: string, { subject }: Followed): void => {
     drop(key);
-    const { address, node } = watches.actorItem(subject, '', '', null, 64);
+    const { address, node } = watches.actorItem(subject, '', '', null, null, 64);
     push({ type: 'ended', address, node, path: '', atMs: clock.wallMs(), reason: 'gone' });
   };
 

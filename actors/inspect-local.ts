@@ -3,7 +3,7 @@ import { type ActorAddress, addressText, runtimeType } from '../machines/entity/
 import type { ActorsApi, ActorView } from './actor-api.ts';
 import type { ActorDescription, ListedActor } from './inspect-api.ts';
 import type { RuntimeSubjects } from './inspect-runtime.ts';
-import { listed, type Subject, shownChildren, shownSnapshot, subjectOf } from './inspect-subject.ts';
+import { childCharts, listed, type Subject, shownChildren, shownSnapshot, subjectOf } from './inspect-subject.ts';
 import type { Watches } from './inspect-watch.ts';
 import type { CheckedQuery, LocalPage } from './inspect-wire.ts';
 
@@ -81,6 +81,7 @@ export const createLocalActors = (node: string, actors: InspectedActors, runtime
         definition: subject.chart(),
         snapshot: shownSnapshot(subject.snapshot(), redact),
         children: shownChildren(subject, redact),
+        charts: childCharts(subject),
         recent: watches.recent(subject),
       };
     },

@@ -2,10 +2,16 @@
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import type { ActorView, LiveActor, Seen } from './actor-api.ts';
 import { inspectLimits, type ListedActor, type ShownChild, type ShownSnapshot } from './inspect-api.ts';
-import { type Chart, chartOfDefinition } from './inspect-chart.ts';
+import { type Chart, chartOfDefinition, childChartOf, type NamedChart } from './inspect-chart.ts';
 import { type ShownBudget, shown, shownLimits, wellFormed } from './inspect-shown.ts';
 
-export type SubjectChild = { readonly path: string; readonly src: string; readonly snapshot: unknown };
+export type SubjectChild = {
+  readonly path: string;
+  readonly src: string;
+  readonly snapshot: unknown;
+  /** Null: it has none. */
+  readonly chart: NamedChart | null;
+};
 
 export interface Subject {
   readonly address: ActorAddress;
@@ -24,10 +30,10 @@ export interface Subject {
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
-type ChildRef = { readonly src?: unknown; readonly getSnapshot?: () => unknown };
+type ChildRef = { readonly src?: unknown; readonly logic?: unknown; readonly getSnapshot?: () => unknown };
 
 /** Children of children, too; what a snapshot's author keeps under that name otherwise is none. */
-const childrenOf = (snapshot: unknown, path: string, into: SubjectChild[]): SubjectChild[] => {
+const childrenOf = (snapshot: unknown, path: string, redact: readonly string[], into: SubjectChild[]): SubjectChild[] => {
   const children = isObject(snapshot) ? (snapshot as { children?: unknown }).children : undefined;
   if (!isObject(children)) return into;
   for (const [id, ref] of Object.entries(children) as [string, ChildRef | undefined][]) {
@@ -35,8 +41,9 @@ const childrenOf = (snapshot: unknown, path: string, into: SubjectChild[]): Subj
     if (typeof ref?.getSnapshot !== 'function') continue;
     const at = path === '' ? id : `${path}/${id}`;
     const own = ref.getSnapshot();
-    into.push({ path: at, src: typeof ref.src === 'string' ? ref.src : 'inline', snapshot: own });
-    childrenOf(own, at, into);
+    const chart = childChartOf(isObject(ref.logic) ? ref.logic : null, redact);
+    into.push({ path: at, src: typeof ref.src === 'string' ? ref.src : 'inline', snapshot: own, chart });
+    childrenOf(own, at, redact, into);
   }
   return into;
 };
@@ -49,7 +56,7 @@ export const subjectOf = (actor: LiveActor): Subject => {
     chartName: chart() === null ? null : `${definition.name} ${definition.version}`,
     view: () => actor.view(),
     snapshot: () => actor.snapshot(),
-    children: () => childrenOf(actor.snapshot(), '', []),
+    children: () => childrenOf(actor.snapshot(), '', definition.redact, []),
     tap: (on) => actor.tap(on),
   };
 };
@@ -106,12 +113,26 @@ const shareOfChildren = 4;
 
 export const shownChildren = (subject: Subject, redact: ReadonlySet<string>): ShownChild[] => {
   const budget = budgetOf();
-  return subject.children().map(({ path, src, snapshot }) => ({
+  return subject.children().map(({ path, src, snapshot, chart }) => ({
     path: String(shown(path, noNames, budgetOf())),
     src: String(shown(src, noNames, budgetOf())),
+    chart: chart?.name ?? null,
     // Each has its share, and all together no more than one actor.
     snapshot: shownSnapshot(snapshot, redact, takeFrom(budget, budgetOf(shareOfChildren))),
   }));
+};
+
+/** Of its children, by name; the first that are not too much together. */
+export const childCharts = (subject: Subject): Record<string, Chart> => {
+  const charts: Record<string, Chart> = {};
+  let chars = 0;
+  for (const { chart } of subject.children()) {
+    if (chart === null || Object.hasOwn(charts, chart.name)) continue;
+    chars += JSON.stringify(chart.chart).length;
+    if (chars > inspectLimits.childChartsCharsMax) break;
+    charts[chart.name] = chart.chart;
+  }
+  return charts;
 };
 
 const takeFrom = (all: ShownBudget, share: ShownBudget): ShownBudget => {

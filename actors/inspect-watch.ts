@@ -4,6 +4,7 @@ import { addressText } from '../machines/entity/address.ts';
 import type { Seen, Trail } from './actor-api.ts';
 import { Mailbox } from './actor-mailbox.ts';
 import { type InspectItem, inspectLimits, type RecentSeen } from './inspect-api.ts';
+import { childChartOf } from './inspect-chart.ts';
 import { shown } from './inspect-shown.ts';
 import { budgetOf, type Subject, shownSnapshot } from './inspect-subject.ts';
 import type { ClockPort, Timer } from './ports/index.ts';
@@ -59,6 +60,7 @@ export interface Watches {
     path: string,
     src: string,
     snapshot: unknown,
+    chart: string | null,
     share: number,
   ): Extract<InspectItem, { type: 'actor' }>;
   stop(): void;
@@ -93,16 +95,17 @@ export const createWatches = (scope: Scope, node: string, clock: ClockPort): Wat
       }
       case 'actor': {
         const child = subject.children().find(({ path }) => path === seen.path);
-        return actorItem(subject, seen.path, seen.src, child?.snapshot ?? { status: 'active' }, shareOfEvent);
+        const chart = childChartOf(seen.logic, subject.redact)?.name ?? null;
+        return actorItem(subject, seen.path, seen.src, child?.snapshot ?? { status: 'active' }, chart, shareOfEvent);
       }
       case 'ended':
         return { ...at, type: 'ended', reason: seen.end === 'moved' ? 'moved' : seen.end.reason };
     }
   };
 
-  const actorItem: Watches['actorItem'] = (subject, path, src, snapshot, share) => ({
+  const actorItem: Watches['actorItem'] = (subject, path, src, snapshot, chart, share) => ({
     ...{ ...base({ address: subject.address, path }, clock.wallMs()), type: 'actor', src },
-    chart: path === '' ? subject.chartName : null,
+    chart,
     snapshot: shownSnapshot(snapshot, new Set(subject.redact), budgetOf(share)),
   });
 

@@ -176,7 +176,9 @@ const parseItems = (value: unknown, node: string): InspectItem[] | null => {
 
 export const formDescription = (described: ActorDescription): unknown => {
   let { recent } = described;
-  while (recent.length > 0 && pack(recent).byteLength > answerBytesMax) recent = recent.slice((recent.length >> 1) + 1);
+  const { charts } = described;
+  while (recent.length > 0 && pack([charts, recent]).byteLength > answerBytesMax)
+    recent = recent.slice((recent.length >> 1) + 1);
   return { ...described, recent };
 };
 
@@ -188,14 +190,17 @@ export const parseDescription =
     const view = parseListed(fields.view, node);
     const recent = parseItems(fields.recent, node);
     const { definition, snapshot, children } = fields;
+    const charts = fieldsOf(fields.charts);
     if (view === null || recent === null || !parseSnapshot(snapshot)) return null;
     if (definition !== null && fieldsOf(definition) === null) return null;
+    if (charts === null || Object.values(charts).some((chart) => fieldsOf(chart) === null)) return null;
     const isChild = (child: unknown): boolean => {
       const of = fieldsOf(child);
-      return of !== null && isText(of.path, 4_096) && isText(of.src, 4_096) && parseSnapshot(of.snapshot);
+      const isNamed = of?.chart === null || isText(of?.chart, 128);
+      return of !== null && isNamed && isText(of.path, 4_096) && isText(of.src, 4_096) && parseSnapshot(of.snapshot);
     };
     if (!Array.isArray(children) || !children.every(isChild)) return null;
-    return { view, definition, snapshot, children, recent } as ActorDescription;
+    return { view, definition, snapshot, children, charts, recent } as ActorDescription;
   };
 
 /** Who follows names his reading, and each time what he wants: a node that has begun anew knows nothing of him. */

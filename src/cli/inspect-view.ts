@@ -9,7 +9,8 @@ const linesKept = 500;
 const childrenKept = 64;
 
 type Entry = { line: Line; sameAs: string | null; count: number };
-type Child = { src: string; state: string };
+/** `chart` null: its logic is none. */
+type Child = { src: string; state: string; value: unknown; chart: Record<string, unknown> | null };
 
 export class ActorView {
   readonly #address: string;
@@ -30,7 +31,9 @@ export class ActorView {
     this.#story = new Story(description.view.address);
     const { value, context, status } = description.snapshot;
     [this.#value, this.#context, this.#status] = [value, context, status];
-    for (const { path, src, snapshot } of description.children) this.#keepChild(path, src, snapshot);
+    const { children, charts } = description;
+    for (const { path, src, snapshot, chart } of children)
+      this.#keepChild(path, src, snapshot, chart === null ? null : (charts[chart] ?? null));
   }
 
   /** What stands between it and the reader; null: nothing. */
@@ -68,17 +71,21 @@ export class ActorView {
     if (this.#log.length > linesKept) this.#log.shift();
   }
 
-  #keepChild(path: string, src: string, snapshot: unknown): void {
+  #keepChild(path: string, src: string, snapshot: unknown, chart: Child['chart']): void {
     const { value, status } = fieldsOf(snapshot);
     if (this.#children.size < childrenKept || this.#children.has(path))
-      this.#children.set(path, { src, state: value === undefined ? textOf(status) : stateText(value) });
+      this.#children.set(path, { src, value, chart, state: value === undefined ? textOf(status) : stateText(value) });
   }
 
   #applyChild(path: string, event: InspectedEvent): void {
-    if (event.type === '@xstate.actor') return this.#keepChild(path, textOf(event.name), event.snapshot);
+    if (event.type === '@xstate.actor')
+      return this.#keepChild(path, textOf(event.name), event.snapshot, chartIn(event.definition));
     if (event.type !== '@xstate.snapshot') return;
     if (textOf(fieldsOf(event.polity).reason) !== '') this.#children.delete(path);
-    else this.#keepChild(path, this.#children.get(path)?.src ?? '', event.snapshot);
+    else {
+      const { src = '', chart = null } = this.#children.get(path) ?? {};
+      this.#keepChild(path, src, event.snapshot, chart);
+    }
   }
 
   // ---------------------------------------------------------------- lines
@@ -93,7 +100,9 @@ export class ActorView {
     const foot: Line = [['q or Ctrl-C ends', 'dim']];
     // Two empty lines and the last one.
     const left = rows - head.length - 3;
-    const tree = this.#treeLines(Math.max(1, Math.floor(left * 0.6)));
+    const treeRows = Math.max(1, Math.floor(left * 0.6));
+    const own = this.#treeLines(treeRows);
+    const tree = [...own, ...this.#childTreeLines(treeRows - own.length)];
     const logRows = left - tree.length;
     const log = logRows > 0 ? this.#log.slice(-logRows).map(withCount) : [];
     return [...head, [], ...tree, [], ...log, foot].slice(0, Math.max(1, rows));
@@ -151,6 +160,25 @@ export class ActorView {
     return more === 0 ? lines : [...lines, [[`         … ${more} more`, 'dim']]];
   }
 
+  /** Each under the ids that lead to it, as far as there is room for the states that it is in. */
+  #childTreeLines(rowsMax: number): Line[] {
+    const lines: Line[] = [];
+    for (const [path, { src, value, chart }] of this.#children) {
+      if (chart === null || value === undefined) continue;
+      const all = chartTree(chart, value, true);
+      const left = rowsMax - lines.length - 1;
+      const rows = all.length <= left ? all : all.filter(({ isActive }) => isActive);
+      if (rows.length > left) break;
+      const head: Line = [
+        ['child    ', 'dim'],
+        [`${cell(path, 60)} `, 'none'],
+        [`(${cell(src, 40)})`, 'dim'],
+      ];
+      lines.push(head, ...rows.map(treeLine));
+    }
+    return lines;
+  }
+
   /** All of the chart, or as much of it as there is room for: rather what is active. */
   #treeLines(rowsMax: number): Line[] {
     const { definition } = this.#description;
@@ -163,6 +191,16 @@ export class ActorView {
     return [...shown.map(treeLine), [[`… ${all.length - shown.length} more states`, 'dim']]];
   }
 }
+
+/** As the stream tells it: a chart as JSON. */
+const chartIn = (definition: unknown): Record<string, unknown> | null => {
+  if (typeof definition !== 'string') return null;
+  try {
+    return fieldsOf(JSON.parse(definition));
+  } catch {
+    return null;
+  }
+};
 
 const withCount = ({ line, count }: Entry): Line =>
   count === 1 ? line : [...line.slice(0, 5), [` ×${count}`, 'bold'], ...line.slice(5)];

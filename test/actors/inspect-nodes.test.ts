@@ -2,8 +2,9 @@
 // correlation, while connections are lost and members come and go.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createMachine, fromTransition } from 'xstate';
+import { createMachine, forwardTo, fromTransition, setup } from 'xstate';
 import type { ActorDescription, ActorPage, FollowWanted, InspectItem } from '../../actors/inspect-api.ts';
+import { chartOf } from '../../actors/inspect-chart.ts';
 import type { NetworkEvent } from '../../actors/ports/index.ts';
 import { createRouter } from '../../actors/router.ts';
 import { parseAddress } from '../../machines/entity/address.ts';
@@ -323,7 +324,8 @@ test('the first event of an actor is seen by who follows its type, or its addres
   follow({ types: made.map(({ name }) => name) });
   hands.pass(300);
   const to = (name: string, key = 'a') => ({ type: name, key, node: name === 'brief' || name === 'kept' ? 'n1' : null });
-  for (const { name } of made) first.api.actors.send(to(name), { type: 'add' });
+  const done = (outcome: { ok: boolean }): void => assert.ok(outcome.ok);
+  for (const { name } of made) first.api.actors.deliver(to(name), { type: 'add' }, {}, done);
   hands.pass(500);
   assert.deepEqual(
     seen.sort(),
@@ -336,4 +338,65 @@ test('the first event of an actor is seen by who follows its type, or its addres
   hands.pass(500);
   // By its address and by its type.
   assert.equal(seen.length, 2);
+});
+
+test('children are described, and told to who follows, with charts of their own, whatever keeps the actor', () => {
+  const hands = createHandCluster();
+  const nodes = hands.form();
+  const bulb = createMachine({ id: 'bulb', initial: 'dark', states: { dark: { on: { glow: 'bright' } }, bright: {} } });
+  const lamp = setup({ actors: { bulb } }).createMachine({
+    id: 'lamp',
+    initial: 'off',
+    states: {
+      off: { on: { on: 'lit' } },
+      lit: { invoke: { src: 'bulb', id: 'b' }, on: { glow: { actions: forwardTo('b') } } },
+    },
+  });
+  const made = [
+    definitionOf('brief', lamp),
+    definitionOf('kept', lamp, { durability: 'local' }),
+    definitionOf('agreed', lamp, { placement: 'sharded', durability: 'replicated' }),
+  ];
+  for (const { api } of nodes) for (const one of made) assert.equal(api.actors.host(one), null);
+  hands.pass(2_000);
+  const [first, second] = nodes;
+  const charts: string[] = [];
+  const told: string[] = [];
+  first.api.inspect.follow(
+    { types: made.map(({ name }) => name), scope: 'cluster' },
+    (batch) => {
+      charts.push(...Object.keys(batch.charts));
+      for (const item of batch.items) if (item.type === 'actor' && item.path !== '') told.push(`${item.address} ${item.chart}`);
+    },
+    ({ message }) => assert.fail(message),
+  );
+  hands.pass(300);
+  const name: string[] = [];
+  for (const { name: type } of made) {
+    const address = { type, key: 'a', node: type === 'agreed' ? null : 'n1' };
+    const done = (outcome: { ok: boolean }): void => assert.ok(outcome.ok);
+    first.api.actors.deliver(address, { type: 'on' }, {}, done);
+    hands.pass(300);
+    first.api.actors.deliver(address, { type: 'glow' }, {}, done);
+    hands.pass(300);
+    // From another node, too.
+    for (const { api } of [first, second]) {
+      let described: ActorDescription | null = null;
+      api.inspect.describe(address, {}, (outcome) => {
+        described = outcome.ok ? outcome.value : assert.fail(outcome.failure.message);
+      });
+      hands.until(() => described !== null);
+      const { children, charts: of } = described as unknown as ActorDescription;
+      assert.deepEqual(
+        children.map(({ path, src, snapshot }) => [path, src, snapshot.value]),
+        [['b', 'bulb', 'bright']],
+        type,
+      );
+      name.push(children[0]!.chart!);
+      assert.deepEqual(of[children[0]!.chart!], chartOf(bulb), type);
+    }
+  }
+  assert.equal(new Set(name).size, 1, 'the same chart has the same name everywhere');
+  assert.equal(charts.filter((one) => one === name[0]).length >= 1, true);
+  assert.ok(told.includes(`brief/a@n1 ${name[0]}`) && told.includes(`kept/a@n1 ${name[0]}`), told.join());
 });

@@ -43,7 +43,7 @@ export class StandIn implements LiveActor {
 
   /** Something that its logic did to a child. */
   seeChild(seen: Record<string, unknown>): void {
-    this.#see({ ...seen, address: this.address } as unknown as Seen);
+    this.#see({ logic: null, ...seen, address: this.address } as unknown as Seen);
   }
 
   end(reason: 'done' | 'stopped'): void {

@@ -118,7 +118,7 @@ const description: ShownDescription = {
     definition: chartOf(shop),
     snapshot: { status: 'active', value: { open: 'idle' }, context: { items: ['a'], total: 3 } },
   },
-  ...{ children: [{ path: 'pay', src: 'charge', snapshot: { status: 'active' } }], recent: [] },
+  ...{ children: [{ path: 'pay', src: 'charge', chart: null, snapshot: { status: 'active' } }], charts: {}, recent: [] },
 };
 
 test('a view has the chart, the context, the children and what happened, and fits whatever screen there is', () => {
@@ -152,6 +152,27 @@ test('a view has the chart, the context, the children and what happened, and fit
   assert.equal(text(80, 24).length, 24);
   view.apply(event('@xstate.snapshot', { snapshot: { status: 'stopped' }, polity: { node: 'n1', reason: 'moved' } }));
   assert.match(text(80, 24)[0]!, /^cart\/1 {2}moved/);
+});
+
+test('children are shown with the charts of their own, those that come later too, as far as there is room', () => {
+  const till = createMachine({ id: 'till', initial: 'shut', states: { shut: { on: { COIN: 'open' } }, open: {} } });
+  const child = { path: 'till', src: 'till', chart: 'till~1', snapshot: { status: 'active', value: 'shut' } };
+  const view = new ActorView('cart/1', { ...description, children: [child], charts: { 'till~1': chartOf(till)! } });
+  const text = (rows: number): string[] => view.lines(100, rows).map((line) => drawn(line, 100, false));
+  assert.deepEqual(text(40).slice(4, 14), [
+    ...['', 'shop', '● open   CLOSE [empty] → closed', '  ● idle   ADD → busy', '  ○ busy   after 500 ms → idle'],
+    ...['○ closed (final)', 'child    till (till)', 'till', '● shut   COIN → open', '○ open'],
+  ]);
+  const of = { sessionId: 'cart/1#till' };
+  view.apply(event('@xstate.snapshot', { ...of, snapshot: { status: 'active', value: 'open' }, event: { type: 'COIN' } }));
+  assert.ok(text(40).includes('● open'));
+  const later = { sessionId: 'cart/1#b', name: 'till', definition: JSON.stringify(chartOf(till)) };
+  view.apply(event('@xstate.actor', { ...later, snapshot: { status: 'active', value: 'shut' } }));
+  view.apply(
+    event('@xstate.actor', { ...later, sessionId: 'cart/1#c', definition: '{', snapshot: { status: 'active', value: 'shut' } }),
+  );
+  assert.equal(text(60).filter((line) => line === '● shut   COIN → open').length, 1);
+  for (const rows of [4, 8, 12, 16, 24]) assert.ok(text(rows).length <= rows, String(rows));
 });
 
 // ---------------------------------------------------------------- the commands
