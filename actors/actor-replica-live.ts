@@ -4,12 +4,12 @@ import type { EventObject, Snapshot } from 'xstate';
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import { removalOf } from '../machines/entity/ledger.ts';
 import { answerIn } from '../machines/entity/ledger-answers.ts';
-import { bodyOf } from '../machines/entity/ledger-fold.ts';
+import { bodyOf, persistedOf } from '../machines/entity/ledger-fold.ts';
 import { type ActorName, type ActorRecord, type LedgerItem, ledgerLimits, type Step } from '../machines/entity/ledger-types.ts';
 import { passivationIn } from '../machines/entity/passivation.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
-import { pack, unpack } from '../machines/wire/envelope.ts';
+import { pack } from '../machines/wire/envelope.ts';
 import {
   type ActorDefinition,
   type ActorEnd,
@@ -307,8 +307,9 @@ export class ReplicaActor implements LiveActor {
   }
 
   persisted(): unknown {
-    const state = this.#place.record(this.name)?.state ?? null;
-    return state === null ? null : (unpack(state) as { snapshot: unknown }).snapshot;
+    const record = this.#place.record(this.name);
+    const persisted = record === null ? undefined : persistedOf(record);
+    return persisted === undefined ? null : (persisted as { snapshot: unknown }).snapshot;
   }
 
   view(): ActorView {

@@ -1,12 +1,12 @@
 // A replicated actor is brought to life at its leader: made by an entry if there is none, and made one of the definition's version by an
 // entry if it is of an older one. Until then nothing is told to it.
 import { dumpOf, removalOf } from '../machines/entity/ledger.ts';
-import { dropBody } from '../machines/entity/ledger-fold.ts';
+import { dropBody, persistedOf } from '../machines/entity/ledger-fold.ts';
 import { encodeDump } from '../machines/entity/ledger-records.ts';
 import type { ActorName, ActorRecord, FoldDefinition, LedgerItem } from '../machines/entity/ledger-types.ts';
 import { migrate } from '../machines/entity/versions.ts';
 import { type Failure, failure, reasonOf } from '../machines/errors.ts';
-import { pack, unpack } from '../machines/wire/envelope.ts';
+import { pack } from '../machines/wire/envelope.ts';
 import type { ActorDefinition } from './actor-api.ts';
 import type { PersistedBody } from './actor-body-api.ts';
 import type { ItemEnd } from './actor-replica-proposals.ts';
@@ -87,10 +87,10 @@ const behind = (place: OpeningPlace, { name, version, backlog }: ActorRecord): F
 
 /** Its state as the definition's version has it. */
 const migratedItem = (place: OpeningPlace, definition: ActorDefinition, record: ActorRecord): LedgerItem | Failure => {
-  const { name, version, state } = record;
+  const { name, version } = record;
   const dumped = dumpOf(record);
-  if (dumped === null || state === null) return behind(place, record);
-  const persisted = unpack(state) as PersistedBody;
+  if (dumped === null || record.state === null) return behind(place, record);
+  const persisted = persistedOf(record) as PersistedBody;
   const migrated = migrate(definition, version, persisted.snapshot);
   if (!migrated.ok) return migrated.failure;
   const plain = plainOf(migrated.snapshot, 'snapshot');

@@ -42,12 +42,13 @@ const within = (count: number, max: number, what: string): void => {
   if (count > max) throw new LimitReached(`${what}: ${count}, at most ${max}`);
 };
 
+/** What it was after its last step; undefined: nothing yet. Byte arrays in it are views of a copy, for the state is overwritten. */
+export const persistedOf = ({ state }: ActorRecord): unknown => (state === null ? undefined : unpack(state.slice()));
+
 /** Its body, in memory or read again. Throws what its code throws. */
 export const bodyOf = (record: ActorRecord, definition: FoldDefinition): FoldBody => {
   if (record.body !== null) return record.body;
-  // Of a copy: byte arrays in it are views.
-  const persisted = record.state === null ? undefined : unpack(record.state.slice());
-  const body = definition.open(record.name, { persisted, timers: new Set(record.timers.keys()) });
+  const body = definition.open(record.name, { persisted: persistedOf(record), timers: new Set(record.timers.keys()) });
   // What it wants and waits for is in the record already.
   body.takeEffects();
   body.takeTimerChanges();

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { applyItems, catchUpSome, dumpOf, marksOf, removalOf } from '../../../machines/entity/ledger.ts';
 import { answerIn } from '../../../machines/entity/ledger-answers.ts';
+import { persistedOf } from '../../../machines/entity/ledger-fold.ts';
 import { decodeItems, encodeItems } from '../../../machines/entity/ledger-items.ts';
 import { versionsOf } from '../../../machines/entity/ledger-store.ts';
 import { type Divergence, type LedgerItem, ledgerLimits } from '../../../machines/entity/ledger-types.ts';
@@ -113,6 +114,18 @@ test('effects wait until they are done, timers ring once, answers count for the 
   const now = record().invoked.get('pay')!;
   assert.deepEqual(say({ ...answer, of: now }, { ...answer, of: now }).map(codeOf), ['ok', 'ignored']);
   assert.equal(record().invoked.size, 0);
+});
+
+test('what was read of a state stays as it was, whatever comes next', () => {
+  const { say, record } = story();
+  // As long as the next: it goes to the same place.
+  say(created(cart), ...Array.from({ length: 5 }, () => event(cart, 'keep', { by: 1 })));
+  const before = persistedOf(record()) as { spare: Uint8Array };
+  say(event(cart, 'keep', { by: 2 }));
+  assert.deepEqual([...before.spare], Array(8).fill(1));
+  say(event(cart, 'fail'), event(cart, 'add'));
+  const after = persistedOf(record()) as { spare: Uint8Array; sum: number };
+  assert.deepEqual([after.sum, ...after.spare], [1, ...Array(8).fill(2)]);
 });
 
 test('what was under way under a lost leader fails, or the actor is asked, once', () => {

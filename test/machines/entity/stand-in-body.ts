@@ -26,6 +26,8 @@ const bodyOf = (standIn: StandIn, from: State, timersBefore: Iterable<string>): 
         throw new Error(`cannot take ${name}`);
       case 'fill':
         return tell('fill', { spare: 'x'.repeat(event.size ?? 0) });
+      case 'keep':
+        return tell('keep', { spare: new Uint8Array(8).fill(event.by ?? 0) });
       case 'act':
         effects.push({ kind: 'action', path: '', type: name, event, context: state.sum } as FoldEffect);
         return tell('act');
