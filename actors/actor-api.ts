@@ -138,6 +138,8 @@ export interface LiveActor {
   stop(isHard: boolean, done: () => void): void;
   /** From this node only: state stays where it is durable. Who waits is told NOT_READY, or asked again elsewhere by the door. */
   release(why: 'passivated' | 'moved' | 'stopping', done: () => void): void;
+  /** What it emits itself (`emit`) from now on, at most once: what is durable of that is as durable already. Free while nobody hears it. */
+  hear(on: (event: EventObject) => void): () => void;
   /** Every event and transition from now on, to who looks on; free while nobody does. */
   tap(on: (seen: Seen) => void): () => void;
 }
@@ -263,6 +265,16 @@ export interface ActorsApi {
     on: (value: unknown) => void,
     ended: (end: ActorEnd) => void,
     options?: { isRedacted?: boolean },
+  ): () => void;
+  /**
+   * What it emits (`emit`) from now on, of this type or, with null, all of it, as plain data: each at most once, after it is as durable
+   * as the definition says. What is emitted while the actor moves or the connection is gone is heard by nobody. `ended` once.
+   */
+  hear(
+    address: ActorAddress,
+    type: string | null,
+    on: (event: EventObject) => void,
+    ended: (end: ActorEnd) => void,
   ): () => void;
   /** Told once, when it has ended; of one that never lived, at once. */
   watch(address: ActorAddress, on: (end: ActorEnd) => void): () => void;

@@ -26,6 +26,9 @@ export interface EngineHost {
   says(args: readonly unknown[]): void;
   /** Whoever looks on, or null. */
   readonly seen: ((seen: EngineSeen) => void) | null;
+  /** Somebody hears what it emits. */
+  readonly isHeard: boolean;
+  emitted(event: EventObject): void;
 }
 
 export type EngineSeen =
@@ -47,6 +50,8 @@ export interface Engine {
   children(): readonly string[];
   /** Children, timers, or what it waits for itself. */
   isBusy(): boolean;
+  /** Somebody hears from now on what it emits. */
+  hear(): void;
   /** With everything inside. Not while it handles an event. */
   stop(): void;
 }

@@ -38,7 +38,7 @@ class LightScope {
 
   readonly stopChild = (child: unknown): void => this.#engine.whole().scope.stopChild(child);
 
-  /** Whoever listens had to touch `self` before. */
+  /** Whoever listens from inside had to touch `self` before. */
   readonly emit = (event: EventObject): void => this.#engine.emit(event);
 
   readonly actionExecutor = (action: unknown): void => this.#engine.whole().scope.actionExecutor(action);
@@ -142,6 +142,11 @@ export class LightEngine implements Engine {
   }
 
   emit(event: EventObject): void {
-    this.#whole?.scope.emit(event);
+    if (this.#whole !== null) this.#whole.scope.emit(event);
+    else if (this.host.isHeard) this.host.emitted(event);
+  }
+
+  hear(): void {
+    this.#whole?.hear();
   }
 }

@@ -1,5 +1,5 @@
 // Those who look on an actor from outside: subscribers to its snapshots and watchers of its end, and taps that see each event.
-import type { Snapshot } from 'xstate';
+import type { EventObject, Snapshot } from 'xstate';
 import type { ActorAddress } from '../machines/entity/address.ts';
 import { failure } from '../machines/errors.ts';
 import { type ActorEnd, actorLimits, type Seen, type Trail } from './actor-api.ts';
@@ -101,6 +101,35 @@ export class Taps {
     for (const tap of [...this.#taps])
       try {
         tap(seen);
+      } catch (error) {
+        this.#onThrow(error);
+      }
+  }
+}
+
+/** Those who hear what it emits, at the moment when it does. */
+export class Hearers {
+  readonly #hearers = new Set<{ on: (event: EventObject) => void }>();
+  readonly #onThrow: (error: unknown) => void;
+
+  constructor(onThrow: (error: unknown) => void) {
+    this.#onThrow = onThrow;
+  }
+
+  get size(): number {
+    return this.#hearers.size;
+  }
+
+  add(on: (event: EventObject) => void): () => void {
+    const hearer = { on };
+    this.#hearers.add(hearer);
+    return () => void this.#hearers.delete(hearer);
+  }
+
+  tell(event: EventObject): void {
+    for (const { on } of [...this.#hearers])
+      try {
+        on(event);
       } catch (error) {
         this.#onThrow(error);
       }

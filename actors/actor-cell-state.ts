@@ -6,7 +6,7 @@ import type { ActorCell } from './actor-cell.ts';
 import type { Ask, PatientAsk } from './actor-cell-asks.ts';
 import type { Engine, EngineHost, EngineSeen, Inside } from './actor-cell-engine.ts';
 import { CellExecution } from './actor-cell-execution.ts';
-import type { Onlookers, Taps } from './actor-cell-onlookers.ts';
+import type { Hearers, Onlookers, Taps } from './actor-cell-onlookers.ts';
 import type { CellPlace, CellToken } from './actor-cell-place.ts';
 import { Mailbox } from './actor-mailbox.ts';
 import type { ClockPort } from './ports/index.ts';
@@ -58,6 +58,7 @@ export abstract class CellState implements EngineHost {
   protected pending: Set<Ask> | null = null;
   protected onlookers: Onlookers | null = null;
   protected taps: Taps | null = null;
+  protected hearers: Hearers | null = null;
   protected handled = 0;
   protected restarts = 0;
   protected reason: string | null = null;
@@ -83,6 +84,14 @@ export abstract class CellState implements EngineHost {
 
   get seen(): ((seen: EngineSeen) => void) | null {
     return this.taps === null ? null : this.taps.seen;
+  }
+
+  get isHeard(): boolean {
+    return this.hearers !== null && this.hearers.size > 0;
+  }
+
+  emitted(event: EventObject): void {
+    this.hearers?.tell(event);
   }
 
   get isOver(): boolean {

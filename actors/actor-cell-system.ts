@@ -32,6 +32,8 @@ export class SystemEngine implements Engine {
   #kin: Inner[] | null = null;
   #kinMax = kinMin;
 
+  #isHeard = false;
+
   constructor(host: EngineHost, logic: AnyActorLogic) {
     this.host = host;
     this.#logic = logic;
@@ -42,6 +44,7 @@ export class SystemEngine implements Engine {
     this.#isAtWork = true;
     try {
       this.#make(this.#logic, input);
+      if (this.host.isHeard) this.hear();
       this.#root!.start();
     } catch (error) {
       this.fails(error);
@@ -55,6 +58,7 @@ export class SystemEngine implements Engine {
     this.#isAtWork = true;
     this.#make(Object.create(this.#logic, { getInitialSnapshot: { value: () => snapshot } }) as AnyActorLogic, undefined);
     this.#root!.logic = this.#logic;
+    if (this.host.isHeard) this.hear();
     this.#root!.start();
   }
 
@@ -84,6 +88,14 @@ export class SystemEngine implements Engine {
   /** It is taken from within the constructor (`adopt`): code that runs there has to find it. */
   #make(logic: AnyActorLogic, input: unknown): void {
     new Root(logic, { id: this.host.id, input, parent: this.#system });
+  }
+
+  hear(): void {
+    if (this.#isHeard) return;
+    this.#isHeard = true;
+    plain.on.call(this.#root!, '*', (event) => {
+      if (!this.#isOver) this.host.emitted(event as EventObject);
+    });
   }
 
   /** What an incarnation says that is over is not the next one's. */

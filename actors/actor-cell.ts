@@ -14,7 +14,7 @@ import {
 import { PatientAsk, replyOf, whyNoEvent } from './actor-cell-asks.ts';
 import type { EngineHost, Inside } from './actor-cell-engine.ts';
 import { CellLife } from './actor-cell-life.ts';
-import { Onlookers, Taps, tooManyLookOn } from './actor-cell-onlookers.ts';
+import { Hearers, Onlookers, Taps, tooManyLookOn } from './actor-cell-onlookers.ts';
 import { executing } from './actor-execution.ts';
 import type { TakesTurns, Turn } from './actor-turns.ts';
 import type { Outcome } from './api.ts';
@@ -180,6 +180,13 @@ export class ActorCell extends CellLife implements LiveActor, TakesTurns, Engine
       this.place.onlookerThrew(this, error);
     }
     return () => {};
+  }
+
+  hear(on: (event: EventObject) => void): () => void {
+    this.hearers ??= new Hearers((error) => this.place.onlookerThrew(this, error));
+    const end = this.hearers.add(on);
+    this.engine?.hear();
+    return end;
   }
 
   tap(on: (seen: Seen) => void): () => void {

@@ -2,6 +2,7 @@
 // was lost. An event for an actor that lives here takes no more than two look-ups.
 import type { EventObject } from 'xstate';
 import { type ActorAddress, addressText, isActorAddress, isActorKey } from '../machines/entity/address.ts';
+import { heardTypeOf, hearingOf } from '../machines/entity/post-hearing.ts';
 import { postLimits } from '../machines/entity/post-limits.ts';
 import { formSend, postTypes } from '../machines/entity/post-messages.ts';
 import { type Failure, failure } from '../machines/errors.ts';
@@ -180,7 +181,7 @@ export const createActorDoor = (args: ActorDoorArguments): ActorDoor => {
     }
   };
   const whyBadSelection = (select: unknown): Failure | null =>
-    select === null || isSelection(select)
+    select === null || isSelection(select) || (typeof select === 'string' && heardTypeOf(select) !== undefined)
       ? null
       : failure(
           'INVALID_REQUEST',
@@ -209,6 +210,11 @@ export const createActorDoor = (args: ActorDoorArguments): ActorDoor => {
       ask('deliver', address, event, options, done as (outcome: Outcome<unknown>) => void),
     ask: (address, event, options, done) => ask('ask', address, event, options, done),
     subscribe: follow,
+    hear(address, type, on, ended) {
+      const select = hearingOf(type);
+      const isHeard = type === null || (typeof type === 'string' && heardTypeOf(select) === type);
+      return followed({ isWatch: false, address, select: isHeard ? select : '', isRedacted: false, on: on as never, ended });
+    },
     watch: (address, on) => followed({ isWatch: true, address, select: null, isRedacted: false, on: nothing, ended: on }),
     stop(address, { isHard = false, timeoutMs }, done) {
       const options = timeoutMs === undefined ? {} : { timeoutMs };

@@ -6,7 +6,7 @@ import { errorTable, type Failure, failure, reasonOf } from '../machines/errors.
 import type { ActorDefinition, ActorEnd, ActorState, Trail } from './actor-api.ts';
 import type { BodyAnswer, BodyPath } from './actor-body-api.ts';
 import type { Ask } from './actor-cell-asks.ts';
-import type { Onlookers, Taps } from './actor-cell-onlookers.ts';
+import type { Hearers, Onlookers, Taps } from './actor-cell-onlookers.ts';
 import type { DurableActor } from './actor-durable.ts';
 import type { DurablePlace } from './actor-durable-place.ts';
 import { birth, type History } from './actor-history.ts';
@@ -61,6 +61,7 @@ export abstract class DurableCore {
   protected pending: Set<Ask> | null = null;
   protected onlookers: Onlookers | null = null;
   protected taps: Taps | null = null;
+  protected hearers: Hearers | null = null;
   /** The last entry whose effects were done. */
   protected doneAt = 0;
   /** The last entry that had something done. */
@@ -96,6 +97,7 @@ export abstract class DurableCore {
       // One that an earlier build made has done some under its address already.
       life: () => this.history?.incarnation ?? this.id,
       send: (to, event, trail, effectId) => place.send(to, event, trail, effectId),
+      emitted: (event) => this.hearers?.tell(event),
       answered: (path, invocation, answer) => this.say(path, invocation, answer),
       threw: (error) => place.onlookerThrew(this.self, error),
     });

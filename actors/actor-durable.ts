@@ -12,7 +12,7 @@ import {
   type Trail,
 } from './actor-api.ts';
 import { Ask, replyOf, whyNoEvent } from './actor-cell-asks.ts';
-import { Onlookers, Taps, tooManyLookOn } from './actor-cell-onlookers.ts';
+import { Hearers, Onlookers, Taps, tooManyLookOn } from './actor-cell-onlookers.ts';
 import { type Item, type Letter, nobody } from './actor-durable-core.ts';
 import { DurableLife } from './actor-durable-life.ts';
 import { journalLimits } from './actor-durable-place.ts';
@@ -236,6 +236,11 @@ export class DurableActor extends DurableLife implements LiveActor, TakesTurns {
       this.place.onlookerThrew(this, error);
     }
     return () => {};
+  }
+
+  hear(on: (event: EventObject) => void): () => void {
+    this.hearers ??= new Hearers((error) => this.place.onlookerThrew(this, error));
+    return this.hearers.add(on);
   }
 
   tap(on: (seen: Seen) => void): () => void {

@@ -1,22 +1,25 @@
 // Followers at other nodes of actors at this one: subscribers, who are shown one thing at a time, and watchers, whose end is kept until they
 // have heard it, also while their connection is gone for a moment.
-import type { Snapshot } from 'xstate';
+import type { EventObject, Snapshot } from 'xstate';
 import { createFeed, type Feed, heard, offer, withdraw } from '../machines/entity/post-feed.ts';
+import { createHearing, type Hearing, has, heardTypeOf, tell } from '../machines/entity/post-hearing.ts';
 import { postLimits } from '../machines/entity/post-limits.ts';
 import { formNext, formOver, type PostFollow, type PostOver, postTypes } from '../machines/entity/post-messages.ts';
 import { failure } from '../machines/errors.ts';
-import { type FollowedHere, type FollowHere, type Redact, redactOf } from './actor-follow-here.ts';
+import { type FollowedHere, type FollowHere, followedOf, type Redact, redactOf } from './actor-follow-here.ts';
 import { packPlain } from './actor-here.ts';
 import type { Locating } from './actor-locating.ts';
-import { isFailure, isSame, isSelection, shownOf } from './actor-values.ts';
+import { isFailure, isSame, isSelection, plainOf, shownOf } from './actor-values.ts';
 import type { CallPost } from './calls-post.ts';
 import { createDeadlines, type Deadlines } from './deadlines.ts';
-import type { ClockPort, PeerId } from './ports/index.ts';
+import { withoutSecrets } from './inspect-shown.ts';
+import type { ClockPort, PeerId, SinkPort } from './ports/index.ts';
 import type { Scope } from './supervise.ts';
 
 export type FeedsArguments = {
   name: string;
   clock: ClockPort;
+  sink: SinkPort;
   post: CallPost;
   followHere: FollowHere;
   locating: Locating;
@@ -30,6 +33,8 @@ type Followed = {
   readonly follow: PostFollow;
   readonly feed: Feed<Snapshot<unknown>>;
   readonly redact: Redact;
+  /** Of one who hears what it emits. */
+  readonly hearing: Hearing;
   hasShown: boolean;
   shown: unknown;
   /** Of a watch that has ended: until its watcher has heard it. */
@@ -76,7 +81,7 @@ export class Feeds {
     const { name, locating, isStopping } = this.#args;
     const refuse = (why: Why): void => this.#sayOver(peer, follow, why);
     if (isStopping()) return refuse({ type: 'moved' });
-    if (follow.select !== null && !isSelection(follow.select))
+    if (follow.select !== null && !isSelection(follow.select) && heardTypeOf(follow.select) === undefined)
       return refuse({
         type: 'failed',
         failure: failure('INVALID_REQUEST', 'no path into a snapshot', { select: follow.select }),
@@ -98,6 +103,7 @@ export class Feeds {
         follow,
         feed: createFeed<Snapshot<unknown>>(),
         redact,
+        hearing: createHearing(),
         hasShown: false,
         shown: undefined,
         why: null,
@@ -106,13 +112,14 @@ export class Feeds {
       },
     };
     all.set(follow.number, followed);
-    const end = this.#args.followHere(located.found, follow.isWatch, redact, {
+    const end = this.#args.followHere(located.found, followedOf(follow.isWatch, follow.select), redact, {
       held: () => {
         if (follow.isWatch) this.#sayHeld(followed);
       },
       snapshot: (snapshot) => {
         if (offer(followed.feed, snapshot)) this.#show(followed, snapshot);
       },
+      emitted: (event) => this.#emit(followed, event),
       over: (why) => this.#over(followed, told(why)),
     });
     if (followed.why === null && all.get(follow.number) === followed) followed.end = end;
@@ -166,9 +173,22 @@ export class Feeds {
     }
   }
 
+  /** Once, or not at all: what does not get there is counted. */
+  #emit({ peer, follow, redact, hearing }: Followed, event: EventObject): void {
+    const type = heardTypeOf(follow.select);
+    if (type !== null && type !== event.type) return;
+    const plain = plainOf(event, 'what it emits');
+    const value = plain.ok ? packPlain(redact === null ? plain.value : withoutSecrets(plain.value, redact), 'event') : null;
+    const at = value === null || isFailure(value) ? null : tell(hearing);
+    if (at === null) return this.#args.sink.count('actor_emitted_lost_total');
+    const bytes = value as Uint8Array;
+    this.#args.post.say(peer, postTypes.next, formNext({ number: follow.number, at, value: bytes }), bytes.byteLength);
+  }
+
   more(peer: PeerId, number: number, at: number): void {
     const followed = this.#peers.get(peer)?.feeds.get(number);
     if (followed === undefined) return;
+    if (heardTypeOf(followed.follow.select) !== undefined) return has(followed.hearing, at);
     const next = heard(followed.feed, at);
     if (next !== null) this.#show(followed, next.value);
   }

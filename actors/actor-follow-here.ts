@@ -1,6 +1,7 @@
 // A subscription or a watch of an actor of this node, for a follower here or for one at another node. To subscribe makes the actor as any
 // message does; to watch it does not, and tells at once if there is nothing to watch.
-import type { Snapshot } from 'xstate';
+import type { EventObject, Snapshot } from 'xstate';
+import { heardTypeOf } from '../machines/entity/post-hearing.ts';
 import type { PostEnd } from '../machines/entity/post-messages.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { ActorEnd, LiveActor } from './actor-api.ts';
@@ -13,12 +14,18 @@ export type FollowedHere = {
   /** It lives. */
   held(): void;
   snapshot(snapshot: Snapshot<unknown>): void;
+  emitted(event: EventObject): void;
   /** Once; nothing comes after it. */
   over(why: 'moved' | { readonly end: PostEnd } | { readonly failed: Failure }): void;
 };
 
 /** Returns what ends it, after which nothing is told. */
-export type FollowHere = (found: Found, isWatch: boolean, redact: Redact, on: FollowedHere) => () => void;
+export type FollowHere = (found: Found, what: Followed, redact: Redact, on: FollowedHere) => () => void;
+
+/** Its snapshots, its end, or what it emits. */
+export type Followed = 'snapshots' | 'end' | 'emitted';
+export const followedOf = (isWatch: boolean, select: string | null): Followed =>
+  isWatch ? 'end' : heardTypeOf(select) === undefined ? 'snapshots' : 'emitted';
 
 /** What is left out of all that a follower is shown; null: nothing. */
 export type Redact = ReadonlySet<string> | null;
@@ -37,11 +44,13 @@ const endOf = ({ reason, output, failure: why }: ActorEnd, redact: Redact): Post
 
 export const endOutput = (output: Uint8Array, formRef: FormRef): unknown => unpackPlain(output, formRef)?.value;
 
+const nothing = (): void => {};
 const neverLived: PostEnd = { reason: 'never-lived', output: null, failure: null };
 
 export const createFollowHere =
   (directory: Directory): FollowHere =>
-  (found, isWatch, redact, on) => {
+  (found, what, redact, on) => {
+    const isWatch = what === 'end';
     const { definition, address, token } = found;
     const place = directory.place(definition, address);
     let isOver = false;
@@ -61,12 +70,20 @@ export const createFollowHere =
     };
     const subscribe = (live: LiveActor): void => {
       if (isOver) return;
-      const ends = live.subscribe(
+      const unheard = what === 'emitted' ? live.hear((event) => isOver || on.emitted(event)) : nothing;
+      const unsubscribed = live.subscribe(
         (snapshot) => {
-          if (!isOver) on.snapshot(snapshot);
+          if (!isOver && what === 'snapshots') on.snapshot(snapshot);
         },
-        (why) => over(why === 'moved' ? why : { end: endOf(why, redact) }),
+        (why) => {
+          unheard();
+          over(why === 'moved' ? why : { end: endOf(why, redact) });
+        },
       );
+      const ends = (): void => {
+        unheard();
+        unsubscribed();
+      };
       if (isOver) ends();
       else {
         end = ends;

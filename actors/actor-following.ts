@@ -1,8 +1,9 @@
 // Subscriptions and watches of this node, wherever the actors are. What is to be done next, machines/entity/post-follow.ts says; this room
 // does it: follows here or at a peer, again elsewhere when the actor has moved, and tells the end once.
-import type { Snapshot } from 'xstate';
+import type { EventObject, Snapshot } from 'xstate';
 import type { ActorAddress } from '../machines/entity/address.ts';
 import { createFollow, type FollowEvent, type FollowState, stepFollow } from '../machines/entity/post-follow.ts';
+import { heardTypeOf } from '../machines/entity/post-hearing.ts';
 import { postLimits } from '../machines/entity/post-limits.ts';
 import {
   formFollow,
@@ -16,10 +17,10 @@ import { here } from '../machines/entity/post-request.ts';
 import { failure } from '../machines/errors.ts';
 import { unpackValue } from '../machines/rpc/index.ts';
 import type { ActorEnd } from './actor-api.ts';
-import { endOutput, type FollowedHere, type FollowHere, redactOf } from './actor-follow-here.ts';
+import { endOutput, type FollowedHere, type FollowHere, followedOf, redactOf } from './actor-follow-here.ts';
 import type { FormRef } from './actor-here.ts';
 import type { Located, Locating } from './actor-locating.ts';
-import { isSame, revive, shownOf } from './actor-values.ts';
+import { isSame, plainOf, revive, shownOf } from './actor-values.ts';
 import type { CallPost, Carrier } from './calls-post.ts';
 import type { ClockPort, PeerId, SinkPort, Timer } from './ports/index.ts';
 import type { Fate } from './router.ts';
@@ -114,7 +115,9 @@ export class Following {
     // He shows nothing more before he has heard it.
     if (this.#say(peer, postTypes.more, formMore({ number, at })) === 'lost') this.#step(follower, { type: 'lost' });
     const unpacked = unpackValue(value);
-    if (unpacked !== null) this.#show(follower, unpacked.value);
+    if (unpacked === null) return;
+    if (heardTypeOf(follower.wanted.select) === undefined) this.#show(follower, unpacked.value);
+    else this.#tell(() => follower.wanted.on(revive(unpacked.value, this.#args.formRef)));
   }
 
   over(peer: PeerId, { number, why, isKept }: PostOver): void {
@@ -216,6 +219,7 @@ export class Following {
     const events: FollowedHere = {
       held: () => isNow() && this.#step(follower, { type: 'held' }),
       snapshot: (snapshot) => isNow() && this.#showHere(follower, snapshot),
+      emitted: (event) => isNow() && this.#hearHere(follower, event),
       over: (why) => {
         if (!isNow()) return;
         follower.endHere = null;
@@ -226,8 +230,22 @@ export class Following {
       },
     };
     // What ended at once has begun something else already.
-    const end = this.#args.followHere(located.found, wanted.isWatch, redactOf(located.found, wanted.isRedacted), events);
+    const end = this.#args.followHere(
+      located.found,
+      followedOf(wanted.isWatch, wanted.select),
+      redactOf(located.found, wanted.isRedacted),
+      events,
+    );
     if (follower.turn === turn) follower.endHere = end;
+  }
+
+  /** As from another node: a value of its own. */
+  #hearHere({ wanted }: Follower, event: EventObject): void {
+    const type = heardTypeOf(wanted.select);
+    if (type !== null && type !== event.type) return;
+    const plain = plainOf(event, 'what it emits');
+    if (!plain.ok) return this.#args.sink.count('actor_emitted_lost_total');
+    this.#tell(() => wanted.on(revive(plain.value, this.#args.formRef)));
   }
 
   #showHere(follower: Follower, snapshot: Snapshot<unknown>): void {

@@ -192,9 +192,9 @@ export class ReplicaGroup {
   #watch(): LedgerWatch {
     const { liveOf } = this.#place;
     return {
-      folded: (record, step, why, event) => {
+      folded: (record, step, why, event, emitted) => {
         this.#reign?.touch(record.name);
-        liveOf(record.name)?.folded(record, step, why, event);
+        liveOf(record.name)?.folded(record, step, why, event, emitted);
         if (why?.code === 'ACTOR_FAILED') this.#failed(record, why.message);
       },
       halted: (record) => {

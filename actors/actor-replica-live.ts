@@ -9,7 +9,7 @@ import { type ActorName, type ActorRecord, type LedgerItem, ledgerLimits, type S
 import { passivationIn } from '../machines/entity/passivation.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import type { FencingToken } from '../machines/register/types.ts';
-import { pack } from '../machines/wire/envelope.ts';
+import { pack, unpack } from '../machines/wire/envelope.ts';
 import {
   type ActorDefinition,
   type ActorEnd,
@@ -21,7 +21,7 @@ import {
   type Trail,
 } from './actor-api.ts';
 import { Ask, replyOf } from './actor-cell-asks.ts';
-import { Onlookers, Taps } from './actor-cell-onlookers.ts';
+import { Hearers, Onlookers, Taps } from './actor-cell-onlookers.ts';
 import { type FormRef, innerOf } from './actor-replica-code.ts';
 import type { ItemEnd } from './actor-replica-proposals.ts';
 import { plainOf, revive } from './actor-values.ts';
@@ -59,6 +59,7 @@ export class ReplicaActor implements LiveActor {
   readonly #asks = new Set<Ask>();
   readonly #onlookers: Onlookers;
   readonly #taps: Taps;
+  readonly #hearers: Hearers;
   #isNews = false;
   #over: ActorEnd | 'passivated' | 'moved' | null = null;
   #onIdle: (() => void) | null = null;
@@ -83,6 +84,7 @@ export class ReplicaActor implements LiveActor {
       place.sink.log('error', 'ONLOOKER_THREW', `who looks on ${addressText(address)} threw ${String(error)}`);
     this.#onlookers = new Onlookers(onThrow);
     this.#taps = new Taps(address, onThrow);
+    this.#hearers = new Hearers(onThrow);
   }
 
   /** Once, when whoever opened it has it: one that is over already ends once it has answered; one that nobody needs goes after a while. */
@@ -203,11 +205,15 @@ export class ReplicaActor implements LiveActor {
 
   // ---------------------------------------------------------------- told by the ledger, within the group's turn
 
-  folded(record: ActorRecord, step: Step, why: Failure | null, event: unknown): void {
+  folded(record: ActorRecord, step: Step, why: Failure | null, event: unknown, emitted: readonly EventObject[]): void {
     this.#handled++;
     this.#activeMs = this.#place.clock.nowMs();
     this.#news();
     if (this.#taps.size > 0) this.#tell(step, event, record);
+    if (emitted.length > 0 && this.#hearers.size > 0)
+      this.#place.clock.soon(() => {
+        for (const one of emitted) this.#hearers.tell(one);
+      });
     if (why === null && this.#asks.size > 0 && record.body !== null) this.#askAgain(innerOf(record.body).snapshot());
     if (isOver(record)) this.#finish();
   }
@@ -325,6 +331,10 @@ export class ReplicaActor implements LiveActor {
       reason: isDiverged ? divergedText(record) : (record?.reason ?? null),
       children: body === null ? [...(record?.invoked.keys() ?? [])] : innerOf(body).children(),
     };
+  }
+
+  hear(on: (event: EventObject) => void): () => void {
+    return this.#hearers.add(on);
   }
 
   tap(on: (seen: Seen) => void): () => void {

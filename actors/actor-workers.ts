@@ -14,6 +14,8 @@ export type WorkersArguments = {
   /** What ids of effects begin with: no other life of an actor of that name has had it. */
   life: () => string;
   send: (to: ActorAddress, event: EventObject, trail: Trail, effectId: string) => void;
+  /** By the actor itself, and its entry is on the disk. */
+  emitted: (event: EventObject) => void;
   /** What an invocation says. */
   answered: (path: BodyPath, invocation: string, answer: BodyAnswer) => void;
   /** What is thrown by what ends. */
@@ -78,8 +80,8 @@ export class Workers {
       case 'tell':
         return this.#begun.get(effect.path)?.work.tell(effect.event);
       case 'emit':
-        // Heard by whoever looks at the actor's own XState reference; there is none to be had.
-        return;
+        // What a child emits is heard inside alone.
+        return effect.path === '' ? this.#args.emitted(effect.event) : undefined;
     }
   }
 

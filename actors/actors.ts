@@ -147,7 +147,7 @@ class Actors implements ActorsCore {
         nextNumber,
       },
     });
-    this.#feeds = new Feeds(scope, { name, clock, post, followHere, locating, isStopping });
+    this.#feeds = new Feeds(scope, { name, clock, sink, post, followHere, locating, isStopping });
     args.onCore(this);
   }
 

@@ -14,6 +14,10 @@ type Row = { help: string; labels: readonly string[] };
 /** Raised by `SinkPort.count`. */
 export const sinkCounters = {
   actor_answers_late_total: { help: 'Answers of actors at other nodes that nobody waited for any more', labels: [] },
+  actor_emitted_lost_total: {
+    help: 'Events that actors emitted and somebody who listens was not told, for want of room or plain data',
+    labels: [],
+  },
   actor_requests_retried_total: { help: 'Requests to actors that were put once more, by why', labels: ['why'] },
   actor_effects_total: {
     help: 'Effects of replicated actors that this node ran as leader of their group, by kind',

@@ -24,7 +24,10 @@ export type Folded = {
   isIdle: boolean;
   event: unknown;
   snapshot: unknown;
+  emitted: readonly { readonly type: string }[];
 };
+
+const nothing: Folded['emitted'] = [];
 
 /** Told to an actor whose rule is 'ask' about what was invoked under a leader that was lost. */
 export const interruptedEvent = 'polity.interrupted';
@@ -72,10 +75,13 @@ type Draft = {
   timers: Map<string, Timer>;
   invoked: Map<string, Invoked>;
   added: OutboxEffect[];
+  emitted: { readonly type: string }[];
   digest: number;
 };
 
-const draftOf = ({ timers, invoked, digest }: ActorRecord): Draft => ({ event: null, timers, invoked, added: [], digest });
+const draftOf = ({ timers, invoked, digest }: ActorRecord): Draft => ({
+  ...{ event: null, timers, invoked, added: [], emitted: [], digest },
+});
 
 const ownTimers = (record: ActorRecord, draft: Draft): Map<string, Timer> => {
   if (draft.timers === record.timers) draft.timers = new Map(record.timers);
@@ -155,7 +161,10 @@ const takeEffects = (record: ActorRecord, body: FoldBody, step: Step, draft: Dra
   within(effects.length, ledgerLimits.outboxMax, 'effects of one event');
   for (let k = 0; k < effects.length; k++) {
     const { effect, data } = effects[k]!;
-    if (effect.kind === 'emit') continue;
+    if (effect.kind === 'emit') {
+      if (effect.path === '') draft.emitted.push(effect.event);
+      continue;
+    }
     within(effect.path.length, ledgerLimits.pathCharsMax, 'characters of the path of a child');
     const id = { index: step.index, n: step.n * (ledgerLimits.outboxMax + 1) + k };
     draft.digest = mixHashes(draft.digest, valueHash(data));
@@ -279,24 +288,31 @@ export const foldStep = (record: ActorRecord, definition: FoldDefinition, step: 
   const { item } = step;
   if (item.kind === 'done') {
     for (const id of item.effects) record.outbox.delete(effectKey(id));
-    return { failure: null, isIdle: false, event: null, snapshot: null };
+    return { failure: null, isIdle: false, event: null, snapshot: null, emitted: nothing };
   }
   const isOver = record.standing === 'done' || record.standing === 'failed';
   if (isOver && item.kind !== 'create')
-    return { failure: item.kind === 'event' ? overFailure(record) : null, isIdle: true, event: null, snapshot: null };
+    return {
+      failure: item.kind === 'event' ? overFailure(record) : null,
+      isIdle: true,
+      event: null,
+      snapshot: null,
+      emitted: nothing,
+    };
   const draft = draftOf(record);
   try {
     if (!run(record, definition, step, draft)) {
       // It rang, or was answered, all the same.
       record.timers = draft.timers;
       record.invoked = draft.invoked;
-      return { failure: null, isIdle: true, event: draft.event, snapshot: null };
+      return { failure: null, isIdle: true, event: draft.event, snapshot: null, emitted: nothing };
     }
     const snapshot = commit(record, record.body!, step, draft);
     record.handled++;
     if (item.kind === 'event' && item.isAsked) keepAnswer(record, step.seq, definition.answer(snapshot, draft.event as Event));
-    return { failure: null, isIdle: false, event: draft.event, snapshot };
+    return { failure: null, isIdle: false, event: draft.event, snapshot, emitted: draft.emitted };
   } catch (error) {
-    return { failure: rollBack(record, definition, step, error), isIdle: false, event: draft.event, snapshot: null };
+    const why = rollBack(record, definition, step, error);
+    return { failure: why, isIdle: false, event: draft.event, snapshot: null, emitted: nothing };
   }
 };

@@ -76,13 +76,13 @@ export const compare = ({ host }: Ledger, record: ActorRecord, own: Mark, digest
 const fold = (ledger: Ledger, record: ActorRecord, step: Step): ItemOutcome | null => {
   const definition = definitionOf(ledger, record);
   if (definition === null) return null;
-  const { failure: why, isIdle, event, snapshot } = foldStep(record, definition, step);
+  const { failure: why, isIdle, event, snapshot, emitted } = foldStep(record, definition, step);
   mark(ledger, record, step, event);
   if (why !== null && step.item.kind === 'event' && step.item.id !== '') {
     const remembered = delivered(record.window, step.item.id);
     if (remembered?.seq === step.seq) setFailed(record.window, remembered, why.code);
   }
-  ledger.host?.watch.folded?.(record, step, why, event);
+  ledger.host?.watch.folded?.(record, step, why, event, emitted);
   if (why !== null) return { type: 'refused', failure: why };
   return isIdle ? ignored : { type: 'ok', seq: step.seq, snapshot };
 };

@@ -62,7 +62,8 @@ export type Step = {
 // ---------------------------------------------------------------- what developers' code is to the ledger
 
 export type FoldEffect =
-  | { readonly kind: 'action' | 'send' | 'tell' | 'emit'; readonly path: string }
+  | { readonly kind: 'action' | 'send' | 'tell'; readonly path: string }
+  | { readonly kind: 'emit'; readonly path: string; readonly event: { readonly type: string } }
   | { readonly kind: 'invoke'; readonly path: string; readonly src: string; readonly input: unknown }
   | { readonly kind: 'uninvoke'; readonly path: string };
 
@@ -214,8 +215,14 @@ export type Divergence = {
 
 /** Told of what happens at this replica, in the order of the log, while an entry is being applied. Does nothing that lasts. */
 export type LedgerWatch = {
-  /** A step was folded. `failure`: it was refused, the state is as before. */
-  folded?(record: ActorRecord, step: Step, failure: Failure | null, event: unknown): void;
+  /** A step was folded. `failure`: it was refused, the state is as before. `emitted`: by the actor itself, told to whoever hears it now. */
+  folded?(
+    record: ActorRecord,
+    step: Step,
+    failure: Failure | null,
+    event: unknown,
+    emitted: readonly { readonly type: string }[],
+  ): void;
   halted?(record: ActorRecord): void;
   removed?(record: ActorRecord): void;
   /** Its state was replaced as a whole. */

@@ -183,6 +183,24 @@ export class Ref<out Actor extends AnyDefinedActor = AnyDefinedActor> extends XS
     return { unsubscribe: end };
   }
 
+  /**
+   * What it emits (`emit`) from now on: events of this type, or all with '*'. Each is told at most once, after it is as durable as its
+   * definition says; what is emitted while the actor moves or cannot be reached is told to nobody. Goes on while it moves;
+   * `ended` is told its end, and without it the log what kept it from being heard.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: as XState declares it, whatever is emitted.
+  override on(type: string, listener: (event: any) => void, ended?: (end: ActorEnd) => void): Subscription {
+    if (typeof listener !== 'function') throw invalid('who hears what an actor emits listens by a function');
+    if (typeof type !== 'string' || type === '') throw invalid("on(type, listener): a type of events, or '*'");
+    const tell = (event: EventObject): void => this.#told(() => listener(event));
+    const over = (end: ActorEnd): void => {
+      const why = errorOfEnd(end);
+      if (ended !== undefined) this.#told(() => ended(end));
+      else if (why !== null) this.#port.thrown(why, this.address);
+    };
+    return { unsubscribe: this.#port.actors.hear(this.address, type === '*' ? null : type, tell, over) };
+  }
+
   /** What is there now; to look at it makes it, as an event does. ACTOR_STOPPED: it has come to its end. */
   snapshot(options?: WaitingOptions): Promise<SnapshotOf<Actor>> {
     return later(async () => {

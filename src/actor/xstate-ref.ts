@@ -45,9 +45,8 @@ export abstract class XStateRef {
     return nowhere('a persisted snapshot');
   }
 
-  on(): Subscription {
-    return nowhere('what it emits');
-  }
+  // biome-ignore lint/suspicious/noExplicitAny: as XState declares it, whatever is emitted.
+  abstract on(type: string, listener: (event: any) => void): Subscription;
 
   select(): Readable<never> {
     return nowhere('a selection by a function');

@@ -98,6 +98,9 @@ export const createHandReplicas = (
       this.#end('moved');
       done();
     }
+    hear() {
+      return () => {};
+    }
     tap() {
       return () => {};
     }

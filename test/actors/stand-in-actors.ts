@@ -76,6 +76,9 @@ export class StandIn implements LiveActor {
   release(_why: string, done: () => void): void {
     done();
   }
+  hear(): () => void {
+    throw new Error('nobody hears it here');
+  }
   tap(on: (seen: Seen) => void): () => void {
     this.#taps.add(on);
     return () => void this.#taps.delete(on);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { fromPromise, fromTransition } from 'xstate';
+import { emit, fromPromise, fromTransition, setup } from 'xstate';
 import type { ActorEnd } from '../../../actors/actor-api.ts';
 import { refMark } from '../../../actors/actor-api.ts';
 import { plainOf } from '../../../actors/actor-values.ts';
@@ -216,4 +216,40 @@ test('an actor without a name begins at once, with an input of its own', async (
   const kept = hosting.spawn(counter, { key: 'k' });
   assert.throws(() => hosting.spawn(counter, { key: 'k', input: 5 as never }), { code: 'INVALID_REQUEST' });
   assert.equal(await kept.ask({ type: 'add', by: 1 }), 1);
+});
+
+test('what an actor emits is heard by type or all of it, until nobody wants it; what keeps it from being heard is said', () => {
+  const { hosting, thrown, actors } = open();
+  const bell = defineActor('bell', {
+    logic: setup({}).createMachine({
+      on: { ring: { actions: [emit({ type: 'rang' }), emit({ type: 'echoed' })] } },
+    }),
+  });
+  hosting.host(bell);
+  const ref = hosting.ref(bell, 'door', {});
+  const heard: string[] = [];
+  const one = ref.on('rang', ({ type }: { type: string }) => heard.push(`one ${type}`));
+  ref.on('*', ({ type }: { type: string }) => heard.push(`all ${type}`));
+  ref.send({ type: 'ring' });
+  one.unsubscribe();
+  ref.send({ type: 'ring' });
+  assert.deepEqual(heard.sort(), ['all echoed', 'all echoed', 'all rang', 'all rang', 'one rang']);
+  ref.on('rang', () => {
+    throw new Error('mine');
+  });
+  ref.send({ type: 'ring' });
+  assert.deepEqual(thrown.map(String), ['Error: mine']);
+  assert.throws(() => ref.on('', () => {}), { code: 'INVALID_REQUEST' });
+  assert.throws(() => ref.on('rang', undefined as never), { code: 'INVALID_REQUEST' });
+  const ends: string[] = [];
+  const gone = 'visits/gone';
+  actors.unreachable.set('bell/gone@n1', failure('UNREACHABLE', gone));
+  const far = hosting.ref(bell, 'gone', {});
+  far.on('rang', () => {});
+  far.on(
+    'rang',
+    () => {},
+    ({ reason }) => ends.push(reason),
+  );
+  assert.deepEqual([thrown.length, ends], [2, ['failed']]);
 });

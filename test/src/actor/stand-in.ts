@@ -220,6 +220,21 @@ export class StandIn implements ActorsApi {
     return () => void live.subscribers.delete(subscriber);
   }
 
+  hear(
+    address: ActorAddress,
+    type: string | null,
+    on: (event: EventObject) => void,
+    ended: (end: ActorEnd) => void,
+  ): () => void {
+    const live = this.#open(address);
+    if ('code' in live) {
+      ended({ address, reason: 'failed', failure: live });
+      return () => {};
+    }
+    const heard = live.actor.on((type ?? '*') as never, on as never);
+    return () => heard.unsubscribe();
+  }
+
   watch(address: ActorAddress, on: (end: ActorEnd) => void): () => void {
     const live = this.#live.get(addressText(address));
     if (live === undefined) {
