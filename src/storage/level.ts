@@ -5,6 +5,7 @@
 // lost while later, even synced, batches in the new file are there: a hole, not a lost tail, and the state machine's keyspace
 // would silently miss an entry that counts as applied (decision 12 relies on losing nothing but a tail). `durable: false` is what
 // lets the writer wait and merge; it is not worth a hole.
+import { realpathSync } from 'node:fs';
 import { Level } from 'level';
 import {
   type StorageFailure,
@@ -50,16 +51,31 @@ export const failureOf = (error: unknown): StorageFailure => {
 
 const named = (directory: string, error: unknown): StorageFault => {
   const { code, message } = failureOf(error);
-  const why = code === 'LOCKED' ? 'another process has it open' : message;
+  const why = code === 'LOCKED' && !(error instanceof StorageFault) ? 'another process has it open' : message;
   return new StorageFault({ code, message: `the data directory ${directory} cannot be opened: ${why}` });
 };
 
+/**
+ * Directories that this process has open. LevelDB would refuse a second opening, too, but by closing the lock's file, with which the system
+ * takes the lock itself from this process (fcntl), and another process could open what is open here.
+ */
+const openHere = new Set<string>();
+
 const openDatabase = async (directory: string): Promise<Database> => {
   makeDirectory(directory);
-  const options = { keyEncoding: 'view', valueEncoding: 'view', writeBufferSize: writeBufferBytes } as const;
-  const database: Database = new Level(directory, options);
-  await database.open();
-  return database;
+  const path = realpathSync(directory);
+  if (openHere.has(path)) throw new StorageFault({ code: 'LOCKED', message: 'this process has it open already' });
+  openHere.add(path);
+  try {
+    const options = { keyEncoding: 'view', valueEncoding: 'view', writeBufferSize: writeBufferBytes } as const;
+    const database: Database = new Level(directory, options);
+    database.once('closed', () => openHere.delete(path));
+    await database.open();
+    return database;
+  } catch (error) {
+    openHere.delete(path);
+    throw error;
+  }
 };
 
 /** One page through an iterator of its own; `fetchBytes` bounds what LevelDB hands over at once. */

@@ -41,7 +41,12 @@ test('a second opening in the same process is LOCKED, and the first goes on', ()
     const storage = await openLevelStorage(directory);
     const { code, message } = await refusal(directory);
     assert.equal(code, 'LOCKED');
-    assert.match(message, /another process has it open/);
+    assert.match(message, /this process has it open already/);
+    // The refusal must not have cost the first its lock.
+    const opening = `import { openLevelStorage } from '${new URL('../../../src/storage/level.ts', import.meta.url)}';
+      await openLevelStorage(process.argv[1]).catch((error) => console.log(error.message));`;
+    const said = execFileSync(process.execPath, ['--input-type=module', '-e', opening, directory], { encoding: 'utf8' });
+    assert.match(said, /another process has it open/);
     assert.equal(await write(storage, [put('a', '1')]), null);
     await stop(storage);
   }));
