@@ -47,16 +47,12 @@ const rowOf = (what: string, inFlight: number, samples: readonly AskSample[]): R
   };
 };
 
-const combined = (samples: readonly AskSample[]): AskSample => ({
+/** `cpuUs`: of all processes, by the ask: who leads and who follows work as well as who asks. */
+const combined = (samples: readonly Omit<AskSample, 'cpuUs'>[], cpuUs: number): AskSample => ({
   perSecond: samples.reduce((sum, one) => sum + one.perSecond, 0),
   p50Us: median(samples.map((one) => one.p50Us)),
   p99Us: Math.max(...samples.map((one) => one.p99Us)),
-  cpuUs:
-    samples.reduce((sum, one) => sum + one.cpuUs * one.asks, 0) /
-    Math.max(
-      1,
-      samples.reduce((sum, one) => sum + one.asks, 0),
-    ),
+  cpuUs,
   asks: samples.reduce((sum, one) => sum + one.asks, 0),
   failed: samples.reduce((sum, one) => sum + one.failed, 0),
 });
@@ -84,8 +80,16 @@ export const measureActorsCluster = async (quick: boolean): Promise<{ rows: Row[
         ...{ kind, actors, forMs, inFlight: Math.ceil(inFlight / asking.length) },
         node: kind === 'memory' ? members[1]!.name : null,
       });
-      const run = async (forMs: number): Promise<AskSample> =>
-        combined(await Promise.all(asking.map((member) => member.ask('load', planOf(forMs)))));
+      const cpuUsOfAll = async (): Promise<number> => {
+        const each = await Promise.all(members.map((member) => member.ask('cpuUs', null)));
+        return each.reduce((sum, one) => sum + one, 0);
+      };
+      const run = async (forMs: number): Promise<AskSample> => {
+        const beforeUs = await cpuUsOfAll();
+        const shares = await Promise.all(asking.map((member) => member.ask('load', planOf(forMs))));
+        const asks = shares.reduce((sum, one) => sum + one.asks, 0);
+        return combined(shares, ((await cpuUsOfAll()) - beforeUs) / Math.max(1, asks));
+      };
       for (const forMs of warmUps) await run(forMs);
       const samples: AskSample[] = [];
       for (let at = 0; at < (quick ? 2 : 5); at++) samples.push(await run(quick ? 2_000 : 4_000));
