@@ -183,6 +183,26 @@ test('a question that was put straight on, and is in doubt, is not put again ove
   assert.deepEqual([pending, effects.length], [['OUTCOME_UNKNOWN'], 1]);
 });
 
+test('of a replicated actor, too: the same question over others would be another one', () => {
+  const { hands, at, ask, cut, nodes } = gather(3, []);
+  const leads = nodes.findIndex(({ api }) => api.status().groups[0]!.role === 'leader') + 1;
+  const from = [1, 2, 3].find((one) => one !== leads)!;
+  ask(at(from), ledger);
+  hands.pass(500);
+  assert.ok(at(leads).api.actors.find(ledger) !== null);
+  // It is handled, and its answer is lost with the link.
+  hands.lose((letter, { target }) => target === 'actors' && letter.from === at(leads).peer);
+  const pending = ask(at(from), ledger, 'add', { timeoutMs: 10_000 });
+  hands.pass(50);
+  cut(from, leads);
+  hands.lose(() => false);
+  hands.pass(2_000);
+  assert.deepEqual(pending, []);
+  hands.connect(at(from), at(leads));
+  hands.pass(3_000);
+  assert.deepEqual(pending, ['ok 2']);
+});
+
 test('a connection that comes and goes is nothing to what went over others', () => {
   const { hands, at, ask, cut, effects } = gather(3, [[1, 3]]);
   const pending = ask(at(1), tallyAt('n3'), 'never', { timeoutMs: 2_000 });
