@@ -262,7 +262,11 @@ export const actors: readonly Mutant[] = [
       'removed-has-not-failed',
       'What a removed actor had refused is told to be done to who delivers it to the next of that name.',
     ] as const),
-    ...([ledger, "? 'OUTCOME_UNKNOWN' : (codes.get(id) ?? null)", "? 'OUTCOME_UNKNOWN' : null"] as const),
+    ...([
+      'machines/entity/ledger-window.ts',
+      "? 'OUTCOME_UNKNOWN' : (codes.get(one.id) ?? null)",
+      "? 'OUTCOME_UNKNOWN' : null",
+    ] as const),
   ),
   found(
     ...([journal, 'backoff-forgets-ids', 'A delivery that comes again while its actor begins anew is handled twice.'] as const),
