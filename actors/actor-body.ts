@@ -39,7 +39,8 @@ type InvokeEffect = Extract<BodyEffect, { kind: 'invoke' }>;
 type Begun = ReturnType<typeof beginOutside>;
 
 const logType = 'xstate.log';
-const none: readonly never[] = [];
+/** Whoever takes nothing keeps it, perhaps: it is not the list that the next turn fills. */
+const nothing: never[] = Object.freeze([]) as never;
 
 /** Where a message to the outside goes; null: it is no reference of ours. */
 const addressOf = (target: unknown): ActorAddress | null => {
@@ -320,14 +321,16 @@ export const createBody = (args: BodyArguments): ActorBody => {
     },
 
     takeEffects() {
+      if (effects.length === 0) return nothing;
       const taken = effects;
-      if (taken.length > 0) effects = [];
+      effects = [];
       return taken;
     },
 
     takeTimerChanges() {
+      if (changes.length === 0) return nothing;
       const taken = changes;
-      if (taken.length > 0) changes = [];
+      changes = [];
       return taken;
     },
 
@@ -336,7 +339,7 @@ export const createBody = (args: BodyArguments): ActorBody => {
     snapshot: () => inside.root._snapshot,
 
     persist: () => ({ snapshot: persistInside(inside), timers: persistedTimers(), booked }),
-    outline: () => ({ snapshot: outlineInside(inside), timers: timers.size === 0 ? none : persistedTimers(), booked }),
+    outline: () => ({ snapshot: outlineInside(inside), timers: timers.size === 0 ? nothing : persistedTimers(), booked }),
 
     mode(next) {
       if (next === mode || isOver) return;

@@ -181,6 +181,23 @@ test('what nobody knows was done is done once more after a crash, under the same
   assert.equal(seen.length, 2);
 });
 
+test('what is done once more after a crash is what its own entry wanted, also behind one that wanted nothing', () => {
+  const done: (string | null)[] = [];
+  const bells = define(
+    setup({ actions: { ring: () => void done.push(currentExecution()?.effectId ?? null) } }).createMachine({
+      on: { ring: { actions: 'ring' }, rest: {} },
+    }),
+  );
+  const room = openRoom();
+  const live = opened(room, bells);
+  for (const type of ['rest', 'ring']) live.send({ type }, nobody);
+  room.clock.settle();
+  opened(killed(room), bells);
+  const [first, second, ...others] = done as readonly string[];
+  assert.match(first!, /\.3\.0$/);
+  assert.deepEqual([second, others], [first, []]);
+});
+
 for (const [timers, left] of [
   ['deadline', 0],
   ['remaining', 400],

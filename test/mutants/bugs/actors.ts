@@ -275,6 +275,18 @@ export const actors: readonly Mutant[] = [
   found(
     ...([
       journal,
+      'nothing-is-filled',
+      'What an entry wanted is done for the one before it as well, which wanted nothing.',
+    ] as const),
+    ...([
+      'actors/actor-body.ts',
+      'if (effects.length === 0) return nothing;',
+      'if (effects.length === 0) return effects;',
+    ] as const),
+  ),
+  found(
+    ...([
+      journal,
       'pending-surely-not',
       'Who waits for an answer when an actor leaves is told that his event was not handled.',
     ] as const),
