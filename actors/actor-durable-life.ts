@@ -11,6 +11,7 @@ import { DurableLeave } from './actor-durable-leave.ts';
 import type { Family } from './actor-family.ts';
 import { birth, History, isKept, type Newborn } from './actor-history.ts';
 import type { LoadedLog } from './actor-log.ts';
+import { plainOf } from './actor-values.ts';
 import type { RandomPort, StorageFailure } from './ports/index.ts';
 
 const incarnationBytes = 16;
@@ -93,6 +94,11 @@ export abstract class DurableLife extends DurableLeave {
   #read({ snapshot: record, entries, done }: NonNullable<LoadedLog>): void {
     const moved = migrate(this.definition, record.version, record.body.snapshot);
     if (!moved.ok) return this.#cannot(moved.failure);
+    const isMigrated = record.version !== this.definition.version;
+    const plain = isMigrated ? plainOf(moved.snapshot, 'snapshot') : { ok: true as const, value: moved.snapshot };
+    if (!plain.ok) return this.#cannot(this.#mismade(plain.failure.message));
+    if (isMigrated && typeof (plain.value as { status?: unknown } | null | undefined)?.status !== 'string')
+      return this.#cannot(this.#mismade('it has no status'));
     const isFirst = this.state === 'starting';
     const doneAt = Math.max(this.doneAt, done);
     for (const entry of entries) if (entry.kind === 'skip') this.skipped.add(entry.number);
@@ -100,7 +106,7 @@ export abstract class DurableLife extends DurableLeave {
     let number = record.at;
     this.#redo = [];
     try {
-      history = this.historyOf({ record, snapshot: moved.snapshot });
+      history = this.historyOf({ record, snapshot: plain.value });
       if (doneAt < birth) this.#redo.push({ number: birth, effects: history.owed });
       for (const entry of entries) {
         number++;
@@ -112,16 +118,22 @@ export abstract class DurableLife extends DurableLeave {
         history.body.takeEffects();
       }
     } catch (error) {
+      if (isMigrated && number === record.at) return this.#cannot(this.#mismade(reasonOf(error)));
       return this.#unread(number, record.at, doneAt, error);
     }
     if (isFirst) this.handledAt = history.at;
     this.doneAt = doneAt;
     this.cutAt = Math.max(this.cutAt, record.at);
-    this.#isMigrated = record.version !== this.definition.version;
+    this.#isMigrated = isMigrated;
     this.#live(history);
     if (this.state !== 'running' || !history.countsFromWaking) return;
     this.isWaking = true;
     this.own({ kind: 'woken', atMs: this.now() });
+  }
+
+  #mismade(why: string): Failure {
+    const what = `what the migration to version ${this.definition.version} made of ${this.id}`;
+    return failure('ACTOR_VERSION', `${what} is no snapshot of its logic: ${why}; its state stays as it was`);
   }
 
   /** Its code throws at what is in its log: it may have failed over that before, and nobody had noted it. */

@@ -428,6 +428,29 @@ test('a state of an older version is migrated, one of a newer is refused and sta
   assert.equal(contextOf(opened(room, second)), 8);
 });
 
+test('what a migration makes that is no snapshot is refused, and the state stays as it was', () => {
+  let room = openRoom();
+  add(opened(room, counting), 4);
+  room = stopped(room);
+  const made: [made: unknown, why: RegExp][] = [
+    [undefined, /made of thing\/a@n1 is no snapshot of its logic: it has no status/],
+    ['text', /made of thing\/a@n1 is no snapshot of its logic/],
+    [{}, /made of thing\/a@n1 is no snapshot of its logic/],
+    [
+      { status: 'active', context: new Date(0) },
+      /made of thing\/a@n1 is no snapshot of its logic: snapshot\.context is a Date/,
+    ],
+    [Promise.resolve(), /made of thing\/a@n1 is no snapshot of its logic: snapshot is a Promise/],
+  ];
+  for (const [snapshot, why] of made) {
+    const refused = outcomeOf(room, define(counter, { version: 2, migrate: { 1: () => snapshot } }));
+    assert.equal(refused.ok ? 'ok' : refused.failure.code, 'ACTOR_VERSION');
+    assert.match(refused.ok ? '' : refused.failure.message, why);
+    room = stopped(room);
+  }
+  assert.equal(contextOf(opened(room, counting)), 4);
+});
+
 test('damage is told, and keeps its actor from being opened; others live', () => {
   for (const part of ['\0s', '\0l']) {
     let room = openRoom();
