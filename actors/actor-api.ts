@@ -315,7 +315,7 @@ export const actorLimits = {
   turnEvents: 128,
   turnMs: 5,
   /** Transitions, and messages among its own, that one event may lead to before the actor fails over it. */
-  stepsMax: 100_000,
+  stepsMax: 25_000,
   timeoutMs: 5_000,
   timeoutMsMax: 60_000,
 } as const;
