@@ -64,7 +64,7 @@ export const replyOf = (
     const value = replies[event.type]!({ snapshot, event });
     if (value === undefined) return undefined;
     // It would do at this node, and not from another.
-    if (typeof (value as { then?: unknown } | null | undefined)?.then === 'function')
+    if (typeof (value as { then?: unknown } | null)?.then === 'function')
       throw new TypeError('a reply answers at once: it is undefined until a later event has it');
     return { ok: true, value };
   } catch (error) {
