@@ -336,6 +336,8 @@ export class Node {
 export const createNode = async (config: NodeConfigInput): Promise<Node> => {
   const unfit = runtimeProblem(process.versions.node);
   if (unfit !== null) throw new PolityError(failure('INVALID_REQUEST', unfit));
+  if (typeof config !== 'object' || config === null)
+    throw new PolityError(failure('INVALID_REQUEST', 'a node is given a configuration: { name, cluster, data, … }'));
   const actors = splitActors(config.actors);
   const resolution = resolveConfig({
     defaults: { http: null, log: { level: 'warn' } },

@@ -31,7 +31,7 @@ export const actorsSchema = z.strictObject(
       .max(actorLimits.typesMax, { error: () => `names more than ${actorLimits.typesMax} files` }),
     rebalance: z.boolean({ error: () => 'is neither on nor off' }),
   },
-  { error: () => 'is not an object' },
+  { error: () => 'is neither a list of definitions and files nor an object with modules and rebalance' },
 );
 
 /** What is configuration of what a program gives, and the definitions in it. What makes no sense is the schema's to refuse. */

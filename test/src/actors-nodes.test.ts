@@ -189,5 +189,6 @@ test('modules and definitions are hosted; a name that is given twice, and a bad 
   assert.match(await why({ actors: twice }), /two actors are called 'account'/);
   assert.match(await why({ actors: ['./nowhere.js'] }), /the actors of \.\/nowhere\.js: there is no such file/);
   assert.match(await why({ actors: [{}] }), /what defineActor gave/);
-  assert.match(await why({ actors: 5 }), /actors: is not an object/);
+  assert.match(await why({ actors: 5 }), /actors: is neither a list of definitions and files nor an object/);
+  await assert.rejects(createNode(undefined as never), { code: 'INVALID_REQUEST' });
 });
