@@ -280,7 +280,10 @@ const rollBack = (record: ActorRecord, definition: FoldDefinition, step: Step, e
 
 const overFailure = ({ name, standing, reason }: ActorRecord): Failure =>
   standing === 'failed'
-    ? failure('ACTOR_FAILED', `actor '${name}' failed too often and was ended: ${reason ?? 'nobody knows why'}`)
+    ? failure(
+        'ACTOR_FAILED',
+        `actor '${name}' failed too often and was given up: ${reason ?? 'nobody knows why'}; stop it to begin anew`,
+      )
     : failure('ACTOR_STOPPED', `actor '${name}' has ended`);
 
 /** The next step. Does not throw; what it does not do (a failure) leaves the state as it was. */
