@@ -221,12 +221,23 @@ export const createMember = <Outcome>(args: MemberArguments<Outcome>): Member<Ou
       store.persist(effect),
       { durable: true },
       scope.guard((why) => {
-        if (why !== null) return run({ type: 'persist-failed' });
+        if (why !== null) return failed();
         // Answers come in order of tokens: what was written after a snapshot waits until that is loaded.
         if (installing !== null) installing.push(effect);
         else answerPersist(effect);
       }),
     );
+  };
+
+  /** What others make of this node's entries it will not hear: nothing more is applied here but what is on its way to that already. */
+  const failed = (): void => {
+    run({ type: 'persist-failed' });
+    const last = unapplied.at(-1)?.index ?? applied;
+    for (const [at, waiting] of [...placed]) {
+      if (at <= last) continue;
+      placed.delete(at);
+      loseSight(waiting);
+    }
   };
 
   const answerPersist = (effect: Persist): void => {

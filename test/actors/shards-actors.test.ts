@@ -128,6 +128,17 @@ test('the owner dies: the next ask is answered within two seconds, by an actor w
   assert.ok(next.api.actors.find(at('a'))!.view().token!.term > token!.term);
 });
 
+test('who asks the owner over the very write that its disk refuses is answered by the next one, once', () => {
+  const { cluster, nodes, ask } = form(false, counter({ durability: 'replicated' }));
+  assert.ok(ask(nodes[0], at('a')).ok);
+  const group = nodes[0].api.shards.groupOf(at('a'))!;
+  const owner = nodes.find(({ api, peer }) => api.shards.leadership(group).leader === peer)!;
+  owner.storage.failWith({ code: 'IO_ERROR', message: 'planted' });
+  const fromMs = cluster.clock.nowMs();
+  assert.deepEqual(ask(owner, at('a')), { ok: true, value: 2 });
+  assert.ok(cluster.clock.nowMs() - fromMs < 2_000, `${cluster.clock.nowMs() - fromMs} ms`);
+});
+
 test('a node that stops hands its actors over first, and nobody who asks elsewhere notices', () => {
   const { cluster, nodes, ask, owners } = form(true, counter());
   const keys = Array.from({ length: 9 }, (_, n) => `k${n}`);

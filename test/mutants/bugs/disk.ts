@@ -44,7 +44,7 @@ export const disk: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/raft.ts',
-        find: "        if (why !== null) return run({ type: 'persist-failed' });\n",
+        find: '        if (why !== null) return failed();\n',
         replace: '        void why;\n',
       },
     ],
