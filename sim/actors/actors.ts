@@ -101,7 +101,7 @@ export class Actors {
 
   observed(observation: Observation): void {
     if (observation.type !== 'applied') return;
-    for (const { index, timeMs } of observation.entries) this.judge.applied(observation.group, index, timeMs);
+    for (const entry of observation.entries) this.judge.applied(observation.group, entry);
   }
 
   start(): void {

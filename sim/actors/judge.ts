@@ -6,6 +6,7 @@ import type { Outcome } from '../../actors/api.ts';
 import { addressText } from '../../machines/entity/address.ts';
 import { ledgerLimits } from '../../machines/entity/ledger-types.ts';
 import { type ErrorCode, errorTable } from '../../machines/errors.ts';
+import type { Entry } from '../../machines/raft/types.ts';
 import { type Book, lampMs } from './logic.ts';
 import { isDurable, isMortal, isReplicated, type Kind, type Plan } from './plan.ts';
 
@@ -52,7 +53,29 @@ const askTold = ({ op, life, atMs, ending }: Ask): string =>
   `${told(op)} by ${life} at ${Math.round(atMs)} ms, ended ${ending ?? 'not'}`;
 
 /** By kind, what is done outside for each that is committed. */
-const effectsOf: Readonly<Partial<Record<Kind, string>>> = { act: 'act', wait: 'armed', press: 'lit', call: 'errand' };
+const effectsOf: Readonly<Partial<Record<Kind, string>>> = {
+  act: 'act',
+  wait: 'armed',
+  press: 'lit',
+  call: 'errand',
+  try: 'tried',
+  wonder: 'tried',
+};
+
+/** What stands in a list, and of what it comes. */
+const comesOf: readonly (readonly ['rang' | 'home' | 'helped' | 'failed' | 'asked' | 'faded', readonly Kind[]])[] = [
+  ['rang', ['wait']],
+  ['home', ['call', 'try', 'wonder']],
+  ['helped', ['hire']],
+  ['failed', ['try']],
+  ['asked', ['wonder']],
+  ['faded', ['press']],
+];
+/** Of what a replicated actor begins: what the next leader does not begin again by itself. */
+const begunOnce: ReadonlySet<string> = new Set(['attempt', 'question']);
+
+/** The entry that an effect is of: group and index. */
+const entryOf = (effectId: string): string => effectId.slice(0, effectId.lastIndexOf('.'));
 
 export class ActorsJudge {
   /** What was seen first that cannot be true. */
@@ -66,6 +89,7 @@ export class ActorsJudge {
   readonly #done = new Map<string, Set<string>>();
   /** By group and index. */
   readonly #logMs = new Map<string, number>();
+  readonly #logTerm = new Map<string, number>();
   /** By address. */
   readonly #places = new Map<string, number>();
   readonly #nowMs: () => number;
@@ -153,8 +177,9 @@ export class ActorsJudge {
   // ------------------------------------------------------------ what actors do
 
   /** At some replica. */
-  applied(group: string, index: number, timeMs: number): void {
+  applied(group: string, { index, timeMs, term }: Pick<Entry, 'index' | 'timeMs' | 'term'>): void {
     this.#logMs.set(`${group}.${index}`, timeMs);
+    this.#logTerm.set(`${group}.${index}`, term);
   }
 
   /** Of one in memory alone: what it was told by `n`, or by nobody. */
@@ -174,6 +199,8 @@ export class ActorsJudge {
     const known = this.effects.get(id);
     if (known !== undefined) {
       known.times++;
+      if (isReplicated(address.type) && begunOnce.has(as))
+        this.blame('what is not to be retried is begun once', `${what}, ${known.times} times`);
       if (known.as !== as || known.n !== n || known.address !== text)
         this.blame('an effect id means one thing', `${what}, which was ${known.as} ${known.n} of ${known.address}`);
       return;
@@ -185,12 +212,24 @@ export class ActorsJudge {
     if (!isReplicated(address.type)) return;
     if (ids.size > 1) this.blame('none twice', `${what}, and before under ${[...ids][0]}`);
     if (this.#logTimeOf(id) === null) this.blame('no effect before commit', `${what}, whose entry nobody has applied`);
+    if (as === 'failed' || as === 'asked') this.#judgeInterrupted(text, as, n, id);
     if (as === 'rang') this.#judgeTimer(text, n, id, 'armed', this.ops[n]?.plan.ms ?? 0);
     if (as === 'faded') this.#judgeTimer(text, n, id, 'lit', lampMs);
   }
 
   #logTimeOf(effectId: string): number | null {
-    return this.#logMs.get(effectId.slice(0, effectId.lastIndexOf('.'))) ?? null;
+    return this.#logMs.get(entryOf(effectId)) ?? null;
+  }
+
+  /** Only with the leader under which it was begun; and each by its own rule. */
+  #judgeInterrupted(address: string, as: 'failed' | 'asked', n: number, effectId: string): void {
+    const kind = this.ops[n]?.plan.kind;
+    if (kind !== (as === 'failed' ? 'try' : 'wonder'))
+      return this.blame('who is interrupted is treated by his rule', `${kind} ${n} of ${address} is ${as}`);
+    const begun = [...(this.#done.get(`${address} tried ${n}`) ?? [])][0];
+    const [from, to] = [begun, effectId].map((id) => (id === undefined ? undefined : this.#logTerm.get(entryOf(id))));
+    if (from !== undefined && to !== undefined && to <= from)
+      this.blame('nothing is interrupted without cause', `${n} of ${address} is ${as} in term ${to}, and was begun in ${from}`);
   }
 
   /** Not before its instant, by the log's time. What armed it may still be on its way outside. */
@@ -214,6 +253,8 @@ export class ActorsJudge {
       if (as !== undefined && !this.#done.has(`${address} ${as} ${n}`)) return `${as} ${n} was not done`;
       if (kind === 'wait' && !book.rang.includes(n) && !book.cleared.includes(n)) return `the timer of ${n} has not rung`;
       if (kind === 'call' && !book.home.includes(n)) return `the errand of ${n} has not come home`;
+      if (kind === 'try' && !book.home.includes(n) && !book.failed.includes(n)) return `the attempt of ${n} has no end`;
+      if (kind === 'wonder' && !book.home.includes(n)) return `the question of ${n} has no answer`;
       if (kind === 'hire' && !book.helped.includes(n)) return `the helper of ${n} has not helped`;
     }
     for (const n of book.rang) if (!this.#done.has(`${address} rang ${n}`)) return `rang ${n} was not done`;
@@ -268,7 +309,7 @@ export class ActorsJudge {
   }
 
   #judgeBook(address: string, book: Book, isExcused: IsExcused): void {
-    for (const list of ['rang', 'cleared', 'home', 'helped', 'got', 'faded'] as const) {
+    for (const list of ['rang', 'cleared', 'home', 'helped', 'failed', 'asked', 'got', 'faded'] as const) {
       // Whose disk is lost may be told the same once more, and tell it; so may one of a node that was removed and made again.
       const mayBeAgain = (op: Op): boolean =>
         isExcused(op) || (isMortal(op.plan.address) && !isReplicated(op.plan.address.type));
@@ -281,14 +322,11 @@ export class ActorsJudge {
       this.blame('each is migrated once', `${address}, of version ${this.#version}, was migrated from ${migrated.join()}`);
     const both = book.cleared.find((n) => book.rang.includes(n));
     if (both !== undefined) this.blame('no timer fires that was cleared', `that of ${both} at ${address}`);
-    for (const [list, of] of [
-      ['rang', 'wait'],
-      ['home', 'call'],
-      ['helped', 'hire'],
-      ['faded', 'press'],
-    ] as const)
+    const ended = book.failed.find((n) => book.home.includes(n));
+    if (ended !== undefined) this.blame('what failed has no answer', `that of ${ended} at ${address}`);
+    for (const [list, of] of comesOf)
       for (const n of book[list])
-        if (this.ops[n]?.plan.kind !== of || !book.notes.includes(n))
+        if (!of.includes(this.ops[n]?.plan.kind ?? 'note') || !book.notes.includes(n))
           this.blame('nothing comes of nothing', `${list} ${n} of ${address}`);
     const pressed = lastOf(book.notes.filter((n) => this.ops[n]?.plan.kind === 'press'));
     if (pressed !== lastOf(book.faded))
@@ -299,6 +337,10 @@ export class ActorsJudge {
     const book = books.get(address);
     const op = this.ops[n];
     if (book === undefined || op === undefined || isExcused(op)) return;
+    if (as === 'failed' || as === 'asked') {
+      if (!book[as].includes(n)) this.blame('no effect without its event', `${as} ${n} of ${address} under ${id}`);
+      return;
+    }
     const stands = as === 'rang' ? book.rang : as === 'faded' ? book.faded : book.notes;
     if (!stands.includes(n)) this.blame('no effect without its event', `${as} ${n} of ${address} under ${id}`);
   }

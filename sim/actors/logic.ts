@@ -28,6 +28,9 @@ export type Book = {
   readonly faded: readonly number[];
   readonly home: readonly number[];
   readonly helped: readonly number[];
+  /** Of what was under way when a leader was lost: what failed with it, and of what it was asked. */
+  readonly failed: readonly number[];
+  readonly asked: readonly number[];
   readonly got: readonly number[];
   /** Versions that it was migrated from, in their order. */
   readonly migrated: readonly number[];
@@ -35,7 +38,7 @@ export type Book = {
   readonly luck: number;
 };
 
-export type Told = { type: string; n: number; ms?: number; to?: unknown };
+export type Told = { type: string; n: number; ms?: number; to?: unknown; child?: string };
 
 /** What code of one process tells, and asks for. */
 export type Watcher = {
@@ -56,6 +59,8 @@ export const lampMs = 400;
 export const backoffMaxMs = 200;
 const helperMs = 250;
 const errandMs = 120;
+/** Long enough that many a leader is lost meanwhile. */
+const attemptMs = 400;
 
 const empty: Book = {
   notes: [],
@@ -66,6 +71,8 @@ const empty: Book = {
   faded: [],
   home: [],
   helped: [],
+  failed: [],
+  asked: [],
   got: [],
   migrated: [],
   luck: 0,
@@ -76,6 +83,11 @@ const waitingIn = ({ waits, rang, cleared }: Book): number =>
   waits.findLast((n) => !rang.includes(n) && !cleared.includes(n)) ?? -1;
 
 type Lists = 'waits' | 'rang' | 'home' | 'helped' | 'got';
+
+/** Of a child, after the letter of its kind. */
+const numberIn = (id: string): number => Number(/(\d+)$/.exec(id)?.[1] ?? -1);
+const failedChild = ({ event }: { event: { type: string } }): number => numberIn(event.type);
+const askedChild = ({ event }: { event: { type: string } }): number => numberIn((event as { type: string; id: string }).id);
 
 const helper = setup({
   types: { context: {} as { n: number }, input: {} as { n: number } },
@@ -100,21 +112,31 @@ const bookLogic = (watcher: Watcher): AnyActorLogic => {
   const added =
     (list: Lists) =>
     ({ context, event }: { context: Book; event: Told }): Partial<Book> => ({ [list]: [...context[list], event.n] });
+  /** Does something outside, and answers after so long. */
+  const callback = (as: string, child: string, ms: number) =>
+    fromCallback(({ sendBack, input }) => {
+      const { n } = input as { n: number };
+      let isOn = true;
+      watcher.effect(as, n, currentExecution());
+      watcher.later(ms, () => (isOn ? sendBack({ type: 'home', n, child }) : undefined));
+      return () => {
+        isOn = false;
+      };
+    });
   const typed = setup({
     types: { context: {} as Book, events: {} as Told },
     actors: {
       helper,
-      errand: fromCallback(({ sendBack, input }) => {
-        const { n } = input as { n: number };
-        let isOn = true;
-        watcher.effect('errand', n, currentExecution());
-        watcher.later(errandMs, () => (isOn ? sendBack({ type: 'home', n }) : undefined));
-        return () => {
-          isOn = false;
-        };
-      }),
+      errand: callback('errand', 'e', errandMs),
+      attempt: callback('attempt', 'a', attemptMs),
+      question: callback('question', 'q', attemptMs),
     },
     actions: {
+      ...{ tried: tell('tried') },
+      failedOutside: ({ event }) => watcher.effect('failed', failedChild({ event }), currentExecution()),
+      askedOutside: ({ event }) => watcher.effect('asked', askedChild({ event }), currentExecution()),
+      keepFailed: assign(({ context, event }) => ({ failed: [...context.failed, failedChild({ event })] })),
+      keepAsked: assign(({ context, event }) => ({ asked: [...context.asked, askedChild({ event })] })),
       ...{ act: tell('act'), armed: tell('armed'), rang: tell('rang'), lit: tellLamp('lit'), faded: tellLamp('faded') },
       write: assign(({ context, event }) => ({ notes: [...context.notes, event.n], luck: watcher.chance() })),
       keepWait: assign(added('waits')),
@@ -164,7 +186,34 @@ const bookLogic = (watcher: Watcher): AnyActorLogic => {
         actions: [
           'keepHome',
           enqueueActions(({ enqueue, event }) => {
-            enqueue.stopChild(`e${event.n}`);
+            enqueue.stopChild(`${event.child ?? 'e'}${event.n}`);
+          }),
+        ],
+      },
+      try: {
+        actions: [
+          ...(['write', 'tried'] as const),
+          enqueueActions(({ enqueue, event }) => {
+            enqueue.spawnChild('attempt', { id: `a${event.n}`, input: { n: event.n } });
+          }),
+        ],
+      },
+      'xstate.error.actor.*': { actions: ['keepFailed', 'failedOutside'] },
+      wonder: {
+        actions: [
+          ...(['write', 'tried'] as const),
+          enqueueActions(({ enqueue, event }) => {
+            enqueue.spawnChild('question', { id: `q${event.n}`, input: { n: event.n } });
+          }),
+        ],
+      },
+      'polity.interrupted': {
+        actions: [
+          ...(['keepAsked', 'askedOutside'] as const),
+          enqueueActions(({ enqueue, event }) => {
+            const n = askedChild({ event });
+            enqueue.stopChild(`q${n}`);
+            enqueue.spawnChild('errand', { id: `e${n}`, input: { n } });
           }),
         ],
       },
@@ -283,5 +332,5 @@ export const definitionsFor = (watcher: Watcher, version: number): readonly Acto
     // What throws here was told to.
     restart: { ...restartDefault, failuresMax: 10_000, windowMs: 1_000, backoffMinMs: 20, backoffMaxMs },
     timers: isLocal(name) ? timersOf[name] : 'deadline',
-    ...{ mailboxMax: 200, resume: {}, redact: [] },
+    ...{ mailboxMax: 200, resume: { attempt: 'fail' as const, question: 'ask' as const }, redact: [] },
   }));

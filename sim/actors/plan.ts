@@ -4,10 +4,11 @@ import type { Chance } from '../world.ts';
 
 /**
  * 'note': it is written down. 'act': and something is done outside. 'wait': and a timer is set. 'cancel': an earlier timer is cleared.
- * 'press': a lamp is lit that goes out by itself, later if it is pressed again. 'call': a callback is begun and answers. 'hire': a child
- * does it, by a timer of its own. 'pass': another actor is told. 'boom': it throws.
+ * 'press': a lamp is lit that goes out by itself, later if it is pressed again. 'call': a callback is begun and answers, and is begun
+ * again if its leader is lost. 'try': one that has failed then. 'wonder': one of which the actor is asked then, which does it in another way.
+ * 'hire': a child does it, by a timer of its own. 'pass': another actor is told. 'boom': it throws.
  */
-export const kinds = ['note', 'act', 'wait', 'cancel', 'press', 'call', 'hire', 'pass', 'boom'] as const;
+export const kinds = ['note', 'act', 'wait', 'cancel', 'press', 'call', 'try', 'wonder', 'hire', 'pass', 'boom'] as const;
 export type Kind = (typeof kinds)[number];
 
 /**
@@ -85,6 +86,8 @@ const kindWeights = [
   ] as const),
   ...([
     ['call', 3],
+    ['try', 2],
+    ['wonder', 2],
     ['hire', 2],
     ['pass', 3],
     ['boom', 0.5],

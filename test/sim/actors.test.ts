@@ -24,6 +24,8 @@ const empty: Book = {
   faded: [],
   home: [],
   helped: [],
+  failed: [],
+  asked: [],
   got: [],
   migrated: [],
   luck: 0,
@@ -146,7 +148,7 @@ describe('effects and timers', () => {
     assert.match(early.judge.violation!, /^no effect before commit/);
     const other = judging();
     for (let n = 0; n < 2; n++) other.wants({ kind: 'act' });
-    other.judge.applied('kv', 7, 0);
+    other.judge.applied('kv', { index: 7, timeMs: 0, term: 1 });
     for (const n of [0, 0]) other.acts('act', n, 'kv.7.0');
     assert.equal(other.judge.violation, null, 'at least once');
     other.acts('act', 1, 'kv.7.0');
@@ -154,13 +156,13 @@ describe('effects and timers', () => {
     const twice = judging();
     twice.wants({ kind: 'act' });
     for (const index of [7, 8]) {
-      twice.judge.applied('kv', index, 0);
+      twice.judge.applied('kv', { index: index, timeMs: 0, term: 1 });
       twice.acts('act', 0, `kv.${index}.0`);
     }
     assert.match(twice.judge.violation!, /^none twice: act 0 of book\/a by n1#1 under kv\.8\.0, and before under kv\.7\.0/);
     const alone = judging();
     alone.wants({ kind: 'act' });
-    alone.judge.applied('kv', 7, 0);
+    alone.judge.applied('kv', { index: 7, timeMs: 0, term: 1 });
     alone.acts('act', 0, 'kv.7.0');
     assert.match(alone.isOver({})!, /^no effect without its event/);
   });
@@ -169,8 +171,8 @@ describe('effects and timers', () => {
     const timed = (afterMs: number) => {
       const world = judging();
       world.wants({ kind: 'wait', ms: 1_000 });
-      world.judge.applied('kv', 7, 5_000);
-      world.judge.applied('kv', 9, 5_000 + afterMs);
+      world.judge.applied('kv', { index: 7, timeMs: 5_000, term: 1 });
+      world.judge.applied('kv', { index: 9, timeMs: 5_000 + afterMs, term: 1 });
       world.acts('armed', 0, 'kv.7.0');
       world.acts('rang', 0, 'kv.9.0');
       return world;
@@ -192,6 +194,42 @@ describe('effects and timers', () => {
     assert.equal(gotTwice({ type: 'diary', key: 'mortal', node: 'n1' }), null);
     assert.match(gotTwice({ type: 'diary', key: 'd', node: 'n1' })!, /^none twice: got 0 of book\/a/);
     assert.match(gotTwice({ type: 'book', key: 'mortal', node: null })!, /^none twice: got 0 of book\/a/);
+  });
+
+  test('what was under way when a leader was lost goes by its rule', () => {
+    const tried = (kind: 'try' | 'wonder' | 'call') => {
+      const world = judging();
+      world.wants({ kind });
+      for (const [index, term] of [
+        [7, 1],
+        [8, 1],
+        [9, 2],
+      ] as const)
+        world.judge.applied('kv', { index, timeMs: 0, term });
+      world.acts('tried', 0, 'kv.7.0');
+      return world;
+    };
+    const again = tried('try');
+    for (let times = 0; times < 2; times++) again.acts('attempt', 0, 'kv.7.1');
+    assert.match(again.judge.violation!, /^what is not to be retried is begun once: attempt 0 .* 2 times/);
+    const early = tried('try');
+    early.acts('failed', 0, 'kv.8.0');
+    assert.match(
+      early.judge.violation!,
+      /^nothing is interrupted without cause: 0 of book\/a is failed in term 1, and was begun in 1/,
+    );
+    const swapped = tried('wonder');
+    swapped.acts('failed', 0, 'kv.9.0');
+    assert.match(swapped.judge.violation!, /^who is interrupted is treated by his rule: wonder 0 of book\/a is failed/);
+    const good = tried('try');
+    good.acts('failed', 0, 'kv.9.0');
+    assert.equal(good.isOver({ notes: [0], failed: [0] }), null);
+    assert.match(tried('try').isOver({ notes: [0], failed: [0], home: [0] })!, /^what failed has no answer/);
+    assert.match(tried('call').isOver({ notes: [0], failed: [0] })!, /^nothing comes of nothing: failed 0/);
+    assert.match(tried('wonder').isOver({ notes: [0], asked: [0, 0] })!, /^none twice: asked 0/);
+    const open = { ...empty, notes: [0], value: 'dark' };
+    assert.match(tried('try').judge.whyNotSettled('book/a', open, () => false)!, /^the attempt of 0 has no end/);
+    assert.match(tried('wonder').judge.whyNotSettled('book/a', open, () => false)!, /^the question of 0 has no answer/);
   });
 
   test('what an actor began comes to its end', () => {

@@ -106,6 +106,21 @@ export const actors: readonly Mutant[] = [
     ] as const),
   ),
   bug(
+    'interrupted-begun-again',
+    'A new leader begins again what its type says has failed with the old one.',
+    ...([work, 'invoked.index < token.index ? ruleOf(', 'invoked.index < -token.index ? ruleOf('] as const),
+  ),
+  bug(
+    'interrupted-without-cause',
+    'What a leader was to begin itself is taken for interrupted.',
+    ...([work, 'invoked.index < token.index ? ruleOf(', 'invoked.index >= 0 ? ruleOf('] as const),
+  ),
+  bug(
+    'asked-as-failed',
+    'An actor that wants to be asked about what was interrupted is told that it failed.',
+    ...([fold, "item.path, item.how === 'ask', draft)", 'item.path, false, draft)'] as const),
+  ),
+  bug(
     'token-at-opening-only',
     'Whether the token of an actor in memory holds is asked when it is opened, and not before its turns.',
     ...([
