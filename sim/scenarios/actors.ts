@@ -1,21 +1,13 @@
 // Actors of every durability live on every node while paths fail, processes crash, members change, clocks jump and disks break.
-import { often, type Scenario } from './scenario.ts';
+import { deaths, often, paths, type Scenario } from './scenario.ts';
 
 export const actors: Scenario = {
   name: 'actors',
   sentence:
     'Actors of every durability live on every node while paths fail, processes crash, members change, clocks jump and disks break.',
   faults: [
-    'partition',
-    'one-way',
-    'bridge',
-    'reset',
-    'flapping-connection',
-    'slow-network',
-    'loss',
-    'kill',
-    'kill-all',
-    'power-loss',
+    ...paths,
+    ...deaths,
     'power-loss-all',
     'restart',
     'pause',

@@ -1,25 +1,10 @@
 // Services are called by every node while paths fail, processes crash, pause and come back.
-import { often, type Scenario } from './scenario.ts';
+import { deaths, often, paths, type Scenario } from './scenario.ts';
 
 export const calls: Scenario = {
   name: 'calls',
   sentence: 'Services are called by every node while paths fail, processes crash, pause and come back.',
-  faults: [
-    'partition',
-    'one-way',
-    'bridge',
-    'reset',
-    'flapping-connection',
-    'slow-network',
-    'loss',
-    'kill',
-    'kill-all',
-    'power-loss',
-    'restart',
-    'pause',
-    'slow-process',
-    'clock-drift',
-  ],
+  faults: [...paths, ...deaths, 'restart', 'pause', 'slow-process', 'clock-drift'],
   byNameOnly: true,
   knobs: ({ nodes, clients, thinkMs }) => ({
     ...often,

@@ -1,27 +1,10 @@
 // Work queues are filled and emptied while leaders change, nodes crash, paths fail and clocks jump.
-import { often, type Scenario } from './scenario.ts';
+import { deaths, leaders, often, plainPaths, type Scenario } from './scenario.ts';
 
 export const queues: Scenario = {
   name: 'queues',
   sentence: 'Work queues are filled and emptied while leaders change, nodes crash, paths fail and clocks jump.',
-  faults: [
-    'partition',
-    'one-way',
-    'reset',
-    'slow-network',
-    'loss',
-    'kill',
-    'kill-all',
-    'power-loss',
-    'restart',
-    'pause',
-    'pause-leader',
-    'transfer',
-    'membership',
-    'clock-jump',
-    'clock-drift',
-    'slow-disk',
-  ],
+  faults: [...plainPaths, ...deaths, ...leaders, 'clock-jump', 'clock-drift', 'slow-disk'],
   byNameOnly: true,
   knobs: ({ clients, thinkMs, timeoutMs }) => ({
     ...often,

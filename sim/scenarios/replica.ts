@@ -1,20 +1,12 @@
 // Replicated objects are changed at every node while paths fail, nodes crash, clocks jump and disks rot.
-import { often, type Scenario } from './scenario.ts';
+import { deaths, often, paths, type Scenario } from './scenario.ts';
 
 export const replica: Scenario = {
   name: 'replica',
   sentence: 'Replicated objects are changed at every node while paths fail, nodes crash, clocks jump and disks rot.',
   faults: [
-    'partition',
-    'one-way',
-    'bridge',
-    'reset',
-    'flapping-connection',
-    'slow-network',
-    'loss',
-    'kill',
-    'kill-all',
-    'power-loss',
+    ...paths,
+    ...deaths,
     'power-loss-all',
     'restart',
     'pause',

@@ -15,3 +15,17 @@ export type Scenario = {
 
 /** Faults come often enough that a short run shows them. */
 export const often = { everyMs: [30, 700], lastsMs: [20, 2_000] } satisfies Partial<Knobs>;
+
+// What several scenarios have in common, in the order in which they draw it: another order would be other seeds.
+export const plainPaths = ['partition', 'one-way', 'reset', 'slow-network', 'loss'] as const satisfies Fault[];
+export const paths = [
+  'partition',
+  'one-way',
+  'bridge',
+  'reset',
+  'flapping-connection',
+  'slow-network',
+  'loss',
+] as const satisfies Fault[];
+export const deaths = ['kill', 'kill-all', 'power-loss'] as const satisfies Fault[];
+export const leaders = ['restart', 'pause', 'pause-leader', 'transfer', 'membership'] as const satisfies Fault[];

@@ -1,27 +1,11 @@
 // Topics are published to and read while leaders change, nodes crash and lose their power, paths fail and members come and go.
-import { often, type Scenario } from './scenario.ts';
+import { deaths, leaders, often, plainPaths, type Scenario } from './scenario.ts';
 
 export const topics: Scenario = {
   name: 'topics',
   sentence:
     'Topics are published to and read while leaders change, nodes crash and lose their power, paths fail and members come and go.',
-  faults: [
-    'partition',
-    'one-way',
-    'reset',
-    'slow-network',
-    'loss',
-    'kill',
-    'kill-all',
-    'power-loss',
-    'restart',
-    'pause',
-    'pause-leader',
-    'transfer',
-    'membership',
-    'clock-drift',
-    'slow-disk',
-  ],
+  faults: [...plainPaths, ...deaths, ...leaders, 'clock-drift', 'slow-disk'],
   byNameOnly: true,
   knobs: ({ clients, thinkMs, timeoutMs }) => ({
     ...often,
