@@ -9,6 +9,7 @@ import type { Wounds } from '../nemesis/wounds.ts';
 import type { SimulatedNode } from '../node.ts';
 import { wallMsOf } from '../process.ts';
 import type { Chance, World } from '../world.ts';
+import { LocalDisks } from './disks.ts';
 import { Fences } from './fences.ts';
 import { ActorsJudge, type Op } from './judge.ts';
 import { type Book, definitionsFor, type Watcher } from './logic.ts';
@@ -53,6 +54,7 @@ export class Actors {
   readonly #fences: Fences;
   readonly timers: LocalTimers;
   readonly states: ReplicaStates;
+  readonly #disks: LocalDisks;
   readonly #world: World;
   readonly #nodes: readonly SimulatedNode[];
   readonly #names: readonly string[];
@@ -83,6 +85,7 @@ export class Actors {
     this.#addresses = addressesOf(this.#names);
     this.#upgrades = new Upgrades(world, nodes, options.versions ?? 1);
     this.judge = new ActorsJudge(() => world.nowMs, this.#upgrades.last);
+    this.#disks = new LocalDisks(nodes, options.wounds);
     const blame = (rule: string, what: string): void => this.judge.blame(rule, what);
     this.#fences = new Fences(nodes, blame);
     const local = this.#addresses.filter(({ type }) => isLocal(type));
@@ -209,7 +212,7 @@ export class Actors {
     this.#world.after(chance.fraction() * this.#options.thinkMs, () => {
       if (this.#isStopped) return;
       const plan = drawPlan(chance, this.#names);
-      const op = this.judge.wants(plan, this.#diskOf(plan.address));
+      const op = this.judge.wants(plan, this.#disks.nameOf(plan.address));
       this.#enter(chance.pick(this.#nodes), op);
       if (plan.againMs !== null)
         this.#world.after(plan.againMs, () => {
@@ -220,18 +223,9 @@ export class Actors {
     });
   }
 
-  /** Where one of a node has what it knows, and how often that was removed there; null: it is of no node. */
-  #diskOf(address: ActorAddress): string | null {
-    const identity = this.#nodes.find(({ name }) => name === address.node)?.disk.identity;
-    if (identity === undefined) return null;
-    return `${identity} ${this.#options.wounds.removals(identity, addressText(address))}`;
-  }
-
   /** What is damaged on its disk is refused, by name, and does nothing. */
-  #judgeRefused(address: ActorAddress, sinceMs: number, what: string): void {
-    const identity = this.#nodes.find(({ name }) => name === address.node)?.disk.identity;
-    const refusedMs = identity === undefined ? null : this.#options.wounds.refusedSinceMs(identity, addressText(address));
-    if (refusedMs !== null && sinceMs > refusedMs) this.judge.blame('what is damaged is refused', what);
+  #judgeRefused(address: ActorAddress, atMs: number, what: string): void {
+    if (this.#disks.isRefused(address, atMs)) this.judge.blame('what is damaged is refused', what);
   }
 
   #enter(node: SimulatedNode, op: Op): void {
@@ -328,13 +322,6 @@ export class Actors {
     return Math.max(...walls) - Math.min(...walls) + Math.max(...farthest) + driftMax * nowMs + timerMsMax;
   }
 
-  #isExcused = ({ plan: { address }, disk, atMs }: Op): boolean => {
-    if (address.node === null) return false;
-    const { identity, forgotAtMs } = this.#nodes.find(({ name }) => name === address.node)!.disk;
-    const lostUntilMs = this.#options.wounds.lostUntilMs(identity, addressText(address));
-    return this.#diskOf(address) !== disk || Math.max(lostUntilMs, forgotAtMs) >= atMs;
-  };
-
   #isAsking = false;
 
   /** Mortal ones are stopped until nobody watches any more. */
@@ -381,13 +368,13 @@ export class Actors {
         }
       const book = this.#books.get(text);
       if (!isDurable(address.type) || book === undefined) continue;
-      const still = this.judge.whyNotSettled(text, book, this.#isExcused);
+      const still = this.judge.whyNotSettled(text, book, this.#disks.isExcused);
       if (still === null) continue;
       why ??= `${text}: ${still}`;
       this.#read(this.#chance.pick(this.#nodes), address);
     }
     if (why !== null) return why;
-    const unpassed = this.judge.whyNotPassed(this.#books, this.#isExcused);
+    const unpassed = this.judge.whyNotPassed(this.#books, this.#disks.isExcused);
     if (unpassed !== null) for (const address of this.#addresses) this.#read(this.#chance.pick(this.#nodes), address);
     return unpassed ?? this.#whyNotShown();
   }
@@ -422,6 +409,6 @@ export class Actors {
   }
 
   judgeTheEnd(): void {
-    this.judge.judgeTheEnd(this.#books, this.#isExcused);
+    this.judge.judgeTheEnd(this.#books, this.#disks.isExcused);
   }
 }
