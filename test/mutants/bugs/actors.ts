@@ -350,6 +350,18 @@ export const actors: readonly Mutant[] = [
   found(
     ...([
       journal,
+      'effects-of-another-entry',
+      'What a local actor does once more after a crash is also done under an entry before it.',
+    ] as const),
+    ...([
+      'actors/actor-body.ts',
+      'if (effects.length === 0) return nothing;',
+      'if (effects.length === 0) return effects;',
+    ] as const),
+  ),
+  found(
+    ...([
+      journal,
       'snapshot-lost-unseen',
       'A local actor whose snapshot is lost is made anew, as if it had never been.',
     ] as const),
