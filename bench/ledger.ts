@@ -54,7 +54,7 @@ const apply = (items: readonly LedgerItem[]): void => {
 
 const nextEvent = (): LedgerItem => {
   const actor = names[++count % actors]!;
-  return { kind: 'event', actor, version: 1, id: `a-peer-of-bench/${count.toString(36)}`, event };
+  return { kind: 'event', actor, version: 1, isAsked: false, id: `a-peer-of-bench/${count.toString(36)}`, event };
 };
 
 const sample = (): number => {
