@@ -4,8 +4,8 @@
 // - an Actor that is given a parent takes over the parent's system, which is all that it asks of it in its constructor. So a root gets a
 //   system of ours in place of one that XState would make, and no parent;
 // - each Actor tells its system (`_sendInspectionEvent`) of itself in its constructor, before its state is made;
-// - events reach an actor by `_send`, its next snapshot is kept and told by `update`, errors that nobody looks after leave it by `_reportError`, timers are
-//   set by `system.scheduler`, ids come from `system._bookId`.
+// - events reach an actor by `_send`, its next snapshot is kept and told by `update`, errors that nobody looks after leave it by
+//   `_reportError`, timers are set by `system.scheduler`, ids come from `system._bookId`.
 import { Actor, type AnyActorLogic, type EventObject, type Snapshot } from 'xstate';
 import type { SystemEngine } from './actor-cell-system.ts';
 import { CellTimers } from './actor-cell-timers.ts';
