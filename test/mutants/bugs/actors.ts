@@ -173,15 +173,19 @@ export const actors: readonly Mutant[] = [
       },
     ],
   },
-  bug(
-    'deadlines-counted-anew',
-    'Timers of a local actor that stand at an instant count anew when it is read again.',
-    ...([
-      history,
-      "if (this.#policy === 'deadline') return;",
-      "if (this.#policy === 'deadline' && this.dues.size === 0) return;",
-    ] as const),
-  ),
+  {
+    name: 'deadlines-counted-anew',
+    sentence: 'Timers of a local actor that stand at an instant count anew when it is read again.',
+    ...{ from: 'known-bugs', hunted: { scenario: 'actors' } },
+    edits: [
+      { file: history, find: "if (this.#policy === 'deadline') return;", replace: '' },
+      {
+        file: history,
+        find: "return this.#policy !== 'deadline' && this.dues.size > 0;",
+        replace: 'return this.dues.size > 0;',
+      },
+    ],
+  },
   bug(
     'remaining-not-subtracted',
     'A local actor whose timers count what is left of them gives them all of their time again.',
