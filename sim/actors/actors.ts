@@ -138,7 +138,8 @@ export class Actors {
       if (this.#served.get(name) !== process.label) this.#serve(node, process.label);
     }
     for (const group of this.#groups()) this.#fences.look(group);
-    this.states.look();
+    // Of replicas that were made to differ it is asked whether they find it out by themselves.
+    if (this.#options.plantsChance !== true) this.states.look();
     this.judge.late(slackMs, (life) => this.#disturbedMs.get(life) ?? 0);
     this.#world.after(tickMs, () => this.#tick());
   }
