@@ -213,7 +213,8 @@ export const createGroup = (scope: Scope, args: GroupArguments): Component<Group
       if (leader === null)
         sink.log('info', 'LEADER_UNKNOWN', `no leader of '${group}' is known in term ${state.term}`, { group });
       else {
-        const name = nameOf(state.configuration, state.leader);
+        // A learner may hear the leader before it has heard of the members.
+        const name = nameOf(state.configuration, state.leader) ?? leader;
         sink.log('info', 'LEADER', `${name} leads '${group}' in term ${state.term}`, { group, term: state.term });
         scope.soon(() => {
           for (const requests of everyRequests) requests.leaderChanged();
