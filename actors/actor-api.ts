@@ -167,6 +167,11 @@ export interface Backing {
     done: (outcome: Outcome<LiveActor>) => void,
     onlyIfMade?: boolean,
   ): void;
+  /**
+   * What removes an actor for good without opening it, where `open` failed for this reason: it cannot be read, and waiting does not help.
+   * Null: nothing does. Answers null when nothing of it is left, or why something may be.
+   */
+  removal?(address: ActorAddress, why: Failure): ((done: (why: Failure | null) => void) => void) | null;
   /** Those that live here now. */
   live(): Iterable<LiveActor>;
   /** Releases all of them ('stopping') once they have handled what waits, as long as whoever calls has patience. */
@@ -278,6 +283,7 @@ export interface ActorsApi {
   ): () => void;
   /** Told once, when it has ended; of one that never lived, at once. */
   watch(address: ActorAddress, on: (end: ActorEnd) => void): () => void;
+  /** `isHard`: what waits is not handled any more; and one that cannot be read (STORAGE_FAILED, ACTOR_VERSION, ACTOR_FAILED) goes unread. */
   stop(address: ActorAddress, options: { isHard?: boolean; timeoutMs?: number }, done: (outcome: Outcome<null>) => void): void;
   /** What was not delivered here, newest last, at most 256; and how many in all. */
   /** Told of each actor that is brought to life here, before its first event. Must not throw. Returns what ends it. */

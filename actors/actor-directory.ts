@@ -249,6 +249,14 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
         for (const tellOne of ending) tellOne(why === null ? { ok: true, value: null } : { ok: false, failure: why });
       };
       const begin = (): void => void (place.stopping = ending);
+      /** It cannot be opened: only who says so has it removed all the same. */
+      const stopUnread = (why: Failure): void => {
+        const remove = backingOf(definition.durability)?.removal?.(address, why) ?? null;
+        if (remove === null) return over(why);
+        if (!isHard) return over(failure(why.code, `${why.message}; a hard stop removes it unread`, why.details));
+        begin();
+        remove((whyNot) => (whyNot === null ? forget() : over(whyNot)));
+      };
       if (place.live === null && !place.isOpening && definition.durability === 'none') {
         begin();
         return forget();
@@ -257,7 +265,7 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
         makes: false,
         fail(why) {
           if (place.stopping !== null) return void place.stopping.push(done);
-          if (why.code !== 'ACTOR_STOPPED') return over(why);
+          if (why.code !== 'ACTOR_STOPPED') return stopUnread(why);
           begin();
           forget();
         },

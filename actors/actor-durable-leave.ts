@@ -5,9 +5,10 @@ import { type ErrorCode, failure } from '../machines/errors.ts';
 import type { ActorEnd } from './actor-api.ts';
 import { DurableCore, type Ending, type Letter } from './actor-durable-core.ts';
 import { journalLimits } from './actor-durable-place.ts';
-import { type History, historyLimits, isKept } from './actor-history.ts';
+import type { History } from './actor-history.ts';
 import type { Cut } from './actor-log.ts';
 import type { Buried } from './actor-records.ts';
+import { toBury } from './actor-remains.ts';
 
 export abstract class DurableLeave extends DurableCore {
   /** Over this entry. */
@@ -81,11 +82,9 @@ export abstract class DurableLeave extends DurableCore {
 
   /** What it was delivered, as long as that is not too long ago for any. */
   #toBury(): Buried | null {
-    const ids = this.delivered.filter(([, atMs]) => isKept(atMs, this.now()));
-    if (ids.length === 0) return null;
-    this.place.buries();
-    const newestMs = Math.max(...ids.map(([, atMs]) => atMs));
-    return { untilMs: Math.ceil(newestMs + historyLimits.idsKeptMs), ids };
+    const buried = toBury(this.delivered, this.now());
+    if (buried !== null) this.place.buries();
+    return buried;
   }
 
   /** Its state is written, so that it is read in one go, and its timers are known to whoever wakes it. */

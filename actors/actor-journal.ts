@@ -23,6 +23,7 @@ import { type DurablePlace, journalLimits } from './actor-durable-place.ts';
 import { Family } from './actor-family.ts';
 import type { FormRef } from './actor-here.ts';
 import { openCount } from './actor-records.ts';
+import { removeRemains } from './actor-remains.ts';
 import { createTurns, type Turns } from './actor-turns.ts';
 import type { Outcome } from './api.ts';
 import { createDeadlines } from './deadlines.ts';
@@ -63,6 +64,9 @@ export interface Journal extends Backing {
 export const createJournal = (args: JournalArguments): Journal => new JournalTable(args);
 
 const pageEntries = 256;
+/** Why one cannot be opened that no waiting helps; the disk that refuses is told apart by the journal itself. */
+const unreadable: ReadonlySet<Failure['code']> = new Set(['STORAGE_FAILED', 'ACTOR_VERSION', 'ACTOR_FAILED']);
+const namesMax = 8;
 
 class JournalTable implements Journal, DurablePlace {
   readonly durability = 'local';
@@ -83,6 +87,8 @@ class JournalTable implements Journal, DurablePlace {
   readonly #kin = new Map<string, Family<DurableActor>>();
   /** Who waits for one that is read, or for one that leaves. */
   readonly #waiting = new Map<DurableActor, ((why: Failure | null) => void)[]>();
+  /** Those that are removed unread, and who waits until they are. */
+  readonly #removals = new Map<string, (() => void)[]>();
   readonly #definitions = new Map<string, ActorDefinition>();
   readonly #dues: DueIndex<string>;
   readonly #burials: Burials;
@@ -127,6 +133,8 @@ class JournalTable implements Journal, DurablePlace {
     onlyIfMade = false,
   ): void {
     const name = nameOf(address);
+    const later = this.#removals.get(name);
+    if (later !== undefined) return void later.push(() => this.open(definition, address, null, done, onlyIfMade));
     const actor = this.#actors.get(name);
     if (actor?.isEnding === true) return this.#queue(actor, () => this.open(definition, address, null, done, onlyIfMade));
     if (actor !== undefined) return this.#begun(actor, definition, done, onlyIfMade);
@@ -174,6 +182,36 @@ class JournalTable implements Journal, DurablePlace {
     }
     for (const run of waiting) run(why);
     if (why !== null) this.#stopped();
+  }
+
+  // ---------------------------------------------------------------- they are removed unread
+
+  removal(address: ActorAddress, why: Failure): ((done: (why: Failure | null) => void) => void) | null {
+    if (!unreadable.has(why.code) || this.#stopping !== null || this.#refused !== null) return null;
+    return (done) => this.#removeUnread(address, done);
+  }
+
+  #removeUnread(address: ActorAddress, done: (why: Failure | null) => void): void {
+    const name = nameOf(address);
+    const text = addressText(address);
+    if (this.#actors.has(name) || this.#removals.has(name))
+      return done(failure('NOT_READY', `${text} is being read or removed`));
+    const later: (() => void)[] = [];
+    this.#removals.set(name, later);
+    removeRemains(this.writer, address, this.clock.wallMs(), (removed) => {
+      this.#removals.delete(name);
+      // What was refused may look as if it were done.
+      if (!removed.ok) this.diskRefused(removed.failure);
+      else {
+        this.#dues.delete(name);
+        if (removed.hasBuried) this.buries();
+        const unread = removed.unread.length === 0 ? '' : `, and with it what deliveries stood in ${namesOf(removed.unread)}`;
+        this.sink.log('warn', 'ACTOR_REMOVED_UNREAD', `${text} was removed by a hard stop${unread}`, { address: text });
+      }
+      done(removed.ok ? null : removed.failure);
+      for (const run of later) run();
+      this.#stopped();
+    });
   }
 
   find(address: ActorAddress): LiveActor | null {
@@ -351,12 +389,15 @@ class JournalTable implements Journal, DurablePlace {
   }
 
   #stopped(): void {
-    if (this.#stopping === null || this.#actors.size > 0) return;
+    if (this.#stopping === null || this.#actors.size + this.#removals.size > 0) return;
     this.idle.end();
     this.overdue.end();
     for (const done of this.#stopping.splice(0)) done();
   }
 }
+
+const namesOf = (names: readonly string[]): string =>
+  names.length <= namesMax ? names.join(', ') : `${names.slice(0, namesMax).join(', ')} and ${names.length - namesMax} more`;
 
 const nameOf = ({ type, key }: ActorAddress): string => `${type}/${key}`;
 

@@ -3,7 +3,7 @@
 
 import { type ActorAddress, addressText } from '../machines/entity/address.ts';
 import type { Hosted } from '../machines/entity/hosted.ts';
-import { dumpOf } from '../machines/entity/ledger.ts';
+import { dumpOf, removalOf } from '../machines/entity/ledger.ts';
 import { isActorName, typeOfName } from '../machines/entity/ledger-items.ts';
 import { createResidents } from '../machines/entity/ledger-store.ts';
 import type { ActorName } from '../machines/entity/ledger-types.ts';
@@ -215,6 +215,28 @@ class ReplicaTable implements Replicas {
     });
     this.#live.set(name, actor);
     return actor;
+  }
+
+  /** What the fold has not said (which deliveries failed) stays unsaid: OUTCOME_UNKNOWN for who delivers them once more. */
+  removal(address: ActorAddress, why: Failure): ((done: (why: Failure | null) => void) => void) | null {
+    if (why.code !== 'ACTOR_VERSION') return null;
+    const name = nameOfAddress(address);
+    const text = addressText(address);
+    const { clock, sink } = this.#args;
+    return (done) => {
+      const group = this.#groupOf(name);
+      if (group === undefined || !group.isOpen)
+        return done(failure('NOT_READY', `this node has no replica of the group of ${text}`));
+      const item = removalOf(name, group.record(name));
+      group.propose(item, (end) =>
+        clock.soon(() => {
+          if (end.type === 'not-taken') return done(end.failure);
+          if (end.type === 'unknown') return done(failure('OUTCOME_UNKNOWN', `the leader was lost while ${text} was removed`));
+          sink.log('warn', 'ACTOR_REMOVED_UNREAD', `${text} was removed by a hard stop`, { address: text });
+          done(null);
+        }),
+      );
+    };
   }
 
   live(): Iterable<LiveActor> {

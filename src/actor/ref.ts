@@ -32,7 +32,7 @@ export type DeliveringOptions = WaitingOptions & {
 };
 
 export type StopOptions = WaitingOptions & {
-  /** What waits in its mailbox is not handled any more. */
+  /** What waits in its mailbox is not handled any more; and one that cannot be read (STORAGE_FAILED, ACTOR_VERSION, ACTOR_FAILED) goes unread. */
   isHard?: boolean;
 };
 

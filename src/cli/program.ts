@@ -350,7 +350,7 @@ const addActor = (program: Command): void => {
     .action(async (address, options) => (await import('./shards.ts')).shards(address, options));
   reaching(actor.command('stop <address>'))
     .description('end it for good, with what is durable of it; the next event makes it anew')
-    .option('--hard', 'what waits in its mailbox is not handled any more')
+    .option('--hard', 'what waits in its mailbox is not handled any more, and one that cannot be read is removed unread')
     .action(async (address, options) => (await load()).stop(address, options));
 };
 

@@ -50,7 +50,7 @@ export interface ActorClient<Actor extends AnyDefinedActor = AnyDefinedActor> {
   }): AsyncGenerator<ValueAt<SnapshotOf<Actor>, Path>, ActorEnded, undefined>;
   /** Of a replicated one that was stopped because replicas of it differ (ACTOR_DIVERGED): it goes on as the leader of its group has it. */
   reset(options?: ActorCallOptions): Promise<void>;
-  /** For good, with what is durable of it. `isHard`: what waits in its mailbox is not handled any more. */
+  /** For good, with what is durable of it. `isHard`: what waits in its mailbox is not handled any more; one that cannot be read goes unread. */
   stop(options?: ActorCallOptions & { isHard?: boolean }): Promise<void>;
 }
 

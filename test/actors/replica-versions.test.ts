@@ -52,14 +52,14 @@ const createWorld = () => {
     world.cluster.until(() => isStopped);
     return world.cluster.kill(node);
   };
-  const begin = (name: string, contents?: ReturnType<typeof stop>): HandNode => {
-    versions.set(name, v2);
+  const begin = (name: string, contents?: ReturnType<typeof stop>, version = v2): HandNode => {
+    versions.set(name, version);
     const node = world.start(name, contents === undefined ? {} : { contents });
     world.cluster.until(() => node.api.status().state === 'ready', 20_000);
     return node;
   };
   return {
-    ...{ ...world, rung, stop, begin },
+    ...{ ...world, rung, stop, begin, v1 },
     /** n2 and n3 are of the new version, n1 leads and is the last of the old one. */
     mixed(): [HandNode, HandNode, HandNode] {
       const [n1, n2, n3] = world.form();
@@ -143,6 +143,59 @@ test('it is gone for good: when nobody can know any more, that is said', () => {
   assert.match(
     end.failure.message,
     /lacks what came of the last 2 events of 'cart\/a', which are of version 1, and so do the others/,
+  );
+});
+
+const stopAt = (world: ReturnType<typeof createWorld>, node: HandNode, isHard: boolean): Outcome<null> => {
+  const ends: Outcome<null>[] = [];
+  node.api.actors.stop(addressOf('a'), { isHard, timeoutMs: 20_000 }, (outcome) => void ends.push(outcome));
+  world.cluster.until(() => ends.length === 1, 20_000);
+  return ends[0]!;
+};
+
+const assertRefused = (outcome: Outcome<null>): void => {
+  assert.ok(!outcome.ok);
+  assert.equal(outcome.failure.code, 'ACTOR_VERSION');
+  assert.match(outcome.failure.message, /; a hard stop removes it unread$/);
+};
+
+test('nobody can know any more what came of it: a hard stop removes it, at whatever node, and what it had is told to be unknown', () => {
+  const world = createWorld();
+  const [n1, n2, n3] = world.mixed();
+  assert.equal(said(world.ask('a', { type: 'add' }, 'x')), 1);
+  world.cluster.kill(n1);
+  world.cluster.until(() => world.leader() !== null);
+  let isGone = false;
+  n2.api.changeGroup('kv', { type: 'remove', node: 'n1' }, { timeoutMs: 5_000 }, ({ ok }) => {
+    isGone = ok;
+  });
+  world.cluster.until(() => isGone);
+  const follower = world.leader() === n2 ? n3 : n2;
+  assertRefused(stopAt(world, follower, false));
+  assert.deepEqual(stopAt(world, follower, true), { ok: true, value: null });
+  assert.ok(world.leader()!.lines.some(({ code }) => code === 'ACTOR_REMOVED_UNREAD'));
+  const answers = ['x', 'y'].map((id) => {
+    const ends: Outcome<unknown>[] = [];
+    n2.api.actors.ask(addressOf('a'), { type: 'add' }, { id, timeoutMs: 5_000 }, (outcome) => void ends.push(outcome));
+    world.cluster.until(() => ends.length === 1, 20_000);
+    return said(ends[0]!);
+  });
+  assert.deepEqual(answers, ['OUTCOME_UNKNOWN', 1]);
+});
+
+test('of a newer version than any node hosts: a hard stop removes it', () => {
+  const world = createWorld();
+  const [n1, n2, n3] = world.mixed();
+  world.lead(n2);
+  assert.equal(said(world.ask('a', { type: 'add' }, 'x')), 1);
+  world.cluster.pass(1_500);
+  for (const node of [n2, n3]) world.begin(node.name, world.stop(node), world.v1);
+  world.lead(n1);
+  assertRefused(stopAt(world, n1, false));
+  assert.deepEqual(stopAt(world, n1, true), { ok: true, value: null });
+  assert.deepEqual(
+    ['x', 'y'].map((id) => said(world.ask('a', { type: 'add' }, id))),
+    ['ACTOR_REFUSED', 1],
   );
 });
 

@@ -50,8 +50,11 @@ test('a fourth node: learner, voter, leader; the old leader is removed', limits,
         return group.role === 'learner' && group.learners.includes(added.name) ? group : null;
       });
       assert.equal(sorted(asLearner.voters), 'n1,n2,n3');
-      await cli(via, 'group', 'promote', 'kv', added.name);
-      await until('four voters', async () => sorted((await kv(old)).voters) === 'n1,n2,n3,n4');
+      await insist(
+        'four voters',
+        async () => sorted((await kv(old)).voters) === 'n1,n2,n3,n4',
+        () => cli(via, 'group', 'promote', 'kv', added.name),
+      );
       await insist(
         'the new node leads',
         async () => (await cluster.settled()) === added,

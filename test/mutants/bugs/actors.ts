@@ -239,7 +239,7 @@ export const actors: readonly Mutant[] = [
   bug(
     'stop-forgets-ids',
     'What a local actor handled that was stopped since is done once more by the next of its name.',
-    ...(['actors/actor-durable-leave.ts', 'if (ids.length === 0) return null;', 'if (ids.length >= 0) return null;'] as const),
+    ...(['actors/actor-remains.ts', 'if (ids.length === 0) return null;', 'if (ids.length >= 0) return null;'] as const),
   ),
   bug(
     'effect-ids-again',
