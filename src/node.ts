@@ -109,6 +109,9 @@ export const startTree = async (parts: NodeParts): Promise<NodeApi> => {
   }
 };
 
+/** A timer for longer would ring at once. */
+const readyMsMax = 2 ** 31 - 1;
+
 const settled = <Value>(start: (done: (outcome: Outcome<Value>) => void) => void): Promise<Value> =>
   new Promise((resolve, reject) => {
     start((outcome) => (outcome.ok ? resolve(outcome.value) : reject(new PolityError(outcome.failure))));
@@ -202,8 +205,10 @@ export class Node {
     return this.api.status();
   }
 
-  /** Resolves when the node serves; rejects after `timeoutMs` with the reason why it does not. */
+  /** Resolves when the node serves; rejects after `timeoutMs` with the reason why it does not (NOT_READY), or with INVALID_REQUEST. */
   async ready(timeoutMs = 30_000): Promise<NodeStatus> {
+    const isTime = typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= readyMsMax;
+    if (!isTime) throw new PolityError(failure('INVALID_REQUEST', `timeoutMs is a number of milliseconds, 0 to ${readyMsMax}`));
     const status = await settledStatus(this.api, ({ state }) => state === 'ready' || state === 'failed', timeoutMs);
     if (status.state === 'ready') return status;
     const why = `${status.name} is not ready after ${timeoutMs} ms: ${status.state}${status.reason === null ? '' : `, ${status.reason}`}`;
