@@ -2,12 +2,13 @@
 // it is worked out by the same machine as any run, on every replica (machines/graph/durable.ts); its calls are made by the leader once the
 // entry that wants them is committed, and what they came to is an entry. A new leader is told what was under way when the old one was
 // lost: what is idempotent is called again, of anything else nobody knows whether it happened.
-import { type EventObject, enqueueActions, fromCallback, setup } from 'xstate';
+import { type EventObject, fromCallback, setup } from 'xstate';
 import type { ActorAddress } from '../machines/entity/address.ts';
 import { failure } from '../machines/errors.ts';
 import {
   type DurableBegin,
   type DurableCall,
+  type DurableClock,
   type DurableEnded,
   type DurableEvent,
   type DurableRun,
@@ -63,52 +64,59 @@ const call = ({ calls, wallMs }: DurableGraphArguments) =>
     return cancel;
   });
 
-const logicOf = (args: DurableGraphArguments) =>
-  setup({
+const clock = ({ wallMs }: DurableGraphArguments) =>
+  fromCallback<EventObject, DurableClock>(({ input: { lost, leastMs }, sendBack }) => {
+    const told: DurableEvent = { type: 'time', lost, atMs: Math.max(leastMs, Math.floor(wallMs())) };
+    sendBack(told);
+  });
+
+const logicOf = (args: DurableGraphArguments) => {
+  const machine = setup({
     types: { context: {} as DurableRun, events: {} as DurableEvent },
-    actors: { call: call(args) },
+    actors: { call: call(args), clock: clock(args) },
     actions: {
       forget() {
         const running = currentExecution();
         if (running !== null) args.forget(running.address);
       },
     },
-  }).createMachine({
+  });
+  /** It is removed in a moment, whatever comes meanwhile: nothing begins in it. */
+  const forgotten = machine.enqueueActions(({ enqueue }) => {
+    enqueue.assign(() => ({ ...noRun, phase: 'over' as const }));
+    enqueue('forget');
+    enqueue.raise({ type: 'forget' }, { id: 'forget', delay: forgetAgainMs });
+  });
+  const taken = machine.enqueueActions(({ context, event, enqueue }) => {
+    const turn = durableTurn(context, event);
+    if (turn === null) return;
+    for (const wanted of turn.wanted) {
+      const { id } = wanted;
+      if (!wanted.starts) enqueue.stopChild(id);
+      else if (wanted.src === 'call') enqueue.spawnChild('call', { id, input: wanted.input });
+      else enqueue.spawnChild('clock', { id, input: wanted.input });
+    }
+    // The clock was asked: it is woken by what that says.
+    if (turn.context === context) return;
+    enqueue.assign(() => turn.context);
+    enqueue.cancel('wake');
+    const { wakeMs, nowMs, phase } = runOf(turn.context)!;
+    if (wakeMs !== Number.POSITIVE_INFINITY)
+      enqueue.raise({ type: 'wake' }, { id: 'wake', delay: Math.max(0, wakeMs - nowMs) });
+    if (phase === 'over') enqueue.raise({ type: 'forget' }, { id: 'forget', delay: turn.context.keepMs });
+  });
+  return machine.createMachine({
     id: 'run',
     context: noRun,
     on: {
-      look: {
-        // Nothing was begun: whoever asks has made it.
-        guard: ({ context }) => context.phase === 'new',
-        actions: 'forget',
-      },
-      forget: {
-        actions: enqueueActions(({ enqueue }) => {
-          enqueue.assign(() => ({ ...noRun, phase: 'over' as const }));
-          enqueue('forget');
-          enqueue.raise({ type: 'forget' }, { id: 'forget', delay: forgetAgainMs });
-        }),
-      },
-      '*': {
-        actions: enqueueActions(({ context, event, enqueue }) => {
-          const turn = durableTurn(context, event);
-          if (turn === null) return;
-          for (const wanted of turn.wanted) {
-            const { id } = wanted;
-            if (wanted.starts) enqueue.spawnChild('call', { id, input: wanted.input });
-            else enqueue.stopChild(id);
-          }
-          enqueue.assign(() => turn.context);
-          enqueue.cancel('wake');
-          const { wakeMs, nowMs, phase } = runOf(turn.context)!;
-          if (wakeMs !== Number.POSITIVE_INFINITY)
-            enqueue.raise({ type: 'wake' }, { id: 'wake', delay: Math.max(0, wakeMs - nowMs) });
-          if (phase === 'over' && context.phase !== 'over')
-            enqueue.raise({ type: 'forget' }, { id: 'forget', delay: turn.context.keepMs });
-        }),
-      },
+      // Nothing was begun: whoever asks has made it.
+      look: { guard: ({ context }) => context.phase === 'new', actions: forgotten },
+      cancel: [{ guard: ({ context }) => context.phase === 'new', actions: forgotten }, { actions: taken }],
+      forget: { actions: forgotten },
+      '*': { actions: taken },
     },
   });
+};
 
 // ---------------------------------------------------------------- what is taken from others
 
@@ -152,8 +160,8 @@ const check =
 const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
   a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
 
-/** 'begun' by this very request, 'joined' what runs or ran, 'other': another graph has this id. */
-export type DurableAnswer = 'begun' | 'joined' | 'other';
+/** 'begun' by this very request, 'joined' what runs or ran, 'other': another graph has this id; 'gone': the last one is being forgotten. */
+export type DurableAnswer = 'begun' | 'joined' | 'other' | 'gone';
 
 const contextOf = (snapshot: unknown): DurableRun => (snapshot as { context: DurableRun }).context;
 
@@ -164,7 +172,8 @@ export const createDurableGraph = (args: DurableGraphArguments): ActorDefinition
     begin({ snapshot, event }): DurableAnswer {
       const { graph, nonce, principal } = contextOf(snapshot);
       const begin = event as DurableBegin;
-      if (graph === null || !isSame(graph, begin.graph) || principal !== begin.principal) return 'other';
+      if (graph === null) return 'gone';
+      if (!isSame(graph, begin.graph) || principal !== begin.principal) return 'other';
       return nonce === begin.nonce ? 'begun' : 'joined';
     },
     look: ({ snapshot }) => contextOf(snapshot).graph !== null,

@@ -385,7 +385,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   const graphs = createGraphDoor({
     ...{ name: settings.name, clock, graceMs: settings.calls.graceMs, catalog: options.services ?? catalog.api },
     ...{ isStopping: () => draining !== null, cell: () => graphCell },
-    durable: createDurableRuns({ random, actors: () => actors.api }),
+    durable: createDurableRuns({ random, clock, actors: () => actors.api }),
   });
   const routes = createRoutesDoor({
     ...{ self: network.self, name: settings.name, clock, peers, members: () => membersNow() },

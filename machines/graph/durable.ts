@@ -1,6 +1,7 @@
 // A run of a graph that is kept where it outlives the node that began it: each event, once it stands in a log, makes of a context, which is
 // plain data, the next one and says which calls begin and end. The same on every replica; the run itself is the machine's (machine.ts).
 import { type Failure, failure } from '../errors.ts';
+import { InvariantBroken } from '../invariant.ts';
 import { pack, unpack } from '../wire/envelope.ts';
 import { checkGraph } from './check.ts';
 import { step } from './machine.ts';
@@ -70,7 +71,12 @@ export type DurableEvent =
   | DurableEnded
   | { readonly type: 'cancel'; readonly atMs: number }
   | { readonly type: 'look' | 'wake' | 'forget' }
-  | { readonly type: 'polity.interrupted'; readonly src: string; readonly id: string };
+  | { readonly type: 'polity.interrupted'; readonly src: string; readonly id: string }
+  /** What the clock says that the two before asked for; `lost`: the child that was interrupted. */
+  | { readonly type: 'time'; readonly lost: string | null; readonly atMs: number };
+
+/** A child that says what time it is at the leader: neither a timer that rings nor an interruption does. Never before `leastMs`. */
+export type DurableClock = { readonly lost: string | null; readonly leastMs: number };
 
 export type DurableCall = CallOf & { readonly call: Uint8Array; readonly requestId: string; readonly principal: string | null };
 
@@ -113,7 +119,8 @@ const callOfChild = (id: string): CallOf | null => {
 /** Children to be started and stopped, in their order. */
 type Wanted =
   | { readonly starts: false; readonly id: string }
-  | { readonly starts: true; readonly id: string; readonly input: DurableCall };
+  | { readonly starts: true; readonly id: string; readonly src: 'call'; readonly input: DurableCall }
+  | { readonly starts: true; readonly id: string; readonly src: 'clock'; readonly input: DurableClock };
 
 type Turn = { readonly context: DurableRun; readonly wanted: Wanted[] };
 
@@ -124,7 +131,7 @@ const advance = (context: DurableRun, run: GraphRun, atMs: number, first: GraphE
     if (effect.type === 'cancel-call') wanted.push({ starts: false, id: childOf(context, effect) });
     if (effect.type !== 'call') return null;
     const started = startOf(context, effect);
-    if ('input' in started) wanted.push({ starts: true, ...started });
+    if ('input' in started) wanted.push({ starts: true, src: 'call', ...started });
     return 'input' in started ? null : started;
   };
   const events = [first];
@@ -157,20 +164,52 @@ const written = (context: DurableRun, run: GraphRun): DurableRun => ({
 const failureOfInterrupted = (): Failure =>
   failure('OUTCOME_UNKNOWN', 'the node that made this call for the run was lost, or led its group no longer');
 
-/** What was under way when a leader was lost. */
-const interrupted = (context: DurableRun, run: GraphRun, id: string): Turn | null => {
+const clockOf = (lost: string | null): string => (lost === null ? 'clock' : `clock.${lost}`);
+
+/** Much may have passed since the run was last told of anything: what comes next has to begin from there. */
+const askTime = (context: DurableRun, run: GraphRun, lost: string | null): Turn => {
+  const id = clockOf(lost);
+  const leastMs = lost === null ? run.wakeMs : run.nowMs;
+  return {
+    context,
+    wanted: [
+      { starts: false, id },
+      { starts: true, src: 'clock', id, input: { lost, leastMs } },
+    ],
+  };
+};
+
+/** The call of a child, if that is what the run waits for. */
+const underWayOf = (context: DurableRun, run: GraphRun, id: string) => {
   const of = callOfChild(id);
   const underWay = of === null || childOf(context, of) !== id ? null : callUnderWay(run, of);
-  if (of === null || underWay === null) return null;
-  const stopped: Wanted = { starts: false, id };
-  if (run.idempotent.has(underWay.planned)) {
-    const again = { ...context, again: { ...context.again, [callKey(of)]: (context.again[callKey(of)] ?? 0) + 1 } };
-    const started = startOf(again, { type: 'call', ...of, call: underWay.call });
-    if ('input' in started) return { context: again, wanted: [stopped, { starts: true, ...started }] };
+  return of === null || underWay === null ? null : { of, ...underWay };
+};
+
+/** What was under way when a leader was lost. */
+const interrupted = (context: DurableRun, run: GraphRun, id: string, atMs: number): Turn => {
+  const was = underWayOf(context, run, id);
+  if (was === null) return { context, wanted: [] };
+  if (!run.idempotent.has(was.planned)) {
+    const outcome = { ok: false as const, failure: failureOfInterrupted() };
+    const turn = advance(context, run, atMs, { type: 'ended', ...was.of, outcome, node: null, attempts: 1 });
+    return { ...turn, wanted: [{ starts: false, id }, ...turn.wanted] };
   }
-  const outcome = { ok: false as const, failure: failureOfInterrupted() };
-  const turn = advance(context, run, run.nowMs, { type: 'ended', ...of, outcome, node: null, attempts: 1 });
-  return { ...turn, wanted: [stopped, ...turn.wanted] };
+  const turn = advance(context, run, atMs, { type: 'wake' });
+  // There may be no time left for it.
+  const now = underWayOf(turn.context, run, id);
+  if (now === null) return turn;
+  const key = callKey(now.of);
+  const again = { ...turn.context, again: { ...turn.context.again, [key]: (turn.context.again[key] ?? 0) + 1 } };
+  const started = startOf(again, { type: 'call', ...now.of, call: now.call });
+  // What was made once is not too large to be made again.
+  if (!('input' in started)) throw new InvariantBroken('made-again', key);
+  return { context: again, wanted: [...turn.wanted, { starts: false, id }, { starts: true, src: 'call', ...started }] };
+};
+
+const told = (context: DurableRun, run: GraphRun, lost: string | null, atMs: number): Turn => {
+  const turn = lost === null ? advance(context, run, atMs, { type: 'wake' }) : interrupted(context, run, lost, atMs);
+  return { ...turn, wanted: [{ starts: false, id: clockOf(lost) }, ...turn.wanted] };
 };
 
 const ended = (context: DurableRun, run: GraphRun, event: DurableEnded): Turn => {
@@ -185,7 +224,8 @@ const ended = (context: DurableRun, run: GraphRun, event: DurableEnded): Turn =>
 
 const begun = (context: DurableRun, event: DurableBegin): Turn | null => {
   const { graph, idempotent, principal, keepMs, nonce, atMs } = event;
-  if (context.graph !== null) return null;
+  // One that is being forgotten cannot be begun until that is over.
+  if (context.phase !== 'new') return null;
   const plan = planOf(graph);
   const calls = callsOf(plan);
   const run = createRun({
@@ -199,16 +239,18 @@ const begun = (context: DurableRun, event: DurableBegin): Turn | null => {
 export const durableTurn = (context: DurableRun, event: DurableEvent): Turn | null => {
   if (event.type === 'begin') return begun(context, event);
   const run = runOf(context);
-  if (run === null) return null;
+  if (run === null || run.phase === 'over') return null;
   switch (event.type) {
     case 'ended':
       return ended(context, run, event);
     case 'cancel':
       return advance(context, run, event.atMs, { type: 'cancel' });
     case 'wake':
-      return advance(context, run, run.wakeMs === Number.POSITIVE_INFINITY ? run.nowMs : run.wakeMs, { type: 'wake' });
+      return askTime(context, run, null);
     case 'polity.interrupted':
-      return interrupted(context, run, event.id);
+      return underWayOf(context, run, event.id) === null ? null : askTime(context, run, event.id);
+    case 'time':
+      return told(context, run, event.lost, event.atMs);
     default:
       return null;
   }

@@ -11,6 +11,7 @@ import {
   checkRun,
   type DurableBegin,
   type DurableCall,
+  type DurableClock,
   type DurableEvent,
   type DurableRun,
   durableTurn,
@@ -39,6 +40,8 @@ class Led {
   readonly plan: Plan;
   readonly idempotent: boolean;
   readonly children = new Map<string, DurableCall>();
+  /** Those who are to say what time it is. */
+  readonly clocks = new Map<string, DurableClock>();
   /** Calls that were made, by what they are for: how often by which id. */
   readonly made = new Map<string, number>();
   readonly told: string[] = [];
@@ -70,8 +73,13 @@ class Led {
     this.#twin = twin!.context;
     assert.deepEqual(pack(this.#twin), pack(this.context), 'replicas differ');
     for (const wanted of turn.wanted) {
-      if (!wanted.starts) this.children.delete(wanted.id);
-      else {
+      if (!wanted.starts) {
+        this.children.delete(wanted.id);
+        this.clocks.delete(wanted.id);
+      } else if (wanted.src === 'clock') {
+        assert.ok(!this.clocks.has(wanted.id), `${wanted.id} runs already`);
+        this.clocks.set(wanted.id, wanted.input);
+      } else {
         assert.ok(!this.children.has(wanted.id), `${wanted.id} runs already`);
         this.children.set(wanted.id, wanted.input);
         const of = idOf(wanted.input);
@@ -99,14 +107,26 @@ class Led {
     this.take({ type: 'ended', kind, step, attempt, ok: code === null, ...ended });
   }
 
-  /** The next leader is told of all that ran. */
-  lose(): void {
+  /** What clocks say, so many milliseconds after the run was told of anything. */
+  tick(laterMs: number): void {
+    for (const { lost, leastMs } of [...this.clocks.values()]) {
+      const atMs = Math.max(leastMs, runOf(this.context)!.nowMs + laterMs);
+      this.take({ type: 'time', lost, atMs });
+      if (this.isOver) return;
+      assert.ok(runOf(this.context)!.nowMs >= (lost === null ? atMs : leastMs), 'time stands still');
+    }
+  }
+
+  /** The next leader is told of all that ran; clocks may say something later. */
+  lose(laterMs: number | null = 1): void {
     for (const id of [...this.children.keys()]) this.take({ type: 'polity.interrupted', src: 'call', id });
+    if (laterMs !== null) this.tick(laterMs);
   }
 
   wake(): void {
     const { wakeMs } = runOf(this.context)!;
     this.take({ type: 'wake' });
+    this.tick(0);
     if (wakeMs !== Number.POSITIVE_INFINITY && !this.isOver)
       assert.ok(runOf(this.context)!.nowMs >= wakeMs, 'time stands still');
   }
@@ -128,7 +148,7 @@ test('whatever the graph and whoever is lost, replicas agree, nothing is made tw
           if (led.isOver) break;
           const ids = [...led.children.keys()];
           if (what === 0) led.take({ type: 'cancel', atMs: 5_000 });
-          else if (what < 5) led.lose();
+          else if (what < 5) led.lose([0, 1, 20_000, null][which % 4]);
           else if (what < 9 || ids.length === 0) led.wake();
           else led.end(ids[which % ids.length]!, codes[code]!);
         }
@@ -154,8 +174,13 @@ test('what is told of a call that has ended, or was made again since, changes no
   led.lose();
   assert.deepEqual([...led.children.keys()], ['step.a.1.1']);
   assert.equal(led.children.get('step.a.1.1')!.requestId, 'n.step.a.1');
+  const { nowMs } = runOf(led.context)!;
   for (const id of ['step.a.1', 'step.a.1.2', 'step.b.1', 'compensation.a.1', 'step.nobody.1', 'rubbish', 'a.b.c.d'])
-    led.take({ type: 'polity.interrupted', src: 'call', id });
+    for (const event of [
+      { type: 'polity.interrupted' as const, src: 'call', id },
+      { type: 'time' as const, lost: id, atMs: nowMs },
+    ])
+      led.take(event);
   assert.equal(led.made.get('step a 1'), 2);
   led.end('step.a.1.1', null);
   led.take({ type: 'polity.interrupted', src: 'call', id: 'step.a.1.1' });

@@ -11,7 +11,7 @@ export const graphs: readonly Mutant[] = [
   bug(
     'graph-call-made-twice',
     'A call that is not idempotent is made again by the next leader.',
-    ...(['if (run.idempotent.has(underWay.planned)) {', 'if (underWay.planned !== null) {'] as const),
+    ...(['if (!run.idempotent.has(was.planned)) {', 'if (was.planned === null) {'] as const),
   ),
   bug(
     'graph-interruption-stale',
@@ -29,11 +29,14 @@ export const graphs: readonly Mutant[] = [
   bug(
     'graph-time-stands-still',
     'Nobody is told of the time when a run wakes, so that its time is never over.',
-    ...(['run.wakeMs === Number.POSITIVE_INFINITY ? run.nowMs : run.wakeMs', 'run.nowMs'] as const),
+    ...([
+      "advance(context, run, atMs, { type: 'wake' }) : interrupted(",
+      "advance(context, run, run.nowMs, { type: 'wake' }) : interrupted(",
+    ] as const),
   ),
   bug(
     'graph-begun-twice',
     'A request that is repeated begins the run from its beginning.',
-    ...(['  if (context.graph !== null) return null;\n', ''] as const),
+    ...(["  if (context.phase !== 'new') return null;\n", ''] as const),
   ),
 ];
