@@ -1,8 +1,8 @@
 // Followers at other nodes of actors at this one: subscribers, who are shown one thing at a time, and watchers, whose end is kept until they
 // have heard it, also while their connection is gone for a moment.
 import type { EventObject, Snapshot } from 'xstate';
-import { createFeed, type Feed, heard, offer, withdraw } from '../machines/entity/post-feed.ts';
-import { createHearing, type Hearing, has, heardTypeOf, tell } from '../machines/entity/post-hearing.ts';
+import { createFeed, type Feed, heard, offer, putOff, withdraw } from '../machines/entity/post-feed.ts';
+import { createHearing, type Hearing, has, heardTypeOf, tell, untell } from '../machines/entity/post-hearing.ts';
 import { postLimits } from '../machines/entity/post-limits.ts';
 import { formNext, formOver, type PostFollow, type PostOver, postTypes } from '../machines/entity/post-messages.ts';
 import { failure } from '../machines/errors.ts';
@@ -55,6 +55,8 @@ export class Feeds {
   readonly #args: FeedsArguments;
   readonly #peers = new Map<PeerId, OfPeer>();
   readonly #deadlines: Deadlines<Followed>;
+  /** What found no room on the way to a peer: done once there is. */
+  readonly #putOff = new Map<PeerId, (() => void)[]>();
 
   constructor(scope: Scope, args: FeedsArguments) {
     this.#args = args;
@@ -145,8 +147,30 @@ export class Feeds {
     else this.#sayOver(followed.peer, followed.follow, followed.why);
   }
 
-  #sayHeld({ peer, follow: { number } }: Followed): void {
-    this.#args.post.say(peer, postTypes.next, formNext({ number, at: 0, value: null }), 0);
+  #sayHeld(followed: Followed): void {
+    const { peer, follow } = followed;
+    const next = formNext({ number: follow.number, at: 0, value: null });
+    if (this.#args.post.say(peer, postTypes.next, next, 0) !== 'lost') return;
+    this.#later(peer, () => {
+      if (followed.why === null && this.#find(peer, follow.number) === followed) this.#sayHeld(followed);
+    });
+  }
+
+  /**
+   * Too much waits for this peer already, whose connection may live for as long as it likes. If nobody is there, its end tells more than
+   * was to be said.
+   */
+  #later(peer: PeerId, run: () => void): void {
+    if (!this.#args.post.isSlow(peer)) return;
+    let all = this.#putOff.get(peer);
+    if (all === undefined) this.#putOff.set(peer, (all = []));
+    if (all.length < postLimits.feedsPerPeerMax + postLimits.watchesPerPeerMax) all.push(run);
+  }
+
+  drained(peer: PeerId): void {
+    const all = this.#putOff.get(peer);
+    this.#putOff.delete(peer);
+    for (const run of all ?? []) run();
   }
 
   #show(followed: Followed, snapshot: Snapshot<unknown>): void {
@@ -162,7 +186,8 @@ export class Feeds {
           return this.#over(followed, { type: 'end', end: { reason: 'failed', output: null, failure: value } });
         followed.hasShown = true;
         followed.shown = shown.value;
-        this.#args.post.say(peer, postTypes.next, formNext({ number: follow.number, at: feed.at, value }), value.byteLength);
+        const form = formNext({ number: follow.number, at: feed.at, value });
+        if (this.#args.post.say(peer, postTypes.next, form, value.byteLength) === 'lost') this.#putOffNext(followed, next);
         return;
       }
       withdraw(feed);
@@ -171,6 +196,13 @@ export class Feeds {
       feed.waiting = null;
       offer(feed, next);
     }
+  }
+
+  #putOffNext(followed: Followed, snapshot: Snapshot<unknown>): void {
+    const { peer, follow, feed } = followed;
+    putOff(feed, snapshot);
+    followed.hasShown = false;
+    this.#later(peer, () => this.more(peer, follow.number, feed.at));
   }
 
   /** Once, or not at all: what does not get there is counted. */
@@ -182,7 +214,10 @@ export class Feeds {
     const at = value === null || isFailure(value) ? null : tell(hearing);
     if (at === null) return this.#args.sink.count('actor_emitted_lost_total');
     const bytes = value as Uint8Array;
-    this.#args.post.say(peer, postTypes.next, formNext({ number: follow.number, at, value: bytes }), bytes.byteLength);
+    const next = formNext({ number: follow.number, at, value: bytes });
+    if (this.#args.post.say(peer, postTypes.next, next, bytes.byteLength) !== 'lost') return;
+    untell(hearing);
+    this.#args.sink.count('actor_emitted_lost_total');
   }
 
   more(peer: PeerId, number: number, at: number): void {
@@ -203,10 +238,12 @@ export class Feeds {
     if (followed.untilMs === 0) this.#sayOver(peer, follow, why);
   }
 
-  #sayOver(peer: PeerId, { number, address }: PostFollow, why: Why): void {
+  #sayOver(peer: PeerId, follow: PostFollow, why: Why): void {
+    const { number, address } = follow;
     const isKept = this.#args.locating.isKept(address.type);
     const bytes = why.type === 'end' ? (why.end.output?.byteLength ?? 0) : 0;
-    this.#args.post.say(peer, postTypes.over, formOver({ number, why, isKept }), bytes);
+    if (this.#args.post.say(peer, postTypes.over, formOver({ number, why, isKept }), bytes) !== 'lost') return;
+    this.#later(peer, () => this.#sayOver(peer, follow, why));
   }
 
   /** Its follower has heard its end, or does not want it any more. */
@@ -227,6 +264,7 @@ export class Feeds {
   }
 
   closed(peer: PeerId): void {
+    this.#putOff.delete(peer);
     const of = this.#peers.get(peer);
     if (of === undefined) return;
     for (const followed of [...of.feeds.values(), ...of.watches.values()]) this.#leave(followed);
@@ -247,6 +285,7 @@ export class Feeds {
 
   /** Another process, or none any more: it knows nothing of what it followed. */
   gone(peer: PeerId): void {
+    this.#putOff.delete(peer);
     const of = this.#peers.get(peer);
     if (of === undefined) return;
     for (const followed of [...of.feeds.values(), ...of.watches.values()]) this.#forget(followed);

@@ -302,7 +302,8 @@ class Actors implements ActorsCore {
         case 'peer-close':
           return this.#closed(event.peer);
         case 'drain':
-          return this.#post.drained(event.peer);
+          this.#post.drained(event.peer);
+          return this.#feeds.drained(event.peer);
         case 'members':
           return this.#members(event.changes);
         case 'changed':

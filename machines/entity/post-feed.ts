@@ -28,6 +28,11 @@ export const withdraw = <Value>(feed: Feed<Value>): void => {
   feed.at--;
 };
 
+/** It cannot leave now: it, or what is newer, is to be shown when it is said to have been heard. */
+export const putOff = <Value>(feed: Feed<Value>, value: Value): void => {
+  feed.waiting ??= { value };
+};
+
 /** He has what was shown as this; what is to be shown next, as `at`, or null. */
 export const heard = <Value>(feed: Feed<Value>, at: number): { readonly value: Value } | null => {
   if (!feed.isUnderWay || at !== feed.at) return null;

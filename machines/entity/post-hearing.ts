@@ -27,6 +27,11 @@ export const tell = (hearing: Hearing): number | null => {
   return ++hearing.sent;
 };
 
+/** It went nowhere: who never gets it never says that he has it. */
+export const untell = (hearing: Hearing): void => {
+  hearing.sent--;
+};
+
 /** He has all up to this one. */
 export const has = (hearing: Hearing, at: number): void => {
   if (at <= hearing.sent) hearing.heard = Math.max(hearing.heard, at);

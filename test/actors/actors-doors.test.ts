@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { type EventObject, fromTransition } from 'xstate';
 import type { ActorEnd } from '../../actors/actor-api.ts';
 import type { Outcome } from '../../actors/api.ts';
+import { hearingWindow } from '../../machines/entity/post-hearing.ts';
 import { postTypes } from '../../machines/entity/post-messages.ts';
 import { createHandDoors, ledgerOf, meterOf, tallyAt } from './hand-doors.ts';
 import { handDefinition } from './hand-replicas.ts';
@@ -264,6 +265,74 @@ test('a subscriber whose lane was full when he said that he has a value is shown
   world.doors.get('n1')!.cell.send({ type: 'drain', peer: 'p-n2' });
   world.pass(50);
   assert.deepEqual(shown, [0, 1, 3]);
+});
+
+test('what finds no room on the way to a slow node is shown and told once there is', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  // 33 of these leave hardly any room.
+  const textOf = (count: number): string => `${count}${'x'.repeat(1_016_650)}`;
+  type State = { count: number; text: string };
+  const logic = fromTransition(
+    (state: State, event: EventObject, { emit }): State => {
+      if (event.type === 'add') return { count: state.count + 1, text: textOf(state.count + 1) };
+      (emit as (event: EventObject) => void)({ type: 'cried', much: 'x'.repeat(1_000) } as EventObject);
+      return state;
+    },
+    { count: 0, text: textOf(0) },
+  );
+  for (const name of ['n1', 'n2']) world.api(name).host(handDefinition('vat', { logic, replies: {} }));
+  const vat = { type: 'vat', key: 'a', node: 'n2' };
+  const shown: string[][] = [];
+  const ends: string[] = [];
+  let cries = 0;
+  world.api('n1').hear(
+    vat,
+    'cried',
+    () => cries++,
+    () => {},
+  );
+  for (let n = 0; n < 40; n++) {
+    const mine: string[] = [];
+    shown.push(mine);
+    world.api('n1').subscribe(
+      vat,
+      'context.text',
+      (value) => mine.push(String(value).slice(0, 1)),
+      ({ reason }) => ends.push(reason),
+    );
+  }
+  world.pass(50);
+  const isFull = ({ from }: { from: string }): boolean => from === 'p-n2';
+  const drain = (): void => {
+    world.network.full = () => false;
+    world.doors.get('n2')!.cell.send({ type: 'drain', peer: 'p-n1' });
+    world.pass(50);
+  };
+  world.network.full = isFull;
+  world.api('n2').send(vat, add);
+  world.pass(20);
+  for (let sent = 0; sent < 2 * hearingWindow; sent++) {
+    world.api('n2').send(vat, { type: 'cry' });
+    if (sent % 64 === 0) world.pass(5);
+  }
+  world.pass(5);
+  drain();
+  const before = cries;
+  world.api('n2').send(vat, { type: 'cry' });
+  world.pass(20);
+  assert.equal(cries, before + 1, 'what found no room takes none of what may be on its way');
+  assert.deepEqual(shown, Array(40).fill(['0', '1']));
+  world.network.full = isFull;
+  world.api('n2').send(vat, add);
+  world.pass(20);
+  const watched: string[] = [];
+  world.api('n1').watch(vat, ({ reason }) => watched.push(reason));
+  world.pass(20);
+  world.api('n2').stop(vat, {}, () => {});
+  world.pass(20);
+  drain();
+  assert.deepEqual(ends, Array(40).fill('stopped'));
+  assert.deepEqual(watched, ['stopped']);
 });
 
 test('a watcher is told the end once: exactly while its process can say it, unreachable when nobody can', () => {

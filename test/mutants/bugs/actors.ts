@@ -408,6 +408,18 @@ export const actors: readonly Mutant[] = [
     ] as const),
   ),
   found(
+    ...(['actors/actors-doors', 'no-room-is-the-end', 'What finds no room on the way to a slow node is never said.'] as const),
+    ...(['actors/actors.ts', 'return this.#feeds.drained(event.peer);', 'return;'] as const),
+  ),
+  found(
+    ...([
+      'actors/actors-doors',
+      'no-room-is-on-its-way',
+      'Who hears what an actor emits hears nothing any more after much of it found no room.',
+    ] as const),
+    ...(['machines/entity/post-hearing.ts', '  hearing.sent--;', '  void hearing;'] as const),
+  ),
+  found(
     ...([
       'actors/actor-replica-live',
       'answer-from-nothing',
