@@ -200,9 +200,8 @@ class JournalTable implements Journal, DurablePlace {
     this.#removals.set(name, later);
     removeRemains(this.writer, address, this.clock.wallMs(), (removed) => {
       this.#removals.delete(name);
-      // What was refused may look as if it were done.
-      if (!removed.ok) this.diskRefused(removed.failure);
-      else {
+      if (!removed.ok && removed.isRefused) this.diskRefused(removed.failure);
+      if (removed.ok) {
         this.#dues.delete(name);
         if (removed.hasBuried) this.buries();
         const unread = removed.unread.length === 0 ? '' : `, and with it what deliveries stood in ${namesOf(removed.unread)}`;

@@ -14,17 +14,22 @@ const pageBytes = 4 << 20;
 /** `unread`: what of it could not be read, by name, so that deliveries it knew of are forgotten. */
 type Remains = { operations: StorageOperation[]; buried: Buried | null; unread: string[] };
 
-export type Removed = { ok: true; hasBuried: boolean; unread: readonly string[] } | { ok: false; failure: Failure };
+/** `isRefused`: by the disk, which may show it as gone from now on; else nothing was written. */
+export type Removed =
+  | { ok: true; hasBuried: boolean; unread: readonly string[] }
+  | { ok: false; isRefused: boolean; failure: Failure };
 
 /** Nothing of it is read or written by anybody else meanwhile. */
 export const removeRemains = (writer: Writer, address: ActorAddress, nowMs: number, done: (removed: Removed) => void): void => {
-  const refuse = (why: string): void =>
-    done({ ok: false, failure: failure('STORAGE_FAILED', `${addressText(address)} could not be removed: ${why}`) });
+  const fail = (isRefused: boolean, why: string): void => {
+    const message = `${addressText(address)} could not be removed: ${why}`;
+    done({ ok: false, isRefused, failure: failure('STORAGE_FAILED', message) });
+  };
   collect(writer, address, nowMs, (remains) => {
-    if (typeof remains === 'string') return refuse(remains);
+    if (typeof remains === 'string') return fail(false, remains);
     const { operations, buried, unread } = remains;
     writer.write(operations, { durable: true }, (why) => {
-      if (why !== null) refuse(`${why.code}: ${why.message}`);
+      if (why !== null) fail(true, `${why.code}: ${why.message}`);
       else done({ ok: true, hasBuried: buried !== null, unread });
     });
   });

@@ -171,3 +171,19 @@ test('a disk that refuses keeps it, and no hard stop is promised', () => {
     assert.doesNotMatch(again.message, /a hard stop removes it/);
   }
 });
+
+test('a disk that cannot say what there is of it keeps it; others go on', () => {
+  const room = killed(delivered(['x']));
+  const directory = directoryOf(room, counting);
+  const { view } = room.writer;
+  room.writer.view = () => ({
+    read: (_range, done) => done({ code: 'IO_ERROR', message: 'a block is gone' }, []),
+    close() {},
+  });
+  const why = stop(room, directory, true);
+  assert.equal(why?.code, 'STORAGE_FAILED');
+  assert.match(why.message, /thing\/a@n1 could not be removed: its log cannot be read: IO_ERROR: a block is gone/);
+  room.writer.view = view;
+  assert.equal(contextOf(opened(room, counting, 'b')), 0);
+  assert.equal(contextOf(opened(room, counting)), 1);
+});

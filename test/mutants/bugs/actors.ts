@@ -241,6 +241,30 @@ export const actors: readonly Mutant[] = [
     'What a local actor handled that was stopped since is done once more by the next of its name.',
     ...(['actors/actor-remains.ts', 'if (ids.length === 0) return null;', 'if (ids.length >= 0) return null;'] as const),
   ),
+  found(
+    ...([
+      'actors/actor-journal/removal',
+      'removed-unread-forgets-ids',
+      'What stood in the log of a local actor that is removed unread is done once more by the next of its name.',
+    ] as const),
+    ...([
+      'actors/actor-remains.ts',
+      'if (!passedOver.has(number)) ids.set(id, atMs);',
+      'if (passedOver.has(number)) ids.set(id, atMs);',
+    ] as const),
+  ),
+  found(
+    ...([
+      'actors/actor-journal/removal',
+      'opened-while-removed',
+      'A local actor is read while what is left of it is being removed.',
+    ] as const),
+    ...([
+      'actors/actor-journal.ts',
+      'if (later !== undefined) return void later.push(',
+      'if (later === null) return void later!.push(',
+    ] as const),
+  ),
   bug(
     'effect-ids-again',
     'A local actor that was stopped and is made again gives the ids of its effects again.',
