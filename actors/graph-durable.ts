@@ -4,7 +4,7 @@
 // lost: what is idempotent is called again, of anything else nobody knows whether it happened.
 import { type EventObject, fromCallback, setup } from 'xstate';
 import type { ActorAddress } from '../machines/entity/address.ts';
-import { failure } from '../machines/errors.ts';
+import { type Failure, failure } from '../machines/errors.ts';
 import {
   type DurableBegin,
   type DurableCall,
@@ -41,12 +41,28 @@ export type DurableGraphArguments = {
 /** How long after it was to be forgotten it is tried again. */
 const forgetAgainMs = 10_000;
 
+/** What a service says of a failure may be long, and each step may fail: all of them have to fit into one run. */
+const briefly = ({ code, message, details }: Failure): Failure => {
+  const { failureBytesMax, failureCharsMax } = limits;
+  let said = failure(
+    code,
+    message.length <= failureCharsMax ? message : `${message.slice(0, failureCharsMax).replace(/\p{Cs}/gu, '\ufffd')}…`,
+  );
+  const shortestFirst = Object.entries(details ?? {}).toSorted(([, a], [, b]) => String(a).length - String(b).length);
+  for (const [name, value] of shortestFirst) {
+    const more: Failure = { ...said, details: { ...said.details, [name]: value } };
+    if (pack(more).byteLength <= failureBytesMax) said = more;
+  }
+  return said;
+};
+
 /** Nothing that is larger than a run can keep, or no plain data, goes into the log. */
 const saidOf = ({ outcome, isInDoubt = false }: StepEnd): Pick<DurableEnded, 'ok' | 'packed' | 'isInDoubt'> => {
-  const kept = keep(outcome.ok ? outcome.value : { ...outcome.failure }, limits.resultsBytesMax);
-  if (kept !== null) return { ok: outcome.ok, packed: pack(kept.value).slice(), isInDoubt };
-  const what = outcome.ok ? 'it ended well, but its result' : `${outcome.failure.code}: what it says of it`;
-  const message = `${what} is no plain data, or has more than the ${limits.resultsBytesMax} bytes that a durable run keeps`;
+  if (!outcome.ok) return { ok: false, packed: pack(briefly(outcome.failure)).slice(), isInDoubt };
+  const kept = keep(outcome.value, limits.resultsBytesMax);
+  const packed = kept === null ? null : pack(kept.value).slice();
+  if (packed !== null && packed.byteLength <= limits.resultsBytesMax) return { ok: true, packed, isInDoubt };
+  const message = `it ended well, but its result is no plain data, or has more than the ${limits.resultsBytesMax} bytes that a durable run keeps`;
   return { ok: false, packed: pack(failure('TOO_LARGE', message)).slice(), isInDoubt: true };
 };
 

@@ -16,6 +16,9 @@ export const durableGraphLimits = {
   graphBytesMax: 128 << 10,
   resultsBytesMax: 256 << 10,
   inputBytesMax: 32 << 10,
+  /** What is kept of one failure, and of its message; details that do not fit are left out. */
+  failureBytesMax: 640,
+  failureCharsMax: 240,
   /** Whatever the graph says. */
   concurrencyMax: 8,
   principalCharsMax: 256,

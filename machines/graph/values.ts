@@ -1,6 +1,6 @@
 // Plain data, copied and weighed as it is walked through: what goes into a call shares nothing with the result that it came from, nor
 // with what the caller of the graph keeps, and nobody makes a small graph into a large message.
-import { isWellFormed } from '../wire/octets.ts';
+import { isWellFormed, utf8Length } from '../wire/octets.ts';
 
 export type Part = string | number;
 /** Where in a graph or a value, for a person: `steps.charge.input.items[2]`. */
@@ -95,7 +95,7 @@ export const copyPart = (walk: Walk, part: Part, value: unknown): unknown => {
 };
 
 const copyText = (walk: Walk, text: string): unknown => {
-  pay(walk, text.length);
+  pay(walk, utf8Length(text));
   return isWellFormed(text) ? text : stop(walk, 'has half a character (a lone surrogate)');
 };
 
@@ -112,7 +112,7 @@ const copyRecord = (walk: Walk, record: Fields): unknown => {
   for (const name of Object.keys(record)) {
     if (record[name] === undefined) continue;
     if (name === '__proto__') stop(walk, "has a field '__proto__'");
-    pay(walk, name.length);
+    pay(walk, utf8Length(name));
     if (walk.wrong !== null) return null;
     copied[name] = copyPart(walk, name, record[name]);
   }

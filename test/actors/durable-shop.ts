@@ -1,7 +1,7 @@
 // A shop of five methods over three nodes moved by hand, which keep durable runs: who tries those begins here.
 import assert from 'node:assert/strict';
 import type { GraphOptions } from '../../actors/graph-api.ts';
-import { type ErrorCode, failure } from '../../machines/errors.ts';
+import { type ErrorCode, type Failure, failure } from '../../machines/errors.ts';
 import type { GraphOutcome } from '../../machines/graph/index.ts';
 import type { HandNode } from './hand-cluster.ts';
 import { createHandCatalog, createHandServices, type HandServices } from './hand-services.ts';
@@ -13,7 +13,7 @@ type Called = {
   input: unknown;
   requestId: string;
   answer(value: unknown): void;
-  fail(code: ErrorCode): void;
+  fail(code: ErrorCode, message?: string, details?: Failure['details']): void;
 };
 
 export const methods = ['reserve', 'release', 'charge', 'refund', 'ship'];
@@ -34,7 +34,8 @@ export const shop = (servers = ['n3'], durableGraphs = true) => {
       const called: Called = {
         ...{ at, method, input, requestId },
         answer: (value) => end({ ok: true, value }),
-        fail: (code) => end({ ok: false, failure: failure(code, `${method} said so`) }),
+        fail: (code, message = `${method} said so`, details = {}) =>
+          end({ ok: false, failure: failure(code, message, details) }),
       };
       calling.push(called);
       all.push(called);

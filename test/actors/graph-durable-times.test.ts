@@ -93,3 +93,25 @@ test('cancelled once it has ended: it stays as it is', () => {
   pass(500);
   assert.deepEqual(later.outcome, seen.outcome);
 });
+
+test('every step fails, and services say a lot of it: all of it is kept in few words', () => {
+  const { n1, run, called, pass } = shop(['n3']);
+  const names = Array.from({ length: 120 }, (_, at) => `s${at}`);
+  const step = { service: 'shop', method: 'ship', onError: 'continue' };
+  const seen = run(n1, { steps: Object.fromEntries(names.map((name) => [name, step])) });
+  const details = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`d${at}`, 'y'.repeat(1_000)]));
+  for (const _ of names) called('ship').fail('SERVICE_REFUSED', '\u{1f600}'.repeat(500), { ...details, reason: 'NO' });
+  pass(500);
+  assert.equal(seen.code, 'ok');
+  const why = seen.outcome.steps.s119!.failure!;
+  assert.deepEqual([why.code, why.details?.reason, why.details?.d0], ['SERVICE_REFUSED', 'NO', undefined]);
+  assert.equal(why.message, `${'\u{1f600}'.repeat(120)}…`);
+});
+
+test('a result weighs what its bytes do, not its characters', () => {
+  const { n1, run, called, pass } = shop(['n3']);
+  const seen = run(n1, { steps: { ship: { service: 'shop', method: 'ship' } } });
+  called('ship').answer('\u6f22'.repeat(100_000));
+  pass(500);
+  assert.equal(seen.outcome.steps.ship!.failure?.code, 'TOO_LARGE');
+});
