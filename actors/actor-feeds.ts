@@ -9,6 +9,7 @@ import { failure } from '../machines/errors.ts';
 import { type FollowedHere, type FollowHere, followedOf, type Redact, redactOf } from './actor-follow-here.ts';
 import { packPlain } from './actor-here.ts';
 import type { Locating } from './actor-locating.ts';
+import type { PutOff } from './actor-put-off.ts';
 import { isFailure, isSame, isSelection, plainOf, shownOf } from './actor-values.ts';
 import type { CallPost } from './calls-post.ts';
 import { createDeadlines, type Deadlines } from './deadlines.ts';
@@ -21,6 +22,7 @@ export type FeedsArguments = {
   clock: ClockPort;
   sink: SinkPort;
   post: CallPost;
+  putOff: PutOff;
   followHere: FollowHere;
   locating: Locating;
   isStopping: () => boolean;
@@ -55,8 +57,6 @@ export class Feeds {
   readonly #args: FeedsArguments;
   readonly #peers = new Map<PeerId, OfPeer>();
   readonly #deadlines: Deadlines<Followed>;
-  /** What found no room on the way to a peer: done once there is. */
-  readonly #putOff = new Map<PeerId, (() => void)[]>();
 
   constructor(scope: Scope, args: FeedsArguments) {
     this.#args = args;
@@ -151,26 +151,9 @@ export class Feeds {
     const { peer, follow } = followed;
     const next = formNext({ number: follow.number, at: 0, value: null });
     if (this.#args.post.say(peer, postTypes.next, next, 0) !== 'lost') return;
-    this.#later(peer, () => {
+    this.#args.putOff.later(peer, () => {
       if (followed.why === null && this.#find(peer, follow.number) === followed) this.#sayHeld(followed);
     });
-  }
-
-  /**
-   * Too much waits for this peer already, whose connection may live for as long as it likes. If nobody is there, its end tells more than
-   * was to be said.
-   */
-  #later(peer: PeerId, run: () => void): void {
-    if (!this.#args.post.isSlow(peer)) return;
-    let all = this.#putOff.get(peer);
-    if (all === undefined) this.#putOff.set(peer, (all = []));
-    if (all.length < postLimits.feedsPerPeerMax + postLimits.watchesPerPeerMax) all.push(run);
-  }
-
-  drained(peer: PeerId): void {
-    const all = this.#putOff.get(peer);
-    this.#putOff.delete(peer);
-    for (const run of all ?? []) run();
   }
 
   #show(followed: Followed, snapshot: Snapshot<unknown>): void {
@@ -202,7 +185,7 @@ export class Feeds {
     const { peer, follow, feed } = followed;
     putOff(feed, snapshot);
     followed.hasShown = false;
-    this.#later(peer, () => this.more(peer, follow.number, feed.at));
+    this.#args.putOff.later(peer, () => this.more(peer, follow.number, feed.at));
   }
 
   /** Once, or not at all: what does not get there is counted. */
@@ -243,7 +226,7 @@ export class Feeds {
     const isKept = this.#args.locating.isKept(address.type);
     const bytes = why.type === 'end' ? (why.end.output?.byteLength ?? 0) : 0;
     if (this.#args.post.say(peer, postTypes.over, formOver({ number, why, isKept }), bytes) !== 'lost') return;
-    this.#later(peer, () => this.#sayOver(peer, follow, why));
+    this.#args.putOff.later(peer, () => this.#sayOver(peer, follow, why));
   }
 
   /** Its follower has heard its end, or does not want it any more. */
@@ -264,7 +247,6 @@ export class Feeds {
   }
 
   closed(peer: PeerId): void {
-    this.#putOff.delete(peer);
     const of = this.#peers.get(peer);
     if (of === undefined) return;
     for (const followed of [...of.feeds.values(), ...of.watches.values()]) this.#leave(followed);
@@ -285,7 +267,6 @@ export class Feeds {
 
   /** Another process, or none any more: it knows nothing of what it followed. */
   gone(peer: PeerId): void {
-    this.#putOff.delete(peer);
     const of = this.#peers.get(peer);
     if (of === undefined) return;
     for (const followed of [...of.feeds.values(), ...of.watches.values()]) this.#forget(followed);

@@ -20,6 +20,7 @@ import type { ActorEnd } from './actor-api.ts';
 import { endOutput, type FollowedHere, type FollowHere, followedOf, redactOf } from './actor-follow-here.ts';
 import type { FormRef } from './actor-here.ts';
 import type { Located, Locating } from './actor-locating.ts';
+import type { PutOff } from './actor-put-off.ts';
 import { isSame, plainOf, revive, shownOf } from './actor-values.ts';
 import type { CallPost, Carrier } from './calls-post.ts';
 import type { ClockPort, PeerId, SinkPort, Timer } from './ports/index.ts';
@@ -42,6 +43,7 @@ export type FollowingArguments = {
   carrier: Carrier;
   /** What a lane does not take waits here until it does. */
   post: CallPost;
+  putOff: PutOff;
   followHere: FollowHere;
   locating: Locating;
   formRef: FormRef;
@@ -113,7 +115,7 @@ export class Following {
     this.#step(follower, { type: 'held' });
     if (value === null) return;
     // He shows nothing more before he has heard it.
-    if (this.#say(peer, postTypes.more, formMore({ number, at })) === 'lost') this.#step(follower, { type: 'lost' });
+    if (!this.#say(peer, postTypes.more, formMore({ number, at }))) this.#step(follower, { type: 'lost' });
     const unpacked = unpackValue(value);
     if (unpacked === null) return;
     if (heardTypeOf(follower.wanted.select) === undefined) this.#show(follower, unpacked.value);
@@ -285,8 +287,11 @@ export class Following {
     this.#tell(() => follower.wanted.on(revive(plain, this.#args.formRef)));
   }
 
-  #say(peer: PeerId, type: string, body: unknown): ReturnType<CallPost['say']> {
-    return this.#args.post.say(peer, type, body, 0);
+  /** Unsaid, somebody would show nothing more, or for ever what nobody wants. False: nobody is there. */
+  #say(peer: PeerId, type: string, body: unknown): boolean {
+    const { post, putOff } = this.#args;
+    if (post.say(peer, type, body, 0) !== 'lost') return true;
+    return putOff.later(peer, () => void this.#say(peer, type, body));
   }
 
   /** Whoever wanted it does not any more. */

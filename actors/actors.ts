@@ -24,6 +24,7 @@ import { Following, type Wanted } from './actor-following.ts';
 import { createHere, type FormRef, type Here } from './actor-here.ts';
 import type { Locating } from './actor-locating.ts';
 import { createOnce, type Once, type OnceMemory } from './actor-once.ts';
+import { createPutOff, type PutOff } from './actor-put-off.ts';
 import { Serving } from './actor-serving.ts';
 import type { Outcome } from './api.ts';
 import { type CallPost, type Carrier, createCallPost } from './calls-post.ts';
@@ -90,6 +91,7 @@ export const createActors = (scope: Scope, args: ActorsArguments): Component<Act
 class Actors implements ActorsCore {
   readonly #args: ActorsArguments;
   readonly #post: CallPost;
+  readonly #putOff: PutOff;
   readonly #once: Once;
   readonly here: Here;
   readonly #asking: Asking;
@@ -118,6 +120,8 @@ class Actors implements ActorsCore {
     this.#once = createOnce(scope, clock, args.memory);
     const once = this.#once;
     const post = this.#post;
+    this.#putOff = createPutOff(post);
+    const putOff = this.#putOff;
     this.here = createHere({ directory, letters, once, formRef });
     const followHere = createFollowHere(directory);
     const { here } = this;
@@ -126,7 +130,7 @@ class Actors implements ActorsCore {
       ...{ isStraight, isOver, newId },
     });
     this.#following = new Following(scope, {
-      ...{ clock, sink, chance, carrier, post, followHere, locating, formRef, nextNumber, isOver, isGone: args.isGone },
+      ...{ clock, sink, chance, carrier, post, putOff, followHere, locating, formRef, nextNumber, isOver, isGone: args.isGone },
     });
     this.#serving = new Serving({
       ...{
@@ -147,7 +151,7 @@ class Actors implements ActorsCore {
         nextNumber,
       },
     });
-    this.#feeds = new Feeds(scope, { name, clock, sink, post, followHere, locating, isStopping });
+    this.#feeds = new Feeds(scope, { name, clock, sink, post, putOff, followHere, locating, isStopping });
     args.onCore(this);
   }
 
@@ -253,6 +257,7 @@ class Actors implements ActorsCore {
 
   #closed(peer: PeerId): void {
     this.#post.closed(peer);
+    this.#putOff.closed(peer);
     this.#serving.closed(peer);
     this.#feeds.closed(peer);
     this.#asking.closed(peer);
@@ -303,7 +308,7 @@ class Actors implements ActorsCore {
           return this.#closed(event.peer);
         case 'drain':
           this.#post.drained(event.peer);
-          return this.#feeds.drained(event.peer);
+          return this.#putOff.drained(event.peer);
         case 'members':
           return this.#members(event.changes);
         case 'changed':

@@ -335,6 +335,42 @@ test('what finds no room on the way to a slow node is shown and told once there 
   assert.deepEqual(watched, ['stopped']);
 });
 
+test('who has no room to say what he has or wants says it once he has, and nobody is shown to in vain', () => {
+  const world = createHandDoors(['n1', 'n2']);
+  const big = { count: 0, text: 'x'.repeat(1_016_650) };
+  const logic = fromTransition((state: typeof big, { type }: EventObject) => ({ ...state, count: state.count + 1, type }), big);
+  for (const name of ['n1', 'n2']) world.api(name).host(handDefinition('vat', { logic, replies: {} }));
+  const shown: unknown[] = [];
+  const follow = (from: string, at: string, select: string, to: unknown[] = []) =>
+    world.api(from).subscribe(
+      { type: 'vat', key: 'a', node: at },
+      select,
+      (value) => to.push(value),
+      () => {},
+    );
+  const ends = [follow('n1', 'n2', 'context.count', shown)];
+  const drop = follow('n1', 'n2', 'context.count');
+  world.pass(50);
+  // What waits at n1 for n2 leaves no room for another word.
+  world.network.full = ({ from }) => from === 'p-n1';
+  for (let n = 0; n < 33; n++) ends.push(follow('n2', 'n1', 'context.text'));
+  for (let n = 0; n < 8; n++) ends.push(follow('n2', 'n1', 'context.count'));
+  world.pass(20);
+  for (let sent = 0; sent < 3; sent++) {
+    world.api('n2').send({ type: 'vat', key: 'a', node: 'n2' }, add);
+    world.pass(20);
+  }
+  drop();
+  world.pass(20);
+  world.network.full = () => false;
+  world.doors.get('n1')!.cell.send({ type: 'drain', peer: 'p-n2' });
+  world.pass(500);
+  assert.deepEqual(shown, [0, 1, 3]);
+  for (const end of ends) end();
+  world.pass(500);
+  for (const { room } of world.doors.values()) assert.ok(!room.isBusy('p-n1') && !room.isBusy('p-n2'));
+});
+
 test('a watcher is told the end once: exactly while its process can say it, unreachable when nobody can', () => {
   const world = createHandDoors(['n1', 'n2', 'n3']);
   const { note } = notes();

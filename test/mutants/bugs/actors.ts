@@ -427,13 +427,13 @@ export const actors: readonly Mutant[] = [
     ] as const),
     ...([
       'actors/actor-following.ts',
-      'return this.#args.post.say(peer, type, body, 0);',
-      "return this.#args.carrier.send(peer, type, body, 0, '', { left() {}, dropped() {} }) === 'full' ? 'said' : 'unsure';",
+      "if (post.say(peer, type, body, 0) !== 'lost') return true;",
+      "if (this.#args.carrier.send(peer, type, body, 0, '', { left() {}, dropped() {} }) !== '') return true;",
     ] as const),
   ),
   found(
     ...(['actors/actors-doors', 'no-room-is-the-end', 'What finds no room on the way to a slow node is never said.'] as const),
-    ...(['actors/actors.ts', 'return this.#feeds.drained(event.peer);', 'return;'] as const),
+    ...(['actors/actors.ts', 'return this.#putOff.drained(event.peer);', 'return;'] as const),
   ),
   found(
     ...([
