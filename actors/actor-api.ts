@@ -134,8 +134,11 @@ export interface LiveActor {
   /** As it would be written: plain data. Throws what XState throws. */
   persisted(): unknown;
   view(): ActorView;
-  /** For good: forgets what is durable too. What waits in the mailbox is handled first unless `isHard`. */
-  stop(isHard: boolean, done: () => void): void;
+  /**
+   * For good: forgets what is durable too. What waits in the mailbox is handled first unless `isHard`. Answers null, or why what is durable
+   * may be there still: it has left this node's memory all the same.
+   */
+  stop(isHard: boolean, done: (why: Failure | null) => void): void;
   /** From this node only: state stays where it is durable. Who waits is told NOT_READY, or asked again elsewhere by the door. */
   release(why: 'passivated' | 'moved' | 'stopping', done: () => void): void;
   /** What it emits itself (`emit`) from now on, at most once: what is durable of that is as durable already. Free while nobody hears it. */

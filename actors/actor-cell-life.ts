@@ -198,8 +198,8 @@ export abstract class CellLife extends CellState {
 
   // ---------------------------------------------------------------- it ends
 
-  stop(isHard: boolean, done: () => void): void {
-    this.#endAs('stopped', isHard, done);
+  stop(isHard: boolean, done: (why: null) => void): void {
+    this.#endAs('stopped', isHard, () => done(null));
   }
 
   release(why: 'passivated' | 'moved' | 'stopping', done: () => void): void {

@@ -271,9 +271,10 @@ export const createDirectory = ({ name, backings, hooks }: DirectoryArguments): 
         },
         run(live) {
           begin();
-          live.stop(isHard, () => {
+          live.stop(isHard, (why) => {
             directory.stale(place, live);
-            forget();
+            if (why === null) forget();
+            else over(why);
           });
         },
       });

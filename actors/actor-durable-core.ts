@@ -26,7 +26,8 @@ export type Item = { readonly number: number; readonly entry: LogEntry; readonly
 export type Ending = {
   isHard: boolean;
   readonly as: 'stopped' | 'passivated' | 'moved' | 'stopping';
-  readonly dones: (() => void)[];
+  /** Told why what is on the disk may be there still, of one that was to be stopped; null: it is as it should be. */
+  readonly dones: ((why: Failure | null) => void)[];
 };
 
 const unborn: Snapshot<unknown> = { status: 'active', output: undefined, error: undefined };

@@ -1,7 +1,7 @@
 // How an actor with a log leaves: for good, with all of it; for a while, written in one piece; or because it has come to its own end.
 import type { Snapshot } from 'xstate';
 import { passivationIn } from '../machines/entity/passivation.ts';
-import { type ErrorCode, failure } from '../machines/errors.ts';
+import { type ErrorCode, type Failure, failure } from '../machines/errors.ts';
 import type { ActorEnd } from './actor-api.ts';
 import { DurableCore, type Ending, type Letter } from './actor-durable-core.ts';
 import { journalLimits } from './actor-durable-place.ts';
@@ -31,7 +31,7 @@ export abstract class DurableLeave extends DurableCore {
     for (const one of herd) one.resume();
   }
 
-  stop(isHard: boolean, done: () => void): void {
+  stop(isHard: boolean, done: (why: Failure | null) => void): void {
     this.#endAs('stopped', isHard, done);
   }
 
@@ -43,8 +43,8 @@ export abstract class DurableLeave extends DurableCore {
     this.#endAs('stopping', false, () => {});
   }
 
-  #endAs(as: Ending['as'], isHard: boolean, done: () => void): void {
-    if (this.isGone) return done();
+  #endAs(as: Ending['as'], isHard: boolean, done: (why: Failure | null) => void): void {
+    if (this.isGone) return done(null);
     const { ending } = this;
     // For good, whatever else was meant before.
     if (ending === null || (as === 'stopped' && ending.as !== 'stopped'))
@@ -75,8 +75,13 @@ export abstract class DurableLeave extends DurableCore {
     this.isLeaving = true;
     this.letGo();
     this.log.remove(this.#toBury(), (why) => {
-      if (why !== null) this.place.sink.log('error', 'STORAGE_FAILED', `${this.id} could not be removed: ${why.message}`);
-      this.#leave({ address: this.address, reason: 'stopped' }, 'ACTOR_STOPPED', null);
+      const end: ActorEnd = { address: this.address, reason: 'stopped' };
+      if (why === null) return this.#leave(end, 'ACTOR_STOPPED', null);
+      const refused = failure('STORAGE_FAILED', `${this.id} could not be removed: ${why.code}: ${why.message}`);
+      this.place.sink.log('error', refused.code, refused.message);
+      // What it refused may look as if it were done.
+      this.place.diskRefused(refused);
+      this.#leave(end, 'ACTOR_STOPPED', null, refused);
     });
   }
 
@@ -133,7 +138,7 @@ export abstract class DurableLeave extends DurableCore {
     return end;
   }
 
-  #leave(why: ActorEnd | 'passivated' | 'moved', code: ErrorCode, wakeMs: number | null): void {
+  #leave(why: ActorEnd | 'passivated' | 'moved', code: ErrorCode, wakeMs: number | null, refused: Failure | null = null): void {
     const wasTold = this.state === 'failed' || this.over !== null;
     this.letGo();
     const told = failure(code, code === 'NOT_READY' ? `${this.id} has left this node's memory` : `${this.id} has ended`);
@@ -147,7 +152,7 @@ export abstract class DurableLeave extends DurableCore {
     this.over ??= why === 'passivated' ? 'moved' : why;
     this.isGone = true;
     this.place.over(this.self, why, wakeMs);
-    for (const done of this.ending?.dones.splice(0) ?? []) done();
+    for (const done of this.ending?.dones.splice(0) ?? []) done(refused);
   }
 
   // ---------------------------------------------------------------- it is written

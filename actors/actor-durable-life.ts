@@ -56,7 +56,7 @@ export abstract class DurableLife extends DurableLeave {
     this.state = 'stopped';
     this.isLeaving = this.isGone = true;
     this.place.began(this.self, why);
-    for (const done of this.ending?.dones.splice(0) ?? []) done();
+    for (const done of this.ending?.dones.splice(0) ?? []) done(why.code === 'ACTOR_STOPPED' ? null : why);
   }
 
   protected historyOf(from: ConstructorParameters<typeof History>[1]): History {

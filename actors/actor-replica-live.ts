@@ -365,13 +365,13 @@ export class ReplicaActor implements LiveActor {
     else if (inMs !== null) this.#place.lookAt(this, nowMs + inMs);
   }
 
-  stop(isHard: boolean, done: () => void): void {
+  stop(isHard: boolean, done: (why: Failure | null) => void): void {
     this.#isClosing = true;
     const remove = (): void =>
       this.#place.propose(removalOf(this.name, this.#place.record(this.name)), (end) => {
         // Not done here: whoever leads now has it, and the door asks there.
-        const isGone = end.type === 'applied';
-        this.#close(isGone ? { address: this.address, reason: 'stopped' } : 'moved', done);
+        const why = notRemoved(end, this.address);
+        this.#close(why === null ? { address: this.address, reason: 'stopped' } : 'moved', () => done(why));
       });
     if (isHard) remove();
     else this.#whenIdle(remove);
@@ -422,6 +422,12 @@ const untoldByRemoved = (address: ActorAddress): Failure =>
 
 const unanswered = (address: ActorAddress, { type }: EventObject): Failure =>
   failure('OUTCOME_UNKNOWN', `${addressText(address)} handled '${type}' and had no answer in time`);
+
+const notRemoved = (end: ItemEnd, address: ActorAddress): Failure | null => {
+  if (end.type === 'applied') return null;
+  if (end.type === 'not-taken') return end.failure;
+  return failure('OUTCOME_UNKNOWN', `the leader was lost while ${addressText(address)} was stopped`);
+};
 
 const divergedText = ({ halt }: ActorRecord): string => `replicas differ since '${halt?.event}' at ${halt?.index}`;
 

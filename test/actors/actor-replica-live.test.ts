@@ -5,6 +5,7 @@ import { fromTransition } from 'xstate';
 import { restartDefault } from '../../actors/actor-api.ts';
 import { type LivePlace, ReplicaActor } from '../../actors/actor-replica-live.ts';
 import type { ItemEnd } from '../../actors/actor-replica-proposals.ts';
+import { failure } from '../../machines/errors.ts';
 import { createHandClock } from './hand-clock.ts';
 
 test('a timer of an asker ends when he is answered, or waits no longer', () => {
@@ -85,4 +86,37 @@ test('who asks again of one that was removed meanwhile is not answered from noth
   proposed[0]!({ type: 'applied', outcome: { type: 'again', failed: null } } as ItemEnd);
   clock.settle();
   assert.deepEqual(told, ['OUTCOME_UNKNOWN']);
+});
+
+test('whoever stops one is told what came of it: gone, surely not, or nobody knows', () => {
+  const ends: [ItemEnd, string | null][] = [
+    [{ type: 'applied', outcome: { type: 'ok', seq: 1, snapshot: null } }, null],
+    [{ type: 'not-taken', failure: failure('NOT_READY', 'another leads') }, 'NOT_READY'],
+    [{ type: 'unknown' }, 'OUTCOME_UNKNOWN'],
+  ];
+  for (const [end, expected] of ends) {
+    const clock = createHandClock();
+    const proposed: ((end: ItemEnd) => void)[] = [];
+    const actor = new ReplicaActor(
+      {
+        ...{ name: 'a', version: 1, logic: fromTransition((state) => state, {}), durability: 'replicated' },
+        ...{ placement: 'sharded', replies: {}, input: () => undefined, restart: restartDefault, mailboxMax: 10 },
+        ...{ passivateAfterMs: null, remember: false, timers: 'deadline', resume: {}, migrate: {}, redact: [] },
+      },
+      { type: 'a', key: 'k', node: null },
+      'a/k' as never,
+      null,
+      {
+        ...{ clock, sink: { log: () => {}, count: () => {} }, formRef: (address) => address, record: () => null },
+        fold: () => null,
+        propose: (_item, done) => void proposed.push(done),
+        ...{ onGone: () => {}, onGivenUp: () => {}, onDeadLetter: () => {}, lookAt: () => {} },
+      },
+    );
+    const told: (string | null)[] = [];
+    actor.stop(true, (why) => void told.push(why === null ? null : why.code));
+    proposed[0]!(end);
+    clock.settle();
+    assert.deepEqual(told, [expected]);
+  }
 });

@@ -89,10 +89,10 @@ export const createHandReplicas = (
         ...{ waiting: this.waiting.length, restarts: 0, reason: null, token: null, children: [] },
       };
     }
-    stop(_isHard: boolean, done: () => void) {
+    stop(_isHard: boolean, done: (why: null) => void) {
       log.delete(addressText(this.address));
       this.#end({ address: this.address, reason: 'stopped' });
-      done();
+      done(null);
     }
     release(_why: 'passivated' | 'moved' | 'stopping', done: () => void) {
       this.#end('moved');

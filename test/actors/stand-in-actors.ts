@@ -70,8 +70,8 @@ export class StandIn implements LiveActor {
       ...{ state: 'running', children: Object.keys((this.snapshot() as { children?: object }).children ?? {}) },
     };
   }
-  stop(_isHard: boolean, done: () => void): void {
-    done();
+  stop(_isHard: boolean, done: (why: null) => void): void {
+    done(null);
   }
   release(_why: string, done: () => void): void {
     done();

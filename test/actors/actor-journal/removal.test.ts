@@ -187,3 +187,15 @@ test('a disk that cannot say what there is of it keeps it; others go on', () => 
   assert.equal(contextOf(opened(room, counting, 'b')), 0);
   assert.equal(contextOf(opened(room, counting)), 1);
 });
+
+test('a stop that the disk refuses is not acknowledged, nor later on', () => {
+  const room = delivered(['x']);
+  const directory = directoryOf(room, counting);
+  room.storage.failWith({ code: 'DISK_FULL', message: 'no space is left' });
+  for (const isHard of [false, true, true]) {
+    const why = stop(room, directory, isHard);
+    assert.equal(why?.code, 'STORAGE_FAILED');
+    assert.match(why.message, /no space is left/);
+  }
+  assert.ok(keysOf(room).length > 2);
+});
