@@ -106,8 +106,8 @@ const endOf = (said: Record<string, unknown>): RunEnd => {
   throw new RunError(why, typeof said.failedStep === 'string' ? said.failedStep : null, notUndone);
 };
 
-/** `isDurable`: it may be asked for again, at any node. */
-type Wanted = { readonly call: Call; readonly silenceMs: number; readonly isDurable: boolean };
+/** `again`: a durable run that has begun is looked at by this, at any node; to ask for it once more might begin it once more, if it was forgotten. */
+type Wanted = { readonly call: Call; readonly silenceMs: number; readonly again: Call | null };
 
 /** At the first node that can be reached: one that may have heard of a run that is not durable is not followed by another. */
 const open = async (attempts: Attempts, wanted: Wanted, signal: AbortSignal | undefined): Promise<IncomingMessage> => {
@@ -118,7 +118,7 @@ const open = async (attempts: Attempts, wanted: Wanted, signal: AbortSignal | un
     } catch (error) {
       signal?.throwIfAborted();
       const isSent = error instanceof NoAnswer && error.sent;
-      if (isSent && !wanted.isDurable) throw broken(error.message, error);
+      if (isSent && wanted.again === null) throw broken(error.message, error);
       if (tried === attempts.count) {
         if (isSent) throw broken(error.message, error);
         throw new PolityError(failure('UNREACHABLE', (error as Error).message), { cause: error });
@@ -128,7 +128,7 @@ const open = async (attempts: Attempts, wanted: Wanted, signal: AbortSignal | un
   }
 };
 
-type Line = { readonly step: StepReport } | { readonly end: Record<string, unknown> };
+type Line = { readonly begun: true } | { readonly step: StepReport } | { readonly end: Record<string, unknown> };
 
 /** What one answer says, from its first line on. Without an end it throws. */
 async function* linesFrom(attempts: Attempts, wanted: Wanted, signal: AbortSignal | undefined): AsyncGenerator<Line> {
@@ -138,6 +138,7 @@ async function* linesFrom(attempts: Attempts, wanted: Wanted, signal: AbortSigna
       const answer = { status: response.statusCode!, headers: response.headers, bytes: await collect(response) };
       throw new PolityError(failureOfAnswer(answer, attempts.wire.base.origin));
     }
+    yield { begun: true };
     for await (const line of linesOf(response, lineBytesMax, () => broken('a line is too long'))) {
       const said = jsonOf(line);
       if (!isFields(said)) throw broken('a line is not ours');
@@ -166,34 +167,45 @@ async function* stepsOf(
   wanted: Wanted,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StepReport, RunEnd, undefined> {
+  const { again } = wanted;
+  let now = wanted;
   let told = 0;
   for (let looks = 1; ; looks++) {
     // Who looks at a durable run anew is told it from its first step on.
     let seen = 0;
     try {
-      for await (const line of linesFrom(attempts, wanted, signal)) {
+      for await (const line of linesFrom(attempts, now, signal)) {
+        if ('begun' in line) {
+          now = { ...wanted, call: again ?? wanted.call };
+          continue;
+        }
         if ('end' in line) {
-          const gone = wanted.isDurable && looks < lookAgainMax ? passingEnd(line.end) : null;
+          const gone = again !== null && looks < lookAgainMax ? passingEnd(line.end) : null;
           if (gone !== null) throw gone;
           return endOf(line.end);
         }
         if (++seen <= told) continue;
         told = seen;
+        looks = 1;
         yield line.step;
       }
     } catch (error) {
-      if (!wanted.isDurable || looks >= lookAgainMax || error instanceof RunError || !isPassing(error)) throw error;
+      if (now !== wanted && error instanceof PolityError && error.code === 'NOT_FOUND')
+        throw broken('it was forgotten before this program heard how it ended', error);
+      if (again === null || looks >= lookAgainMax || error instanceof RunError || !isPassing(error)) throw error;
       attempts.next();
       await sleep(lookAgainMs, undefined, signal === undefined ? {} : { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 }
 
-/** The node that told it stops, or takes this program for too slow: no end of the run. */
+const passingCodes: readonly string[] = ['STOPPING', 'OVERLOADED', 'OUTCOME_UNKNOWN'];
+
+/** The node that told it stops, cannot follow it any more, or takes this program for too slow: no end of the run. */
 const passingEnd = (said: Record<string, unknown>): PolityError | null => {
   const isOfRun = said.end === true || said.failedStep !== null || said.tookMs !== 0;
   const why = isOfRun ? null : fromProblem(said.failed);
-  return why?.code === 'STOPPING' || why?.code === 'OVERLOADED' ? new PolityError(why) : null;
+  return why !== null && passingCodes.includes(why.code) ? new PolityError(why) : null;
 };
 
 export const createRunsClient = (ports: {
@@ -201,12 +213,14 @@ export const createRunsClient = (ports: {
   run: (attempted: Attempted, options: CallOptions) => Promise<Record<string, unknown>>;
 }): RunsClient => ({
   async *run(graph, options = {}) {
-    const wanted = { call: callOf(graph, options), silenceMs: silenceOf(graph), isDurable: options.durable !== undefined };
+    const durable = durableOf(options);
+    const again: Call | null = durable === null ? null : { method: 'GET', path: pathOf(durable.id) };
+    const wanted = { call: callOf(graph, options), silenceMs: silenceOf(graph), again };
     return yield* stepsOf(ports.attempts, wanted, options.signal);
   },
   async *attach(id, { signal } = {}) {
     const call: Call = { method: 'GET', path: pathOf(id) };
-    return yield* stepsOf(ports.attempts, { call, silenceMs: attachSilenceMs, isDurable: true }, signal);
+    return yield* stepsOf(ports.attempts, { call, silenceMs: attachSilenceMs, again: call }, signal);
   },
   async cancel(id, options = {}) {
     const call: Call = { method: 'DELETE', path: pathOf(id) };
