@@ -119,7 +119,8 @@ const logicOf = (args: DurableGraphArguments) => {
     const { wakeMs, nowMs, phase } = runOf(turn.context)!;
     if (wakeMs !== Number.POSITIVE_INFINITY)
       enqueue.raise({ type: 'wake' }, { id: 'wake', delay: Math.max(0, wakeMs - nowMs) });
-    if (phase === 'over') enqueue.raise({ type: 'forget' }, { id: 'forget', delay: turn.context.keepMs });
+    if (phase === 'over')
+      enqueue.raise({ type: 'forget' }, { id: 'forget', delay: Math.max(turn.context.keepMs, limits.keepMsLeast) });
   });
   return machine.createMachine({
     id: 'run',

@@ -26,6 +26,8 @@ export const durableGraphLimits = {
   /** How long it is remembered once it has ended. */
   keepMsDefault: 600_000,
   keepMsMax: 86_400_000,
+  /** Whatever was asked for: who looks on has to hear of its end. */
+  keepMsLeast: 1_000,
 } as const;
 
 const limits = durableGraphLimits;

@@ -72,14 +72,29 @@ test('begun again in the moment in which it is forgotten: it runs once more, or 
   assert.deepEqual(new Set(codes), new Set(['ok']), codes.join(' '));
 });
 
-test('remembered for no time at all: who looks on is told how it ended', () => {
-  const { n1, run, called, pass } = shop(['n3']);
-  const seen = run(n1, order, 'x', { durable: { id: 'x', keepMs: 0 } });
-  called('reserve').answer({ price: 7 });
-  called('charge').answer(null);
-  called('ship').answer(1);
-  pass(500);
-  assert.deepEqual([seen.code, seen.told.length], ['ok', 3]);
+test('remembered for no time at all: who began it is told how it ended, also if that was at once', () => {
+  const { n1, n2, n3, run, attach, pass, calling } = shop(['n3']);
+  const step = { service: 'shop', method: 'ship' };
+  const graphs = [{ steps: { ship: step } }, { steps: { ship: { ...step, when: { value: false } } } }];
+  const codes: unknown[] = [];
+  for (const [at, node] of [n1, n2, n3].entries())
+    for (const [of, graph] of graphs.entries()) {
+      const id = `order-${at}-${of}`;
+      const seen = run(node, graph, id, { durable: { id, keepMs: 0 } });
+      for (let times = 0; times < 40 && seen.code === null; times++) {
+        pass(20);
+        for (const call of [...calling]) call.answer(2);
+      }
+      codes.push(seen.code);
+    }
+  assert.deepEqual(codes, Array(6).fill('ok'));
+  const late = attach(n2, 'order-2-1');
+  pass(300);
+  assert.equal(late.code, 'ok', 'whoever is slow to look hears of it too');
+  pass(2_000);
+  const never = attach(n2, 'order-2-1');
+  pass(300);
+  assert.equal(never.code, 'NOT_FOUND');
 });
 
 test('cancelled once it has ended: it stays as it is', () => {
