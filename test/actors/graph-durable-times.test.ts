@@ -130,3 +130,17 @@ test('a result weighs what its bytes do, not its characters', () => {
   pass(500);
   assert.equal(seen.outcome.steps.ship!.failure?.code, 'TOO_LARGE');
 });
+
+test('cancelled before anybody knows that it has begun: it is given up once it has', () => {
+  const { n1, n2, n3, run, pass, calling } = shop(['n3']);
+  const codes = [n1, n2, n3].map((node, at) => {
+    const seen = run(node, order, `order-${at}`);
+    seen.handle.cancel();
+    for (let times = 0; times < 40 && seen.code === null; times++) {
+      pass(20);
+      for (const call of [...calling]) if (call.method === 'release') call.answer(null);
+    }
+    return seen.code;
+  });
+  assert.deepEqual(codes, Array(3).fill('CANCELLED'));
+});
