@@ -231,9 +231,17 @@ export abstract class DurableCore {
     this.place.overdue.delete(ask, ask.atMs);
   }
 
+  /**
+   * What is left of its timers is counted to here in what is written of it. One that is read and not woken yet wakes with what was left when
+   * it went: whoever reads it again finds that it woke behind this, and counts the same.
+   */
+  protected get countedMs(): number {
+    return this.isWaking && this.history !== null ? this.history.atMs : this.now();
+  }
+
   protected cutOf(): ReturnType<History['record']> | null {
     try {
-      return this.history?.record(this.doneAt, this.now()) ?? null;
+      return this.history?.record(this.doneAt, this.countedMs) ?? null;
     } catch (error) {
       this.place.sink.log('error', 'ACTOR_UNWRITABLE', `${this.id} cannot be written: ${reasonOf(error)}`, {
         address: this.id,

@@ -168,7 +168,7 @@ export abstract class DurableLeave extends DurableCore {
     const isLarge = log.bytes >= Math.max(snapshotBytes, log.snapshotBytes) && since >= batchEntries;
     const isLong = since >= snapshotEntries || isLarge;
     if (!isLong && this.handled > triedEntries) return null;
-    const cut = history.record(number, this.now());
+    const cut = history.record(number, this.countedMs);
     return isLong ? cut : null;
   }
 

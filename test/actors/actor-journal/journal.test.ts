@@ -428,6 +428,35 @@ test('a state of an older version is migrated, one of a newer is refused and sta
   assert.equal(contextOf(opened(room, second)), 8);
 });
 
+test('what is left of a timer is the same for who reads an actor that was migrated when it was woken, and killed then', () => {
+  for (const [timers, left] of [
+    ['deadline', 0],
+    ['remaining', 300],
+    ['restart', 1_000],
+  ] as const) {
+    const migrate = { 1: (snapshot: unknown) => snapshot };
+    const next = define(door, { version: 2, timers, migrate });
+    let room = openRoom();
+    opened(room, define(door, { timers })).send({ type: 'open' }, nobody);
+    room.clock.pass(600);
+    room = stopped(room, 10_000);
+    const migrated = opened(room, next);
+    room.clock.pass(100);
+    migrated.send({ type: 'nothing' }, nobody);
+    room.clock.settle();
+    room = killed(room, 100);
+    const live = opened(room, next);
+    room.clock.settle();
+    if (left > 0) {
+      room.clock.pass(left - 1);
+      assert.equal(stateOf(live), 'ajar', timers);
+    }
+    room.clock.pass(1);
+    room.clock.settle();
+    assert.equal(stateOf(live), 'shut', timers);
+  }
+});
+
 test('what a migration makes that is no snapshot is refused, and the state stays as it was', () => {
   let room = openRoom();
   add(opened(room, counting), 4);

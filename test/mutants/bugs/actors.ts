@@ -312,6 +312,18 @@ export const actors: readonly Mutant[] = [
     ] as const),
   ),
   found(
+    ...([
+      journal,
+      'counted-before-it-woke',
+      'What is written of an actor that is read and not woken yet takes from its timers what it slept.',
+    ] as const),
+    ...([
+      'actors/actor-durable-core.ts',
+      'return this.isWaking && this.history !== null ? this.history.atMs : this.now();',
+      'return this.now();',
+    ] as const),
+  ),
+  found(
     ...([journal, 'backoff-forgets-ids', 'A delivery that comes again while its actor begins anew is handled twice.'] as const),
     ...([history, 'if (this.isAgain(entry)) break;', ''] as const),
   ),
