@@ -40,9 +40,8 @@ type Ringing = { readonly ms: number; readonly dueMs: number; readonly rangMs: n
 /** What one actor has written: its entries by number, and when it was put to rest behind which. */
 export class TimerTwin {
   readonly #policy: (typeof timersOf)[Timed];
-  readonly #entries = new Map<number, { readonly entry: LogEntry; readonly clock: Strayed; readonly life: string }>();
-  readonly #rests: { at: number; atMs: number; migratedBy: string | null }[] = [];
-  #version: number | null = null;
+  readonly #entries = new Map<number, { readonly entry: LogEntry; readonly clock: Strayed }>();
+  readonly #rests: { at: number; atMs: number }[] = [];
   #last = 1;
 
   constructor(type: Timed) {
@@ -50,17 +49,14 @@ export class TimerTwin {
   }
 
   /** What came after these, and was not on the disk yet when the power went, never was. */
-  wrote(first: number, entries: readonly LogEntry[], clock: Strayed, life = ''): void {
+  wrote(first: number, entries: readonly LogEntry[], clock: Strayed): void {
     for (let number = first; number <= this.#last; number++) this.#entries.delete(number);
-    for (const [at, entry] of entries.entries()) this.#entries.set(first + at, { entry, clock, life });
+    for (const [at, entry] of entries.entries()) this.#entries.set(first + at, { entry, clock });
     this.#last = first + entries.length - 1;
   }
 
-  /** `version`: of its state. Who has read it and migrated it writes it too, and knows when it was put to rest before. */
-  rested(at: number, atMs: number, version = 1, life = ''): void {
-    const isMigrated = this.#version !== null && this.#version !== version;
-    this.#version = version;
-    this.#rests.push({ at, atMs, migratedBy: isMigrated ? life : null });
+  rested(at: number, atMs: number): void {
+    this.#rests.push({ at, atMs });
   }
 
   /** When the timer of `n` rang last, and when it was due then. Null: it was not seen to be set. */
@@ -71,9 +67,8 @@ export class TimerTwin {
     // An actor has one alarm, for the first of its timers: as it was set when there was none before.
     let pending = 0;
     let alarm = still;
-    for (const [number, { entry, clock, life }] of [...this.#entries].sort(([a], [b]) => a - b)) {
-      const rests = this.#rests.filter(({ at, migratedBy }) => at < number && (migratedBy === null || migratedBy !== life));
-      const before = Math.max(nowMs, ...rests.map(({ atMs }) => atMs));
+    for (const [number, { entry, clock }] of [...this.#entries].sort(([a], [b]) => a - b)) {
+      const before = Math.max(nowMs, ...this.#rests.filter(({ at }) => at < number).map(({ atMs }) => atMs));
       // An actor's own time never goes back, whatever its node's clock does.
       nowMs = Math.max(before, entry.atMs);
       const told = entry.kind === 'event' ? (entry.event as { type: string; n?: number; ms?: number }) : null;
@@ -199,10 +194,6 @@ export class LocalTimers {
     return watched;
   }
 
-  #lifeAt(name: string): string {
-    return this.#nodes.find((node) => node.name === name)?.process?.label ?? '';
-  }
-
   #twinOf(disk: Disk, address: ActorAddress): TimerTwin {
     const own = addressText(address);
     const name = `${disk.identity} ${own} ${this.#wounds.removals(disk.identity, own)}`;
@@ -219,12 +210,11 @@ export class LocalTimers {
       const { gte, lt } = keys.logRange;
       try {
         if (compareKeys(key, keys.snapshot) === 0) {
-          const { at, atMs, version } = openSnapshot(keys, value);
-          this.#twinOf(disk, address).rested(at, atMs, version, this.#lifeAt(node));
+          const { at, atMs } = openSnapshot(keys, value);
+          this.#twinOf(disk, address).rested(at, atMs);
         } else if (compareKeys(key, gte) >= 0 && compareKeys(key, lt) < 0) {
           const first = Number(new DataView(key.buffer, key.byteOffset + key.byteLength - 8).getBigUint64(0));
-          const { entries } = openEntries(key, value);
-          this.#twinOf(disk, address).wrote(first, entries, this.#watched.get(node)!.strayed, this.#lifeAt(node));
+          this.#twinOf(disk, address).wrote(first, openEntries(key, value).entries, this.#watched.get(node)!.strayed);
         }
       } catch {
         // Damaged on purpose: its actor must not be opened.

@@ -44,18 +44,6 @@ describe('the twin', () => {
     twin.wrote(4, [fire(5_500)], clock);
     assert.equal(twin.ringing(7)?.dueMs, 5_500);
   });
-
-  test('who migrates it writes its state anew, and has read before when it was put to rest', () => {
-    const twin = new TimerTwin('kettle');
-    twin.rested(1, 0, 1, 'n1#1');
-    twin.wrote(2, [wait(1_000)], clock, 'n1#1');
-    twin.rested(2, 600, 1, 'n1#1');
-    twin.rested(2, 4_000, 2, 'n1#2');
-    twin.wrote(3, [woken(5_000), fire(5_400)], clock, 'n1#2');
-    const { dueMs } = twin.ringing(7)!;
-    twin.wrote(3, [woken(5_000), fire(5_400)], clock, 'n1#3');
-    assert.ok(dueMs > twin.ringing(7)!.dueMs, 'the next process knows nothing but what stands there');
-  });
 });
 
 test('a timer waits for the alarm of one that was set before it', () => {
