@@ -1,8 +1,10 @@
 // How an actor with a log is read from the disk, fails, and begins anew. Its log outlives every incarnation: one that failed is read again
 // without the event that it failed over.
+
 import { migrate } from '../machines/entity/versions.ts';
 import { type Failure, failure, reasonOf } from '../machines/errors.ts';
 import { type FailureRecord, judgeFailure, neverFailed } from '../machines/supervisor/index.ts';
+import { hexOf } from '../machines/wire/octets.ts';
 import type { ActorEnd } from './actor-api.ts';
 import type { BodyEffect } from './actor-body-api.ts';
 import type { DurableActor } from './actor-durable.ts';
@@ -20,8 +22,7 @@ const incarnationBytes = 16;
  * By chance, not counted: a count would have to outlive the stop, in a record for every actor that ever was, and would begin anew with a new
  * disk all the same.
  */
-const newIncarnation = (random: RandomPort): string =>
-  Array.from(random.bytes(incarnationBytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
+const newIncarnation = (random: RandomPort): string => hexOf(random.bytes(incarnationBytes));
 
 const diskRefused = (id: string, why: StorageFailure): Failure =>
   failure('STORAGE_FAILED', `the disk refused what ${id} was told: ${why.code}: ${why.message}`);

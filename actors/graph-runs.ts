@@ -1,4 +1,5 @@
 // Durable runs as whoever asks for one sees them: begun once under their id, followed from wherever one is, and gone on with when nobody looks.
+
 import { type ActorAddress, addressLimits, isActorKey } from '../machines/entity/address.ts';
 import { type Failure, failure } from '../machines/errors.ts';
 import {
@@ -13,6 +14,7 @@ import {
   runOf,
 } from '../machines/graph/index.ts';
 import { pack } from '../machines/wire/envelope.ts';
+import { hexOf } from '../machines/wire/octets.ts';
 import type { ActorEnd, ActorsApi } from './actor-api.ts';
 import type { Outcome } from './api.ts';
 import type { DurableOptions, GraphEvents, GraphHandle, GraphOptions } from './graph-api.ts';
@@ -166,7 +168,7 @@ export const createDurableRuns = ({ random, clock, actors }: DurableRunsArgument
       const principal = request.options.principal ?? null;
       const untilMs = clock.nowMs() + beginMs;
       const begin = (): void => {
-        const nonce = [...random.bytes(12)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+        const nonce = hexOf(random.bytes(12));
         const event = { type: 'begin' as const, graph, idempotent, principal, keepMs, nonce } satisfies Omit<
           DurableBegin,
           'atMs'

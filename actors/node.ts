@@ -1,5 +1,6 @@
 // The whole node as one tree of supervised actors: genesis, liveness, one actor a group. src/node.ts and sim/node.ts start this
 // very tree and differ only in the ports they hand it (the house).
+
 import { createStore } from '@xstate/store';
 import { createActor } from 'xstate';
 import { type DiscoveryView, discoveryLimits } from '../machines/discovery/index.ts';
@@ -11,6 +12,7 @@ import { createLimiter } from '../machines/limiter/index.ts';
 import { livenessOptions, type QuietGroup } from '../machines/liveness/index.ts';
 import type { Change, Contact, MemberView, Profile } from '../machines/membership/index.ts';
 import { nodeMachine } from '../machines/node/index.ts';
+import { hexOf } from '../machines/wire/octets.ts';
 import type { ActorsApi } from './actor-api.ts';
 import type { FormRef } from './actor-here.ts';
 import { createJournal, type Journal } from './actor-journal.ts';
@@ -127,7 +129,7 @@ export const createNodeTree = (settings: NodeSettings, ports: Ports, options: No
   }
 
   function newId(): string {
-    return [...random.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    return hexOf(random.bytes(16));
   }
 
   // -------------------------------------------------------------- status: one store that everybody reads

@@ -1,17 +1,12 @@
 // Elements of sets as keys of a Map, each kept once: plain text, numbers and the like are their own key; anything else is kept as one
 // text, the same for the same data whatever the order of its keys, from which it is read back.
+import { hexOf } from '../wire/octets.ts';
 import type { Plain } from './types.ts';
 
 export type ElementKey = string | number | boolean | null;
 
 /** Begins the keys of composed data (and of the texts that happen to begin with it). */
 const mark = '\0';
-
-const hexOf = (bytes: Uint8Array): string => {
-  let text = '';
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
-  return text;
-};
 
 /** JSON in which texts begin with `s` and bytes are texts that begin with `x`. */
 const textIn = (value: Plain): string => {

@@ -1,5 +1,5 @@
 // Plain data: what may be replicated, whether two of it are the same, and one text for each that sorts and compares.
-import { isWellFormed, utf8Length } from '../wire/octets.ts';
+import { hexOf, isWellFormed, utf8Length } from '../wire/octets.ts';
 import type { Unfit } from './crdt.ts';
 import { replicatorLimits as max } from './limits.ts';
 import type { Plain } from './types.ts';
@@ -37,17 +37,11 @@ export const unfitValue = (value: unknown): Unfit | null => {
 
 export const isValue = (value: unknown): value is Plain => unfitValue(value) === null;
 
-const textOfBytes = (bytes: Uint8Array): string => {
-  let text = '';
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
-  return text;
-};
-
 /** The same for the same data whatever the order of its keys, and different for different data. */
 export const textOf = (value: Plain): string => {
   if (typeof value === 'string') return JSON.stringify(value);
   if (value === null || typeof value !== 'object') return String(value === 0 ? 0 : value);
-  if (value instanceof Uint8Array) return `x${textOfBytes(value)}`;
+  if (value instanceof Uint8Array) return `x${hexOf(value)}`;
   if (Array.isArray(value)) return `[${value.map(textOf).join()}]`;
   const record = value as { readonly [key: string]: Plain };
   const keys = Object.keys(record).sort();

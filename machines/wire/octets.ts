@@ -294,3 +294,10 @@ export const showUtf8 = (bytes: Uint8Array): string => {
   }
   return text;
 };
+
+/** Two small digits a byte. */
+export const hexOf = (bytes: Uint8Array): string => {
+  let text = '';
+  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
+  return text;
+};

@@ -62,7 +62,7 @@ const errandMs = 120;
 /** Long enough that many a leader is lost meanwhile. */
 const attemptMs = 400;
 
-const empty: Book = {
+export const emptyBook: Book = {
   notes: [],
   waits: [],
   rang: [],
@@ -158,7 +158,7 @@ const bookLogic = (watcher: Watcher): AnyActorLogic => {
   });
   return typed.createMachine({
     id: 'book',
-    context: empty,
+    context: emptyBook,
     initial: 'dark',
     on: {
       note: { actions: 'write' },

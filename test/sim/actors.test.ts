@@ -8,29 +8,13 @@ import { type ErrorCode, failure } from '../../machines/errors.ts';
 import type { FencingToken } from '../../machines/register/types.ts';
 import { Fences } from '../../sim/actors/fences.ts';
 import { ActorsJudge, type Ask, type Op } from '../../sim/actors/judge.ts';
-import type { Book } from '../../sim/actors/logic.ts';
+import { type Book, emptyBook } from '../../sim/actors/logic.ts';
 import type { Plan } from '../../sim/actors/plan.ts';
 import { runSeed } from '../../sim/index.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
 
 const bookA = { type: 'book', key: 'a', node: null };
 const gaugeA = { type: 'gauge', key: 'a', node: null };
-const empty: Book = {
-  notes: [],
-  waits: [],
-  rang: [],
-  cleared: [],
-  lamp: -1,
-  faded: [],
-  home: [],
-  helped: [],
-  failed: [],
-  asked: [],
-  got: [],
-  migrated: [],
-  luck: 0,
-};
-
 const judging = () => {
   let nowMs = 0;
   const judge = new ActorsJudge(() => nowMs);
@@ -53,7 +37,7 @@ const judging = () => {
       judge.acts(as, n, execution, 'n1#1');
     },
     isOver(book: Partial<Book>) {
-      judge.judgeTheEnd(new Map([['book/a', { ...empty, ...book }]]), () => false);
+      judge.judgeTheEnd(new Map([['book/a', { ...emptyBook, ...book }]]), () => false);
       return judge.violation;
     },
   };
@@ -181,7 +165,7 @@ describe('effects and timers', () => {
     assert.equal(timed(1_000).isOver({ notes: [0], waits: [0], rang: [0] }), null);
     assert.match(timed(1_000).isOver({ notes: [0], waits: [0], rang: [0, 0] })!, /^none twice: rang 0/);
     assert.match(timed(1_000).isOver({ notes: [0], waits: [0], rang: [0], cleared: [0] })!, /^no timer fires that was cleared/);
-    const book = { ...empty, notes: [0], waits: [0], value: 'dark' };
+    const book = { ...emptyBook, notes: [0], waits: [0], value: 'dark' };
     assert.match(timed(1_000).judge.whyNotSettled('book/a', book, () => false)!, /^the timer of 0 has not rung/);
   });
 
@@ -227,7 +211,7 @@ describe('effects and timers', () => {
     assert.match(tried('try').isOver({ notes: [0], failed: [0], home: [0] })!, /^what failed has no answer/);
     assert.match(tried('call').isOver({ notes: [0], failed: [0] })!, /^nothing comes of nothing: failed 0/);
     assert.match(tried('wonder').isOver({ notes: [0], asked: [0, 0] })!, /^none twice: asked 0/);
-    const open = { ...empty, notes: [0], value: 'dark' };
+    const open = { ...emptyBook, notes: [0], value: 'dark' };
     assert.match(tried('try').judge.whyNotSettled('book/a', open, () => false)!, /^the attempt of 0 has no end/);
     assert.match(tried('wonder').judge.whyNotSettled('book/a', open, () => false)!, /^the question of 0 has no answer/);
   });
@@ -239,14 +223,14 @@ describe('effects and timers', () => {
     ] as const) {
       const { judge, wants } = judging();
       wants({ kind });
-      assert.match(judge.whyNotSettled('book/a', { ...empty, notes: [0], value: 'dark' }, () => false)!, why);
+      assert.match(judge.whyNotSettled('book/a', { ...emptyBook, notes: [0], value: 'dark' }, () => false)!, why);
     }
     const { judge, wants } = judging();
     wants({ kind: 'pass', to: { type: 'desk', key: '-', node: null } });
-    const books = new Map<string, Book>([['book/a', { ...empty, notes: [0] }]]);
+    const books = new Map<string, Book>([['book/a', { ...emptyBook, notes: [0] }]]);
     assert.match(judge.whyNotPassed(books, () => false)!, /^desk\/- has not got 0 from book\/a/);
     assert.equal(
-      judge.whyNotPassed(books.set('desk/-', { ...empty, got: [0] }), () => false),
+      judge.whyNotPassed(books.set('desk/-', { ...emptyBook, got: [0] }), () => false),
       null,
     );
   });
@@ -283,7 +267,7 @@ describe('tokens', () => {
 test('a state is migrated once, from each version to the next', () => {
   const migrated = (...path: number[]): string | null => {
     const judge = new ActorsJudge(() => 0, 3);
-    judge.judgeTheEnd(new Map([['book/a', { ...empty, migrated: path }]]), () => false);
+    judge.judgeTheEnd(new Map([['book/a', { ...emptyBook, migrated: path }]]), () => false);
     return judge.violation;
   };
   for (const path of [[], [2], [1, 2]]) assert.equal(migrated(...path), null);
