@@ -107,7 +107,7 @@ export const members: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/node.ts',
-        find: "    return [...random.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');",
+        find: "    return hexOf(random.bytes(16));",
         replace: '    return settings.name + String(random.bytes(16).byteLength);',
       },
     ],
