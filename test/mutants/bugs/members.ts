@@ -107,7 +107,7 @@ export const members: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/node.ts',
-        find: "    return hexOf(random.bytes(16));",
+        find: '    return hexOf(random.bytes(16));',
         replace: '    return settings.name + String(random.bytes(16).byteLength);',
       },
     ],
